@@ -1,0 +1,3 @@
+"""skinml: dermatoscopic image archives to tables. Research software, not a medical device."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,48 @@
+"""One family of errors, and the reasons for which an image is quarantined."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Why an image could not be used: the `reason` column of the quarantine table."""
+
+    EMPTY = "empty"
+    TRUNCATED = "truncated"
+    NOT_AN_IMAGE = "not_an_image"
+    UNSUPPORTED_FORMAT = "unsupported_format"
+    TOO_LARGE = "too_large"
+    DECODE_ERROR = "decode_error"
+    READ_ERROR = "read_error"
+    NO_METADATA = "no_metadata"
+    DUPLICATE_ID = "duplicate_id"
+
+
+class SkinmlError(Exception):
+    """What skinml says in one line: what was wrong, the value, what to do. The run failed: exit 1."""
+
+    exit_code = 1
+
+
+class RequestError(SkinmlError):
+    """The request was wrong, and nothing was written: exit 2. Trying again cannot help."""
+
+    exit_code = 2
+
+
+class RunError(SkinmlError):
+    """The run failed in a way that trying again cannot mend, such as a broken conservation law."""
+
+
+class StorageError(SkinmlError):
+    """Storage did not answer as it should. Trying again may help, so retries look for this class."""
+
+
+class ImageRejected(Exception):  # noqa: N818 - an outcome that is counted, not a failure of the run
+    """One image cannot be used. The run goes on, the image goes to quarantine with this reason."""
+
+    def __init__(self, reason: Reason, detail: str) -> None:
+        super().__init__(reason, detail)  # both in args, so that it survives pickling between processes
+        self.reason = reason
+        self.detail = detail

@@ -1,0 +1,113 @@
+"""THE DATA CONTRACT: one Arrow schema per table of a workspace. Columns may be added, never renamed."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from skinml.labels import DIAGNOSES
+
+UTC_TIME = pa.timestamp("us", tz="UTC")
+PROBABILITY_COLUMNS: tuple[str, ...] = tuple(f"p_{name}" for name in DIAGNOSES)
+
+LISTING = pa.schema(
+    [("uri", pa.string()), ("etag", pa.string()), ("size_bytes", pa.int64()), ("last_modified", UTC_TIME)]
+)
+"""What a listing of an archive yields, before anything is read: one row per image object."""
+
+SAMPLES = pa.schema(
+    [
+        ("image_id", pa.string()),
+        ("lesion_id", pa.string()),
+        ("dx", pa.string()),
+        ("dx_type", pa.string()),
+        ("age", pa.float64()),  # years; null where the source leaves it blank
+        ("sex", pa.string()),
+        ("localization", pa.string()),
+        ("uri", pa.string()),
+        ("etag", pa.string()),
+        ("size_bytes", pa.int64()),
+        ("width", pa.int32()),  # pixels of the source image, after EXIF orientation
+        ("height", pa.int32()),
+        ("split", pa.string()),  # train, val or test: a function of lesion_id alone
+        ("sharpness", pa.float64()),  # variance of the Laplacian of the luminance, on scaled pixels
+        ("brightness", pa.float64()),  # mean luminance, 0 (black) to 1 (white)
+        ("metadata_row", pa.int64()),  # position in the metadata table: the thesis protocol draws in its order
+        ("run_id", pa.string()),
+        ("prepared_at", UTC_TIME),
+    ]
+)
+
+SCORES = pa.schema(
+    [
+        ("run_id", pa.string()),
+        ("run_date", pa.date32()),
+        ("image_id", pa.string()),
+        ("uri", pa.string()),
+        ("etag", pa.string()),  # of the bytes that were scored
+        ("size_bytes", pa.int64()),
+        ("last_modified", UTC_TIME),
+        ("model_name", pa.string()),
+        ("model_version", pa.string()),
+        ("predicted_dx", pa.string()),
+        *((column, pa.float64()) for column in PROBABILITY_COLUMNS),
+        ("p_malignant", pa.float64()),  # akiec + bcc + mel
+        ("confidence", pa.float64()),  # the largest of the seven probabilities
+        ("flags", pa.string()),  # comma-separated warnings about the image; empty when there are none
+        ("scored_at", UTC_TIME),
+    ]
+)
+
+QUARANTINE = pa.schema(
+    [
+        ("run_id", pa.string()),
+        ("flow", pa.string()),
+        ("uri", pa.string()),
+        ("etag", pa.string()),
+        ("size_bytes", pa.int64()),
+        ("reason", pa.string()),  # one of skinml.errors.Reason
+        ("detail", pa.string()),
+        ("quarantined_at", UTC_TIME),
+    ]
+)
+
+RUNS = pa.schema(
+    [
+        ("run_id", pa.string()),
+        ("flow", pa.string()),
+        ("status", pa.string()),  # completed or failed
+        ("started_at", UTC_TIME),
+        ("finished_at", UTC_TIME),
+        ("listed", pa.int64()),
+        ("skipped", pa.int64()),
+        ("done", pa.int64()),
+        ("quarantined", pa.int64()),
+        ("seconds", pa.float64()),
+        ("images_per_second", pa.float64()),
+        ("model_version", pa.string()),
+        ("parameters", pa.string()),  # JSON
+        ("versions", pa.string()),  # JSON: library versions
+        ("error", pa.string()),
+    ]
+)
+
+INDEX = pa.schema(
+    [
+        ("uri", pa.string()),
+        ("etag", pa.string()),
+        ("image_id", pa.string()),
+        ("shard", pa.int32()),
+        ("row", pa.int32()),
+    ]
+)
+"""`shards/<dataset key>/index.parquet`: where each sample's pixels lie."""
+
+TABLES: dict[str, pa.Schema] = {
+    "samples": SAMPLES,
+    "scores": SCORES,
+    "quarantine": QUARANTINE,
+    "runs": RUNS,
+}
+"""The Delta tables of a workspace, by folder name."""
+
+PARTITIONS: dict[str, list[str]] = {"scores": ["run_date"]}
+"""Partition columns, for the tables that have any."""
