@@ -31,7 +31,7 @@ SAMPLES = pa.schema(
         ("split", pa.string()),  # train, val or test: a function of lesion_id alone
         ("sharpness", pa.float64()),  # variance of the Laplacian of the luminance, on scaled pixels
         ("brightness", pa.float64()),  # mean luminance, 0 (black) to 1 (white)
-        ("metadata_row", pa.int64()),  # position in the metadata table: the thesis protocol draws in its order
+        ("metadata_row", pa.int64()),  # position in the metadata, in whose order the thesis protocol draws
         ("run_id", pa.string()),
         ("prepared_at", UTC_TIME),
     ]

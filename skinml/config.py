@@ -1,0 +1,167 @@
+"""What can be asked: one frozen model per verb, read from a TOML file, SKINML_* variables and flags.
+
+The later source wins: defaults, file, environment, flags. In the file a verb's values stand in the table
+of its name (`[score]`), and values at the top (`workspace`, `cluster`, `workers`) serve every verb; in the
+environment `SKINML_SCORE_ARCHIVE` is for one verb and `SKINML_WORKSPACE` for all. Command-line flags are
+made from these models too (field name, type, description), so that there is one list of what can be asked.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from skinml.errors import RequestError
+
+ENVIRONMENT_PREFIX = "SKINML_"
+
+
+def _as_list(value: Any) -> Any:
+    """One value, or several separated by commas (how an environment variable gives a list), as a list."""
+    return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+
+
+class Request(BaseModel):
+    """What every verb shares: frozen values, no unknown names, and the cluster the work runs on."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ClusterRequest(Request):
+    """A verb whose work is spread by Dask."""
+
+    cluster: str | None = Field(
+        None, description="address of an existing Dask scheduler, tcp://host:port (default: local processes)"
+    )
+    workers: int | None = Field(
+        None, ge=1, le=1024, description="local worker processes (default: one per core)"
+    )
+
+
+class PrepareRequest(ClusterRequest):
+    """Labelled images and their metadata to shards of pixels and the samples table."""
+
+    images: Annotated[tuple[str, ...], BeforeValidator(_as_list)] = Field(
+        min_length=1, description="folder or bucket prefix with images; repeat for several"
+    )
+    metadata: str = Field(description="CSV with image_id, lesion_id and dx, as HAM10000's")
+    size: int = Field(64, ge=8, le=1024, description="edge of the square pixels, in px")
+    decode: Literal["fast", "exact"] = Field(
+        "fast", description="fast: scaled JPEG decoding; exact: bit-equal to Pillow's full decode"
+    )
+    format: Literal["npy", "parquet"] = Field("npy", description="how pixels are stored")
+
+
+class TrainRequest(ClusterRequest):
+    """A model fitted on what was prepared, and registered as an immutable version."""
+
+    protocol: Literal["grouped", "thesis"] = Field(
+        "grouped",
+        description="grouped: whole lesions held out; thesis: as the thesis did, with an honest refit",
+    )
+    model: str = Field("thesis-cnn", description="architecture to fit")
+    epochs: int | None = Field(
+        None, ge=1, le=10_000, description="passes (default: 50 for thesis, 20 for grouped)"
+    )
+    batch_size: int | None = Field(
+        None, ge=1, le=65_536, description="images a step (default: 16 for thesis, 64)"
+    )
+    seed: int = Field(42, ge=0, lt=2**32, description="seed of weights, order and dropout")
+
+
+class ScoreRequest(ClusterRequest):
+    """Everything new in an archive, scored once by one model version."""
+
+    archive: str = Field(description="folder or bucket prefix to score")
+    model: str = Field("champion", description="model version, or champion")
+
+
+class SynthRequest(Request):
+    """A made-up archive in HAM10000's layout."""
+
+    images: int = Field(ge=1, le=10_000_000, description="how many images")
+    out: str = Field(description="folder to write to")
+    corrupt: float = Field(0.0, ge=0.0, le=1.0, description="fraction of the images that is broken")
+    seed: int = Field(42, ge=0, lt=2**32, description="same seed, same bytes")
+
+
+class DemoRequest(Request):
+    """The whole story on made-up images, in a folder of its own."""
+
+    out: str = Field("skinml-demo", description="folder for the demo's archive, workspace and server")
+    images: int = Field(600, ge=100, le=100_000, description="labelled images to make up")
+
+
+RequestType = TypeVar("RequestType", bound=Request)
+
+
+def read_file(path: Path | None) -> dict[str, Any]:
+    """The configuration file as a dictionary; empty when there is none."""
+    if path is None:
+        return {}
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RequestError(f"--config {path}: {error.strerror or error}; name a TOML file") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise RequestError(f"--config {path}: not TOML: {error}") from error
+
+
+def choose_workspace(flag: str | None, file: Mapping[str, Any]) -> str:
+    """The workspace's URL from the flag, SKINML_WORKSPACE or the file, in this order."""
+    workspace = flag or os.environ.get(f"{ENVIRONMENT_PREFIX}WORKSPACE") or file.get("workspace")
+    if not workspace:
+        raise RequestError(
+            "no workspace: give --workspace URL (a folder or s3://bucket/prefix) or SKINML_WORKSPACE"
+        )
+    return str(workspace)
+
+
+def load(
+    model: type[RequestType], verb: str, flags: Mapping[str, Any], file: Mapping[str, Any]
+) -> RequestType:
+    """The request for one verb: file, then environment, then flags, checked.
+
+    Args:
+        model: the verb's model.
+        verb: its name on the command line, also its table in the file.
+        flags: what the command line gave; absent names were not given.
+        file: what `read_file` returned.
+
+    Raises:
+        RequestError: a value that the model refuses, in one line that names it.
+
+    """
+    values: dict[str, Any] = {}
+    section = file.get(verb, {})
+    if not isinstance(section, Mapping):
+        raise RequestError(f"config: {verb} = {section!r} should be a table, [{verb}]")
+    values.update({name: file[name] for name in model.model_fields if name in file})
+    values.update(section)
+    for name in model.model_fields:
+        for variable in (name, f"{verb}_{name}"):  # the verb's own variable wins
+            given = os.environ.get(ENVIRONMENT_PREFIX + variable.upper())
+            if given:
+                values[name] = given
+    values.update(flags)
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        raise RequestError(_one_line(verb, error)) from error
+
+
+def _one_line(verb: str, error: ValidationError) -> str:
+    """The first thing that a model refused, as one line that names flag and value."""
+    first = error.errors(include_url=False)[0]
+    flag = "--" + str(first["loc"][0]).replace("_", "-") if first["loc"] else "the request"
+    if first["type"] == "missing":
+        return f"{verb}: {flag} is needed"
+    if first["type"] == "extra_forbidden":
+        return f"{verb}: {flag[2:]} is not something {verb} knows"
+    message = first["msg"][0].lower() + first["msg"][1:]
+    return f"{verb}: {flag} {first['input']!r}: {message}"
