@@ -122,9 +122,7 @@ def choose_workspace(flag: str | None, file: Mapping[str, Any]) -> str:
     return str(workspace)
 
 
-def load(
-    model: type[RequestType], verb: str, flags: Mapping[str, Any], file: Mapping[str, Any]
-) -> RequestType:
+def load(model: type[RequestType], verb: str, flags: Mapping[str, Any], file: Mapping[str, Any]) -> RequestType:
     """The request for one verb: file, then environment, then flags, checked.
 
     Args:

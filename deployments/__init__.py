@@ -1,0 +1,1 @@
+"""How skinml is deployed: schedules, work pools, and what runs where."""

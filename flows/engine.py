@@ -1,0 +1,34 @@
+"""Run a flow: on the Prefect server where one answers, plainly where none does. A dead server stops no night."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import httpx
+from prefect import Flow
+from prefect.settings import PREFECT_API_URL
+
+logger = logging.getLogger("skinml.engine")
+
+PATIENCE = 5.0
+"""Seconds that the server has for saying that it is well."""
+
+
+def run(flow: Flow[..., dict[str, Any]], **parameters: Any) -> dict[str, Any]:
+    """Call the flow, as a Prefect flow run if a server is configured and answers; say which it is."""
+    url = PREFECT_API_URL.value()
+    if not url:
+        logger.info("no Prefect server configured (PREFECT_API_URL): running without one")
+        return flow.fn(**parameters)
+    if not _answers(url):
+        logger.warning("the Prefect server %s does not answer: running without it", url)
+        return flow.fn(**parameters)
+    return flow(**parameters)
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(f"{url.rstrip('/')}/health", timeout=PATIENCE).status_code < 500
+    except httpx.HTTPError:
+        return False

@@ -1,0 +1,60 @@
+"""The prepare flow: labelled images and their metadata to shards of pixels and the samples table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prefect import flow
+
+from flows.naming import asked, short
+from skinml.config import PrepareRequest
+from skinml.images.preprocessing import Preprocessing
+from skinml.runs import begin
+from tasks import prepare as stages
+from tasks.archive import list_archives, open_workspace
+from tasks.runs import recorded
+
+
+def _run_name() -> str:
+    images = asked("images") or ()
+    return f"prepare {', '.join(short(url) for url in images)} at {asked('size') or 64} px"
+
+
+@flow(name="prepare", flow_run_name=_run_name, validate_parameters=True)
+def prepare(workspace: str, request: PrepareRequest) -> dict[str, Any]:
+    """Join images with their metadata, decode what is new on Dask workers, publish samples and quarantine.
+
+    Args:
+        workspace: folder or s3://bucket/prefix that holds everything.
+        request: image roots, metadata, and how pixels are made.
+    """
+    run = begin("prepare", request.model_dump(mode="json"))
+    workspace = open_workspace(workspace)
+    metadata = stages.read_metadata(request.metadata)
+    listing = list_archives(request.images)
+    pixels = Preprocessing(request.size, request.decode)
+    dataset_key = pixels.dataset_key(request.format)
+
+    with recorded(workspace, run) as record:
+        plan = stages.plan_dataset(workspace, listing, metadata, dataset_key)
+        shards = stages.write_shards(workspace, plan.work, pixels, request.format, dataset_key, request, run)
+        record.counts = stages.count(plan, shards)
+        dataset_version = stages.commit_dataset(workspace, plan, shards, record.counts, dataset_key, run)
+        mismatches = stages.name_unmatched(workspace, plan, metadata, run)
+
+    result = {
+        "run_id": run.run_id,
+        "listed": record.counts.listed,
+        "skipped": record.counts.skipped,
+        "prepared": record.counts.done,
+        "quarantined": record.counts.quarantined,
+        "seconds": record.row["seconds"],
+        "images_per_second": record.row["images_per_second"],
+        "dataset_version": dataset_version,
+        "dataset_key": dataset_key,
+        "ignored": listing.ignored,
+        "reasons": stages.count_reasons(plan, shards),
+        **mismatches,
+    }
+    stages.show_prepared(workspace, dataset_key, result)
+    return result

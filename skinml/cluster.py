@@ -1,0 +1,109 @@
+"""The only user of Dask: a client for this configuration, and mapping shards of work on it."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from skinml.errors import RequestError, RunError
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+Shard = TypeVar("Shard")
+Outcome = TypeVar("Outcome")
+
+AHEAD = 3
+"""Shards handed out per worker: one under way and two waiting, so that none idles and a million-image
+night holds a handful of shards in the scheduler instead of thousands."""
+
+
+@contextmanager
+def connect(
+    address: str | None = None, workers: int | None = None, shards: int | None = None
+) -> Iterator[Client]:
+    """A Dask client: of an existing scheduler, or of worker processes on this machine that end with it.
+
+    Local workers are spawned, never forked (s3fs, delta-rs and TensorFlow are not fork-safe), have one thread
+    each (decoding and predicting hold a core), and listen on loopback alone.
+
+    Args:
+        address: `tcp://host:port` of a scheduler; None for local processes.
+        workers: local processes; None for one per core.
+        shards: how many shards there are to do: no more local workers than that are started.
+
+    Raises:
+        RequestError: no scheduler answers at `address`.
+    """
+    from distributed import Client, LocalCluster
+
+    # Dask tells of every connection at INFO, and Prefect shows what the root logger gets.
+    logging.getLogger("distributed").setLevel(logging.ERROR)
+    if address is not None:
+        try:
+            client = Client(address, timeout="10s", set_as_default=False)
+        except (OSError, ValueError) as error:
+            raise RequestError(f"--cluster {address}: no Dask scheduler answers there") from error
+        with client:
+            yield client
+        return
+    count = workers or os.cpu_count() or 1
+    if shards is not None:
+        count = max(1, min(count, shards))
+    with (
+        LocalCluster(
+            n_workers=count,
+            threads_per_worker=1,
+            processes=True,
+            host="127.0.0.1",
+            # No dashboard, and the health page that Dask always serves on any free loopback port: two runs on
+            # one machine must not fight for 8787.
+            scheduler_kwargs={"dashboard": False, "dashboard_address": "127.0.0.1:0"},
+            silence_logs=logging.ERROR,
+        ) as cluster,
+        Client(cluster, set_as_default=False) as client,
+    ):
+        yield client
+
+
+def map_shards(
+    client: Client, function: Callable[[Shard], Outcome], shards: Iterable[Shard]
+) -> Iterator[Outcome]:
+    """Run a function on every shard, on all workers; yield the outcomes as they come, in any order.
+
+    Shards are taken from the iterable as workers get free, so it may be long and lazy. A worker that dies
+    has its shard done again by another one: `function` must leave the same behind when run twice.
+
+    Raises:
+        RunError: a shard killed every worker that it was given to.
+        Exception: whatever `function` raised, as it raised it.
+    """
+    from distributed import KilledWorker, as_completed
+
+    waiting = iter(shards)
+    room = max(1, sum(client.nthreads().values())) * AHEAD
+    running = as_completed(loop=client.loop)
+    try:
+        for shard in waiting:
+            running.add(client.submit(function, shard, pure=False))
+            if running.count() >= room:
+                yield _outcome(running, KilledWorker)
+        while running.count():
+            yield _outcome(running, KilledWorker)
+    finally:
+        client.cancel(list(running.futures), force=True)
+
+
+def _outcome(running: Any, killed: type[Exception]) -> Any:
+    future = next(running)
+    try:
+        return future.result()
+    except killed as error:
+        raise RunError(
+            f"workers died over and over on one shard ({error}); look for memory or a bad library"
+        ) from error
+    finally:
+        future.release()

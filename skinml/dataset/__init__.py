@@ -1,0 +1,1 @@
+"""Labelled images to a dataset: metadata, plan, shards, splits, resampling."""

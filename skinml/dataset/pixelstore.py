@@ -1,0 +1,85 @@
+"""A dataset's pixels for training: which sample lies in which row of which memory-mappable file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from skinml.dataset.shards import decode_parquet_shard, read_index, shard_name
+from skinml.images.preprocessing import Preprocessing, ShardFormat
+from skinml.labels import encode
+from skinml.storage.objects import local_copy, read_bytes
+from skinml.workspace import shards_url
+
+KEY = ["uri", "etag"]
+
+
+@dataclass(frozen=True, eq=False)
+class PixelStore:
+    """Pixels and whose they are.
+
+    Attributes:
+        shards: .npy files, uint8 (n, size, size, 3), to be memory-mapped; a position counts through them all.
+        samples: rows of `samples` that have pixels, with their `position`.
+        labels: class number at each position, int64; -1 where no current sample lies.
+    """
+
+    shards: tuple[Path, ...]
+    samples: pd.DataFrame
+    labels: NDArray[np.int64]
+
+
+def stored_format(workspace: str, preprocessing: Preprocessing, samples: pd.DataFrame) -> ShardFormat:
+    """The format in which most samples are there already; NumPy where none is."""
+    formats: tuple[ShardFormat, ...] = get_args(ShardFormat)
+    missing = [len(missing_pixels(workspace, preprocessing.dataset_key(name), samples)) for name in formats]
+    return formats[int(np.argmin(missing))]
+
+
+def missing_pixels(workspace: str, dataset_key: str, samples: pd.DataFrame) -> pd.DataFrame:
+    """The samples that this dataset has no pixels of, as work for `dataset.prepare`, in order of image_id."""
+    located = _locate(workspace, dataset_key, samples)
+    work = located[located["shard"].isna()].drop(columns=["shard", "row"])
+    return work.assign(in_samples=True).sort_values(["image_id", "uri"], ignore_index=True)
+
+
+def _locate(workspace: str, dataset_key: str, samples: pd.DataFrame) -> pd.DataFrame:
+    index = read_index(workspace, dataset_key).select([*KEY, "shard", "row"]).to_pandas()
+    return samples.merge(index, on=KEY, how="left", validate="one_to_one")
+
+
+def open_pixels(
+    workspace: str, dataset_key: str, stored_as: ShardFormat, samples: pd.DataFrame, folder: Path
+) -> PixelStore:
+    """The pixels of these samples, as files on this machine.
+
+    Args:
+        workspace: normalised URL.
+        dataset_key: which dataset.
+        stored_as: its format.
+        samples: rows of `samples`; those without pixels are left out.
+        folder: where copies go, of what lies in a bucket or in Parquet.
+    """
+    located = _locate(workspace, dataset_key, samples).dropna(subset=["shard"])
+    numbers = sorted(int(number) for number in located["shard"].unique())
+    shards = tuple(_local_shard(workspace, dataset_key, stored_as, number, folder) for number in numbers)
+    lengths = [len(np.load(path, mmap_mode="r")) for path in shards]
+    starts = dict(zip(numbers, np.cumsum([0, *lengths[:-1]]), strict=True)) if numbers else {}
+    position = (located["shard"].map(starts) + located["row"]).astype("int64")
+    labels = np.full(sum(lengths), -1, dtype=np.int64)
+    labels[position] = encode(located["dx"])
+    return PixelStore(shards, located.assign(position=position).drop(columns=["shard", "row"]), labels)
+
+
+def _local_shard(workspace: str, dataset_key: str, stored_as: ShardFormat, number: int, folder: Path) -> Path:
+    url = f"{shards_url(workspace, dataset_key)}/{shard_name(number, stored_as)}"
+    if stored_as == "npy":
+        return local_copy(url, folder)
+    path = folder / shard_name(number, "npy")
+    np.save(path, decode_parquet_shard(read_bytes(url)), allow_pickle=False)
+    return path

@@ -1,0 +1,66 @@
+"""The files of a dataset: shards of pixels as NumPy or Parquet, and the index that says what lies where."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from skinml.images.preprocessing import ShardFormat
+from skinml.schemas import INDEX
+from skinml.storage.objects import exists, read_bytes, write_bytes
+from skinml.workspace import index_url, shards_url
+
+IMAGES_PER_SHARD = 512
+BYTES_PER_SHARD = 32 * 2**20
+"""Whichever is reached first: a worker holds one shard's pixels and little else."""
+
+
+def images_per_shard(size: int) -> int:
+    """Images in a full shard at this edge in px: 512 up to 147 px, fewer above."""
+    return max(1, min(IMAGES_PER_SHARD, BYTES_PER_SHARD // (size * size * 3)))
+
+
+def shard_name(number: int, stored_as: ShardFormat) -> str:
+    """The file name of a shard."""
+    return f"shard-{number:05d}.{stored_as}"
+
+
+def encode_shard(pixels: NDArray[np.uint8], stored_as: ShardFormat) -> bytes:
+    """Pixels (n, h, w, 3) as a .npy file, or as Parquet with one binary value an image and its shape beside."""
+    buffer = io.BytesIO()
+    if stored_as == "npy":
+        np.save(buffer, pixels, allow_pickle=False)
+        return buffer.getvalue()
+    # One binary column with the shape as metadata: a FixedSizeList of pixels reads three times slower.
+    column = pa.array([image.tobytes() for image in pixels], pa.binary())
+    shape = "x".join(str(edge) for edge in pixels.shape[1:])
+    table = pa.table({"pixels": column}, metadata={"shape": shape, "dtype": "uint8"})
+    pq.write_table(table, buffer, compression="zstd")
+    return buffer.getvalue()
+
+
+def decode_parquet_shard(data: bytes) -> NDArray[np.uint8]:
+    """The pixels (n, h, w, 3) of a Parquet shard, which says its own shape."""
+    table = pq.read_table(io.BytesIO(data))
+    shape = tuple(int(edge) for edge in table.schema.metadata[b"shape"].split(b"x"))
+    images = [np.frombuffer(value.as_buffer(), np.uint8) for value in table["pixels"]]
+    return np.stack(images).reshape(len(images), *shape)
+
+
+def read_index(workspace: str, dataset_key: str) -> pa.Table:
+    """Where each sample's pixels lie, schema INDEX; empty where the dataset is not there yet."""
+    url = index_url(workspace, dataset_key)
+    if not exists(url):
+        return INDEX.empty_table()
+    return pq.read_table(io.BytesIO(read_bytes(url))).cast(INDEX)
+
+
+def write_index(workspace: str, dataset_key: str, index: pa.Table) -> None:
+    """Put the dataset's index in place, whole."""
+    buffer = io.BytesIO()
+    pq.write_table(index.cast(INDEX), buffer, compression="zstd")
+    write_bytes(index_url(workspace, dataset_key), buffer.getvalue())

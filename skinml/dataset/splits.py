@@ -1,0 +1,36 @@
+"""Which split a lesion belongs to: train, val or test, a function of its lesion_id alone.
+
+Nothing is stored and nothing is drawn, so a lesion never moves: not when images arrive, not when another
+machine prepares them, not when the table is rebuilt. All images of one lesion share its split.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from hashlib import blake2b
+from typing import Literal
+
+Split = Literal["train", "val", "test"]
+
+# The person string keys the hash to this use. Another string is another split of every archive.
+_PERSON = b"skinml-split"
+_TRAIN_BELOW = 0.70
+_VAL_BELOW = 0.85
+
+
+def split_of(lesion_id: str) -> Split:
+    """The split of one lesion: about 70 % train, 15 % val, 15 % test.
+
+    The first 8 bytes of keyed BLAKE2b (RFC 7693) of the UTF-8 bytes of `lesion_id`, big-endian, as a
+    fraction of 2**64: below 0.70 train, below 0.85 val, else test.
+    """
+    digest = blake2b(lesion_id.encode("utf-8"), digest_size=8, person=_PERSON).digest()
+    fraction = int.from_bytes(digest, "big") / 2**64
+    if fraction < _TRAIN_BELOW:
+        return "train"
+    return "val" if fraction < _VAL_BELOW else "test"
+
+
+def assign(lesion_ids: Iterable[str]) -> list[Split]:
+    """The split of each lesion, in the order given."""
+    return [split_of(lesion_id) for lesion_id in lesion_ids]

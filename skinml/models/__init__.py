@@ -1,0 +1,1 @@
+"""The architectures, their ONNX export, and the registry of fitted versions."""

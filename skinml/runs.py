@@ -1,0 +1,107 @@
+"""One run of a flow: its identity, its counts, the law they keep, and its row in `runs`."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import pyarrow as pa
+
+from skinml.errors import RunError
+from skinml.schemas import RUNS
+
+LIBRARIES = (
+    "skinml",
+    "prefect",
+    "dask",
+    "distributed",
+    "deltalake",
+    "obstore",
+    "s3fs",
+    "pyarrow",
+    "numpy",
+    "pandas",
+    "pillow",
+    "simplejpeg",
+    "onnxruntime",
+    "keras",
+    "tensorflow",
+    "scikit-learn",
+)
+
+
+@dataclass(frozen=True)
+class Run:
+    """Which run this is: its id (flow, UTC start and a random end), when it began, what was asked."""
+
+    run_id: str
+    flow: str
+    started_at: datetime
+    parameters: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What became of the images: every one that is listed is skipped, done or quarantined."""
+
+    listed: int = 0
+    skipped: int = 0
+    done: int = 0
+    quarantined: int = 0
+
+    def check(self) -> None:
+        """Hold the conservation law. Raises RunError when an image was lost or counted twice."""
+        if self.listed != self.skipped + self.done + self.quarantined:
+            raise RunError(
+                f"images do not add up: listed {self.listed} is not skipped {self.skipped} + done {self.done} "
+                f"+ quarantined {self.quarantined}; nothing was committed, please report this"
+            )
+
+
+def begin(flow: str, parameters: Mapping[str, Any]) -> Run:
+    """Give a run its identity."""
+    started_at = datetime.now(UTC)
+    return Run(f"{flow}-{started_at:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}", flow, started_at, parameters)
+
+
+def library_versions() -> dict[str, str]:
+    """The versions of the libraries that a result may depend on, of those that are installed."""
+    found = {}
+    for name in LIBRARIES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def run_row(
+    run: Run, status: str, counts: Counts, model_version: str | None = None, error: str | None = None
+) -> pa.Table:
+    """The run's row, schema RUNS. `images_per_second` counts images that were worked on, not skipped ones."""
+    finished_at = datetime.now(UTC)
+    seconds = (finished_at - run.started_at).total_seconds()
+    worked = counts.done + counts.quarantined
+    row = {
+        "run_id": run.run_id,
+        "flow": run.flow,
+        "status": status,
+        "started_at": run.started_at,
+        "finished_at": finished_at,
+        "listed": counts.listed,
+        "skipped": counts.skipped,
+        "done": counts.done,
+        "quarantined": counts.quarantined,
+        "seconds": seconds,
+        "images_per_second": worked / seconds if seconds else 0.0,
+        "model_version": model_version,
+        "parameters": json.dumps(run.parameters, default=str),
+        "versions": json.dumps(library_versions()),
+        "error": error,
+    }
+    return pa.Table.from_pylist([row], schema=RUNS)

@@ -1,0 +1,1 @@
+"""An archive to scores: what is new, predict, commit."""

@@ -1,0 +1,35 @@
+"""What is new: the listing of an archive less what one model version has scored or the quarantine holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+KEY = ["uri", "etag"]
+RETRIED = ("read_error",)
+"""Reasons that may pass by themselves: tried again at every run. A broken image is, when its etag changes."""
+
+
+@dataclass(frozen=True)
+class Pending:
+    """Images to score, in order of their uri (columns of LISTING), and the counts around them."""
+
+    images: pd.DataFrame
+    listed: int
+    skipped: int
+
+
+def find_pending(listing: pd.DataFrame, scored: pd.DataFrame, quarantine: pd.DataFrame) -> Pending:
+    """Take what has no row yet.
+
+    Args:
+        listing: the archive, columns of LISTING.
+        scored: uri, etag of the rows that this model version has in `scores`.
+        quarantine: uri, etag, reason of what `score` quarantined before.
+    """
+    known = pd.concat([scored[KEY], quarantine.loc[~quarantine["reason"].isin(RETRIED), KEY]])
+    keys = pd.MultiIndex.from_frame(listing[KEY])
+    is_known = keys.isin(pd.MultiIndex.from_frame(known))
+    images = listing[~is_known].sort_values("uri", ignore_index=True)
+    return Pending(images, len(listing), int(is_known.sum()))

@@ -1,0 +1,1 @@
+"""The only user of object storage, on a folder and on a bucket alike: name, list, read, put."""

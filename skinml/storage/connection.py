@@ -1,0 +1,81 @@
+"""Connections to buckets, made once a process, and what their errors mean to a person."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from skinml.errors import RequestError, StorageError
+
+if TYPE_CHECKING:
+    from obstore.store import S3Store
+
+
+def s3_options() -> dict[str, str]:
+    """What delta-rs needs beside the AWS_* variables that it reads by itself."""
+    endpoint = os.environ.get("AWS_ENDPOINT_URL", "")
+    options = {"AWS_REGION": os.environ.get("AWS_REGION", "us-east-1")}
+    if endpoint.startswith("http://"):
+        options["AWS_ALLOW_HTTP"] = "true"
+    return options
+
+
+@cache
+def bucket(name: str) -> S3Store:
+    """The obstore connection to a bucket, which reads keys and endpoint from the AWS_* variables."""
+    from obstore.store import S3Store
+
+    return S3Store(
+        name,
+        region=os.environ.get("AWS_REGION", "us-east-1"),
+        client_options={
+            "allow_http": os.environ.get("AWS_ENDPOINT_URL", "").startswith("http://"),
+            "timeout": timedelta(seconds=60),
+        },
+        retry_config={"max_retries": 6, "retry_timeout": timedelta(seconds=60)},
+    )
+
+
+def split(url: str) -> tuple[S3Store, str]:
+    """s3://bucket/key as a connection and the key."""
+    name, _, key = url[5:].partition("/")
+    return bucket(name), key
+
+
+@contextmanager
+def explained(url: str) -> Iterator[None]:
+    """Turn what storage raises into one line: a refused request, or a StorageError worth a retry."""
+    try:
+        yield
+    except (RequestError, StorageError):
+        raise
+    except FileNotFoundError as error:
+        raise StorageError(f"{url}: not found") from error
+    except PermissionError as error:
+        raise RequestError(f"{url}: permission denied; check who may read and write there") from error
+    except OSError as error:
+        raise StorageError(f"{url}: {error.strerror or error}") from error
+    except Exception as error:
+        text = str(error)
+        if type(error).__module__.partition(".")[0] not in {"obstore", "botocore", "_obstore"}:
+            raise
+        if "NoSuchBucket" in text or ("list request" in text and "404" in text):
+            raise RequestError(f"{url}: no such bucket") from error
+        if "401" in text or "403" in text or "Permission" in type(error).__name__:
+            raise RequestError(
+                f"{url}: access refused; check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and the bucket's policy"
+            ) from error
+        raise StorageError(f"{url}: {text.splitlines()[0][:300]}") from error
+
+
+@cache
+def file_system() -> Any:
+    """The s3fs file system, for what obstore does not do: whole files to and from disk."""
+    import s3fs
+
+    # s3fs caches listings for ever by default, and an archive grows.
+    return s3fs.S3FileSystem(endpoint_url=os.environ.get("AWS_ENDPOINT_URL"), use_listings_cache=False)

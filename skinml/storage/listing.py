@@ -1,0 +1,119 @@
+"""What an archive holds: every image object below a folder or a prefix, never from a cache.
+
+An etag says which bytes: S3's own, or for a file its modification time and size (no inode: a restored backup
+with its times kept is the same archive).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+
+from skinml.errors import RequestError
+from skinml.schemas import LISTING
+from skinml.storage.connection import explained, split
+from skinml.storage.urls import file_uri, is_remote
+
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp")
+CHUNK = 10_000
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A piece of a listing: image objects (schema LISTING), and how many other objects were passed over."""
+
+    images: pa.RecordBatch
+    ignored: int
+
+
+def list_images(url: str) -> Iterator[Listed]:
+    """Every image object below a folder or prefix, at any depth, in pieces; never from a cache.
+
+    An image is an object whose name ends in one of IMAGE_SUFFIXES, in any case. Names beginning with a dot,
+    whatever lies in folders whose names do, links to folders, and everything else is counted as ignored.
+
+    Raises:
+        RequestError: the folder or bucket does not exist or refuses the key.
+        StorageError: storage failed while listing.
+    """
+    with explained(url):
+        yield from _list_bucket(url) if is_remote(url) else _list_folder(url)
+
+
+def _list_folder(root: str) -> Iterator[Listed]:
+    if not Path(root).exists():
+        raise RequestError(f"{root}: no such folder")
+    if not Path(root).is_dir():
+        raise RequestError(f"{root}: is a file, name the folder that holds the images")
+    rows: list[tuple[str, str, int, int]] = []
+    ignored = 0
+    folders = [root]
+    while folders:
+        folder = folders.pop()
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.name.startswith(".") or (entry.is_dir() and entry.is_symlink()):
+                    ignored += 1
+                elif entry.is_dir(follow_symlinks=False):
+                    folders.append(entry.path)
+                elif not entry.name.lower().endswith(IMAGE_SUFFIXES):
+                    ignored += 1
+                else:
+                    rows.append(_file_row(entry))
+                if len(rows) == CHUNK:
+                    yield Listed(_listing(rows), ignored)
+                    rows, ignored = [], 0
+    yield Listed(_listing(rows), ignored)
+
+
+def _file_row(entry: os.DirEntry[str]) -> tuple[str, str, int, int]:
+    try:
+        status = entry.stat()
+    except OSError:  # a link to nothing: listed, so that reading it says what is wrong
+        return file_uri(entry.path), "missing", 0, 0
+    return file_uri(entry.path), file_etag(status), status.st_size, status.st_mtime_ns // 1000
+
+
+def file_etag(status: os.stat_result) -> str:
+    """Which bytes a file holds: its modification time in ns and its size, in hexadecimal."""
+    return f"{status.st_mtime_ns:x}-{status.st_size:x}"
+
+
+def _listing(rows: list[tuple[str, str, int, int]]) -> pa.RecordBatch:
+    columns = list(zip(*rows, strict=True)) if rows else [(), (), (), ()]
+    return pa.RecordBatch.from_arrays(
+        [pa.array(column, type=field.type) for column, field in zip(columns, LISTING, strict=True)],
+        schema=LISTING,
+    )
+
+
+def _list_bucket(url: str) -> Iterator[Listed]:
+    import obstore
+    import pyarrow.compute as pc
+
+    store, prefix = split(url)
+    base = url if not prefix else url[: -len(prefix) - 1]
+    for piece in obstore.list(store, prefix=prefix or None, chunk_size=CHUNK, return_arrow=True):
+        objects = pa.table(piece)
+        below = pc.utf8_slice_codeunits(objects["path"], len(prefix))
+        wanted = pc.and_not(
+            pc.match_substring_regex(below, "(?i)(" + "|".join(IMAGE_SUFFIXES).replace(".", r"\.") + ")$"),
+            pc.match_substring(below, "/."),
+        )
+        if not prefix:
+            wanted = pc.and_not(wanted, pc.starts_with(below, "."))
+        images = objects.filter(wanted)
+        listing = pa.table(
+            {
+                "uri": pc.binary_join_element_wise(base, images["path"], "/"),
+                "etag": images["e_tag"],
+                "size_bytes": images["size"],
+                "last_modified": images["last_modified"],
+            }
+        ).cast(LISTING)
+        for batch in listing.combine_chunks().to_batches() or [_listing([])]:
+            yield Listed(batch, objects.num_rows - images.num_rows)

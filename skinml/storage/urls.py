@@ -1,0 +1,47 @@
+"""How things in storage are named: workspaces, archives and images, in a folder or in a bucket.
+
+A folder's image is named `file:///path`, percent-encoded so that any byte a file system allows survives in a
+table; a bucket's is `s3://bucket/key`, as it is.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from urllib.parse import quote_from_bytes, unquote_to_bytes
+
+from skinml.errors import RequestError
+
+
+def normalise(url: str) -> str:
+    """A folder as an absolute path, a bucket as s3://bucket/prefix, neither with a slash at the end."""
+    if url.startswith("s3://"):
+        bucket, _, prefix = url[5:].partition("/")
+        if not bucket:
+            raise RequestError(f"{url!r} names no bucket: write s3://bucket/prefix")
+        return "/".join(["s3:/", bucket, *[part for part in prefix.split("/") if part]])
+    if url.startswith("file://"):
+        return os.fsdecode(unquote_to_bytes(url[7:])).rstrip("/") or "/"
+    if "://" in url:
+        raise RequestError(f"{url!r}: only folders and s3://bucket/prefix are understood")
+    if not url:
+        raise RequestError("'' is no folder: name one, or s3://bucket/prefix")
+    return str(Path(url).expanduser().absolute())
+
+
+def is_remote(url: str) -> bool:
+    """Whether this normalised URL lies in a bucket."""
+    return url.startswith("s3://")
+
+
+def file_uri(path: str) -> str:
+    """The `file://` URI of an absolute path, whatever bytes its name holds."""
+    return "file://" + quote_from_bytes(os.fsencode(path))
+
+
+def image_id(uri: str) -> str:
+    """The stem of the object's name; bytes that are not UTF-8 are shown as U+FFFD."""
+    name = uri.rsplit("/", 1)[-1]
+    if uri.startswith("file://"):
+        name = unquote_to_bytes(name).decode("utf-8", "replace")
+    return name.rpartition(".")[0] or name

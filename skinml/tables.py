@@ -1,0 +1,211 @@
+"""The only user of deltalake: write parts, publish them once, read, versions.
+
+A part is a Parquet file in the table's folder. Nobody sees it until `publish` names it in a commit, so
+workers write rows where they are made and the driver passes on names and counts. A commit carries the run's
+id as an application transaction: published again, it changes nothing.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from skinml.errors import RequestError, RunError, StorageError
+from skinml.schemas import PARTITIONS, TABLES
+from skinml.storage.connection import s3_options
+from skinml.storage.objects import write_bytes
+from skinml.storage.urls import is_remote
+from skinml.workspace import table_url
+
+if TYPE_CHECKING:
+    from deltalake import DeltaTable
+
+ATTEMPTS = 20
+"""Writers that may get in between before a commit gives up; delta-rs already retries plain appends itself."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A Parquet file that waits to be published: path below the table's folder, bytes, rows, partition."""
+
+    path: str
+    size_bytes: int
+    rows: int
+    partition: Mapping[str, str] = field(default_factory=dict)
+
+
+def write_part(
+    workspace: str, table: str, rows: pa.Table, name: str, partition: Mapping[str, str] | None = None
+) -> Part:
+    """Write rows into a table's folder, unseen until published. The same name again replaces the file.
+
+    Args:
+        workspace: normalised URL.
+        table: one of TABLES.
+        rows: all of the table's columns but the partition's.
+        name: file name without ending, unique to the run and the shard.
+        partition: values of the partition columns, for a table that has them.
+    """
+    partition = dict(partition or {})
+    kept = [column for column in TABLES[table] if column.name not in PARTITIONS.get(table, [])]
+    buffer = io.BytesIO()
+    pq.write_table(
+        rows.select([column.name for column in kept]).cast(pa.schema(kept)), buffer, compression="zstd"
+    )
+    folder = "".join(f"{column}={value}/" for column, value in partition.items())
+    path = f"{folder}part-{name}.parquet"
+    write_bytes(f"{table_url(workspace, table)}/{path}", buffer.getvalue())
+    return Part(path, buffer.tell(), rows.num_rows, partition)
+
+
+def publish(workspace: str, table: str, parts: Sequence[Part], transaction: str) -> int | None:
+    """Make parts visible, all in one commit and at most once for a transaction.
+
+    Args:
+        workspace: normalised URL.
+        table: one of TABLES.
+        parts: what `write_part` returned; without any there is no commit.
+        transaction: the run's id. What it published before stays, and nothing is added.
+
+    Returns:
+        The table's version afterwards; None where there is no table and nothing to publish.
+    """
+    from deltalake import CommitProperties, Schema, Transaction
+    from deltalake.transaction import AddAction
+
+    if not parts:
+        return version(workspace, table)
+    actions = [
+        AddAction(
+            part.path,
+            part.size_bytes,
+            dict(part.partition),
+            int(time.time() * 1000),
+            data_change=True,
+            stats=json.dumps({"numRecords": part.rows}),
+        )
+        for part in parts
+    ]
+    properties = CommitProperties(app_transactions=[Transaction(transaction, 1)])
+
+    def commit(delta: DeltaTable) -> None:
+        delta.create_write_transaction(
+            actions,
+            mode="append",
+            schema=Schema.from_arrow(TABLES[table]),
+            partition_by=PARTITIONS.get(table),
+            commit_properties=properties,
+        )
+
+    return _commit_once(workspace, table, transaction, commit)
+
+
+def append(workspace: str, table: str, rows: pa.Table, transaction: str) -> int | None:
+    """Write and publish rows of a table without partitions, at most once for a transaction."""
+    parts = [write_part(workspace, table, rows, transaction)] if rows.num_rows else []
+    return publish(workspace, table, parts, transaction)
+
+
+def replace(workspace: str, table: str, rows: pa.Table, transaction: str) -> int | None:
+    """Put new content in a table's place, at most once for a transaction; older versions stay readable."""
+    from deltalake import CommitProperties, Transaction, write_deltalake
+
+    properties = CommitProperties(app_transactions=[Transaction(transaction, 1)])
+
+    def commit(delta: DeltaTable) -> None:
+        write_deltalake(delta, rows.cast(TABLES[table]), mode="overwrite", commit_properties=properties)
+
+    return _commit_once(workspace, table, transaction, commit)
+
+
+def _commit_once(workspace: str, table: str, transaction: str, commit: Callable[[DeltaTable], None]) -> int:
+    """Commit unless the transaction is in the table already; after a conflict look again, then try again."""
+    from deltalake.exceptions import CommitFailedError
+
+    url = table_url(workspace, table)
+    conflict: Exception | None = None
+    for _ in range(ATTEMPTS):
+        delta = _open(workspace, table) or _create(workspace, table)
+        if delta.transaction_version(transaction) is None:
+            try:
+                commit(delta)
+            except CommitFailedError as error:  # another writer was first, perhaps with this very transaction
+                conflict = error
+                continue
+            except OSError as error:
+                raise StorageError(f"{url}: commit failed: {str(error).splitlines()[0]}") from error
+            delta.update_incremental()
+        return delta.version()
+    raise RunError(f"{url}: {ATTEMPTS} commits in a row were beaten by other writers ({conflict}); run again")
+
+
+def _create(workspace: str, table: str) -> DeltaTable:
+    from deltalake import DeltaTable
+    from deltalake.exceptions import DeltaError
+
+    url = table_url(workspace, table)
+    try:
+        return DeltaTable.create(
+            url,
+            schema=TABLES[table],
+            partition_by=PARTITIONS.get(table),
+            storage_options=_options(url),
+        )
+    except DeltaError as error:  # another writer made it in the meantime
+        delta = _open(workspace, table)
+        if delta is None:
+            raise StorageError(f"{url}: cannot be created: {str(error).splitlines()[0]}") from error
+        return delta
+    except OSError as error:
+        raise StorageError(f"{url}: cannot be created: {str(error).splitlines()[0]}") from error
+
+
+def _options(url: str) -> dict[str, str] | None:
+    return s3_options() if is_remote(url) else None
+
+
+def _open(workspace: str, table: str, at: int | None = None) -> DeltaTable | None:
+    from deltalake import DeltaTable
+    from deltalake.exceptions import TableNotFoundError
+
+    url = table_url(workspace, table)
+    try:
+        return DeltaTable(url, version=at, storage_options=_options(url))
+    except TableNotFoundError:
+        return None
+    except OSError as error:
+        text = str(error)
+        if "403" in text or "NoSuchBucket" in text:
+            raise RequestError(f"{url}: access refused or no such bucket; check the AWS_* variables") from error
+        raise StorageError(f"{url}: cannot be read: {text.splitlines()[0]}") from error
+
+
+def read(workspace: str, table: str, columns: Sequence[str] | None = None, at: int | None = None) -> pa.Table:
+    """A table's rows, as its schema says; none where the table is not there yet.
+
+    Args:
+        workspace: normalised URL.
+        table: one of TABLES.
+        columns: which ones; None for all.
+        at: a version of the table; None for the newest.
+    """
+    schema = TABLES[table]
+    if columns is not None:
+        schema = pa.schema([schema.field(name) for name in columns])
+    delta = _open(workspace, table, at)
+    if delta is None:
+        return schema.empty_table()
+    return delta.to_pyarrow_table(columns=schema.names).cast(schema)
+
+
+def version(workspace: str, table: str) -> int | None:
+    """The newest version of a table; None where there is none yet."""
+    delta = _open(workspace, table)
+    return None if delta is None else delta.version()

@@ -1,0 +1,52 @@
+"""Where everything lies in a workspace: the one place that knows its layout."""
+
+from __future__ import annotations
+
+from skinml.storage.objects import check_writable
+from skinml.storage.urls import normalise
+
+
+def open_workspace(url: str) -> str:
+    """The workspace's normalised URL, once it is sure that it can be one; nothing is written.
+
+    Raises:
+        RequestError: it is a file, may not be written to, or is a bucket that is missing or refuses the key.
+    """
+    workspace = normalise(url)
+    check_writable(workspace)
+    return workspace
+
+
+def table_url(workspace: str, table: str) -> str:
+    """The folder of a Delta table."""
+    return f"{workspace}/{table}"
+
+
+def shards_url(workspace: str, dataset_key: str) -> str:
+    """The folder of one dataset's pixels and their index."""
+    return f"{workspace}/shards/{dataset_key}"
+
+
+def index_url(workspace: str, dataset_key: str) -> str:
+    """The table that says where each sample's pixels lie."""
+    return f"{shards_url(workspace, dataset_key)}/index.parquet"
+
+
+def models_url(workspace: str, name: str = "") -> str:
+    """The folder of all models, or of one model's versions."""
+    return f"{workspace}/models/{name}".rstrip("/")
+
+
+def model_url(workspace: str, name: str, version: str) -> str:
+    """The folder of one model version."""
+    return f"{workspace}/models/{name}/{version}"
+
+
+def champion_url(workspace: str) -> str:
+    """The file that says which version scores tonight."""
+    return f"{workspace}/models/champion.json"
+
+
+def report_url(workspace: str, run_id: str, name: str = "index.html") -> str:
+    """One file of a run's report."""
+    return f"{workspace}/reports/{run_id}/{name}"

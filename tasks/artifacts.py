@@ -1,0 +1,106 @@
+"""What a run shows in the Prefect UI: progress, counts, links. Without a flow run, only the progress bar."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+from uuid import UUID
+
+from prefect.artifacts import (
+    create_link_artifact,
+    create_markdown_artifact,
+    create_progress_artifact,
+    create_table_artifact,
+    update_progress_artifact,
+)
+from prefect.context import FlowRunContext, TaskRunContext
+from tqdm import tqdm
+
+from skinml.storage.urls import file_uri, is_remote
+
+logger = logging.getLogger("skinml.artifacts")
+
+SECONDS_BETWEEN_UPDATES = 1.0
+DISCLAIMER = "Research use only: skinml is not a medical device."
+
+
+class Progress:
+    """How much of a stage is done: a bar on the terminal and an artifact that moves. It has state: a class."""
+
+    def __init__(self, bar: tqdm[Any], artifact: UUID | None) -> None:
+        self._bar = bar
+        self._artifact = artifact
+        self._updated = time.monotonic()
+
+    def advance(self, steps: int) -> None:
+        """Count finished steps; the artifact follows once a second, and at the end."""
+        self._bar.update(steps)
+        total = float(self._bar.total or 1)
+        due = time.monotonic() - self._updated > SECONDS_BETWEEN_UPDATES or self._bar.n >= total
+        if self._artifact is not None and due:
+            self._updated = time.monotonic()
+            with _never_in_the_way():
+                update_progress_artifact(self._artifact, progress=min(100.0, 100.0 * self._bar.n / total))
+
+
+@contextmanager
+def progress(key: str, description: str, total: int, unit: str) -> Iterator[Progress]:
+    """Show the progress of a long stage.
+
+    Args:
+        key: the artifact's key: lower case, digits and dashes.
+        description: what is being done.
+        total: steps in all.
+        unit: what a step is.
+    """
+    artifact: UUID | None = None
+    if in_run():
+        with _never_in_the_way():
+            made = create_progress_artifact(progress=0.0, key=key, description=f"{description}: {total} {unit}")
+            artifact = made if isinstance(made, UUID) else None
+    # disable=None: no bar where stderr is no terminal, such as a log file
+    with tqdm(total=total, desc=description, unit=unit, disable=None, leave=False) as bar:
+        yield Progress(bar, artifact)
+
+
+def show_table(key: str, description: str, rows: list[dict[str, Any]]) -> None:
+    """Show a small table."""
+    if in_run():
+        with _never_in_the_way():
+            create_table_artifact(table=rows, key=key, description=f"{description} {DISCLAIMER}")
+
+
+def show_links(key: str, title: str, links: Mapping[str, str]) -> None:
+    """Show where results lie: text to URL. One is a link artifact, several are a list."""
+    if not in_run() or not links:
+        return
+    with _never_in_the_way():
+        if len(links) == 1:
+            [(text, url)] = links.items()
+            create_link_artifact(link=_href(url), link_text=text, key=key, description=f"{title} {DISCLAIMER}")
+            return
+        lines = [f"- [{text}]({_href(url)}) `{url}`" for text, url in links.items()]
+        create_markdown_artifact(
+            "\n".join([f"# {title}", "", *lines, "", DISCLAIMER]), key=key, description=title
+        )
+
+
+def in_run() -> bool:
+    """Whether this is a Prefect run, which has a UI to show things in."""
+    return FlowRunContext.get() is not None or TaskRunContext.get() is not None
+
+
+def _href(url: str) -> str:
+    return url if is_remote(url) else file_uri(url)
+
+
+@contextmanager
+def _never_in_the_way() -> Iterator[None]:
+    """A picture of the work must not stop the work: what goes wrong here is said and passed over."""
+    try:
+        yield
+    except Exception as error:
+        logger.warning("the Prefect UI will miss an artifact: %s", error)
