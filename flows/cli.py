@@ -70,11 +70,16 @@ def _score(workspace: str, request: config.ScoreRequest) -> dict[str, Any]:
 
 
 def _synth(_: str, request: config.SynthRequest) -> dict[str, Any]:
-    from skinml.synth import make_archive
     from tqdm import tqdm
 
+    from skinml.synth import make_archive
+
     with tqdm(total=request.images, unit="images", disable=None, leave=False) as bar:
-        archive = make_archive(request.out, request.images, request.corrupt, request.seed, bar.update)
+
+        def on_progress(images: int) -> None:
+            bar.update(images)
+
+        archive = make_archive(request.out, request.images, request.corrupt, request.seed, on_progress)
     return {
         "images": archive.images,
         "corrupt": archive.corrupt,

@@ -55,7 +55,7 @@ def train(workspace: str, request: TrainRequest) -> dict[str, Any]:
 
         fitted = stages.fit_model(store, request.protocol, request, bundle, export=True)
         stages.draw_figures(store, fitted, f"{request.model}, {request.protocol} protocol", bundle / "figures")
-        measured = {
+        measured: dict[str, Any] = {
             "protocol": request.protocol,
             "metrics": fitted.metrics,
             "leakage": leakage(store.samples, fitted.recipe),

@@ -78,11 +78,11 @@ def publish(workspace: str, table: str, parts: Sequence[Part], transaction: str)
         The table's version afterwards; None where there is no table and nothing to publish.
     """
     from deltalake import CommitProperties, Schema, Transaction
-    from deltalake.transaction import AddAction
+    from deltalake.transaction import AddAction, RemoveAction
 
     if not parts:
         return version(workspace, table)
-    actions = [
+    actions: list[AddAction | RemoveAction] = [
         AddAction(
             part.path,
             part.size_bytes,

@@ -5,13 +5,12 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Callable
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar, cast
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
-from prefect.client.schemas.objects import TaskRun
+from prefect.client.schemas.objects import State, TaskRun
 from prefect.context import FlowRunContext
-from prefect.states import State
 from prefect.tasks import Task
 
 from skinml.errors import StorageError
@@ -37,7 +36,7 @@ def stage(
     def decorate(function: Callable[Arguments, Answer]) -> Callable[Arguments, Answer]:
         prefect_task: Task[..., Any] = task(
             name=name,
-            task_run_name=run_name,
+            task_run_name=run_name or name,
             tags=list(tags),
             retries=len(RETRY_DELAYS),
             retry_delay_seconds=list(RETRY_DELAYS),
@@ -48,8 +47,7 @@ def stage(
         @functools.wraps(function)
         def run(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Answer:
             if FlowRunContext.get() is not None:
-                answer: Answer = prefect_task(*args, **kwargs)
-                return answer
+                return cast(Answer, prefect_task(*args, **kwargs))
             for delay in RETRY_DELAYS:
                 try:
                     return function(*args, **kwargs)

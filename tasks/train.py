@@ -64,7 +64,7 @@ def read_samples(workspace: str) -> Samples:
 
 @stage("check the protocol", "check the {request.protocol} protocol")
 def check_protocol(samples: Samples, request: TrainRequest) -> None:
-    """Refuse a dataset that cannot be trained on, such as one class without a lesion, before anything is written."""
+    """Refuse what cannot be trained on, such as a class without a lesion, before anything is written."""
     numbered = samples.rows.assign(position=np.arange(len(samples.rows)))
     needed = ("thesis", "honest") if request.protocol == "thesis" else (request.protocol,)
     for name in needed:
@@ -92,7 +92,7 @@ def find_missing(workspace: str, samples: Samples, preprocessing: Preprocessing)
 
 @stage("commit the pixels", tags=("storage",))
 def commit_pixels(workspace: str, missing: Missing, shards: list[ShardDone], run: Run) -> None:
-    """Check that no image was lost, then publish the index, and the quarantine of what can no longer be read."""
+    """Check that no image was lost, then publish the index, and quarantine what can no longer be read."""
     done = sum(shard.prepared for shard in shards)
     rejected = sum(shard.rejected.total() for shard in shards)
     counts = Counts(listed=len(missing.work), done=done, quarantined=rejected)

@@ -75,7 +75,7 @@ def write_shard(job: ShardJob) -> ShardDone:
     pixels: list[NDArray[np.uint8]] = []
     samples: list[dict[str, Any]] = []
     rejected: list[dict[str, Any]] = []
-    for image in load_images(job.images.to_dict("records"), job.preprocessing):
+    for image in load_images(job.images, job.preprocessing):
         if isinstance(image, Rejected):
             rejected.append(image.row)
             continue

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from skinml.images.preprocessing import ShardFormat
 from skinml.schemas import INDEX
 from skinml.storage.objects import exists, read_bytes, write_bytes
-from skinml.workspace import index_url, shards_url
+from skinml.workspace import index_url
 
 IMAGES_PER_SHARD = 512
 BYTES_PER_SHARD = 32 * 2**20

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+
+import pandas as pd
 
 from skinml.errors import ImageRejected, Reason
 from skinml.images.decode import Decoded, decode
@@ -30,8 +32,9 @@ class Rejected:
     row: Image
 
 
-def load_images(images: Sequence[Image], preprocessing: Preprocessing) -> Iterator[Loaded | Rejected]:
-    """Read and decode images: one answer for each, in their order, whatever the bytes are."""
+def load_images(listing: pd.DataFrame, preprocessing: Preprocessing) -> Iterator[Loaded | Rejected]:
+    """Read and decode the images of a listing: one answer for each, in order, whatever the bytes are."""
+    images = [{str(name): value for name, value in row.items()} for row in listing.to_dict("records")]
     reads = read_many(image["uri"] for image in images if image["size_bytes"] <= MAX_OBJECT_BYTES)
     for image in images:
         if image["size_bytes"] > MAX_OBJECT_BYTES:

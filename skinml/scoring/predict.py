@@ -85,7 +85,7 @@ def score_shard(job: ScoreJob) -> ShardScored:
     rejected: list[dict[str, Any]] = []
     pixels: list[NDArray[np.uint8]] = []
     probabilities: list[NDArray[np.float64]] = []
-    for image in load_images(job.images.to_dict("records"), job.model.preprocessing):
+    for image in load_images(job.images, job.model.preprocessing):
         if isinstance(image, Rejected):
             rejected.append(image.row)
             continue
@@ -127,7 +127,10 @@ def load_session(url: str, sha256: str) -> InferenceSession:
 def predict(session: InferenceSession, pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
     """Pixels uint8 (n, size, size, 3), 0 to 255, to probabilities float64 (n, 7); rows sum to 1."""
     name = session.get_inputs()[0].name
-    return session.run(None, {name: pixels.astype(np.float32)})[0].astype(np.float64)
+    probabilities: NDArray[np.float64] = session.run(None, {name: pixels.astype(np.float32)})[0].astype(
+        np.float64
+    )
+    return probabilities
 
 
 def score_rows(

@@ -1,0 +1,40 @@
+# Two commands for a newcomer: `make demo` and `make test`. Each makes its own .venv and needs Python >= 3.11.
+
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/installed
+
+.PHONY: help demo test lint unit drill clean
+
+help:
+	@echo "make demo   the main job end to end on made-up images, with a Prefect server (about 2 minutes)"
+	@echo "make test   every check: style, types, architecture, tests with real S3, Dask and Prefect"
+	@echo "make drill  the slow tests, at real size"
+
+# Python older than 3.11 is refused here, before pip says so in a page of text.
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "skinml needs Python >= 3.11; name one: make PYTHON=python3.11 $(MAKECMDGOALS)"; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+demo: $(INSTALLED)
+	$(BIN)/skinml demo
+
+test: lint unit
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+unit: $(INSTALLED)
+	$(BIN)/python -m pytest -m "not slow"
+
+drill: $(INSTALLED)
+	$(BIN)/python -m pytest -m slow
+
+clean:
+	rm -rf .venv

@@ -1,0 +1,138 @@
+"""The demo: synth, prepare, train, a night with broken files, on a Prefect server of its own.
+
+Each step is the command line itself, shown as it is run, so that a newcomer can go on by hand.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from flows.server import Server, prefect_server
+from skinml import tables
+from skinml.errors import RequestError, RunError
+from skinml.schemas import PROBABILITY_COLUMNS
+from skinml.workspace import champion_url, open_workspace, table_url
+from tasks.artifacts import DISCLAIMER
+
+MARKER = ".skinml-demo"
+EPOCHS = 6
+CORRUPT = 0.1
+
+
+def demo(out: Path, images: int) -> dict[str, Any]:
+    """Run the whole story below `out`, which is emptied first if an earlier demo made it.
+
+    Args:
+        out: folder for the labelled images, tonight's archive, the workspace and the server.
+        images: labelled images to make up; tonight's archive has a third as many.
+    """
+    _make_room(out)
+    workspace = str(out / "workspace")
+    labelled, tonight = out / "labelled", out / "archive"
+    with prefect_server(out / "prefect") as server:
+        _say(f"A Prefect server starts on {server.ui} ...")
+        _skinml("synth", "--images", images, "--out", labelled)
+        _skinml("synth", "--images", images // 3, "--corrupt", CORRUPT, "--seed", 7, "--out", tonight)
+        server.wait_until_ready()
+
+        os.environ["PREFECT_API_URL"] = server.url  # for the steps, which are processes of their own
+        roots = [
+            part for number in (1, 2) for part in ("--images", labelled / f"HAM10000_images_part_{number}")
+        ]
+        metadata = labelled / "HAM10000_metadata.csv"
+        prepared = _skinml("--workspace", workspace, "prepare", *roots, "--metadata", metadata)
+        trained = _skinml("--workspace", workspace, "train", "--epochs", EPOCHS)
+        scored = _skinml("--workspace", workspace, "score", "--archive", tonight)
+        again = _skinml("--workspace", workspace, "score", "--archive", tonight)
+        _show(workspace)
+        _where_next(out, workspace, server)
+        _linger(server)
+    return {
+        "prepared": prepared["prepared"],
+        "model_version": trained["model_version"],
+        "balanced_accuracy": trained["metrics"]["balanced_accuracy"],
+        "scored": scored["scored"],
+        "quarantined": scored["quarantined"],
+        "scored_again": again["scored"],
+        "workspace": workspace,
+    }
+
+
+def _make_room(out: Path) -> None:
+    if out.exists() and not out.is_dir():
+        raise RequestError(f"--out {out}: is a file, name a folder")
+    if (out / MARKER).exists():
+        shutil.rmtree(out)
+    elif out.exists() and any(out.iterdir()):
+        raise RequestError(f"--out {out}: is not empty and no earlier demo's, name another folder")
+    out.mkdir(parents=True)
+    (out / MARKER).touch()
+
+
+def _skinml(*arguments: object) -> dict[str, Any]:
+    """Run the command line as a person would, show the command and what came out in a line."""
+    words = [str(argument) for argument in arguments]
+    _say(f"\n$ skinml {shlex.join(words)}")
+    command = [sys.executable, "-m", "flows.cli", "--json", *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    if done.returncode:
+        raise RunError(f"this step failed with exit code {done.returncode}:\n{done.stderr}")
+    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    shown = {**result, **result.get("metrics", {})}
+    facts = ("images", "corrupt", "listed", "skipped", "prepared", "scored", "quarantined", "seconds")
+    measures = ("accuracy", "balanced_accuracy", "macro_auc", "melanoma_sensitivity")
+    line = [
+        f"{name} {shown[name]:,.4g}" for name in (*facts, *measures) if isinstance(shown.get(name), int | float)
+    ]
+    _say("  " + ", ".join(line))
+    return result
+
+
+def _show(workspace: str) -> None:
+    workspace = open_workspace(workspace)
+    runs = tables.read(workspace, "runs").to_pandas().sort_values("started_at")
+    scores = tables.read(workspace, "scores").to_pandas().sort_values("p_malignant", ascending=False)
+    quarantine = tables.read(workspace, "quarantine").to_pandas()
+    _say("\nRuns")
+    _say(_table(runs, ["flow", "status", "listed", "skipped", "done", "quarantined", "seconds"]))
+    _say("\nScores, the likeliest malignant first")
+    _say(_table(scores.head(5), ["image_id", "predicted_dx", "p_malignant", *PROBABILITY_COLUMNS]))
+    _say("\nQuarantine")
+    reasons = quarantine.groupby("reason").agg(images=("uri", "size"), for_example=("detail", "first"))
+    _say(_table(reasons.reset_index(), ["reason", "images", "for_example"]))
+
+
+def _table(rows: pd.DataFrame, columns: list[str]) -> str:
+    text = rows[columns].to_string(index=False, float_format="{:.3f}".format, max_colwidth=60)
+    return "\n".join("  " + line for line in text.splitlines())
+
+
+def _where_next(out: Path, workspace: str, server: Server) -> None:
+    _say(f"""
+Where to look next
+  the tables     {table_url(workspace, "scores")} (Delta Lake: DuckDB, pandas, Polars and Spark read it)
+  the model      {champion_url(workspace)} names it; its folder has metrics and figures
+  the runs       {server.ui} (later: PREFECT_HOME={out / "prefect"} prefect server start)
+
+{DISCLAIMER} These images are made up.""")
+
+
+def _linger(server: Server) -> None:
+    """Leave the UI up for a person who sits here; a script goes on."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return
+    _say(f"\nThe Prefect UI is on {server.ui} until you press Enter.")
+    sys.stdin.readline()
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
