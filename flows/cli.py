@@ -174,10 +174,12 @@ def _log_to_stderr() -> None:
     logger = logging.getLogger("skinml")
     logger.setLevel(logging.INFO)
     logger.propagate = False  # Prefect gives the root logger a handler of its own
-    if not logger.handlers:
-        handler = logging.StreamHandler()
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S"))
-        logger.addHandler(handler)
+    handler = logging.StreamHandler()  # of today's stderr, in the place of an earlier call's
+    handler.set_name("skinml stderr")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S"))
+    for earlier in [one for one in logger.handlers if one.get_name() == handler.get_name()]:
+        logger.removeHandler(earlier)
+    logger.addHandler(handler)
 
 
 def _print(result: Mapping[str, Any], as_json: bool) -> None:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import io
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -135,12 +136,11 @@ def _commit_once(workspace: str, table: str, transaction: str, commit: Callable[
         delta = _open(workspace, table) or _create(workspace, table)
         if delta.transaction_version(transaction) is None:
             try:
-                commit(delta)
+                with _explained(url):
+                    commit(delta)
             except CommitFailedError as error:  # another writer was first, perhaps with this very transaction
                 conflict = error
                 continue
-            except OSError as error:
-                raise StorageError(f"{url}: commit failed: {str(error).splitlines()[0]}") from error
             delta.update_incremental()
         return delta.version()
     raise RunError(f"{url}: {ATTEMPTS} commits in a row were beaten by other writers ({conflict}); run again")
@@ -148,27 +148,17 @@ def _commit_once(workspace: str, table: str, transaction: str, commit: Callable[
 
 def _create(workspace: str, table: str) -> DeltaTable:
     from deltalake import DeltaTable
-    from deltalake.exceptions import DeltaError
 
     url = table_url(workspace, table)
+    schema, partitions = TABLES[table], PARTITIONS.get(table)
     try:
-        return DeltaTable.create(
-            url,
-            schema=TABLES[table],
-            partition_by=PARTITIONS.get(table),
-            storage_options=_options(url),
-        )
-    except DeltaError as error:  # another writer made it in the meantime
+        with _explained(url):
+            return DeltaTable.create(url, schema=schema, partition_by=partitions, storage_options=_options(url))
+    except RunError:  # another writer made it in the meantime
         delta = _open(workspace, table)
         if delta is None:
-            raise StorageError(f"{url}: cannot be created: {str(error).splitlines()[0]}") from error
+            raise
         return delta
-    except OSError as error:
-        raise StorageError(f"{url}: cannot be created: {str(error).splitlines()[0]}") from error
-
-
-def _options(url: str) -> dict[str, str] | None:
-    return s3_options() if is_remote(url) else None
 
 
 def _open(workspace: str, table: str, at: int | None = None) -> DeltaTable | None:
@@ -177,14 +167,32 @@ def _open(workspace: str, table: str, at: int | None = None) -> DeltaTable | Non
 
     url = table_url(workspace, table)
     try:
-        return DeltaTable(url, version=at, storage_options=_options(url))
+        with _explained(url):
+            return DeltaTable(url, version=at, storage_options=_options(url))
     except TableNotFoundError:
         return None
+
+
+def _options(url: str) -> dict[str, str] | None:
+    return s3_options() if is_remote(url) else None
+
+
+@contextmanager
+def _explained(url: str) -> Iterator[None]:
+    """Turn what deltalake raises into one line, but for what the callers here act on themselves."""
+    from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+
+    try:
+        yield
+    except (CommitFailedError, TableNotFoundError):
+        raise
     except OSError as error:
         text = str(error)
         if "403" in text or "NoSuchBucket" in text:
             raise RequestError(f"{url}: access refused or no such bucket; check the AWS_* variables") from error
-        raise StorageError(f"{url}: cannot be read: {text.splitlines()[0]}") from error
+        raise StorageError(f"{url}: {text.splitlines()[0]}") from error
+    except DeltaError as error:
+        raise RunError(f"{url}: not a table that can be used: {str(error).splitlines()[0]}") from error
 
 
 def read(workspace: str, table: str, columns: Sequence[str] | None = None, at: int | None = None) -> pa.Table:
@@ -202,7 +210,8 @@ def read(workspace: str, table: str, columns: Sequence[str] | None = None, at: i
     delta = _open(workspace, table, at)
     if delta is None:
         return schema.empty_table()
-    return delta.to_pyarrow_table(columns=schema.names).cast(schema)
+    with _explained(delta.table_uri):
+        return delta.to_pyarrow_table(columns=schema.names).cast(schema)
 
 
 def version(workspace: str, table: str) -> int | None:

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+
+from flows.cli import main
 from skinml.storage import connection
 from skinml.storage.urls import normalise
-
+from skinml.synth import make_archive
+from tests.command import CommandLine
 from tests.services import seaweedfs
 from tests.services.seaweedfs import ObjectStore
 
@@ -21,12 +26,16 @@ REAL_DATA = REPOSITORY.parent / "shared"
 """Where the real HAM10000 lies for those who have it. Tests that need it are skipped for a stranger."""
 
 
-@pytest.fixture(autouse=True)
-def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def pytest_configure() -> None:
     """Nothing of the developer's own: no server, no keys, no workspace."""
     for name in list(os.environ):
-        if name.startswith(("SKINML_", "AWS_", "PREFECT_")) and name != "PREFECT_HOME":
-            monkeypatch.delenv(name)
+        if name.startswith(("SKINML_", "AWS_", "PREFECT_")):
+            del os.environ[name]
+
+
+@pytest.fixture(autouse=True)
+def _forget_buckets() -> None:
+    """Connections are kept for the life of a process; the next test may have other keys."""
     connection.bucket.cache_clear()
     connection.file_system.cache_clear()
 
@@ -71,13 +80,6 @@ def put(request: pytest.FixtureRequest) -> Callable[[str, bytes], None]:
     return put_object
 
 
-def encode(pixels: np.ndarray, format_: str = "JPEG", **options: object) -> bytes:
-    """Pixels as the bytes of an image file."""
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, format_, **options)
-    return buffer.getvalue()
-
-
 @pytest.fixture
 def jpeg() -> Callable[..., bytes]:
     """Make the bytes of a JPEG of smooth colours: `jpeg(seed, width, height)`."""
@@ -90,3 +92,49 @@ def jpeg() -> Callable[..., bytes]:
         return buffer.getvalue()
 
     return make
+
+
+@pytest.fixture
+def skinml(capsys: pytest.CaptureFixture[str]) -> CommandLine:
+    """The command line."""
+    return CommandLine(capsys)
+
+
+@dataclass(frozen=True)
+class MadeUp:
+    """A made-up labelled archive on a folder."""
+
+    roots: tuple[Path, Path]
+    metadata: Path
+
+    def flags(self) -> list[object]:
+        """What `prepare` is told of it."""
+        return ["--images", self.roots[0], "--images", self.roots[1], "--metadata", self.metadata]
+
+
+@pytest.fixture(scope="session")
+def made_up(tmp_path_factory: pytest.TempPathFactory) -> MadeUp:
+    """140 whole labelled images. Shared by the session: look, do not touch."""
+    archive = make_archive(tmp_path_factory.mktemp("synth") / "labelled", 140, seed=11, processes=1)
+    return MadeUp(archive.roots, archive.metadata)
+
+
+@pytest.fixture(scope="session")
+def trained(made_up: MadeUp, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace with a champion, fitted for one epoch. Shared by the session: copy it before writing."""
+    workspace = tmp_path_factory.mktemp("trained") / "workspace"
+    assert main(["--workspace", str(workspace), "prepare", *map(str, made_up.flags())]) == 0
+    assert main(["--workspace", str(workspace), "train", "--epochs", "1"]) == 0
+    return workspace
+
+
+@pytest.fixture
+def workspace(place: str, trained: Path, request: pytest.FixtureRequest) -> str:
+    """A copy of the trained workspace, on a folder and in a bucket, without what it scored."""
+    url = f"{place}/workspace"
+    if url.startswith("s3://"):
+        store: ObjectStore = request.getfixturevalue("object_store")
+        store.files().put(str(trained), url[5:], recursive=True)
+    else:
+        shutil.copytree(trained, url)
+    return url

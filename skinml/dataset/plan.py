@@ -100,7 +100,7 @@ def _reject(
     # The first file of an image_id is the image: one that is a sample already, else the first listed.
     taken = samples.drop_duplicates("image_id").set_index("image_id")["uri"]
     first = images.drop_duplicates("image_id").set_index("image_id")["uri"]
-    owner = images["image_id"].map(taken).fillna(images["image_id"].map(first))
+    owner = images["image_id"].map({**first.to_dict(), **taken.to_dict()})
     second = (images["uri"] != owner) & ~unknown & ~torn
     reason[second] = Reason.DUPLICATE_ID.value
     detail[second] = "image_id " + images.loc[second, "image_id"] + " is taken by " + owner[second]

@@ -90,7 +90,7 @@ def decode(data: bytes, size: int, mode: DecodeMode = "fast") -> Decoded:
     except MemoryError as error:
         raise ImageRejected(Reason.TOO_LARGE, "decoding it takes more memory than the worker has") from error
     except Exception as error:  # a hostile file may raise anything (struct.error, SyntaxError, ...)
-        raise ImageRejected(_reason(error), f"{type(error).__name__}: {error}"[:300]) from error
+        raise ImageRejected(_reason(error, kind, data), f"{type(error).__name__}: {error}"[:300]) from error
 
 
 def identify(data: bytes) -> str:
@@ -105,13 +105,17 @@ def identify(data: bytes) -> str:
     for name, (offset, signature) in OTHER_FORMATS.items():
         if data[offset : offset + len(signature)] == signature:
             raise ImageRejected(Reason.UNSUPPORTED_FORMAT, f"{name}: only {', '.join(FORMATS)} are decoded")
-    if any(beginning.startswith(data) for beginnings in FORMATS.values() for beginning in beginnings):
+    starts = [beginning for several in FORMATS.values() for beginning in several]
+    cut_webp = data.startswith(b"RIFF") and b"WEBP".startswith(data[8:12])
+    if cut_webp or any(start.startswith(data) for start in starts):
         raise ImageRejected(Reason.TRUNCATED, f"{len(data)} bytes: the beginning of an image, no more")
     raise ImageRejected(Reason.NOT_AN_IMAGE, f"begins with {data[:12]!r}")
 
 
-def _reason(error: Exception) -> Reason:
-    """Pillow says that bytes were missing in a dozen ways; all the rest is a decode error."""
+def _reason(error: Exception, kind: str, data: bytes) -> Reason:
+    """Pillow says that bytes were missing in a dozen ways, of WebP in none; all the rest is a decode error."""
+    if kind == "WEBP" and len(data) < 8 + int.from_bytes(data[4:8], "little"):  # the length that RIFF states
+        return Reason.TRUNCATED
     text = str(error).lower()
     missing = (
         "truncated",
@@ -131,7 +135,8 @@ def _decode(data: bytes, kind: str, size: int, mode: DecodeMode) -> Decoded:
         width, height = image.size
         if width * height > MAX_PIXELS:
             raise ImageRejected(Reason.TOO_LARGE, f"{width} x {height} px (at most {MAX_PIXELS} pixels)")
-        turned = image.getexif().get(ORIENTATION_TAG, 1) in (5, 6, 7, 8)
+        # Pillow names the size of a turned TIFF upright, that of all others as stored.
+        turned = kind != "TIFF" and image.getexif().get(ORIENTATION_TAG, 1) in (5, 6, 7, 8)
         upright = (height, width) if turned else (width, height)
         small = _scaled_jpeg(data, size) if mode == "fast" and kind == "JPEG" and image.mode == "RGB" else None
         if small is None:
@@ -154,13 +159,13 @@ def _scaled_jpeg(data: bytes, size: int) -> Image.Image | None:
 
 def to_rgb(image: Image.Image) -> Image.Image:
     """Any Pillow mode as RGB, as the module says."""
-    if image.mode == "RGB":
+    if image.mode == "RGB" and "transparency" not in image.info:
         return image
     if image.mode.startswith("I;16"):
         return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
     if image.mode in ("I", "F"):
         values = np.asarray(image, dtype=np.float64)
-        scale = 257.0 if values.max(initial=0) > 255 else 1.0  # 16-bit PNGs open as 32-bit "I"
+        scale = 256.0 if values.max(initial=0) > 255 else 1.0  # signed 16-bit TIFFs open as 32-bit "I"
         return Image.fromarray(np.clip(values / scale, 0, 255).astype(np.uint8)).convert("RGB")
     if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
         over = image.convert("RGBA")

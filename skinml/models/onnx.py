@@ -86,18 +86,19 @@ def check_parity(model: keras.Model, path: Path, pixels: NDArray[np.uint8]) -> f
 
 def _require(kind: str, values: list[Any], shape: tuple[int, ...]) -> None:
     """Exactly one float32 tensor of (batch, *shape), with batch left open."""
+    expected = f"float {['batch', *shape]}"
+    found = [_described(value) for value in values]
+    if found != [expected]:
+        raise RunError(f"the exported graph should have one {kind}, {expected}; it has {found}")
+
+
+def _described(value: Any) -> str:
+    """Type and shape of a tensor in words; a dimension left open is 'batch'."""
     import onnx
 
-    found = [
-        (
-            onnx.TensorProto.DataType.Name(value.type.tensor_type.elem_type),
-            tuple(dimension.dim_value for dimension in value.type.tensor_type.shape.dim),  # 0: left open
-        )
-        for value in values
-    ]
-    if found != [("FLOAT", (0, *shape))]:
-        listed = ", ".join(f"{value.name} {what}" for value, what in zip(values, found, strict=True))
-        raise RunError(f"the exported graph should have one float {kind} (batch, *{shape}); it has {listed}")
+    tensor = value.type.tensor_type
+    dimensions = [dimension.dim_value or "batch" for dimension in tensor.shape.dim]
+    return f"{onnx.TensorProto.DataType.Name(tensor.elem_type).lower()} {dimensions}"
 
 
 def _rename(graph: Any, value: Any, name: str) -> None:

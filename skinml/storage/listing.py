@@ -7,6 +7,7 @@ with its times kept is the same archive).
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,25 +57,28 @@ def _list_folder(root: str) -> Iterator[Listed]:
         folder = folders.pop()
         with os.scandir(folder) as entries:
             for entry in entries:
-                if entry.name.startswith(".") or (entry.is_dir() and entry.is_symlink()):
+                if entry.name.startswith("."):
                     ignored += 1
                 elif entry.is_dir(follow_symlinks=False):
                     folders.append(entry.path)
-                elif not entry.name.lower().endswith(IMAGE_SUFFIXES):
-                    ignored += 1
+                elif entry.name.lower().endswith(IMAGE_SUFFIXES) and (row := _file_row(entry)):
+                    rows.append(row)
                 else:
-                    rows.append(_file_row(entry))
+                    ignored += 1
                 if len(rows) == CHUNK:
                     yield Listed(_listing(rows), ignored)
                     rows, ignored = [], 0
     yield Listed(_listing(rows), ignored)
 
 
-def _file_row(entry: os.DirEntry[str]) -> tuple[str, str, int, int]:
+def _file_row(entry: os.DirEntry[str]) -> tuple[str, str, int, int] | None:
+    """A file's row; None for a link to a folder, and for a pipe or a device, which could be read for ever."""
     try:
         status = entry.stat()
-    except OSError:  # a link to nothing: listed, so that reading it says what is wrong
+    except OSError:  # a link to nothing or to itself: listed, so that reading it says what is wrong
         return file_uri(entry.path), "missing", 0, 0
+    if not stat.S_ISREG(status.st_mode):
+        return None
     return file_uri(entry.path), file_etag(status), status.st_size, status.st_mtime_ns // 1000
 
 

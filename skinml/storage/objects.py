@@ -65,7 +65,8 @@ def _read_image(uri: str) -> Read:
         answer = obstore.get(store, key)
         return Read(bytes(answer.bytes()), answer.meta["e_tag"])
     except Exception as error:
-        return Read(None, error=f"{type(error).__name__}: {str(error).splitlines()[0][:200]}")
+        text = str(error).partition("\n")[0]  # which may be empty
+        return Read(None, error=f"{type(error).__name__}: {text[:200]}")
 
 
 def read_bytes(url: str) -> bytes:
@@ -130,7 +131,12 @@ def write_bytes(url: str, data: bytes) -> None:
             store, key = split(url)
             obstore.put(store, key, data)
         else:
-            _temporary(Path(url), data).replace(url)
+            temporary = _temporary(Path(url), data)
+            try:
+                temporary.replace(url)
+            except OSError:
+                temporary.unlink()
+                raise
 
 
 def create_bytes(url: str, data: bytes) -> bool:
@@ -159,7 +165,11 @@ def create_bytes(url: str, data: bytes) -> bool:
 def _temporary(target: Path, data: bytes) -> Path:
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
-    temporary.write_bytes(data)
+    try:
+        temporary.write_bytes(data)
+    except OSError:  # such as a full disk
+        temporary.unlink(missing_ok=True)
+        raise
     return temporary
 
 

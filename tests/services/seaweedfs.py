@@ -63,8 +63,9 @@ def running(folder: Path) -> Iterator[ObjectStore]:
     ports = dict(zip(("master", "volume", "filer", "s3", "admin"), _free_ports(5), strict=True))
     keys = ("testkey", secrets.token_hex(12))
     folder.mkdir(parents=True, exist_ok=True)
-    command = [weed, "mini", f"-dir={folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-webdav=false", "-master.telemetry=false"]
-    command += ["-admin.ui=false", "-s3.port.iceberg=0", "-s3.port.lance=0"]
+    command = [weed, "mini", f"-dir={folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1"]
+    command += ["-webdav=false", "-admin.ui=false", "-master.telemetry=false"]
+    command += ["-s3.port.iceberg=0", "-s3.port.lance=0"]
     command += [f"-{name}.port={port}" for name, port in ports.items()]
     environment = {**os.environ, "AWS_ACCESS_KEY_ID": keys[0], "AWS_SECRET_ACCESS_KEY": keys[1]}
     with (folder / "weed.log").open("wb") as log:

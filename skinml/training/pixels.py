@@ -1,0 +1,99 @@
+"""Pixels for fitting: rows of memory-mapped shards, gathered batch by batch in a reproducible order.
+
+Importing this module loads no Keras; `batches` does.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skinml.dataset.resampling import Positions, balanced_draw
+from skinml.labels import DIAGNOSES
+
+if TYPE_CHECKING:
+    import keras
+
+Pixels = NDArray[np.uint8]
+
+
+def open_shards(paths: Sequence[Path]) -> list[Pixels]:
+    """The shards as read-only memory maps, each uint8 (n_i, H, W, 3): nothing is read before it is used."""
+    return [np.load(path, mmap_mode="r", allow_pickle=False) for path in paths]
+
+
+def gather(shards: Sequence[Pixels], positions: Positions) -> Pixels:
+    """The rows at these positions of the shards' concatenation, in the order asked, repeats included.
+
+    Args:
+        shards: one or more arrays, each (n_i, H, W, 3) with the same H and W.
+        positions: row numbers, shape (k,), each from 0 to the sum of n_i - 1.
+
+    Returns:
+        A new array, uint8 (k, H, W, 3).
+
+    Raises:
+        IndexError: a position lies outside; it is named.
+
+    """
+    ends = np.cumsum([len(shard) for shard in shards])
+    outside = np.flatnonzero((positions < 0) | (positions >= ends[-1]))
+    if len(outside):
+        raise IndexError(f"position {positions[outside[0]]} is none of the {ends[-1]} rows in the shards")
+    of_shard = np.searchsorted(ends, positions, side="right")
+    rows = positions - np.concatenate([[0], ends])[of_shard]
+    pixels = np.empty((len(positions), *shards[0].shape[1:]), dtype=np.uint8)
+    for number in np.unique(of_shard):
+        wanted = of_shard == number
+        pixels[wanted] = shards[number][rows[wanted]]
+    return pixels
+
+
+def epoch_order(
+    labels: NDArray[np.int64], train: Positions, balanced: bool, seed: int, epoch: int
+) -> Positions:
+    """The positions one epoch is fitted on, in their order: a function of `seed` and `epoch` alone.
+
+    Args:
+        labels: class numbers of all positions, shape (n,).
+        train: the positions to draw from, shape (k,).
+        balanced: True: a class-balanced draw of k; False: all of `train`, shuffled.
+        seed: the fit's seed.
+        epoch: number of the epoch.
+
+    Returns:
+        Positions, shape (k,).
+
+    """
+    generator = np.random.default_rng([seed, epoch])
+    if balanced:
+        return train[balanced_draw(labels[train], len(train), generator)]
+    return generator.permutation(train)
+
+
+def batches(
+    shards: Sequence[Pixels], labels: NDArray[np.int64], positions: Positions, batch_size: int
+) -> keras.utils.PyDataset:
+    """One pass over `positions` in their order, as a Keras dataset.
+
+    Each item is a batch of pixels, float32 (b, H, W, 3), raw values 0 to 255, and of one-hot labels,
+    float32 (b, 7); the last batch may be smaller. Worker threads bring nothing here: gathering 16 images
+    of 32 px out of 20 shards takes 0.3 ms, a step 50 ms.
+    """
+    import keras
+
+    class Batches(keras.utils.PyDataset):  # type: ignore[misc]  # Keras is untyped
+        def __len__(self) -> int:
+            return math.ceil(len(positions) / batch_size)
+
+        def __getitem__(self, index: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+            chosen = positions[index * batch_size : (index + 1) * batch_size]
+            one_hot = np.eye(len(DIAGNOSES), dtype=np.float32)[labels[chosen]]
+            return gather(shards, chosen).astype(np.float32), one_hot
+
+    return Batches()

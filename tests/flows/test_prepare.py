@@ -1,0 +1,196 @@
+"""The prepare flow: real images of a folder or a bucket to shards and tables, each image accounted for."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from skinml import tables
+from skinml.dataset.shards import read_index
+from skinml.dataset.splits import split_of
+from skinml.storage.objects import exists, read_bytes
+from tests.command import CommandLine
+from tests.conftest import MadeUp
+
+Put = Callable[[str, bytes], None]
+HEADER = "lesion_id,image_id,dx,dx_type,age,sex,localization,dataset\n"
+
+
+def metadata_row(image_id: str, lesion_id: str, dx: str = "nv") -> str:
+    return f"{lesion_id},{image_id},{dx},histo,40.0,male,back,rosendahl\n"
+
+
+def test_a_made_up_archive_becomes_a_dataset(place: str, made_up: MadeUp, skinml: CommandLine) -> None:
+    workspace = f"{place}/workspace"
+    result = skinml("--workspace", workspace, "prepare", *made_up.flags()).result
+
+    assert (result["listed"], result["prepared"], result["skipped"], result["quarantined"]) == (140, 140, 0, 0)
+    samples = tables.read(workspace, "samples").to_pandas()
+    assert samples["image_id"].is_unique
+    assert result["dataset_version"] == tables.version(workspace, "samples")
+    given = pd.read_csv(made_up.metadata).set_index("image_id").loc[samples["image_id"]]
+    for column in ("lesion_id", "dx", "dx_type", "sex", "localization"):
+        assert samples[column].tolist() == given[column].tolist()
+    assert samples["age"].isna().sum() == given["age"].isna().sum() > 0
+    assert (samples["split"] == [split_of(lesion) for lesion in samples["lesion_id"]]).all()
+    assert (samples.groupby("lesion_id")["split"].nunique() == 1).all()
+    assert samples[["width", "height"]].to_numpy().tolist() == [[600, 450]] * 140
+    assert samples["brightness"].between(0.1, 0.95).all()
+    assert (samples["sharpness"] > 0).all()
+
+    [run] = tables.read(workspace, "runs").to_pylist()
+    assert (run["run_id"], run["status"], run["listed"], run["done"]) == (
+        result["run_id"],
+        "completed",
+        140,
+        140,
+    )
+
+    again = skinml("--workspace", workspace, "prepare", *made_up.flags()).result
+    assert (again["skipped"], again["prepared"]) == (140, 0)
+    assert again["dataset_version"] == result["dataset_version"]
+
+
+def test_shards_are_bit_equal_to_pillow_in_exact_mode_in_both_formats(
+    made_up: MadeUp, skinml: CommandLine, tmp_path: Path
+) -> None:
+    workspace = str(tmp_path / "workspace")
+    stored = {}
+    for stored_as in ("npy", "parquet"):
+        flags = ["--size", 32, "--decode", "exact", "--format", stored_as]
+        key = skinml("--workspace", workspace, "prepare", *made_up.flags(), *flags).result["dataset_key"]
+        index = read_index(workspace, key).to_pandas()
+        folder = Path(workspace, "shards", key)
+        if stored_as == "npy":
+            shard = np.load(folder / "shard-00000.npy", mmap_mode="r")
+        else:
+            column = pq.read_table(folder / "shard-00000.parquet")["pixels"]
+            shard = np.stack([np.frombuffer(value.as_py(), np.uint8).reshape(32, 32, 3) for value in column])
+        assert isinstance(shard, np.memmap) == (stored_as == "npy")
+        stored[stored_as] = shard
+        paths = {path.stem: path for root in made_up.roots for path in root.iterdir()}
+        for row in index.itertuples():
+            expected = np.asarray(Image.open(paths[row.image_id]).resize((32, 32)))
+            assert np.array_equal(shard[row.row], expected), row.image_id
+    assert np.array_equal(stored["npy"], stored["parquet"])
+    samples = tables.read(workspace, "samples")
+    assert samples.num_rows == 140  # one row per labelled image, in however many sizes its pixels are kept
+
+
+def test_the_number_of_workers_does_not_change_a_byte(
+    made_up: MadeUp, skinml: CommandLine, tmp_path: Path
+) -> None:
+    contents = []
+    for workers in (1, 2):
+        workspace = tmp_path / f"with-{workers}"
+        # 512 px makes shards of 42 images: several of them, so that the order of workers could matter
+        flags = ["--size", 512, "--workers", workers]
+        key = skinml("--workspace", workspace, "prepare", *made_up.flags(), *flags).result["dataset_key"]
+        folder = workspace / "shards" / key
+        contents.append({path.name: path.read_bytes() for path in sorted(folder.iterdir())})
+    assert len(contents[0]) == 5
+    assert contents[0] == contents[1]
+
+
+def test_what_does_not_match_is_counted_and_named(
+    place: str, put: Put, jpeg: Callable[..., bytes], skinml: CommandLine
+) -> None:
+    names = ["one/a.jpg", "one/b.jpg", "one/no metadata.jpg", "one/torn.JPG", "two/a.jpeg", "two/c.png"]
+    for number, name in enumerate(names):
+        put(f"{place}/{name}", jpeg(number))
+    put(f"{place}/one/notes.txt", b"not listed")
+    put(f"{place}/one/.hidden.jpg", jpeg(9))
+    rows = [metadata_row(name, f"lesion {name}") for name in ("a", "b", "c", "c", "gone", "torn")]
+    rows.append(metadata_row("torn", "another lesion"))
+    put(f"{place}/metadata.csv", (HEADER + "".join(rows)).encode())
+    workspace = f"{place}/workspace"
+    request = ["--images", f"{place}/one", "--images", f"{place}/two", "--metadata", f"{place}/metadata.csv"]
+
+    answer = skinml("--workspace", workspace, "prepare", *request)
+
+    result = answer.result
+    assert (result["listed"], result["prepared"], result["quarantined"], result["ignored"]) == (6, 3, 3, 2)
+    assert result["reasons"] == {"duplicate_id": 2, "no_metadata": 1}
+    assert (result["metadata_without_image"], result["metadata_repeated"]) == (1, 1)
+    quarantine = tables.read(workspace, "quarantine").to_pandas()
+    by_name = {uri.rsplit("/", 2)[1] + "/" + uri.rsplit("/", 1)[1]: uri for uri in quarantine["uri"]}
+    assert set(by_name) in (
+        {"one/no metadata.jpg", "one/torn.JPG", "two/a.jpeg"},  # a bucket's keys as they are
+        {"one/no%20metadata.jpg", "one/torn.JPG", "two/a.jpeg"},  # a folder's names percent-encoded
+    )
+    second = quarantine[quarantine["uri"].str.endswith("two/a.jpeg")].iloc[0]
+    assert "one/a.jpg" in second["detail"]  # names the file that has the image_id
+    named = pd.read_csv(io.BytesIO(read_bytes(f"{workspace}/reports/{result['run_id']}/unmatched.csv")))
+    assert dict(zip(named["image_id"], named["problem"], strict=True)) == {
+        "gone": "metadata without an image",
+        "c": "several equal rows in the metadata",
+        "torn": "rows that differ in the metadata",
+    }
+    assert "gone" in answer.stderr
+
+    again = skinml("--workspace", workspace, "prepare", *request).result
+    assert (again["listed"], again["skipped"], again["quarantined"]) == (6, 6, 0)
+    assert tables.read(workspace, "quarantine").num_rows == 3
+
+    rows.append(metadata_row("no metadata", "lesion found"))
+    put(f"{place}/metadata.csv", (HEADER + "".join(rows)).encode())
+    mended = skinml("--workspace", workspace, "prepare", *request).result
+    assert (mended["prepared"], mended["skipped"]) == (1, 5)
+
+
+def test_a_changed_image_takes_the_place_of_its_older_version(
+    place: str, put: Put, jpeg: Callable[..., bytes], skinml: CommandLine
+) -> None:
+    for name in ("a", "b"):
+        put(f"{place}/images/{name}.jpg", jpeg(1, width=96))
+    put(f"{place}/m.csv", (HEADER + metadata_row("a", "l1") + metadata_row("b", "l2")).encode())
+    workspace = f"{place}/workspace"
+    request = ["prepare", "--images", f"{place}/images", "--metadata", f"{place}/m.csv"]
+    first = skinml("--workspace", workspace, *request).result
+
+    put(f"{place}/images/a.jpg", jpeg(2, width=200))
+    second = skinml("--workspace", workspace, *request).result
+
+    assert (second["prepared"], second["skipped"]) == (1, 1)
+    now = tables.read(workspace, "samples").to_pandas().set_index("image_id")
+    assert (len(now), now.loc["a", "width"], now.loc["b", "width"]) == (2, 200, 96)
+    before = tables.read(workspace, "samples", at=first["dataset_version"]).to_pandas().set_index("image_id")
+    assert before.loc["a", "width"] == 96  # superseded, not lost
+
+    put(f"{place}/images/b.jpg", b"")
+    third = skinml("--workspace", workspace, *request).result
+    assert third["reasons"] == {"empty": 1}
+    assert tables.read(workspace, "samples").num_rows == 2  # a broken newcomer drives no good sample out
+
+
+BAD_METADATA = {
+    "no dx column": ("lesion_id,image_id\nl,a\n", "has no column dx"),
+    "no lesion_id column": ("image_id,dx\na,nv\n", "has no column lesion_id"),
+    "unknown dx": (HEADER + metadata_row("a", "l", "wart"), "'wart'"),
+    "blank lesion": (HEADER + metadata_row("a", ""), "lesion_id is blank"),
+    "age in words": (HEADER + "l,a,nv,histo,forty,male,back,x\n", "'forty'"),
+    "empty": ("", "not a CSV table"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_METADATA)
+def test_bad_metadata_is_refused_and_nothing_written(
+    name: str, tmp_path: Path, jpeg: Callable[..., bytes], skinml: CommandLine
+) -> None:
+    text, words = BAD_METADATA[name]
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "a.jpg").write_bytes(jpeg())
+    (tmp_path / "m.csv").write_text(text)
+    workspace = tmp_path / "workspace"
+    request = ["prepare", "--images", tmp_path / "images", "--metadata", tmp_path / "m.csv"]
+    answer = skinml("--workspace", workspace, *request, expect=2)
+    assert words in answer.stderr.splitlines()[-1]
+    assert "m.csv" in answer.stderr.splitlines()[-1]
+    assert not exists(str(workspace))

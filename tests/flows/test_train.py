@@ -1,0 +1,143 @@
+"""The train flow: a registered version whose files, hashes, figures and metrics can be relied on."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pandas as pd
+import pytest
+from PIL import Image
+
+from skinml import tables
+from skinml.dataset.pixelstore import open_pixels
+from skinml.labels import DIAGNOSES
+from skinml.models import registry
+from skinml.storage.objects import read_bytes
+from skinml.workspace import model_url
+from tests.command import CommandLine
+from tests.conftest import MadeUp
+
+FIGURES = {"loss.png", "accuracy.png", "confusion_matrix.png", "misclassified.png"}
+
+
+def test_a_version_is_whole_hashed_and_champion(trained: Path) -> None:
+    workspace = str(trained)
+    manifest = registry.find(workspace, "champion")
+    folder = Path(model_url(workspace, manifest.name, manifest.version))
+
+    assert manifest.class_order == DIAGNOSES
+    assert (manifest.name, manifest.protocol) == ("thesis-cnn", "grouped")
+    assert manifest.preprocessing == {"size": 32, "decode": "fast", "filter": "bicubic"}
+    assert manifest.parameters["trainable_parameters"] == 384_455
+    assert manifest.dataset["version"] == tables.version(workspace, "samples")
+    assert {"keras", "tensorflow", "onnxruntime", "numpy"} <= set(manifest.libraries)
+    expected = {"model.keras", "model.onnx", "metrics.json"} | {f"figures/{name}" for name in FIGURES}
+    assert set(manifest.files) == expected
+    for name, file in manifest.files.items():
+        data = (folder / name).read_bytes()
+        assert (hashlib.sha256(data).hexdigest(), len(data)) == (file.sha256, file.size_bytes)
+    for name in FIGURES:
+        with Image.open(folder / "figures" / name) as figure:
+            assert min(figure.size) > 300
+
+    metrics = json.loads((folder / "metrics.json").read_text())
+    samples = tables.read(workspace, "samples").to_pandas()
+    assert metrics["metrics"]["images"] == (samples["split"] == "test").sum()
+    assert metrics["leakage"] == {"image": 0.0, "lesion": 0.0}
+    for name in ("accuracy", "balanced_accuracy", "macro_auc", "melanoma_sensitivity"):
+        assert 0 <= metrics["metrics"][name] <= 1
+
+
+def test_the_registered_network_gives_the_metrics_that_were_written_down(trained: Path) -> None:
+    """The ONNX file alone, on the test pixels, reproduces the accuracy in metrics.json."""
+    workspace = str(trained)
+    manifest = registry.find(workspace, "champion")
+    metrics = json.loads(registry.read_verified(workspace, manifest, "metrics.json"))
+    samples = tables.read(workspace, "samples").to_pandas()
+    store = open_pixels(workspace, manifest.dataset["key"], "npy", samples, trained)
+    pixels = np.concatenate([np.load(path) for path in store.shards])
+    test = store.samples.loc[store.samples["split"] == "test", "position"].to_numpy()
+    session = onnxruntime.InferenceSession(registry.read_verified(workspace, manifest, "model.onnx"))
+    [probabilities] = session.run(None, {session.get_inputs()[0].name: pixels[test].astype(np.float32)})
+    accuracy = (probabilities.argmax(axis=1) == store.labels[test]).mean()
+    assert accuracy == pytest.approx(metrics["metrics"]["accuracy"], abs=1e-9)
+
+
+def test_the_thesis_protocol_shows_its_leak_and_the_honest_figure(
+    place: str, made_up: MadeUp, skinml: CommandLine
+) -> None:
+    workspace = f"{place}/workspace"
+    skinml("--workspace", workspace, "prepare", *made_up.flags(), "--format", "parquet")
+    result = skinml("--workspace", workspace, "train", "--protocol", "thesis", "--epochs", 1).result
+
+    manifest = registry.find(workspace, result["model_version"])
+    assert manifest.preprocessing == {"size": 32, "decode": "exact", "filter": "bicubic"}
+    assert (manifest.parameters["batch_size"], manifest.parameters["epochs"]) == (16, 1)
+    assert result["metrics"]["images"] == 875  # a quarter of 7 x 500 rows
+    assert result["leakage"]["image"] > 0.9  # 140 images drawn 3,500 times
+    samples = tables.read(workspace, "samples").to_pandas()
+    assert result["honest"]["images"] == (samples["split"] == "test").sum()
+    assert {"figures/loss.png", "figures/honest/loss.png"} <= set(manifest.files)
+    metrics = json.loads(read_bytes(f"{model_url(workspace, manifest.name, manifest.version)}/metrics.json"))
+    assert metrics["honest"]["accuracy"] == result["honest"]["accuracy"]
+
+    run = tables.read(workspace, "runs").to_pandas().set_index("flow").loc["train"]
+    assert (run["status"], run["model_version"]) == ("completed", manifest.version)
+
+
+def test_a_later_version_does_not_take_the_crown(trained: Path, tmp_path: Path, skinml: CommandLine) -> None:
+    workspace = str(shutil.copytree(trained, tmp_path / "workspace"))
+    champion = registry.find(workspace, "champion").version
+    result = skinml("--workspace", workspace, "train", "--epochs", 1, "--batch-size", 128).result
+    assert result["model_version"] != champion
+    assert registry.find(workspace, "champion").version == champion
+    assert registry.versions(workspace) == sorted([champion, result["model_version"]])
+
+
+def test_what_cannot_be_trained_on_is_refused_and_nothing_written(
+    made_up: MadeUp, tmp_path: Path, skinml: CommandLine
+) -> None:
+    workspace = tmp_path / "workspace"
+    answer = skinml("--workspace", workspace, "train", expect=2)
+    assert "run skinml prepare first" in answer.stderr
+    assert not workspace.exists()
+
+    text = made_up.metadata.read_text().splitlines()
+    without_vasc = [line for line in text if ",vasc," not in line]
+    (tmp_path / "m.csv").write_text("\n".join(without_vasc))
+    roots = [part for root in made_up.roots for part in ("--images", root)]
+    skinml("--workspace", workspace, "prepare", *roots, "--metadata", tmp_path / "m.csv")
+    before = sorted(path for path in workspace.rglob("*"))
+    for protocol in ("grouped", "thesis"):
+        answer = skinml("--workspace", workspace, "train", "--protocol", protocol, expect=2)
+        assert "vasc" in answer.stderr.splitlines()[-1]
+    answer = skinml("--workspace", workspace, "train", "--model", "resnet-9000", expect=2)
+    assert "resnet-9000" in answer.stderr
+    assert "thesis-cnn" in answer.stderr  # names what there is
+    assert sorted(path for path in workspace.rglob("*")) == before
+
+
+def test_the_thesis_recipe_draws_what_the_thesis_script_draws(made_up: MadeUp, trained: Path) -> None:
+    """Against the thesis's own lines, run on the same metadata: pandas, sklearn, in metadata order."""
+    from sklearn.model_selection import train_test_split
+    from sklearn.utils import resample
+
+    from skinml.training.protocols import thesis
+
+    frame = pd.read_csv(io.BytesIO(made_up.metadata.read_bytes()))
+    drawn = pd.concat(
+        resample(frame[frame["dx"] == dx], replace=True, n_samples=500, random_state=42) for dx in DIAGNOSES
+    )
+    train, test = train_test_split(drawn["image_id"].to_numpy(), test_size=0.25, random_state=42)
+
+    samples = tables.read(str(trained), "samples").to_pandas()
+    recipe = thesis(samples.assign(position=np.arange(len(samples))))
+    image_ids = samples["image_id"].to_numpy()
+    assert image_ids[recipe.train].tolist() == train.tolist()
+    assert image_ids[recipe.test].tolist() == test.tolist()
