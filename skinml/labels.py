@@ -36,4 +36,5 @@ def encode(diagnoses: Iterable[str]) -> NDArray[np.int64]:
 def malignant_probability(probabilities: NDArray[np.floating]) -> NDArray[np.floating]:
     """The probability of any malignant diagnosis: (n, 7) class probabilities to (n,)."""
     columns = [DIAGNOSES.index(name) for name in MALIGNANT]
-    return probabilities[:, columns].sum(axis=1)
+    total: NDArray[np.floating] = probabilities[:, columns].sum(axis=1)
+    return total

@@ -114,14 +114,28 @@ def append(workspace: str, table: str, rows: pa.Table, transaction: str) -> int 
     return publish(workspace, table, parts, transaction)
 
 
-def replace(workspace: str, table: str, rows: pa.Table, transaction: str) -> int | None:
-    """Put new content in a table's place, at most once for a transaction; older versions stay readable."""
+def replace(workspace: str, table: str, change: Callable[[pa.Table], pa.Table], transaction: str) -> int:
+    """Put a change of a table's rows in their place, at most once for a transaction.
+
+    Older versions stay readable. Rows that another writer adds meanwhile stay: the commit takes away only
+    what `change` was given, and begins anew where another writer took some of that.
+
+    Args:
+        workspace: normalised URL.
+        table: one of TABLES.
+        change: all rows to those that shall be there instead; it may be called several times.
+        transaction: the run's id.
+
+    Returns:
+        The table's version afterwards.
+    """
     from deltalake import CommitProperties, Transaction, write_deltalake
 
     properties = CommitProperties(app_transactions=[Transaction(transaction, 1)])
 
     def commit(delta: DeltaTable) -> None:
-        write_deltalake(delta, rows.cast(TABLES[table]), mode="overwrite", commit_properties=properties)
+        rows = change(_rows(delta, TABLES[table])).cast(TABLES[table])
+        write_deltalake(delta, rows, mode="overwrite", commit_properties=properties)
 
     return _commit_once(workspace, table, transaction, commit)
 
@@ -148,13 +162,14 @@ def _commit_once(workspace: str, table: str, transaction: str, commit: Callable[
 
 def _create(workspace: str, table: str) -> DeltaTable:
     from deltalake import DeltaTable
+    from deltalake.exceptions import CommitFailedError
 
     url = table_url(workspace, table)
     schema, partitions = TABLES[table], PARTITIONS.get(table)
     try:
         with _explained(url):
             return DeltaTable.create(url, schema=schema, partition_by=partitions, storage_options=_options(url))
-    except RunError:  # another writer made it in the meantime
+    except (CommitFailedError, RunError):  # another writer made it in the meantime
         delta = _open(workspace, table)
         if delta is None:
             raise
@@ -208,8 +223,10 @@ def read(workspace: str, table: str, columns: Sequence[str] | None = None, at: i
     if columns is not None:
         schema = pa.schema([schema.field(name) for name in columns])
     delta = _open(workspace, table, at)
-    if delta is None:
-        return schema.empty_table()
+    return schema.empty_table() if delta is None else _rows(delta, schema)
+
+
+def _rows(delta: DeltaTable, schema: pa.Schema) -> pa.Table:
     with _explained(delta.table_uri):
         return delta.to_pyarrow_table(columns=schema.names).cast(schema)
 

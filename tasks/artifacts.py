@@ -30,20 +30,22 @@ DISCLAIMER = "Research use only: skinml is not a medical device."
 class Progress:
     """How much of a stage is done: a bar on the terminal and an artifact that moves. It has state: a class."""
 
-    def __init__(self, bar: tqdm[Any], artifact: UUID | None) -> None:
+    def __init__(self, bar: tqdm[Any], total: int, artifact: UUID | None) -> None:
         self._bar = bar
+        self._total = total
+        self._done = 0  # our own count: a bar that is not shown counts nothing
         self._artifact = artifact
         self._updated = time.monotonic()
 
     def advance(self, steps: int) -> None:
         """Count finished steps; the artifact follows once a second, and at the end."""
         self._bar.update(steps)
-        total = float(self._bar.total or 1)
-        due = time.monotonic() - self._updated > SECONDS_BETWEEN_UPDATES or self._bar.n >= total
+        self._done += steps
+        due = time.monotonic() - self._updated > SECONDS_BETWEEN_UPDATES or self._done >= self._total
         if self._artifact is not None and due:
             self._updated = time.monotonic()
             with _never_in_the_way():
-                update_progress_artifact(self._artifact, progress=min(100.0, 100.0 * self._bar.n / total))
+                update_progress_artifact(self._artifact, progress=100.0 * self._done / self._total)
 
 
 @contextmanager
@@ -63,7 +65,7 @@ def progress(key: str, description: str, total: int, unit: str) -> Iterator[Prog
             artifact = made if isinstance(made, UUID) else None
     # disable=None: no bar where stderr is no terminal, such as a log file
     with tqdm(total=total, desc=description, unit=unit, disable=None, leave=False) as bar:
-        yield Progress(bar, artifact)
+        yield Progress(bar, total, artifact)
 
 
 def show_table(key: str, description: str, rows: list[dict[str, Any]]) -> None:

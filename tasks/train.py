@@ -139,7 +139,10 @@ def draw_figures(store: PixelStore, fitted: Fitted, title: str, folder: Path) ->
     from skinml.report.figures import training_figures
 
     labels = store.labels[fitted.recipe.test]
-    training_figures(folder, title, fitted.result.history, labels, fitted.result.probabilities)
+    try:
+        training_figures(folder, title, fitted.result.history, labels, fitted.result.probabilities)
+    except Exception:  # hours of fitting are not thrown away for a picture
+        logger.exception("the version will lack figures: drawing %s failed", folder.name)
 
 
 @stage("register the model", tags=("storage",))

@@ -14,6 +14,8 @@ import pytest
 from PIL import Image
 
 from flows.cli import main
+from flows.server import Server
+from flows.server import prefect_server as start_prefect_server
 from skinml.storage import connection
 from skinml.storage.urls import normalise
 from skinml.synth import make_archive
@@ -138,3 +140,11 @@ def workspace(place: str, trained: Path, request: pytest.FixtureRequest) -> str:
     else:
         shutil.copytree(trained, url)
     return url
+
+
+@pytest.fixture(scope="session")
+def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A running Prefect server with a database of its own."""
+    with start_prefect_server(tmp_path_factory.mktemp("prefect")) as server:
+        server.wait_until_ready()
+        yield server

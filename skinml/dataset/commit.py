@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from skinml import tables
@@ -18,7 +19,7 @@ from skinml.dataset.prepare import ShardDone
 from skinml.dataset.shards import read_index, write_index
 from skinml.quarantine import quarantine_rows
 from skinml.runs import Counts
-from skinml.schemas import SAMPLES
+from skinml.schemas import INDEX, SAMPLES
 from skinml.storage.objects import read_bytes
 from skinml.workspace import table_url
 
@@ -51,8 +52,10 @@ def publish_dataset(
     """
     counts.check()
     parts = [shard.samples for shard in shards if shard.samples is not None]
+    version: int | None
     if parts and len(superseded):
-        version = tables.replace(workspace, "samples", _successors(workspace, parts, superseded), run_id)
+        new = _rows_of(workspace, parts)
+        version = tables.replace(workspace, "samples", lambda old: _succeed(old, new, superseded), run_id)
     else:
         version = tables.publish(workspace, "samples", parts, run_id)
 
@@ -62,19 +65,31 @@ def publish_dataset(
         quarantine.append(tables.write_part(workspace, "quarantine", rows, f"{run_id}-plan"))
     tables.publish(workspace, "quarantine", quarantine, run_id)
 
-    new = [shard.index for shard in sorted(shards, key=lambda shard: shard.number) if shard.prepared]
-    if new:
-        write_index(workspace, dataset_key, pa.concat_tables([read_index(workspace, dataset_key), *new]))
+    located = [shard.index for shard in sorted(shards, key=lambda shard: shard.number) if shard.prepared]
+    if located:
+        write_index(workspace, dataset_key, _extended(read_index(workspace, dataset_key), located))
     return version
 
 
-def _successors(workspace: str, parts: Sequence[tables.Part], superseded: pd.DataFrame) -> pa.Table:
-    """All samples, newer versions in the place of the rows that they supersede."""
-    new = pa.concat_tables(
+def _rows_of(workspace: str, parts: Sequence[tables.Part]) -> pa.Table:
+    """The samples that unpublished parts hold."""
+    return pa.concat_tables(
         pq.read_table(io.BytesIO(read_bytes(f"{table_url(workspace, 'samples')}/{part.path}")))
         for part in parts
     ).cast(SAMPLES)
-    old = tables.read(workspace, "samples").to_pandas()
-    gone = old["uri"].isin(set(superseded["uri"]) & set(new["uri"].to_pylist()))
-    kept = pa.Table.from_pandas(old[~gone], SAMPLES, preserve_index=False)
+
+
+def _succeed(old: pa.Table, new: pa.Table, superseded: pd.DataFrame) -> pa.Table:
+    """All samples, newer versions in the place of the rows that they supersede."""
+    gone = set(superseded["uri"]) & set(new["uri"].to_pylist())
+    kept = old.filter(pc.invert(pc.is_in(old["uri"], pa.array(sorted(gone), pa.string()))))
     return pa.concat_tables([kept, new])
+
+
+def _extended(index: pa.Table, new: Sequence[pa.Table]) -> pa.Table:
+    """The index with new rows. The newest stands for an image whose pixels were made again.
+
+    That happens when a file is put back as it was, and when this very commit is tried a second time.
+    """
+    rows = pa.concat_tables([index, *new]).to_pandas().drop_duplicates(["uri", "etag"], keep="last")
+    return pa.Table.from_pandas(rows, INDEX, preserve_index=False)

@@ -70,7 +70,7 @@ def parse_metadata(data: bytes, name: str) -> Metadata:
         _refuse(name, rows, rows[column] == "", f"{column} is blank")
     _refuse(name, rows, ~rows["dx"].isin(DIAGNOSES), f"dx is none of {', '.join(DIAGNOSES)}", "dx")
     age = pd.to_numeric(rows["age"], errors="coerce")
-    _refuse(name, rows, age.isna() & rows["age"].notna(), "age is not a number of years", "age")
+    _refuse(name, rows, rows["age"].notna() & ~age.between(0, 150), "age is not a number of years", "age")
     rows["age"] = age.astype("float64")
     rows["metadata_row"] = range(len(rows))
     return _without_repetitions(rows)

@@ -48,7 +48,7 @@ class Manifest(BaseModel):
 
 
 def parse_manifest(data: bytes, version: str) -> Manifest:
-    """Check the bytes of a manifest. Raises RequestError where it is none or its classes are in another order."""
+    """Check the bytes of a manifest. Raises RequestError where it is none, or has classes in another order."""
     try:
         manifest = Manifest.model_validate(json.loads(data))
     except (ValueError, ValidationError) as error:

@@ -1,0 +1,271 @@
+"""Tests of skinml/dataset/plan.py: every listed image is skipped, refused or decoded, by rules that are named."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from skinml.dataset.metadata import Metadata
+from skinml.dataset.plan import Plan, make_plan, unmatched
+from skinml.dataset.splits import split_of
+from skinml.errors import Reason
+
+Object = tuple[str, str]
+"""uri and etag."""
+
+
+def uri(name: str) -> str:
+    return f"s3://archive/{name}.jpg"
+
+
+def listing(*objects: Object) -> pd.DataFrame:
+    rows = [(uri, etag, len(uri), None) for uri, etag in objects]
+    return pd.DataFrame(rows, columns=["uri", "etag", "size_bytes", "last_modified"])
+
+
+def metadata(image_ids: Sequence[str], conflicting: Sequence[str] = ()) -> Metadata:
+    """Two images a lesion."""
+    rows = pd.DataFrame(
+        {
+            "image_id": list(image_ids),
+            "lesion_id": [f"lesion {position // 2}" for position in range(len(image_ids))],
+            "dx": "nv",
+            "dx_type": None,
+            "age": 50.0,
+            "sex": None,
+            "localization": None,
+            "metadata_row": range(len(image_ids)),
+        }
+    )
+    return Metadata(rows, (), tuple(conflicting))
+
+
+@dataclass
+class Known:
+    """What a workspace holds."""
+
+    samples: list[Object] = field(default_factory=list)
+    index: list[Object] = field(default_factory=list)
+    quarantine: list[tuple[str, str, str]] = field(default_factory=list)
+
+    def plan(self, listed: pd.DataFrame, labels: Metadata) -> Plan:
+        samples = [(uri, etag, uri.rsplit("/", 1)[-1].removesuffix(".jpg")) for uri, etag in self.samples]
+        return make_plan(
+            listed,
+            labels,
+            samples=pd.DataFrame(samples, columns=["uri", "etag", "image_id"], dtype=str),
+            index=pd.DataFrame(self.index, columns=["uri", "etag"], dtype=str),
+            quarantine=pd.DataFrame(self.quarantine, columns=["uri", "etag", "reason"], dtype=str),
+        )
+
+    def after(self, plan: Plan, broken: dict[str, str]) -> Known:
+        """What the workspace holds when the plan has been carried out; `broken` are uris with reasons."""
+        work = list(plan.work[["uri", "etag", "in_samples"]].itertuples(index=False, name=None))
+        good = [(uri, etag, known) for uri, etag, known in work if uri not in broken]
+        bad = [(uri, etag, broken[uri]) for uri, etag, _ in work if uri in broken]
+        refused = list(plan.rejected[["uri", "etag", "reason"]].itertuples(index=False, name=None))
+        gone = set(plan.superseded["uri"]) & {uri for uri, _, _ in good}
+        return Known(
+            [row for row in self.samples if row[0] not in gone] + [row[:2] for row in good if not row[2]],
+            self.index + [row[:2] for row in good],
+            self.quarantine + bad + refused,
+        )
+
+
+def reasons(plan: Plan) -> dict[str, str]:
+    return dict(zip(plan.rejected["uri"], plan.rejected["reason"], strict=True))
+
+
+def worked(plan: Plan) -> list[str]:
+    return plan.work["image_id"].tolist()
+
+
+A, B, C = ((uri(name), f"etag {name}") for name in "abc")
+
+
+# The rules
+
+
+def test_what_is_new_is_decoded_with_its_labels() -> None:
+    plan = Known().plan(listing(B, A), metadata(["a", "b"]))
+    assert worked(plan) == ["a", "b"], "in order of image_id"
+    assert plan.work["in_samples"].tolist() == [False, False]
+    assert plan.work["split"].tolist() == [split_of("lesion 0")] * 2
+    assert plan.work["metadata_row"].tolist() == [0, 1]
+    assert plan.work[["uri", "etag"]].to_numpy().tolist() == [list(A), list(B)]
+    assert (plan.listed, plan.skipped, len(plan.rejected), len(plan.superseded)) == (2, 0, 0, 0)
+
+
+def test_what_is_in_samples_and_in_the_dataset_is_skipped() -> None:
+    plan = Known([A], [A]).plan(listing(A, B), metadata(["a", "b"]))
+    assert (worked(plan), plan.skipped) == (["b"], 1)
+
+
+def test_what_lacks_only_its_pixels_is_decoded_and_no_new_sample() -> None:
+    """Another size, or a run that died between its two commits."""
+    plan = Known([A], []).plan(listing(A), metadata(["a"]))
+    assert plan.work["in_samples"].tolist() == [True]
+    assert len(plan.superseded) == 0
+
+
+def test_what_lacks_only_its_sample_is_decoded() -> None:
+    plan = Known([], [A]).plan(listing(A), metadata(["a"]))
+    assert plan.work["in_samples"].tolist() == [False]
+
+
+def test_other_bytes_are_a_new_version_that_supersedes_the_old_one() -> None:
+    newer = (A[0], "changed")
+    plan = Known([A, B], [A, B]).plan(listing(newer, B), metadata(["a", "b"]))
+    assert plan.work[["uri", "etag"]].to_numpy().tolist() == [list(newer)]
+    assert plan.superseded.to_numpy().tolist() == [list(A)]
+    assert plan.skipped == 1
+
+
+@pytest.mark.parametrize("reason", [reason for reason in Reason if reason != Reason.READ_ERROR])
+def test_what_is_broken_for_good_is_skipped_until_it_changes(reason: Reason) -> None:
+    known = Known(quarantine=[(*A, reason.value)])
+    plan = known.plan(listing(A), metadata(["a"]))
+    if reason in (Reason.NO_METADATA, Reason.DUPLICATE_ID):  # judged anew: now it has metadata, and is alone
+        assert (worked(plan), plan.skipped) == (["a"], 0)
+    else:
+        assert (worked(plan), plan.skipped) == ([], 1)
+    assert worked(known.plan(listing((A[0], "changed")), metadata(["a"]))) == ["a"]
+
+
+def test_a_read_error_is_tried_again() -> None:
+    plan = Known(quarantine=[(*A, "read_error")]).plan(listing(A), metadata(["a"]))
+    assert (worked(plan), plan.skipped) == (["a"], 0)
+
+
+def test_without_metadata_an_image_is_refused_once() -> None:
+    plan = Known().plan(listing(A, B), metadata(["b"]))
+    assert reasons(plan) == {A[0]: "no_metadata"}
+    assert plan.rejected["detail"].tolist() == ["the metadata has no row for image_id a"]
+    assert plan.rejected.columns.tolist() == ["uri", "etag", "size_bytes", "reason", "detail"]
+    again = Known(quarantine=[(*A, "no_metadata")]).plan(listing(A, B), metadata(["b"]))
+    assert (len(again.rejected), again.skipped) == (0, 1)
+    changed = Known(quarantine=[(A[0], "older", "no_metadata")]).plan(listing(A, B), metadata(["b"]))
+    assert reasons(changed) == {A[0]: "no_metadata"}
+
+
+def test_with_metadata_that_differ_an_image_is_refused() -> None:
+    plan = Known().plan(listing(A, B), metadata(["b"], conflicting=["a"]))
+    assert reasons(plan) == {A[0]: "duplicate_id"}
+    assert plan.rejected["detail"].tolist() == ["the metadata has rows that differ for image_id a"]
+
+
+def test_the_first_file_of_an_image_id_is_the_image() -> None:
+    first, second = (uri("z/a"), "1"), (uri("b/a"), "2")
+    plan = Known().plan(listing(first, B, second), metadata(["a", "b"]))
+    assert plan.work["uri"].tolist() == [first[0], B[0]]
+    assert reasons(plan) == {second[0]: "duplicate_id"}
+    assert plan.rejected["detail"].tolist() == [f"image_id a is taken by {first[0]}"]
+
+
+def test_a_file_that_is_a_sample_already_stays_the_image() -> None:
+    older, newer = (uri("z/a"), "1"), (uri("b/a"), "2")
+    plan = Known([older], [older]).plan(listing(newer, older), metadata(["a"]))
+    assert reasons(plan) == {newer[0]: "duplicate_id"}
+    assert (worked(plan), plan.skipped) == ([], 1)
+
+
+def test_two_endings_of_one_stem_are_one_image_id() -> None:
+    plan = Known().plan(listing(("s3://x/a.jpg", "1"), ("s3://x/a.png", "2")), metadata(["a"]))
+    assert plan.work["uri"].tolist() == ["s3://x/a.jpg"]
+    assert reasons(plan) == {"s3://x/a.png": "duplicate_id"}
+
+
+def test_nothing_listed_is_nothing_to_do() -> None:
+    for labels in (metadata([]), metadata(["a"])):
+        plan = Known([B], [B]).plan(listing(), labels)
+        assert (plan.listed, plan.skipped, len(plan.work), len(plan.rejected)) == (0, 0, 0, 0)
+
+
+def test_what_does_not_match_is_named() -> None:
+    labels = Metadata(metadata(["c", "a", "b"]).rows, ("b",), ("x", "y"))
+    plan = Known().plan(listing(A), labels)
+    assert plan.metadata_without_image == ("b", "c")
+    assert unmatched(plan, labels).to_numpy().tolist() == [
+        ["b", "metadata without an image"],
+        ["c", "metadata without an image"],
+        ["b", "several equal rows in the metadata"],
+        ["x", "rows that differ in the metadata"],
+        ["y", "rows that differ in the metadata"],
+    ]
+
+
+# The laws
+
+IDS = [f"i{number}" for number in range(6)]
+ETAGS = ["e1", "e2"]
+OBJECTS = st.tuples(
+    st.builds(
+        lambda folder, image_id: uri(f"{folder}/{image_id}"), st.sampled_from("pq"), st.sampled_from(IDS)
+    ),
+    st.sampled_from(ETAGS),
+)
+BY_URI = st.lists(OBJECTS, unique_by=lambda row: row[0], max_size=10)
+BY_IMAGE_ID = st.lists(OBJECTS, unique_by=lambda row: row[0].rsplit("/", 1)[-1], max_size=6)
+
+
+@st.composite
+def labels(draw: st.DrawFn) -> Metadata:
+    image_ids = draw(st.lists(st.sampled_from(IDS), unique=True))
+    split = draw(st.integers(0, len(image_ids)))
+    return metadata(image_ids[:split], image_ids[split:])
+
+
+@st.composite
+def workspaces(draw: st.DrawFn) -> Known:
+    quarantine = st.tuples(OBJECTS, st.sampled_from([reason.value for reason in Reason]))
+    return Known(
+        draw(BY_IMAGE_ID),
+        draw(st.lists(OBJECTS, unique=True, max_size=8)),
+        [(*row, reason) for row, reason in draw(st.lists(quarantine, max_size=8))],
+    )
+
+
+@settings(max_examples=200, derandomize=True, deadline=None)
+@given(BY_URI, labels(), workspaces())
+def test_every_listed_image_is_accounted_for(objects: list[Object], rows: Metadata, known: Known) -> None:
+    plan = known.plan(listing(*objects), rows)
+    assert plan.listed == len(objects) == plan.skipped + len(plan.work) + len(plan.rejected)
+
+    seen = [*plan.work["uri"], *plan.rejected["uri"]]
+    assert len(seen) == len(set(seen)), "an image counts twice"
+    assert set(seen) <= {uri for uri, _ in objects}
+    assert plan.work["image_id"].is_unique
+    assert plan.work["image_id"].is_monotonic_increasing
+    assert set(plan.work["image_id"]) <= set(rows.rows["image_id"])
+    assert plan.work["lesion_id"].notna().all()
+
+    samples = set(known.samples)
+    for uri_, etag, in_samples in plan.work[["uri", "etag", "in_samples"]].itertuples(index=False, name=None):
+        assert in_samples == ((uri_, etag) in samples)
+        assert not (in_samples and (uri_, etag) in known.index), "it was there already"
+    older = {row for row in samples if row[0] in set(plan.work.loc[~plan.work["in_samples"], "uri"])}
+    assert set(plan.superseded.itertuples(index=False, name=None)) == older
+
+
+@settings(max_examples=150, derandomize=True, deadline=None)
+@given(BY_URI, labels(), workspaces(), st.data())
+def test_a_second_run_skips_what_the_first_one_did(
+    objects: list[Object], rows: Metadata, known: Known, data: st.DataObject
+) -> None:
+    plan = known.plan(listing(*objects), rows)
+    reason = st.sampled_from(["truncated", "empty", "decode_error", "read_error"])
+    broken = data.draw(st.dictionaries(st.sampled_from([*plan.work["uri"], "none"]), reason))
+    after = known.after(plan, broken)
+    again = after.plan(listing(*objects), rows)
+
+    failed_reads = {uri for uri in plan.work["uri"] if broken.get(uri) == "read_error"}
+    assert set(again.work["uri"]) == failed_reads, "only failed reads are tried again"
+    assert len(again.rejected) == 0
+    assert again.skipped == again.listed - len(failed_reads)
+    names = [uri.rsplit("/", 1)[-1] for uri, _ in after.samples]
+    assert len(names) == len(set(names)), "two samples of one image_id"

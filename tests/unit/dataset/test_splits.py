@@ -1,0 +1,45 @@
+"""Tests of skinml/dataset/splits.py."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from skinml.dataset.splits import assign, split_of
+
+HAM10000 = Path(__file__).parents[3].parent / "shared" / "ham10000"
+
+
+@pytest.mark.parametrize(
+    ("lesion_id", "split"),
+    [
+        ("HAM_0000118", "train"),
+        ("HAM_0002730", "train"),
+        ("HAM_0007207", "val"),
+        ("HAM_0000000", "test"),
+        ("läsion", "train"),
+        ("", "test"),
+    ],
+)
+def test_known_lesions_stay_where_they_are(lesion_id: str, split: str) -> None:
+    """A change here moves lesions of every workspace between training and test. Do not adjust: revert."""
+    assert split_of(lesion_id) == split
+
+
+@given(st.lists(st.text()))
+def test_a_split_depends_on_the_lesion_alone(lesion_ids: list[str]) -> None:
+    together = assign(lesion_ids)
+    assert together == [split_of(lesion_id) for lesion_id in lesion_ids]
+    assert list(reversed(together)) == assign(reversed(lesion_ids))
+    assert set(together) <= {"train", "val", "test"}
+
+
+@pytest.mark.skipif(not HAM10000.exists(), reason="HAM10000 is not here")
+def test_shares_of_the_real_lesions_are_about_70_15_15() -> None:
+    lesions = pd.read_csv(HAM10000 / "HAM10000_metadata.csv")["lesion_id"].unique()
+    shares = pd.Series(assign(lesions)).value_counts(normalize=True)
+    assert shares["train"] == pytest.approx(0.70, abs=0.01)
+    assert shares["val"] == pytest.approx(0.15, abs=0.01)
+    assert shares["test"] == pytest.approx(0.15, abs=0.01)

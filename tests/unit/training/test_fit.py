@@ -1,0 +1,161 @@
+"""Tests of skinml/training/fit.py, and of the batches it fits on: the thesis's network on a tiny store."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from skinml.errors import RequestError, RunError
+from skinml.models.zoo import ARCHITECTURES, Architecture
+from skinml.training.fit import FitJob, FitResult, export_saved, fit
+from skinml.training.metrics import measure
+from skinml.training.pixels import batches, open_shards
+from skinml.training.protocols import Recipe
+
+LABELS = (np.arange(112) % 7).astype(np.int64)
+
+
+@pytest.fixture(scope="module")
+def job(tmp_path_factory: pytest.TempPathFactory) -> FitJob:
+    """112 noisy images in two shards, each class of its own brightness; 64 to fit on, 24 and 24 held out."""
+    folder = tmp_path_factory.mktemp("fit")
+    noise = np.random.default_rng(0).normal(0, 20, (112, 32, 32, 3))
+    pixels = (noise + 20 + 35 * LABELS[:, None, None, None]).clip(0, 255).astype(np.uint8)
+    for number, part in enumerate(np.split(pixels, [50])):
+        np.save(folder / f"shard-{number:05d}.npy", part)
+    recipe = Recipe(
+        name="tiny",
+        train=np.arange(64),
+        validation=np.arange(64, 88),
+        test=np.arange(88, 112),
+        balanced=False,
+        keep_best=False,
+        batch_size=16,
+        epochs=2,
+    )
+    shards = tuple(sorted(folder.glob("*.npy")))
+    return FitJob("thesis-cnn", shards, LABELS, recipe, seed=7, out=folder / "out", export=False)
+
+
+@pytest.fixture(scope="module")
+def epochs_told() -> list[tuple[int, dict[str, float]]]:
+    return []
+
+
+@pytest.fixture(scope="module")
+def exported(job: FitJob, epochs_told: list[tuple[int, dict[str, float]]]) -> FitResult:
+    return fit(replace(job, export=True), lambda epoch, metrics: epochs_told.append((epoch, metrics)))
+
+
+def _ignore(epoch: int, metrics: dict[str, float]) -> None:
+    """Nobody listens."""
+
+
+def test_the_result_describes_the_fit(
+    exported: FitResult, epochs_told: list[tuple[int, dict[str, float]]]
+) -> None:
+    assert list(exported.history) == [
+        "loss", "accuracy", "val_loss", "val_accuracy", "val_balanced_accuracy",
+    ]  # fmt: skip
+    assert [epoch for epoch, _ in epochs_told] == [1, 2]
+    for name, values in exported.history.items():
+        assert values == [metrics[name] for _, metrics in epochs_told]
+    assert exported.probabilities.shape == (24, 7)
+    np.testing.assert_allclose(exported.probabilities.sum(axis=1), 1, atol=1e-5)
+    assert exported.best_epoch == 2
+    assert exported.seconds > 0
+    assert exported.parameters == 384_455
+    assert {"python", "backend", "keras", "numpy"} <= set(exported.libraries)
+
+
+def test_the_exported_models_give_the_same_probabilities(job: FitJob, exported: FitResult) -> None:
+    import keras
+    import onnxruntime
+
+    pixels = np.concatenate([np.load(path) for path in job.shards])[job.recipe.test].astype(np.float32)
+    model = keras.models.load_model(job.out / "model.keras")
+    np.testing.assert_allclose(model.predict(pixels, verbose=0), exported.probabilities, atol=1e-6)
+    session = onnxruntime.InferenceSession(job.out / "model.onnx")
+    (ours,) = session.run(["probabilities"], {"pixels": pixels})
+    np.testing.assert_allclose(ours, exported.probabilities, atol=1e-4)
+    assert exported.parity is not None
+    assert exported.parity <= 1e-4
+
+
+def test_a_saved_model_exports_in_another_process(job: FitJob, exported: FitResult, tmp_path: Path) -> None:
+    """How a model fitted on JAX gets its ONNX form."""
+    import onnx
+
+    export_saved(job.out / "model.keras", tmp_path / "model.onnx")
+    weights, direct = (
+        sorted(onnx.numpy_helper.to_array(constant).tobytes() for constant in onnx.load(path).graph.initializer)
+        for path in (tmp_path / "model.onnx", job.out / "model.onnx")
+    )
+    assert weights == direct
+
+
+def test_validation_equals_keras_own(job: FitJob, exported: FitResult) -> None:
+    import keras
+
+    model = keras.models.load_model(job.out / "model.keras")
+    data = batches(open_shards(job.shards), LABELS, job.recipe.validation, batch_size=10)
+    measured = model.evaluate(data, verbose=0, return_dict=True)
+    assert exported.history["val_loss"][-1] == pytest.approx(measured["loss"], rel=1e-4)
+    assert exported.history["val_accuracy"][-1] == pytest.approx(measured["accuracy"])
+
+
+def test_same_seed_same_weights(job: FitJob, exported: FitResult) -> None:
+    again = fit(job, _ignore)
+    assert again.parity is None
+    assert again.history == exported.history
+    np.testing.assert_array_equal(again.probabilities, exported.probabilities)
+    other = fit(replace(job, seed=8, recipe=replace(job.recipe, epochs=1)), _ignore)
+    assert not np.array_equal(other.probabilities, exported.probabilities)
+
+
+def test_the_best_epoch_is_kept(job: FitJob) -> None:
+    recipe = replace(job.recipe, test=job.recipe.validation, balanced=True, keep_best=True, epochs=4)
+    result = fit(replace(job, recipe=recipe), _ignore)
+    values = result.history["val_balanced_accuracy"]
+    assert result.best_epoch == 1 + int(np.argmax(values))
+    kept = measure(LABELS[recipe.test], result.probabilities)["balanced_accuracy"]
+    assert kept == pytest.approx(max(values))
+
+
+def test_batches_are_raw_pixels_and_one_hot_labels(job: FitJob) -> None:
+    positions = np.array([49, 50, 3, 3, 111])
+    data = batches(open_shards(job.shards), LABELS, positions, batch_size=2)
+    pixels, one_hot = zip(*(data[index] for index in range(len(data))), strict=True)
+    assert [len(part) for part in pixels] == [2, 2, 1]
+    assert pixels[0].dtype == one_hot[0].dtype == np.float32
+    store = np.concatenate([np.load(path) for path in job.shards])
+    np.testing.assert_array_equal(np.concatenate(pixels), store[positions])
+    np.testing.assert_array_equal(np.concatenate(one_hot), np.eye(7)[LABELS[positions]])
+
+
+def test_a_fit_that_diverges_stops(job: FitJob, monkeypatch: pytest.MonkeyPatch) -> None:
+    def build() -> Any:
+        import keras
+
+        layers = keras.layers
+        return keras.Sequential(
+            [layers.Input((32, 32, 3)), layers.Rescaling(1e38), layers.Flatten(), layers.Dense(7)]
+        )
+
+    monkeypatch.setitem(ARCHITECTURES, "broken", Architecture("broken", 32, build))
+    with pytest.raises(RunError, match=r"the loss is (nan|inf) in epoch 1: the fit diverged"):
+        fit(replace(job, architecture="broken"), _ignore)
+
+
+def test_shards_that_do_not_fit_are_named(job: FitJob, tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="the shards hold 112 images for 111 labels"):
+        fit(replace(job, labels=LABELS[:-1]), _ignore)
+    np.save(tmp_path / "small.npy", np.zeros((112, 16, 16, 3), np.uint8))
+    with pytest.raises(
+        RunError, match=r"shard 0 holds uint8 \(16, 16, 3\), thesis-cnn takes uint8 \(32, 32, 3\)"
+    ):
+        fit(replace(job, shards=(tmp_path / "small.npy",)), _ignore)
+    with pytest.raises(RequestError, match="no architecture is called 'vgg16'"):
+        fit(replace(job, architecture="vgg16"), _ignore)
