@@ -6,7 +6,7 @@ import logging
 from typing import Any, cast
 
 import httpx
-from prefect import Flow
+from prefect import Flow, tags
 from prefect.settings import PREFECT_API_URL
 
 logger = logging.getLogger("skinml.engine")
@@ -24,7 +24,8 @@ def run(flow: Flow[..., dict[str, Any]], **parameters: Any) -> dict[str, Any]:
     if not _answers(url):
         logger.warning("the Prefect server %s does not answer: running without it", url)
         return flow.fn(**parameters)
-    return cast(dict[str, Any], flow(**parameters))
+    with tags("skinml"):
+        return cast(dict[str, Any], flow(**parameters))
 
 
 def _answers(url: str) -> bool:

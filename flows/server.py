@@ -47,14 +47,19 @@ class Server:
 
 
 @contextmanager
-def prefect_server(home: Path) -> Iterator[Server]:
-    """Start a server whose database and log lie in `home`; stop it at the end. It may not be ready yet."""
+def prefect_server(home: Path, port: int | None = None) -> Iterator[Server]:
+    """Start a server whose database and log lie in `home`; stop it at the end. It may not be ready yet.
+
+    Args:
+        home: its PREFECT_HOME.
+        port: on 127.0.0.1; None for Prefect's usual one, or any other where that one is taken.
+    """
     home.mkdir(parents=True, exist_ok=True)
-    port = _free_port()
+    port = port or free_port(USUAL_PORT)
     log = home / "server.log"
     command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
     with log.open("wb") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=output, env=server_environment(home))  # noqa: S603
+        process = subprocess.Popen(command, stdout=output, stderr=output, env=server_environment(home, port))  # noqa: S603
     try:
         yield Server(process, f"http://127.0.0.1:{port}/api", log)
     finally:
@@ -66,15 +71,22 @@ def prefect_server(home: Path) -> Iterator[Server]:
             process.wait()
 
 
-def server_environment(home: Path) -> dict[str, str]:
-    """The environment of a server of its own: its home, no telemetry, nothing of a server configured here."""
+def server_environment(home: Path, port: int) -> dict[str, str]:
+    """The environment of a server of its own: its home and port, nothing of a server configured here."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
-    return {**kept, "PREFECT_HOME": str(home), "PREFECT_SERVER_ANALYTICS_ENABLED": "false"}
+    return {
+        **kept,
+        "PREFECT_HOME": str(home),
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        # --port alone leaves the UI asking port 4200: "Can't connect to Server API".
+        "PREFECT_SERVER_UI_API_URL": f"http://127.0.0.1:{port}/api",
+        "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+    }
 
 
-def _free_port() -> int:
-    """Prefect's usual port, or any other where that one is taken."""
-    for port in (USUAL_PORT, 0):
+def free_port(usual: int = 0) -> int:
+    """The usual port, or any other where that one is taken."""
+    for port in (usual, 0):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:

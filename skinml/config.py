@@ -46,9 +46,9 @@ class ClusterRequest(Request):
 class PrepareRequest(ClusterRequest):
     """Labelled images and their metadata to shards of pixels and the samples table."""
 
-    images: Annotated[tuple[str, ...], BeforeValidator(_as_list)] = Field(
-        min_length=1, description="folder or bucket prefix with images; repeat for several"
-    )
+    images: Annotated[
+        tuple[str, ...], BeforeValidator(_as_list, json_schema_input_type=tuple[str, ...] | str)
+    ] = Field(min_length=1, description="folder or bucket prefix with images; repeat for several")
     metadata: str = Field(description="CSV with image_id, lesion_id and dx, as HAM10000's")
     size: int = Field(64, ge=8, le=1024, description="edge of the square pixels, in px")
     decode: Literal["fast", "exact"] = Field(

@@ -7,7 +7,11 @@ from datetime import UTC, datetime
 import pandas as pd
 import pyarrow as pa
 
+from skinml.errors import Reason
 from skinml.schemas import QUARANTINE
+
+RETRIED = (Reason.READ_ERROR.value,)
+"""Reasons that may pass by themselves: such an image is tried again at every run, others when they change."""
 
 
 def quarantine_rows(rejected: pd.DataFrame, flow: str, run_id: str) -> pa.Table:

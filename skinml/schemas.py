@@ -9,6 +9,9 @@ from skinml.labels import DIAGNOSES
 UTC_TIME = pa.timestamp("us", tz="UTC")
 PROBABILITY_COLUMNS: tuple[str, ...] = tuple(f"p_{name}" for name in DIAGNOSES)
 
+IMAGE_VERSION: list[str] = ["uri", "etag"]
+"""The columns that say which bytes: an object's name, and what changes when its content does."""
+
 LISTING = pa.schema(
     [("uri", pa.string()), ("etag", pa.string()), ("size_bytes", pa.int64()), ("last_modified", UTC_TIME)]
 )

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from flows.cli import main
-from flows.server import Server
+from flows.server import Server, free_port
 from flows.server import prefect_server as start_prefect_server
 from skinml.storage import connection
 from skinml.storage.urls import normalise
@@ -145,6 +145,7 @@ def workspace(place: str, trained: Path, request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="session")
 def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A running Prefect server with a database of its own."""
-    with start_prefect_server(tmp_path_factory.mktemp("prefect")) as server:
+    # Not the usual port: what only works on 4200 shall fail here.
+    with start_prefect_server(tmp_path_factory.mktemp("prefect"), free_port()) as server:
         server.wait_until_ready()
         yield server

@@ -13,10 +13,9 @@ from numpy.typing import NDArray
 from skinml.dataset.shards import decode_parquet_shard, read_index, shard_name
 from skinml.images.preprocessing import Preprocessing, ShardFormat
 from skinml.labels import encode
+from skinml.schemas import IMAGE_VERSION
 from skinml.storage.objects import local_copy, read_bytes
 from skinml.workspace import shards_url
-
-KEY = ["uri", "etag"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,8 +48,8 @@ def missing_pixels(workspace: str, dataset_key: str, samples: pd.DataFrame) -> p
 
 
 def _locate(workspace: str, dataset_key: str, samples: pd.DataFrame) -> pd.DataFrame:
-    index = read_index(workspace, dataset_key).select([*KEY, "shard", "row"]).to_pandas()
-    return samples.merge(index, on=KEY, how="left", validate="one_to_one")
+    index = read_index(workspace, dataset_key).select([*IMAGE_VERSION, "shard", "row"]).to_pandas()
+    return samples.merge(index, on=IMAGE_VERSION, how="left", validate="one_to_one")
 
 
 def open_pixels(

@@ -9,11 +9,10 @@ import pandas as pd
 from skinml.dataset.metadata import Metadata
 from skinml.dataset.splits import assign
 from skinml.errors import Reason
+from skinml.quarantine import RETRIED
+from skinml.schemas import IMAGE_VERSION
 from skinml.storage.urls import image_id
 
-KEY = ["uri", "etag"]
-RETRIED = (Reason.READ_ERROR.value,)
-"""Reasons that may pass by themselves: the image is tried again at every run."""
 FOUND_BY_PLANNING = (Reason.NO_METADATA.value, Reason.DUPLICATE_ID.value)
 """Reasons that depend on the other images and the metadata, judged anew at every run without reading bytes."""
 
@@ -57,7 +56,7 @@ def make_plan(
         quarantine: uri, etag, reason of what `prepare` quarantined before.
     """
     images = listing[["uri", "etag", "size_bytes"]].copy()
-    images["image_id"] = [image_id(uri) for uri in images["uri"]]
+    images["image_id"] = images["uri"].map(image_id).astype("str")
     reason, detail = _reject(images, metadata, samples)
     rejected = images.assign(reason=reason, detail=detail)[reason.notna()]
     usable = images[reason.isna()]
@@ -70,14 +69,14 @@ def make_plan(
     work["split"] = assign(work["lesion_id"])
     work = work.sort_values(["image_id", "uri"], ignore_index=True)
 
-    rejected_before = _among(rejected, quarantine, [*KEY, "reason"])
+    rejected_before = _among(rejected, quarantine, [*IMAGE_VERSION, "reason"])
     newer = work.loc[~work["in_samples"], ["uri"]]
     return Plan(
         work=work,
         rejected=rejected[~rejected_before].drop(columns="image_id").reset_index(drop=True),
         listed=len(images),
         skipped=int(skipped.sum() + rejected_before.sum()),
-        superseded=samples.loc[samples["uri"].isin(newer["uri"]), KEY].reset_index(drop=True),
+        superseded=samples.loc[samples["uri"].isin(newer["uri"]), IMAGE_VERSION].reset_index(drop=True),
         metadata_without_image=tuple(sorted(set(metadata.rows["image_id"]) - set(images["image_id"]))),
     )
 
@@ -107,7 +106,7 @@ def _reject(
     return reason, detail
 
 
-def _among(rows: pd.DataFrame, known: pd.DataFrame, columns: list[str] = KEY) -> pd.Series[bool]:
+def _among(rows: pd.DataFrame, known: pd.DataFrame, columns: list[str] = IMAGE_VERSION) -> pd.Series[bool]:
     """Which rows are among the known ones, by these columns."""
     keys = pd.MultiIndex.from_frame(rows[columns])
     return pd.Series(keys.isin(pd.MultiIndex.from_frame(known[columns])), index=rows.index, dtype=bool)

@@ -82,7 +82,7 @@ def decode(data: bytes, size: int, mode: DecodeMode = "fast") -> Decoded:
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             return _decode(data, kind, size, mode)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise ImageRejected(Reason.TOO_LARGE, f"{error} (at most {MAX_PIXELS} pixels)") from error
+        raise ImageRejected(Reason.TOO_LARGE, f"more than {MAX_PIXELS:,} pixels: {error}") from error
     except UnidentifiedImageError as error:
         raise ImageRejected(Reason.DECODE_ERROR, f"{kind} header that cannot be read") from error
     except ImageRejected:
@@ -134,7 +134,7 @@ def _decode(data: bytes, kind: str, size: int, mode: DecodeMode) -> Decoded:
     with Image.open(io.BytesIO(data), formats=(kind,)) as image:  # reads the header alone
         width, height = image.size
         if width * height > MAX_PIXELS:
-            raise ImageRejected(Reason.TOO_LARGE, f"{width} x {height} px (at most {MAX_PIXELS} pixels)")
+            raise ImageRejected(Reason.TOO_LARGE, f"more than {MAX_PIXELS:,} pixels: {width} x {height} px")
         # Pillow names the size of a turned TIFF upright, that of all others as stored.
         turned = kind != "TIFF" and image.getexif().get(ORIENTATION_TAG, 1) in (5, 6, 7, 8)
         upright = (height, width) if turned else (width, height)

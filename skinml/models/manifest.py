@@ -41,9 +41,13 @@ class Manifest(BaseModel):
 
     def pixels(self) -> Preprocessing:
         """How pixels are made for this model. Raises RequestError where this skinml makes them otherwise."""
-        made = Preprocessing(**self.preprocessing)
+        refusal = RequestError(f"model {self.version}: preprocessing {self.preprocessing} is not known here")
+        try:
+            made = Preprocessing(**self.preprocessing)
+        except TypeError as error:  # a later skinml's, with more to it
+            raise refusal from error
         if made.filter != RESIZE_FILTER or made.decode not in ("fast", "exact"):
-            raise RequestError(f"model {self.version}: preprocessing {self.preprocessing} is not known here")
+            raise refusal
         return made
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import secrets
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +21,8 @@ from skinml.storage.objects import create_bytes, exists, names, read_bytes, uplo
 from skinml.workspace import champion_url, model_url, models_url
 
 CHAMPION = "champion"
+VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]*")
+"""What a version's name may look like: one folder, never a way out of it."""
 
 
 def new_version() -> str:
@@ -69,7 +72,7 @@ def find(workspace: str, version: str) -> Manifest:
         name, version = _read_champion(workspace)
         candidates = [name]
     else:
-        if "/" in version or version.startswith("."):
+        if not VERSION.fullmatch(version):
             raise RequestError(
                 f"--model {version!r} is no version; see the folders below {models_url(workspace)}"
             )

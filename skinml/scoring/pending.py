@@ -6,9 +6,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-KEY = ["uri", "etag"]
-RETRIED = ("read_error",)
-"""Reasons that may pass by themselves: tried again at every run. A broken image is, when its etag changes."""
+from skinml.quarantine import RETRIED
+from skinml.schemas import IMAGE_VERSION
 
 
 @dataclass(frozen=True)
@@ -28,8 +27,10 @@ def find_pending(listing: pd.DataFrame, scored: pd.DataFrame, quarantine: pd.Dat
         scored: uri, etag of the rows that this model version has in `scores`.
         quarantine: uri, etag, reason of what `score` quarantined before.
     """
-    known = pd.concat([scored[KEY], quarantine.loc[~quarantine["reason"].isin(RETRIED), KEY]])
-    keys = pd.MultiIndex.from_frame(listing[KEY])
+    known = pd.concat(
+        [scored[IMAGE_VERSION], quarantine.loc[~quarantine["reason"].isin(RETRIED), IMAGE_VERSION]]
+    )
+    keys = pd.MultiIndex.from_frame(listing[IMAGE_VERSION])
     is_known = keys.isin(pd.MultiIndex.from_frame(known))
     images = listing[~is_known].sort_values("uri", ignore_index=True)
     return Pending(images, len(listing), int(is_known.sum()))

@@ -11,11 +11,13 @@ import multiprocessing
 import os
 import pickle
 import signal
+import tempfile
 import threading
 import traceback
 from collections.abc import Callable, Mapping
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from skinml.errors import RunError, SkinmlError
@@ -41,9 +43,9 @@ def run_in_process(
     """`function(job, emit)` in a spawned process; its result.
 
     What the function gives to `emit(...)` reaches `on_message(...)` here, in order, while it runs. Function,
-    job, messages and result travel by pickle, so the function must be importable by name. Whatever the
-    child prints to stdout goes to stderr: stdout is for the caller's own answer. When the caller is
-    interrupted or dies, the child ends too.
+    job, messages and result travel by pickle, so the function must be importable by name. What the child
+    prints is kept and shown only when it fails: TensorFlow alone greets with a dozen lines that help nobody.
+    When the caller is interrupted or dies, the child ends too.
 
     Args:
         function: what to run.
@@ -59,15 +61,20 @@ def run_in_process(
     name = getattr(function, "__name__", "function")
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_child, args=(sender, function, job, dict(environment or {})), name=name)
-    process.start()
-    sender.close()  # the child holds the only other end now, so that its death is an end of file here
-    try:
-        kind, *content = _listen(receiver, process, on_message)
-        process.join(_GRACE_SECONDS)
-    finally:  # also when interrupted, and when on_message raises
-        receiver.close()
-        _end(process)
+    with tempfile.NamedTemporaryFile(prefix="skinml-", suffix=".log") as printed:
+        process = context.Process(
+            target=_child, args=(sender, printed.name, function, job, dict(environment or {})), name=name
+        )
+        process.start()
+        sender.close()  # the child holds the only other end now, so that its death is an end of file here
+        try:
+            kind, *content = _listen(receiver, process, on_message)
+            process.join(_GRACE_SECONDS)
+        finally:  # also when interrupted, and when on_message raises
+            receiver.close()
+            _end(process)
+        if kind in {"error", "died"}:
+            logger.error("%s printed, at the end:\n%s", name, _tail(Path(printed.name)))
     if kind == "result":
         result: Result = content[0]
         return result
@@ -99,11 +106,15 @@ def _listen(receiver: Connection, process: BaseProcess, on_message: Callable[...
         on_message(*received[1], **received[2])
 
 
-def _child(sender: Connection, function: Callable[..., Any], job: Any, environment: dict[str, str]) -> None:
+def _child(
+    sender: Connection, printed: str, function: Callable[..., Any], job: Any, environment: dict[str, str]
+) -> None:
     """What the spawned process runs: the function, then one last answer."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, and the parent ends this one
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    os.dup2(2, 1)
+    with Path(printed).open("ab", buffering=0) as output:
+        for stream in (1, 2):
+            os.dup2(output.fileno(), stream)
     os.environ.update(environment)
 
     def emit(*arguments: Any, **keywords: Any) -> None:
@@ -120,6 +131,11 @@ def _child(sender: Connection, function: Callable[..., Any], job: Any, environme
         sender.send(answer)
     except (pickle.PicklingError, TypeError, AttributeError) as error:  # pickle raises all three
         sender.send(_failure(error))
+
+
+def _tail(printed: Path, size: int = 4000) -> str:
+    """The last characters of what a child printed."""
+    return printed.read_bytes()[-size:].decode("utf-8", "replace").strip()
 
 
 def _failure(error: Exception) -> tuple[str, str, str]:

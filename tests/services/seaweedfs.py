@@ -16,6 +16,8 @@ from pathlib import Path
 
 import s3fs
 
+from tests.services.processes import service
+
 START_SECONDS = 60.0
 
 
@@ -67,20 +69,12 @@ def running(folder: Path) -> Iterator[ObjectStore]:
     command += ["-webdav=false", "-admin.ui=false", "-master.telemetry=false"]
     command += ["-s3.port.iceberg=0", "-s3.port.lance=0"]
     command += [f"-{name}.port={port}" for name, port in ports.items()]
-    environment = {**os.environ, "AWS_ACCESS_KEY_ID": keys[0], "AWS_SECRET_ACCESS_KEY": keys[1]}
-    with (folder / "weed.log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, env=environment, cwd=folder)
-    try:
+    environment = {"AWS_ACCESS_KEY_ID": keys[0], "AWS_SECRET_ACCESS_KEY": keys[1]}
+    log = folder / "weed.log"
+    with service(command, environment, log) as process:
         store = ObjectStore(f"http://127.0.0.1:{ports['s3']}", *keys, process)
-        _wait(store, folder / "weed.log")
+        _wait(store, log)
         yield store
-    finally:
-        process.terminate()
-        try:
-            process.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
 
 
 def _wait(store: ObjectStore, log: Path) -> None:

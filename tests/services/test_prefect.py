@@ -28,7 +28,8 @@ def content(workspace: Path, table: str) -> pd.DataFrame:
     """A table without what differs from run to run."""
     rows = tables.read(str(workspace), table).to_pandas()
     kept = rows.drop(columns=[*OF_THE_RUN, *OF_THE_CLOCK], errors="ignore")
-    return kept.sort_values(list(kept.columns), ignore_index=True)
+    ordered: pd.DataFrame = kept.sort_values(list(kept.columns), ignore_index=True)
+    return ordered
 
 
 def ask(server: Server, what: str, **body: Any) -> list[dict[str, Any]]:
@@ -72,6 +73,7 @@ def test_with_a_server_and_without_the_same_tables(
     runs = {run["name"]: run for run in ask(prefect_server, "flow_runs")}
     run = runs["score archive night with champion"]
     assert run["state_type"] == "COMPLETED"
+    assert "skinml" in run["tags"]
     assert "prepare HAM10000_images_part_1, HAM10000_images_part_2 at 64 px" in runs
     task_names = {
         task["name"] for task in ask(prefect_server, "task_runs", flow_runs={"id": {"any_": [run["id"]]}})

@@ -1,4 +1,4 @@
-"""Tests of skinml/dataset/plan.py: every listed image is skipped, refused or decoded, by rules that are named."""
+"""Tests of skinml/dataset/plan.py: every listed image is skipped, refused or decoded, by named rules."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,6 +15,7 @@ from skinml.dataset.metadata import Metadata
 from skinml.dataset.plan import Plan, make_plan, unmatched
 from skinml.dataset.splits import split_of
 from skinml.errors import Reason
+from skinml.schemas import LISTING
 
 Object = tuple[str, str]
 """uri and etag."""
@@ -24,16 +26,25 @@ def uri(name: str) -> str:
 
 
 def listing(*objects: Object) -> pd.DataFrame:
-    rows = [(uri, etag, len(uri), None) for uri, etag in objects]
-    return pd.DataFrame(rows, columns=["uri", "etag", "size_bytes", "last_modified"])
+    rows = [{"uri": uri, "etag": etag, "size_bytes": len(uri)} for uri, etag in objects]
+    found: pd.DataFrame = pa.Table.from_pylist(rows, schema=LISTING).to_pandas()
+    return found
+
+
+def texts(rows: Sequence[tuple[str, ...]], *columns: str) -> pd.DataFrame:
+    """Rows as they come out of a table."""
+    schema = pa.schema([(column, pa.string()) for column in columns])
+    records = [dict(zip(columns, row, strict=True)) for row in rows]
+    found: pd.DataFrame = pa.Table.from_pylist(records, schema=schema).to_pandas()
+    return found
 
 
 def metadata(image_ids: Sequence[str], conflicting: Sequence[str] = ()) -> Metadata:
     """Two images a lesion."""
     rows = pd.DataFrame(
         {
-            "image_id": list(image_ids),
-            "lesion_id": [f"lesion {position // 2}" for position in range(len(image_ids))],
+            "image_id": pd.Series(list(image_ids), dtype="str"),
+            "lesion_id": pd.Series([f"lesion {n // 2}" for n in range(len(image_ids))], dtype="str"),
             "dx": "nv",
             "dx_type": None,
             "age": 50.0,
@@ -58,9 +69,9 @@ class Known:
         return make_plan(
             listed,
             labels,
-            samples=pd.DataFrame(samples, columns=["uri", "etag", "image_id"], dtype=str),
-            index=pd.DataFrame(self.index, columns=["uri", "etag"], dtype=str),
-            quarantine=pd.DataFrame(self.quarantine, columns=["uri", "etag", "reason"], dtype=str),
+            samples=texts(samples, "uri", "etag", "image_id"),
+            index=texts(self.index, "uri", "etag"),
+            quarantine=texts(self.quarantine, "uri", "etag", "reason"),
         )
 
     def after(self, plan: Plan, broken: dict[str, str]) -> Known:
@@ -209,7 +220,7 @@ OBJECTS = st.tuples(
     ),
     st.sampled_from(ETAGS),
 )
-BY_URI = st.lists(OBJECTS, unique_by=lambda row: row[0], max_size=10)
+BY_URI = st.lists(OBJECTS, unique_by=lambda row: row[0], max_size=12)
 BY_IMAGE_ID = st.lists(OBJECTS, unique_by=lambda row: row[0].rsplit("/", 1)[-1], max_size=6)
 
 
@@ -230,7 +241,7 @@ def workspaces(draw: st.DrawFn) -> Known:
     )
 
 
-@settings(max_examples=200, derandomize=True, deadline=None)
+@settings(max_examples=60, derandomize=True, deadline=None)
 @given(BY_URI, labels(), workspaces())
 def test_every_listed_image_is_accounted_for(objects: list[Object], rows: Metadata, known: Known) -> None:
     plan = known.plan(listing(*objects), rows)
@@ -252,7 +263,7 @@ def test_every_listed_image_is_accounted_for(objects: list[Object], rows: Metada
     assert set(plan.superseded.itertuples(index=False, name=None)) == older
 
 
-@settings(max_examples=150, derandomize=True, deadline=None)
+@settings(max_examples=40, derandomize=True, deadline=None)
 @given(BY_URI, labels(), workspaces(), st.data())
 def test_a_second_run_skips_what_the_first_one_did(
     objects: list[Object], rows: Metadata, known: Known, data: st.DataObject

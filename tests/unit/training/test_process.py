@@ -18,7 +18,7 @@ Emit = Callable[[int], None]
 
 
 def count_to(job: int, emit: Emit) -> str:
-    print("this must not reach stdout")
+    print("a greeting that helps nobody")
     for number in range(job):
         emit(number)
     return f"counted to {job} in {os.getpid()}"
@@ -34,6 +34,7 @@ def refuse(job: str, emit: Emit) -> None:
 
 def break_down(job: str, emit: Emit) -> None:
     emit(1)
+    print("the last words before it broke", file=sys.stderr)
     raise ZeroDivisionError(job)
 
 
@@ -58,7 +59,7 @@ def give_back_a_lambda(job: None, emit: Emit) -> Callable[[], None]:
 
 def hand_the_pipe_on_and_die(job: None, emit: Emit) -> None:
     if os.fork() == 0:  # the grandchild holds the pipe open and outlives the child
-        time.sleep(5)
+        time.sleep(60)
         os._exit(0)
     os.kill(os.getpid(), signal.SIGKILL)
 
@@ -82,9 +83,7 @@ def test_messages_come_in_order_and_then_the_result(capfd: pytest.CaptureFixture
     assert messages == list(range(200))
     assert result.startswith("counted to 200 in ")
     assert not result.endswith(str(os.getpid()))
-    output = capfd.readouterr()
-    assert output.out == ""
-    assert "this must not reach stdout" in output.err
+    assert capfd.readouterr() == ("", "")
 
 
 def test_the_environment_is_the_childs_alone() -> None:
@@ -105,6 +104,7 @@ def test_any_other_error_is_a_run_error_with_its_last_line(caplog: pytest.LogCap
     ):
         run_in_process(break_down, "by seven", lambda _: None)
     assert "in break_down" in caplog.text  # the traceback
+    assert "the last words before it broke" in caplog.text
 
 
 def test_a_result_that_cannot_travel_is_a_run_error() -> None:
@@ -126,7 +126,7 @@ def test_a_grandchild_that_holds_the_pipe_does_not_hang_the_parent() -> None:
     started = time.monotonic()
     with pytest.raises(RunError, match="SIGKILL"):
         run_in_process(hand_the_pipe_on_and_die, None, lambda _: None)
-    assert time.monotonic() - started < 4
+    assert time.monotonic() - started < 55  # before the grandchild ends by itself
 
 
 def test_the_child_ends_when_the_parent_is_interrupted() -> None:

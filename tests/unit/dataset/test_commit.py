@@ -1,0 +1,210 @@
+"""Tests of skinml/dataset/commit.py: a preparation is published once and whole, whenever a run dies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from skinml import tables
+from skinml.dataset.commit import publish_dataset
+from skinml.dataset.metadata import Metadata
+from skinml.dataset.plan import Plan
+from skinml.dataset.prepare import ShardDone, ShardJob, write_shard
+from skinml.dataset.shards import read_index
+from skinml.errors import RunError, StorageError
+from skinml.runs import Counts
+from skinml.schemas import INDEX, QUARANTINE, SAMPLES
+from skinml.storage.objects import exists, names
+from skinml.workspace import index_url
+from tests.unit.dataset.test_prepare import SMALL, fill, labels, plan_of
+
+Jpeg = Callable[..., bytes]
+
+KEY = SMALL.dataset_key()
+BEFORE = 1_700_000_000_000_000_000
+
+
+@dataclass
+class Prepared:
+    """A preparation up to its commit."""
+
+    workspace: str
+    plan: Plan
+    shards: list[ShardDone]
+    run_id: str
+
+    @property
+    def counts(self) -> Counts:
+        done = sum(shard.prepared for shard in self.shards)
+        rejected = sum(shard.rejected.total() for shard in self.shards) + len(self.plan.rejected)
+        return Counts(self.plan.listed, self.plan.skipped, done, rejected)
+
+    def publish(self, counts: Counts | None = None, reverse: bool = False) -> int | None:
+        shards = self.shards[::-1] if reverse else self.shards
+        plan, counts = self.plan, counts or self.counts
+        return publish_dataset(self.workspace, KEY, shards, plan.rejected, plan.superseded, counts, self.run_id)
+
+
+def prepare(place: str, metadata: Metadata, run_id: str, length: int = 2) -> Prepared:
+    """Everything but the commit, in shards of `length` images."""
+    archive, workspace = f"{place}/archive", f"{place}/workspace"
+    plan = plan_of(archive, workspace, metadata)
+    first = max(read_index(workspace, KEY)["shard"].to_pylist(), default=-1) + 1
+    shards = [
+        write_shard(ShardJob(number, plan.work.iloc[start : start + length], workspace, SMALL, "npy", run_id))
+        for number, start in enumerate(range(0, len(plan.work), length), first)
+    ]
+    return Prepared(workspace, plan, shards, run_id)
+
+
+def samples(place: str, at: int | None = None) -> list[tuple[str, str]]:
+    rows = tables.read(f"{place}/workspace", "samples", ["image_id", "run_id"], at).to_pylist()
+    return sorted((row["image_id"], row["run_id"]) for row in rows)
+
+
+def broken(place: str) -> list[tuple[str, str]]:
+    rows = tables.read(f"{place}/workspace", "quarantine", ["uri", "reason"]).to_pylist()
+    return sorted((row["uri"].rsplit("/", 1)[-1], row["reason"]) for row in rows)
+
+
+def located(place: str) -> list[tuple[str, int, int]]:
+    rows = read_index(f"{place}/workspace", KEY).to_pylist()
+    return [(row["image_id"], row["shard"], row["row"]) for row in rows]
+
+
+def test_samples_quarantine_and_index_are_published(place: str, jpeg: Jpeg) -> None:
+    images = {f"i{number}.jpg": jpeg(number) for number in range(5)}
+    fill(f"{place}/archive", {**images, "i3.jpg": b"", "unknown.jpg": jpeg(9)})
+    prepared = prepare(place, labels(*(f"i{number}" for number in range(5))), "run 1")
+    assert (samples(place), broken(place), located(place)) == ([], [], [])
+    version = prepared.publish(reverse=True)  # shards come back in any order
+    assert version == tables.version(f"{place}/workspace", "samples")
+    assert samples(place) == [(f"i{number}", "run 1") for number in (0, 1, 2, 4)]
+    assert broken(place) == [("i3.jpg", "empty"), ("unknown.jpg", "no_metadata")]
+    assert located(place) == [("i0", 0, 0), ("i1", 0, 1), ("i2", 1, 0), ("i4", 2, 0)]
+    assert tables.read(f"{place}/workspace", "samples").schema == SAMPLES
+    assert tables.read(f"{place}/workspace", "quarantine").schema == QUARANTINE
+    assert read_index(f"{place}/workspace", KEY).schema == INDEX
+
+    again = prepare(place, labels(*(f"i{number}" for number in range(5))), "run 2")
+    assert (len(again.plan.work), again.plan.skipped) == (0, 6)
+    assert again.publish() == version, "nothing new, nothing committed"
+
+
+def test_new_images_extend_the_dataset(place: str, jpeg: Jpeg) -> None:
+    metadata = labels("i0", "i1", "i2")
+    fill(f"{place}/archive", {"i1.jpg": jpeg(1), "i2.jpg": jpeg(2)})
+    first = prepare(place, metadata, "run 1").publish()
+    fill(f"{place}/archive", {"i0.jpg": jpeg(0)})
+    second = prepare(place, metadata, "run 2").publish()
+    assert samples(place) == [("i0", "run 2"), ("i1", "run 1"), ("i2", "run 1")]
+    assert located(place) == [("i1", 0, 0), ("i2", 0, 1), ("i0", 1, 0)]
+    assert samples(place, at=first) == [("i1", "run 1"), ("i2", "run 1")], "training can go back"
+    assert second != first
+
+
+def test_a_commit_that_is_tried_again_adds_nothing(place: str, jpeg: Jpeg) -> None:
+    fill(f"{place}/archive", {"i0.jpg": jpeg(0), "i1.jpg": b"", "unknown.jpg": jpeg(2)})
+    prepared = prepare(place, labels("i0", "i1"), "run 1")
+    versions = {prepared.publish() for _ in range(3)}
+    assert len(versions) == 1
+    assert samples(place) == [("i0", "run 1")]
+    assert broken(place) == [("i1.jpg", "empty"), ("unknown.jpg", "no_metadata")]
+    assert located(place) == [("i0", 0, 0)]
+
+
+def test_counts_that_do_not_add_up_stop_everything(place: str, jpeg: Jpeg) -> None:
+    fill(f"{place}/archive", {"i0.jpg": jpeg(0), "i1.jpg": b""})
+    prepared = prepare(place, labels("i0", "i1"), "run 1")
+    with pytest.raises(RunError, match="images do not add up: listed 3 is not skipped 0 \\+ done 1"):
+        prepared.publish(Counts(3, 0, 1, 1))
+    assert (samples(place), broken(place), located(place)) == ([], [], [])
+    assert tables.version(f"{place}/workspace", "samples") is None
+
+
+def test_a_run_that_dies_before_its_index_is_made_good_by_the_next(tmp_path: Path, jpeg: Jpeg) -> None:
+    place, metadata = str(tmp_path), labels("i0", "i1")
+    fill(f"{place}/archive", {"i0.jpg": jpeg(0), "i1.jpg": jpeg(1)})
+    blocked = Path(index_url(f"{place}/workspace", KEY))
+    prepared = prepare(place, metadata, "run 1")
+    blocked.mkdir()  # the index cannot be written: the last step fails
+    with pytest.raises(StorageError):
+        prepared.publish()
+    blocked.rmdir()
+    assert samples(place) == [("i0", "run 1"), ("i1", "run 1")]
+
+    retry = prepare(place, metadata, "run 2")
+    assert retry.plan.work["in_samples"].tolist() == [True, True]
+    retry.publish()
+    assert samples(place) == [("i0", "run 1"), ("i1", "run 1")], "a sample was added twice"
+    assert [image_id for image_id, _, _ in located(place)] == ["i0", "i1"]
+    assert len(prepare(place, metadata, "run 3").plan.work) == 0
+
+
+def test_other_bytes_take_the_place_of_a_sample(place: str, jpeg: Jpeg) -> None:
+    metadata = labels("i0", "i1")
+    fill(f"{place}/archive", {"i0.jpg": jpeg(0), "i1.jpg": jpeg(1)})
+    first = prepare(place, metadata, "run 1").publish()
+    fill(f"{place}/archive", {"i0.jpg": jpeg(7, 200, 150)})
+    prepared = prepare(place, metadata, "run 2")
+    second = prepared.publish()
+    assert prepared.publish() == second, "tried again it changes nothing"
+    assert samples(place) == [("i0", "run 2"), ("i1", "run 1")]
+    assert samples(place, at=first) == [("i0", "run 1"), ("i1", "run 1")]
+    widths = tables.read(f"{place}/workspace", "samples", ["image_id", "width"]).sort_by("image_id")
+    assert widths["width"].to_pylist() == [200, 96]
+    assert tables.read(f"{place}/workspace", "samples").schema == SAMPLES
+
+
+def test_other_bytes_that_are_broken_leave_the_sample(tmp_path: Path, jpeg: Jpeg) -> None:
+    place, metadata = str(tmp_path), labels("i0", "i1", "i2")
+    fill(f"{place}/archive", {"i0.jpg": jpeg(0), "i1.jpg": jpeg(1)})
+    prepare(place, metadata, "run 1").publish()
+    fill(f"{place}/archive", {"i0.jpg": b"<html>", "i1.jpg": jpeg(5), "i2.jpg": jpeg(2)})
+    prepare(place, metadata, "run 2").publish()
+    assert samples(place) == [("i0", "run 1"), ("i1", "run 2"), ("i2", "run 2")]
+    assert broken(place) == [("i0.jpg", "not_an_image")]
+
+
+def test_a_file_that_is_put_back_is_a_sample_again(place: str, jpeg: Jpeg) -> None:
+    """Its first etag is in the index already, and must not be there twice."""
+    metadata = labels("i0")
+    for run, (seed, time_ns) in enumerate([(0, BEFORE), (1, BEFORE + 1), (0, BEFORE)]):
+        fill(f"{place}/archive", {"i0.jpg": jpeg(seed)}, time_ns)
+        prepared = prepare(place, metadata, f"run {run}")
+        assert len(prepared.plan.work) == 1
+        prepared.publish()
+        assert samples(place) == [("i0", f"run {run}")]
+    index = read_index(f"{place}/workspace", KEY).to_pandas()
+    assert not index.duplicated(["uri", "etag"]).any()
+    assert sorted(index["shard"]) == [1, 2], "the newest pixels stand for the bytes that came back"
+    assert len(prepare(place, metadata, "run 3").plan.work) == 0
+
+
+def test_another_dataset_of_the_same_samples_adds_none(tmp_path: Path, jpeg: Jpeg) -> None:
+    place, metadata = str(tmp_path), labels("i0", "i1")
+    fill(f"{place}/archive", {"i0.jpg": jpeg(0), "i1.jpg": jpeg(1)})
+    prepare(place, metadata, "run 1").publish()
+    plan = plan_of(f"{place}/archive", f"{place}/workspace", metadata, "another key")
+    assert plan.work["in_samples"].tolist() == [True, True]
+    assert len(plan.superseded) == 0
+
+
+def test_without_any_sample_there_is_no_version(tmp_path: Path) -> None:
+    place = str(tmp_path)
+    fill(f"{place}/archive", {"i0.jpg": b"", "x.txt": b""})
+    assert prepare(place, labels("i0"), "run 1").publish() is None
+    assert broken(place) == [("i0.jpg", "empty")]
+    assert not exists(index_url(f"{place}/workspace", KEY))
+    assert names(f"{place}/workspace") == ["quarantine"]
+
+
+def test_an_empty_archive_is_prepared_in_vain(tmp_path: Path) -> None:
+    place = str(tmp_path)
+    Path(f"{place}/archive").mkdir()
+    prepared = prepare(place, labels("i0"), "run 1")
+    assert prepared.publish() is None
+    assert prepared.plan.metadata_without_image == ("i0",)

@@ -1,0 +1,148 @@
+"""Tests of skinml/dataset/pixelstore.py: every sample's position leads to that sample's pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.typing import NDArray
+
+from skinml import tables
+from skinml.dataset.commit import publish_dataset
+from skinml.dataset.metadata import Metadata
+from skinml.dataset.pixelstore import PixelStore, missing_pixels, open_pixels, stored_format
+from skinml.dataset.prepare import ShardJob, write_shard
+from skinml.dataset.shards import read_index
+from skinml.images.decode import decode
+from skinml.images.preprocessing import Preprocessing, ShardFormat
+from skinml.labels import DIAGNOSES
+from skinml.runs import Counts
+from skinml.storage.objects import read_many
+from tests.unit.dataset.test_prepare import SMALL, fill, labels, plan_of
+
+Jpeg = Callable[..., bytes]
+
+FORMATS: tuple[ShardFormat, ...] = ("npy", "parquet")
+
+
+def prepare(place: str, metadata: Metadata, run_id: str, stored_as: ShardFormat, length: int = 3) -> None:
+    """A whole preparation, in shards of `length` images."""
+    archive, workspace = f"{place}/archive", f"{place}/workspace"
+    key = SMALL.dataset_key(stored_as)
+    plan = plan_of(archive, workspace, metadata, key)
+    first = max(read_index(workspace, key)["shard"].to_pylist(), default=-1) + 1
+    shards = [
+        write_shard(
+            ShardJob(number, plan.work.iloc[start : start + length], workspace, SMALL, stored_as, run_id)
+        )
+        for number, start in enumerate(range(0, len(plan.work), length), first)
+    ]
+    done = sum(shard.prepared for shard in shards)
+    rejected = sum(shard.rejected.total() for shard in shards) + len(plan.rejected)
+    counts = Counts(plan.listed, plan.skipped, done, rejected)
+    publish_dataset(workspace, key, shards, plan.rejected, plan.superseded, counts, run_id)
+
+
+def all_samples(place: str) -> pd.DataFrame:
+    found: pd.DataFrame = tables.read(f"{place}/workspace", "samples").to_pandas()
+    return found
+
+
+def all_pixels(store: PixelStore) -> NDArray[np.uint8]:
+    """What a position counts through."""
+    return np.concatenate([np.load(path, mmap_mode="r", allow_pickle=False) for path in store.shards])
+
+
+def check(store: PixelStore) -> None:
+    """Every position leads to the pixels that the sample's file has now, and to its class."""
+    pixels = all_pixels(store)
+    assert store.labels.shape == (len(pixels),)
+    assert store.labels.dtype == np.int64
+    assert store.samples["position"].is_unique
+    reads = read_many(store.samples["uri"])
+    for row, read in zip(store.samples.to_dict("records"), reads, strict=True):
+        assert read.data is not None
+        assert read.etag == row["etag"]
+        assert np.array_equal(pixels[row["position"]], decode(read.data, 16).pixels), row["image_id"]
+        assert DIAGNOSES[store.labels[row["position"]]] == row["dx"]
+    rest = np.delete(store.labels, store.samples["position"])
+    assert (rest == -1).all(), "a position without a current sample has a class"
+
+
+@pytest.mark.parametrize("stored_as", FORMATS)
+def test_positions_lead_to_the_right_pixels(
+    place: str, stored_as: ShardFormat, tmp_path: Path, jpeg: Jpeg
+) -> None:
+    """Several shards of two runs, a broken image, and one that was superseded."""
+    key, copies = SMALL.dataset_key(stored_as), tmp_path / "copies"
+    copies.mkdir()
+    metadata = labels(*(f"i{number:02d}" for number in range(11)))
+    fill(f"{place}/archive", {f"i{number:02d}.jpg": jpeg(number) for number in range(1, 11)} | {"i05.jpg": b""})
+    prepare(place, metadata, "run 1", stored_as)
+    store = open_pixels(f"{place}/workspace", key, stored_as, all_samples(place), copies)
+    assert (len(store.samples), len(store.shards), len(store.labels)) == (9, 4, 9)
+    check(store)
+
+    fill(f"{place}/archive", {"i00.jpg": jpeg(20), "i03.jpg": jpeg(23, 80, 80)})
+    prepare(place, metadata, "run 2", stored_as)
+    store = open_pixels(f"{place}/workspace", key, stored_as, all_samples(place), copies)
+    assert (len(store.samples), len(store.shards), len(store.labels)) == (10, 5, 11)
+    check(store)
+    assert (store.labels == -1).sum() == 1, "the superseded version's pixels are still there, and of nobody"
+
+    some = all_samples(place).query("image_id in ['i00', 'i09']")
+    store = open_pixels(f"{place}/workspace", key, stored_as, some, copies)
+    assert sorted(store.samples["image_id"]) == ["i00", "i09"]
+    check(store)
+
+
+def test_shards_are_mapped_from_where_they_lie(tmp_path: Path, jpeg: Jpeg) -> None:
+    place = str(tmp_path)
+    fill(f"{place}/archive", {"i0.jpg": jpeg(0)})
+    prepare(place, labels("i0"), "run 1", "npy")
+    store = open_pixels(f"{place}/workspace", SMALL.dataset_key(), "npy", all_samples(place), tmp_path / "no")
+    assert store.shards == (Path(f"{place}/workspace/shards/{SMALL.dataset_key()}/shard-00000.npy"),)
+    assert not (tmp_path / "no").exists()
+
+
+def test_samples_without_pixels_are_left_out_and_named(place: str, tmp_path: Path, jpeg: Jpeg) -> None:
+    workspace, key = f"{place}/workspace", SMALL.dataset_key()
+    metadata = labels("i0", "i1", "i2")
+    fill(f"{place}/archive", {"i2.jpg": jpeg(2), "i1.jpg": jpeg(1)})
+    prepare(place, metadata, "run 1", "npy")
+    fill(f"{place}/archive", {"i0.jpg": jpeg(0)})
+    prepare(place, metadata, "run 2", "parquet")
+    samples = all_samples(place)
+    assert len(missing_pixels(workspace, SMALL.dataset_key("parquet"), samples)) == 0
+    work = missing_pixels(workspace, key, samples)
+    assert work["image_id"].tolist() == ["i0"]
+    assert work["in_samples"].tolist() == [True]
+    assert sorted(open_pixels(workspace, key, "npy", samples, tmp_path).samples["image_id"]) == ["i1", "i2"]
+
+    done = write_shard(ShardJob(7, work, workspace, SMALL, "npy", "run 3"))
+    assert (done.prepared, done.samples) == (1, None), "work for a shard as it stands"
+
+
+def test_a_dataset_that_is_not_there_misses_everything(tmp_path: Path, jpeg: Jpeg) -> None:
+    place = str(tmp_path)
+    fill(f"{place}/archive", {"i1.jpg": jpeg(1), "i0.jpg": jpeg(0)})
+    prepare(place, labels("i0", "i1"), "run 1", "npy")
+    samples, other = all_samples(place), Preprocessing(32, "exact").dataset_key()
+    work = missing_pixels(f"{place}/workspace", other, samples)
+    assert work["image_id"].tolist() == ["i0", "i1"]
+    assert set(work.columns) == {*samples.columns, "in_samples"}
+    store = open_pixels(f"{place}/workspace", other, "npy", samples, tmp_path)
+    assert (store.shards, len(store.samples), len(store.labels)) == ((), 0, 0)
+
+
+@pytest.mark.parametrize("stored_as", FORMATS)
+def test_the_format_that_has_most_pixels_is_used(tmp_path: Path, stored_as: ShardFormat, jpeg: Jpeg) -> None:
+    place = str(tmp_path)
+    fill(f"{place}/archive", {"i0.jpg": jpeg(0)})
+    prepare(place, labels("i0"), "run 1", stored_as)
+    workspace, samples = f"{place}/workspace", all_samples(place)
+    assert stored_format(workspace, SMALL, samples) == stored_as
+    assert stored_format(workspace, Preprocessing(32), samples) == "npy", "NumPy where none is"

@@ -1,0 +1,249 @@
+"""Tests of skinml/dataset/prepare.py: one shard's work."""
+
+from __future__ import annotations
+
+import io
+import os
+import pickle
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from numpy.typing import NDArray
+
+from skinml import tables
+from skinml.dataset.metadata import Metadata, parse_metadata
+from skinml.dataset.plan import Plan, make_plan
+from skinml.dataset.prepare import ShardJob, shard_jobs, write_shard
+from skinml.dataset.shards import decode_parquet_shard, read_index, shard_name
+from skinml.dataset.splits import split_of
+from skinml.images.decode import decode
+from skinml.images.preprocessing import Preprocessing, ShardFormat
+from skinml.images.quality import brightness, luminance, sharpness
+from skinml.schemas import INDEX, LISTING, QUARANTINE, SAMPLES
+from skinml.storage.listing import list_images
+from skinml.storage.objects import exists, names, read_bytes, write_bytes
+from skinml.storage.urls import is_remote
+from skinml.workspace import shards_url, table_url
+
+Jpeg = Callable[..., bytes]
+
+SMALL = Preprocessing(16)
+FORMATS: tuple[ShardFormat, ...] = ("npy", "parquet")
+
+
+# What the tests of a preparation share
+
+
+def fill(place: str, objects: dict[str, bytes], time_ns: int | None = None) -> None:
+    """Put objects below a place; `time_ns` is what a restored backup keeps of a file."""
+    for name, data in objects.items():
+        write_bytes(f"{place}/{name}", data)
+        if time_ns is not None and not is_remote(place):
+            os.utime(f"{place}/{name}", ns=(time_ns, time_ns))
+
+
+def labels(*image_ids: str) -> Metadata:
+    """One lesion an image, of all seven diagnoses in turn; every third age is blank."""
+    diagnoses = ("akiec", "bcc", "bkl", "df", "mel", "nv", "vasc")
+    lines = [
+        f"L-{image_id},{image_id},{diagnoses[n % 7]},histo,{'' if n % 3 == 2 else 40 + n},female,back"
+        for n, image_id in enumerate(image_ids)
+    ]
+    header = "lesion_id,image_id,dx,dx_type,age,sex,localization"
+    return parse_metadata("\n".join([header, *lines]).encode(), "m.csv")
+
+
+def listing_of(place: str) -> pd.DataFrame:
+    table = pa.Table.from_batches([piece.images for piece in list_images(place)], LISTING)
+    found: pd.DataFrame = table.to_pandas()
+    return found.sort_values("uri", ignore_index=True)
+
+
+def plan_of(place: str, workspace: str, metadata: Metadata, dataset_key: str = SMALL.dataset_key()) -> Plan:
+    """The plan of a preparation, from what the workspace holds."""
+    return make_plan(
+        listing_of(place),
+        metadata,
+        samples=tables.read(workspace, "samples", ["uri", "etag", "image_id"]).to_pandas(),
+        index=read_index(workspace, dataset_key).select(["uri", "etag"]).to_pandas(),
+        quarantine=tables.read(workspace, "quarantine", ["uri", "etag", "reason"]).to_pandas(),
+    )
+
+
+def part_rows(workspace: str, table: str, part: tables.Part | None) -> list[dict[str, object]]:
+    """The rows of an unpublished part."""
+    assert part is not None
+    found = pq.read_table(io.BytesIO(read_bytes(f"{table_url(workspace, table)}/{part.path}")))
+    assert found.num_rows == part.rows
+    rows: list[dict[str, object]] = found.to_pylist()
+    return rows
+
+
+def shard_pixels(workspace: str, number: int, stored_as: ShardFormat = "npy") -> NDArray[np.uint8]:
+    data = read_bytes(shard_url(workspace, number, stored_as))
+    pixels: NDArray[np.uint8] = (
+        np.load(io.BytesIO(data), allow_pickle=False) if stored_as == "npy" else decode_parquet_shard(data)
+    )
+    return pixels
+
+
+def shard_url(workspace: str, number: int, stored_as: ShardFormat = "npy") -> str:
+    return f"{shards_url(workspace, SMALL.dataset_key(stored_as))}/{shard_name(number, stored_as)}"
+
+
+def job_of(
+    place: str, workspace: str, *image_ids: str, number: int = 0, stored_as: ShardFormat = "npy"
+) -> ShardJob:
+    work = plan_of(place, workspace, labels(*image_ids), SMALL.dataset_key(stored_as)).work
+    return ShardJob(number, work, workspace, SMALL, stored_as, "run")
+
+
+# Cutting
+
+
+@pytest.mark.parametrize("count", [0, 1, 512, 513, 1200])
+def test_work_is_cut_into_full_shards(count: int) -> None:
+    work = pd.DataFrame({"uri": [f"uri {number}" for number in range(count)]})
+    jobs = list(shard_jobs(work, 7, "/w", SMALL, "npy", "run"))
+    lengths = [len(job.images) for job in jobs]
+    assert lengths == [512] * (count // 512) + [count % 512] * (count % 512 > 0)
+    assert [job.number for job in jobs] == list(range(7, 7 + len(jobs)))
+    assert [uri for job in jobs for uri in job.images["uri"]] == work["uri"].tolist()
+    assert {(job.workspace, job.stored_as, job.run_id) for job in jobs} <= {("/w", "npy", "run")}
+
+
+def test_large_images_make_small_shards() -> None:
+    work = pd.DataFrame({"uri": ["x"] * 25})
+    jobs = shard_jobs(work, 0, "/w", Preprocessing(1024), "npy", "run")
+    assert [len(job.images) for job in jobs] == [10, 10, 5]
+
+
+# One shard
+
+
+@pytest.mark.parametrize("stored_as", FORMATS)
+def test_a_shard_holds_the_pixels_in_the_order_of_the_work(
+    place: str, stored_as: ShardFormat, jpeg: Jpeg
+) -> None:
+    archive, workspace = f"{place}/archive", f"{place}/workspace"
+    images = {f"i{number}": jpeg(number) for number in range(4)}
+    fill(archive, {f"{image_id}.jpg": data for image_id, data in images.items()})
+    done = write_shard(job_of(archive, workspace, *images, number=3, stored_as=stored_as))
+    assert (done.number, done.prepared, done.rejected) == (3, 4, Counter())
+    expected = np.stack([decode(data, 16).pixels for data in images.values()])
+    assert np.array_equal(shard_pixels(workspace, 3, stored_as), expected)
+    assert done.index.schema == INDEX
+    assert done.index.select(["image_id", "shard", "row"]).to_pylist() == [
+        {"image_id": f"i{row}", "shard": 3, "row": row} for row in range(4)
+    ]
+    assert names(shards_url(workspace, SMALL.dataset_key(stored_as))) == [shard_name(3, stored_as)]
+
+
+def test_a_sample_has_its_labels_and_its_measures(tmp_path: Path, jpeg: Jpeg) -> None:
+    archive, workspace = f"{tmp_path}/archive", f"{tmp_path}/workspace"
+    fill(archive, {"i0.jpg": jpeg(0, 120, 90), "i1.jpg": jpeg(1, 60, 80), "i2.jpg": jpeg(2)})
+    listing = listing_of(archive)
+    done = write_shard(job_of(archive, workspace, "i0", "i1", "i2"))
+    rows = part_rows(workspace, "samples", done.samples)
+    assert list(rows[0]) == SAMPLES.names
+    assert [row["image_id"] for row in rows] == ["i0", "i1", "i2"]
+    assert [row["lesion_id"] for row in rows] == ["L-i0", "L-i1", "L-i2"]
+    assert [row["split"] for row in rows] == [split_of(f"L-i{number}") for number in range(3)]
+    assert [row["dx"] for row in rows] == ["akiec", "bcc", "bkl"]
+    assert [row["age"] for row in rows] == [40.0, 41.0, None]
+    assert [row["sex"] for row in rows] == ["female"] * 3
+    assert [row["metadata_row"] for row in rows] == [0, 1, 2]
+    assert [(row["width"], row["height"]) for row in rows] == [(120, 90), (60, 80), (96, 72)]
+    assert [row["uri"] for row in rows] == listing["uri"].tolist()
+    assert [row["etag"] for row in rows] == listing["etag"].tolist()
+    assert [row["size_bytes"] for row in rows] == listing["size_bytes"].tolist()
+    assert {row["run_id"] for row in rows} == {"run"}
+    lights = [luminance(pixels) for pixels in shard_pixels(workspace, 0)]
+    assert [row["sharpness"] for row in rows] == [sharpness(light) for light in lights]
+    assert [row["brightness"] for row in rows] == [brightness(light) for light in lights]
+
+
+def test_what_is_broken_goes_to_quarantine_and_stops_nothing(place: str, jpeg: Jpeg) -> None:
+    archive, workspace = f"{place}/archive", f"{place}/workspace"
+    objects = {
+        "i0.jpg": b"",
+        "i1.jpg": jpeg(1),
+        "i2.jpg": b"<html>",
+        "i3.jpg": jpeg(3),
+        "i4.jpg": jpeg(4)[:400],
+    }
+    fill(archive, objects)
+    done = write_shard(job_of(archive, workspace, *(f"i{number}" for number in range(5))))
+    assert done.prepared == 2
+    assert done.rejected == Counter({"empty": 1, "not_an_image": 1, "truncated": 1})
+    assert [(row["image_id"], row["row"]) for row in done.index.to_pylist()] == [("i1", 0), ("i3", 1)]
+    expected = np.stack([decode(objects[name], 16).pixels for name in ("i1.jpg", "i3.jpg")])
+    assert np.array_equal(shard_pixels(workspace, 0), expected)
+
+    rows = part_rows(workspace, "quarantine", done.quarantine)
+    assert list(rows[0]) == QUARANTINE.names
+    assert [str(row["uri"]).rsplit("/", 1)[-1] for row in rows] == ["i0.jpg", "i2.jpg", "i4.jpg"]
+    assert [row["reason"] for row in rows] == ["empty", "not_an_image", "truncated"]
+    assert [row["size_bytes"] for row in rows] == [0, 6, 400]
+    assert all(row["detail"] for row in rows)
+    assert {(row["flow"], row["run_id"]) for row in rows} == {("prepare", "run")}
+
+
+def test_done_twice_it_leaves_the_same_behind(place: str, jpeg: Jpeg) -> None:
+    archive, workspace = f"{place}/archive", f"{place}/workspace"
+    fill(archive, {"i0.jpg": jpeg(0), "i1.jpg": b"", "i2.jpg": jpeg(2)})
+    job = job_of(archive, workspace, "i0", "i1", "i2")
+
+    def left_behind() -> tuple[object, ...]:
+        done = pickle.loads(pickle.dumps(write_shard(pickle.loads(pickle.dumps(job)))))  # noqa: S301 - as Dask does
+        samples = part_rows(workspace, "samples", done.samples)
+        broken = part_rows(workspace, "quarantine", done.quarantine)
+        times = {"prepared_at", "quarantined_at"}
+        rows = [{name: row[name] for name in row if name not in times} for row in samples + broken]
+        return read_bytes(shard_url(workspace, 0)), rows, done.index.to_pylist(), done.rejected
+
+    assert left_behind() == left_behind()
+    for table in ("samples", "quarantine"):
+        assert names(table_url(workspace, table)) == ["part-run-00000.parquet"]
+        assert tables.version(workspace, table) is None, "a shard publishes nothing"
+    assert names(shards_url(workspace, SMALL.dataset_key())) == ["shard-00000.npy"]
+
+
+def test_where_all_is_broken_no_pixels_are_stored(tmp_path: Path) -> None:
+    archive, workspace = f"{tmp_path}/archive", f"{tmp_path}/workspace"
+    fill(archive, {"i0.jpg": b"", "i1.jpg": b""})
+    done = write_shard(job_of(archive, workspace, "i0", "i1"))
+    assert (done.prepared, done.samples, done.index.num_rows) == (0, None, 0)
+    assert done.rejected == Counter({"empty": 2})
+    assert not exists(shard_url(workspace, 0))
+
+
+def test_a_sample_that_lacks_only_pixels_is_no_new_sample(tmp_path: Path, jpeg: Jpeg) -> None:
+    archive, workspace = f"{tmp_path}/archive", f"{tmp_path}/workspace"
+    fill(archive, {"i0.jpg": jpeg(0), "i1.jpg": jpeg(1)})
+    job = job_of(archive, workspace, "i0", "i1")
+    known = job.images.assign(in_samples=[True, False])
+    done = write_shard(ShardJob(0, known, workspace, SMALL, "npy", "run"))
+    assert (done.prepared, done.index.num_rows) == (2, 2)
+    assert [row["image_id"] for row in part_rows(workspace, "samples", done.samples)] == ["i1"]
+
+
+def test_an_image_that_changed_is_stored_as_what_was_read(place: str, jpeg: Jpeg) -> None:
+    archive, workspace = f"{place}/archive", f"{place}/workspace"
+    fill(archive, {"i0.jpg": jpeg(0)})
+    job = job_of(archive, workspace, "i0")
+    changed = jpeg(9, 200, 150)
+    fill(archive, {"i0.jpg": changed})
+    done = write_shard(job)
+    [now] = listing_of(archive).to_dict("records")
+    [sample] = part_rows(workspace, "samples", done.samples)
+    assert now["etag"] != job.images["etag"].iloc[0]
+    assert (sample["etag"], sample["size_bytes"], sample["width"]) == (now["etag"], len(changed), 200)
+    assert done.index["etag"].to_pylist() == [now["etag"]]
+    assert np.array_equal(shard_pixels(workspace, 0)[0], decode(changed, 16).pixels)

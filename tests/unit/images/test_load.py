@@ -1,0 +1,125 @@
+"""Tests of skinml/images/load.py: one answer for each listed image, in order."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from skinml.images.decode import decode
+from skinml.images.load import Loaded, Rejected, load_images
+from skinml.images.preprocessing import Preprocessing
+from skinml.schemas import LISTING
+from skinml.storage.listing import list_images
+from skinml.storage.objects import MAX_OBJECT_BYTES
+
+Put = Callable[[str, bytes], None]
+Jpeg = Callable[..., bytes]
+
+
+def listing_of(place: str) -> pd.DataFrame:
+    table = pa.Table.from_batches([piece.images for piece in list_images(place)], LISTING)
+    found: pd.DataFrame = table.to_pandas().sort_values("uri", ignore_index=True)
+    return found
+
+
+def test_every_image_has_its_answer_in_order(place: str, put: Put, jpeg: Jpeg) -> None:
+    sound = {f"{number}.jpg": jpeg(number) for number in range(6)}
+    broken = {"1x.jpg": b"", "2x.jpg": b"<html>", "4x.jpg": sound["4.jpg"][:500]}
+    for name, data in (sound | broken).items():
+        put(f"{place}/{name}", data)
+    listing = listing_of(place).assign(extra=range(9))
+    answers = list(load_images(listing, Preprocessing(16)))
+    assert [answer.row["uri"] for answer in answers] == listing["uri"].tolist()
+    assert [answer.row["etag"] for answer in answers] == listing["etag"].tolist()
+    assert [answer.row["extra"] for answer in answers] == list(range(9)), "what a row carries along stays"
+    names = [answer.row["uri"].rsplit("/", 1)[-1] for answer in answers]
+    for name, answer in zip(names, answers, strict=True):
+        if name in sound:
+            assert isinstance(answer, Loaded)
+            assert np.array_equal(answer.decoded.pixels, decode(sound[name], 16).pixels)
+        else:
+            assert isinstance(answer, Rejected)
+    assert {
+        name: answer.row["reason"] for name, answer in zip(names, answers, strict=True) if name in broken
+    } == {
+        "1x.jpg": "empty",
+        "2x.jpg": "not_an_image",
+        "4x.jpg": "truncated",
+    }
+
+
+def test_the_preprocessing_is_followed(place: str, put: Put, jpeg: Jpeg) -> None:
+    data = jpeg(1, 900, 700)
+    put(f"{place}/a.jpg", data)
+    for preprocessing in (Preprocessing(16, "fast"), Preprocessing(24, "exact")):
+        [answer] = load_images(listing_of(place), preprocessing)
+        assert isinstance(answer, Loaded)
+        expected = decode(data, preprocessing.size, preprocessing.decode)
+        assert np.array_equal(answer.decoded.pixels, expected.pixels)
+
+
+def test_an_image_that_changed_has_the_etag_of_the_bytes_that_were_read(
+    place: str, put: Put, jpeg: Jpeg
+) -> None:
+    put(f"{place}/a.jpg", jpeg(1))
+    put(f"{place}/b.jpg", jpeg(2))
+    listed = listing_of(place)
+    put(f"{place}/a.jpg", jpeg(3, 200, 100))
+    put(f"{place}/b.jpg", b"<html>")
+    now = listing_of(place)
+    good, bad = load_images(listed, Preprocessing(16))
+    assert isinstance(good, Loaded)
+    assert isinstance(bad, Rejected)
+    for row, before, after in zip(
+        (good.row, bad.row), listed.to_dict("records"), now.to_dict("records"), strict=True
+    ):
+        assert row["etag"] == after["etag"] != before["etag"]
+        assert row["size_bytes"] == after["size_bytes"]
+    assert np.array_equal(good.decoded.pixels, decode(jpeg(3, 200, 100), 16).pixels)
+
+
+def test_what_cannot_be_read_keeps_the_etag_of_the_listing(place: str, put: Put, jpeg: Jpeg) -> None:
+    put(f"{place}/a.jpg", jpeg(1))
+    listing = listing_of(place)
+    gone = pd.concat([listing.assign(uri=listing["uri"].str.replace("a.jpg", "gone.jpg")), listing])
+    rejected, loaded = load_images(gone, Preprocessing(16))
+    assert isinstance(rejected, Rejected)
+    assert isinstance(loaded, Loaded)
+    assert rejected.row["reason"] == "read_error"
+    assert "NotFound" in rejected.row["detail"]
+    assert rejected.row["etag"] == listing["etag"][0]
+
+
+def test_what_is_too_large_is_not_read(tmp_path: Path, jpeg: Jpeg) -> None:
+    """A sparse file of 65 MiB between two images: answers stay in order."""
+    for name in ("a.jpg", "c.jpg"):
+        (tmp_path / name).write_bytes(jpeg(1))
+    (tmp_path / "b.jpg").touch()
+    os.truncate(tmp_path / "b.jpg", MAX_OBJECT_BYTES + 1)
+    answers = list(load_images(listing_of(str(tmp_path)), Preprocessing(16)))
+    assert [type(answer) for answer in answers] == [Loaded, Rejected, Loaded]
+    assert answers[1].row["reason"] == "too_large"
+
+
+def test_nothing_listed_gives_nothing() -> None:
+    assert list(load_images(LISTING.empty_table().to_pandas(), Preprocessing(16))) == []
+
+
+@pytest.mark.parametrize(
+    ("preprocessing", "stored_as", "key"),
+    [
+        (Preprocessing(64), "npy", "64px-fast-bicubic-npy"),
+        (Preprocessing(32, "exact"), "parquet", "32px-exact-bicubic-parquet"),
+    ],
+)
+def test_a_dataset_is_named_by_its_preprocessing(
+    preprocessing: Preprocessing, stored_as: str, key: str
+) -> None:
+    assert preprocessing.dataset_key("npy" if stored_as == "npy" else "parquet") == key
+    assert Preprocessing(**preprocessing.to_json()) == preprocessing

@@ -1,0 +1,226 @@
+"""Tests of skinml/models/registry.py: versions never change, and files are believed by their hash alone."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from skinml.errors import RequestError, RunError, StorageError
+from skinml.labels import DIAGNOSES
+from skinml.models.manifest import Manifest
+from skinml.models.registry import (
+    crown_first,
+    find,
+    new_version,
+    read_verified,
+    register,
+    versions,
+)
+from skinml.storage.objects import names, read_bytes, write_bytes
+from skinml.workspace import champion_url, model_url
+
+FILES = {"model.onnx": b"network", "metrics.json": b"{}", "figures/curves.png": b"\x89PNG", "empty": b""}
+
+Register = Callable[..., Manifest]
+
+
+@pytest.fixture
+def registered(place: str, tmp_path: Path) -> Register:
+    """Register a bundle: `registered("v1", name="a")`, with FILES or others."""
+
+    def make(version: str, name: str = "tiny", files: dict[str, bytes] | None = None, **more: Any) -> Manifest:
+        folder = tmp_path / "bundles" / name / version
+        for path, data in (files or FILES).items():
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).write_bytes(data)
+        return register(place, folder, fields(name, version) | more)
+
+    return make
+
+
+def fields(name: str, version: str) -> dict[str, Any]:
+    return {
+        "name": name,
+        "version": version,
+        "run_id": "train-1",
+        "protocol": "grouped",
+        "preprocessing": {"size": 8, "decode": "fast", "filter": "bicubic"},
+        "dataset": {},
+        "parameters": {},
+        "libraries": {},
+    }
+
+
+def refusal_of(action: Callable[..., object], *arguments: object) -> str:
+    with pytest.raises(RequestError) as refusal:
+        action(*arguments)
+    assert "\n" not in str(refusal.value)
+    return str(refusal.value)
+
+
+def test_what_is_registered_is_found_and_read(place: str, registered: Register) -> None:
+    manifest = registered("v1")
+    assert manifest.class_order == DIAGNOSES
+    assert find(place, "v1") == manifest
+    assert sorted(manifest.files) == sorted(FILES)
+    for name, data in FILES.items():
+        assert manifest.files[name].size_bytes == len(data)
+        assert read_verified(place, manifest, name) == data
+    assert names(model_url(place, "tiny", "v1")) == sorted(
+        ["manifest.json", "model.onnx", "metrics.json", "figures", "empty"]
+    )
+
+
+def test_versions_of_all_models_are_named_oldest_first(place: str, registered: Register) -> None:
+    assert versions(place) == []
+    for name, version in (("b", "20260102"), ("a", "20260103"), ("b", "20260101")):
+        registered(version, name=name)
+    crown_first(place, find(place, "20260102"))
+    assert versions(place) == ["20260101", "20260102", "20260103"]
+    assert find(place, "20260103").name == "a"
+
+
+def test_names_of_versions_sort_by_age_and_are_their_own() -> None:
+    made = [new_version() for _ in range(50)]
+    assert len(set(made)) == 50
+    assert all(re.fullmatch(r"\d{8}T\d{6}Z-[0-9a-f]{6}", version) for version in made)
+    assert [version[:16] for version in made] == sorted(version[:16] for version in made)
+
+
+# Versions never change
+
+
+def test_a_version_is_registered_once(place: str, registered: Register) -> None:
+    manifest = registered("v1")
+    before = {
+        name: read_bytes(f"{model_url(place, 'tiny', 'v1')}/{name}") for name in (*FILES, "manifest.json")
+    }
+    with pytest.raises(RunError, match="model version v1 exists already, and versions never change"):
+        registered("v1", files={"model.onnx": b"another network"})
+    assert {name: read_bytes(f"{model_url(place, 'tiny', 'v1')}/{name}") for name in before} == before
+    assert find(place, "v1") == manifest
+
+
+def test_of_many_at_once_one_registers(place: str, tmp_path: Path) -> None:
+    (tmp_path / "bundle").mkdir()
+    (tmp_path / "bundle" / "model.onnx").write_bytes(b"network")
+    together = threading.Barrier(4)
+
+    def attempt(number: int) -> Manifest | RunError:
+        together.wait()
+        try:
+            return register(place, tmp_path / "bundle", fields("tiny", "v1") | {"run_id": f"train-{number}"})
+        except RunError as error:
+            return error
+
+    with ThreadPoolExecutor(4) as pool:
+        outcomes = list(pool.map(attempt, range(4)))
+    [winner] = [outcome for outcome in outcomes if isinstance(outcome, Manifest)]
+    assert find(place, "v1") == winner
+
+
+def test_the_manifest_is_written_last(tmp_path: Path) -> None:
+    """A registration that fails half-way leaves files, and no version."""
+    place, folder = f"{tmp_path}/workspace", tmp_path / "bundle"
+    (folder / "b").mkdir(parents=True)
+    (folder / "a.bin").write_bytes(b"1")
+    (folder / "b" / "c.bin").write_bytes(b"2")
+    write_bytes(f"{model_url(place, 'tiny', 'v1')}/b", b"a file where the folder b should be")
+    with pytest.raises(StorageError):
+        register(place, folder, fields("tiny", "v1"))
+    assert names(model_url(place, "tiny", "v1")) == ["a.bin", "b"]
+    assert versions(place) == []
+    assert "no such version" in refusal_of(find, place, "v1")
+
+    Path(f"{model_url(place, 'tiny', 'v1')}/b").unlink()
+    register(place, folder, fields("tiny", "v1"))
+    assert versions(place) == ["v1"]
+
+
+# Files are believed by their hash
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "figures/curves.png"])
+def test_a_flipped_byte_is_seen(place: str, registered: Register, name: str) -> None:
+    manifest = registered("v1")
+    url = f"{model_url(place, 'tiny', 'v1')}/{name}"
+    changed = bytearray(FILES[name])
+    changed[2] ^= 1
+    write_bytes(url, bytes(changed))
+    refusal = refusal_of(read_verified, place, manifest, name)
+    assert refusal.startswith(f"{url}: SHA-256 ")
+    assert "the file was changed" in refusal
+
+
+def test_a_file_that_is_gone_or_was_never_there_is_named(place: str, registered: Register) -> None:
+    manifest = registered("v1")
+    refusal = refusal_of(read_verified, place, manifest, "model.keras")
+    assert refusal == "model v1: its manifest names no model.keras"
+    moved = manifest.model_copy(update={"version": "v2"})
+    assert refusal_of(read_verified, place, moved, "model.onnx").startswith(
+        f"model v2: {model_url(place, 'tiny', 'v2')}/model.onnx: not found"
+    )
+
+
+# Finding
+
+
+def test_an_unknown_version_names_the_known_ones(place: str, registered: Register) -> None:
+    refusal = refusal_of(find, place, "v9")
+    assert refusal == f"--model v9: no such version in {place} (there is: none yet: run skinml train first)"
+    registered("v2")
+    registered("v1", name="another")
+    assert refusal_of(find, place, "v9") == f"--model v9: no such version in {place} (there is: v1, v2)"
+
+
+@pytest.mark.parametrize("version", ["../v1", "tiny/v1", "..", ".", "/v1", "", "a\nb", "ä"])
+def test_a_path_is_no_version(place: str, registered: Register, version: str) -> None:
+    registered("v1")
+    assert refusal_of(find, place, version).startswith("--model ")
+
+
+def test_classes_in_another_order_are_refused(place: str, registered: Register) -> None:
+    manifest = registered("v1")
+    url = f"{model_url(place, 'tiny', 'v1')}/manifest.json"
+    write_bytes(url, manifest.model_copy(update={"class_order": DIAGNOSES[::-1]}).model_dump_json().encode())
+    assert refusal_of(find, place, "v1").startswith("model v1: class order vasc, nv, mel")
+
+
+def test_a_manifest_in_another_versions_place_is_refused(place: str, registered: Register) -> None:
+    registered("v1")
+    other = read_bytes(f"{model_url(place, 'tiny', 'v1')}/manifest.json")
+    write_bytes(f"{model_url(place, 'tiny', 'v2')}/manifest.json", other)
+    assert refusal_of(find, place, "v2") == "model tiny/v2: its manifest says tiny/v1"
+
+
+# The champion
+
+
+def test_the_first_version_is_champion_and_the_second_is_not(place: str, registered: Register) -> None:
+    first, second = registered("v1"), registered("v2", name="another")
+    refusal = refusal_of(find, place, "champion")
+    assert refusal == f"--model champion: {place} has no champion yet; run skinml train first"
+    assert crown_first(place, first)
+    assert not crown_first(place, second)
+    assert find(place, "champion") == first
+    record = json.loads(read_bytes(champion_url(place)))
+    assert (record["model_name"], record["model_version"]) == ("tiny", "v1")
+
+
+@pytest.mark.parametrize("data", [b"", b"[]", b"{}", b'{"model_name": "tiny"}', b"\xff"])
+def test_a_damaged_record_of_the_champion_is_named(place: str, data: bytes) -> None:
+    write_bytes(champion_url(place), data)
+    refusal = refusal_of(find, place, "champion")
+    assert refusal == f"{champion_url(place)}: names no model_name and model_version; write it anew"
+
+
+def test_a_champion_that_is_gone_is_named(place: str) -> None:
+    write_bytes(champion_url(place), b'{"model_name": "tiny", "model_version": "v7"}')
+    assert refusal_of(find, place, "champion").startswith("--model v7: no such version in ")
