@@ -188,7 +188,7 @@ def _print(result: Mapping[str, Any], as_json: bool) -> None:
         return
     width = max(len(key) for key in result)
     for key, value in result.items():
-        shown = f"{value:,.1f}" if isinstance(value, float) else value
+        shown = f"{value:,.4g}" if isinstance(value, float) else value
         if isinstance(value, dict):
             shown = ", ".join(f"{name} {_short(item)}" for name, item in value.items() if not _is_bulky(item))
         print(f"{key:<{width}}  {shown if shown not in (None, '') else '-'}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -28,7 +29,11 @@ def open_workspace(workspace: str) -> str:
     return layout.open_workspace(workspace)
 
 
-@stage("list images", "list images below {archives}", tags=("storage",))
+def _archives(parameters: dict[str, Any]) -> str:
+    return f"list images below {', '.join(parameters['archives'])}"
+
+
+@stage("list images", _archives, tags=("storage",))
 def list_archives(archives: tuple[str, ...]) -> Listing:
     """List archives one after the other; an image below two of them counts once."""
     listed = [piece for archive in archives for piece in list_images(normalise(archive))]

@@ -23,13 +23,14 @@ RETRY_DELAYS = (2.0, 10.0, 30.0)
 
 
 def stage(
-    name: str, run_name: str | None = None, tags: tuple[str, ...] = ()
+    name: str, run_name: str | Callable[[dict[str, Any]], str] | None = None, tags: tuple[str, ...] = ()
 ) -> Callable[[Callable[Arguments, Answer]], Callable[Arguments, Answer]]:
     """Make a function a stage: retried where storage failed, never where the request or the run is wrong.
 
     Args:
         name: what Prefect calls the task.
-        run_name: what it calls one run of it; names of parameters in braces are filled in.
+        run_name: what it calls one run of it; names of parameters in braces are filled in, or a function
+            of the parameters.
         tags: for filtering in the UI, and for concurrency limits.
     """
 

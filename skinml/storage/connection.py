@@ -56,7 +56,8 @@ def explained(url: str) -> Iterator[None]:
     except FileNotFoundError as error:
         raise StorageError(f"{url}: not found") from error
     except PermissionError as error:
-        raise RequestError(f"{url}: permission denied; check who may read and write there") from error
+        place = error.filename or url
+        raise RequestError(f"{place}: permission denied; check who may read and write there") from error
     except OSError as error:
         raise StorageError(f"{url}: {error.strerror or error}") from error
     except Exception as error:

@@ -147,16 +147,17 @@ def test_the_manifest_is_written_last(tmp_path: Path) -> None:
 # Files are believed by their hash
 
 
-@pytest.mark.parametrize("name", ["model.onnx", "figures/curves.png"])
-def test_a_flipped_byte_is_seen(place: str, registered: Register, name: str) -> None:
+def test_a_flipped_byte_is_seen(place: str, registered: Register) -> None:
     manifest = registered("v1")
-    url = f"{model_url(place, 'tiny', 'v1')}/{name}"
-    changed = bytearray(FILES[name])
-    changed[2] ^= 1
-    write_bytes(url, bytes(changed))
-    refusal = refusal_of(read_verified, place, manifest, name)
-    assert refusal.startswith(f"{url}: SHA-256 ")
-    assert "the file was changed" in refusal
+    for name in ("model.onnx", "figures/curves.png"):
+        url = f"{model_url(place, 'tiny', 'v1')}/{name}"
+        changed = bytearray(FILES[name])
+        changed[2] ^= 1
+        write_bytes(url, bytes(changed))
+        refusal = refusal_of(read_verified, place, manifest, name)
+        assert refusal.startswith(f"{url}: SHA-256 ")
+        assert "the file was changed" in refusal
+    assert read_verified(place, manifest, "metrics.json") == b"{}"
 
 
 def test_a_file_that_is_gone_or_was_never_there_is_named(place: str, registered: Register) -> None:
@@ -180,10 +181,12 @@ def test_an_unknown_version_names_the_known_ones(place: str, registered: Registe
     assert refusal_of(find, place, "v9") == f"--model v9: no such version in {place} (there is: v1, v2)"
 
 
-@pytest.mark.parametrize("version", ["../v1", "tiny/v1", "..", ".", "/v1", "", "a\nb", "ä"])
-def test_a_path_is_no_version(place: str, registered: Register, version: str) -> None:
+def test_a_path_is_no_version(place: str, registered: Register) -> None:
     registered("v1")
-    assert refusal_of(find, place, version).startswith("--model ")
+    for version in ("../v1", "tiny/v1", "..", ".", "/v1", "", "a\nb", "ä", "*"):
+        assert refusal_of(find, place, version).startswith(
+            f"--model {version!r} is no version; see the folders"
+        )
 
 
 def test_classes_in_another_order_are_refused(place: str, registered: Register) -> None:
@@ -214,11 +217,11 @@ def test_the_first_version_is_champion_and_the_second_is_not(place: str, registe
     assert (record["model_name"], record["model_version"]) == ("tiny", "v1")
 
 
-@pytest.mark.parametrize("data", [b"", b"[]", b"{}", b'{"model_name": "tiny"}', b"\xff"])
-def test_a_damaged_record_of_the_champion_is_named(place: str, data: bytes) -> None:
-    write_bytes(champion_url(place), data)
-    refusal = refusal_of(find, place, "champion")
-    assert refusal == f"{champion_url(place)}: names no model_name and model_version; write it anew"
+def test_a_damaged_record_of_the_champion_is_named(place: str) -> None:
+    for data in (b"", b"[]", b"{}", b'{"model_name": "tiny"}', b"\xff"):
+        write_bytes(champion_url(place), data)
+        refusal = refusal_of(find, place, "champion")
+        assert refusal == f"{champion_url(place)}: names no model_name and model_version; write it anew"
 
 
 def test_a_champion_that_is_gone_is_named(place: str) -> None:
