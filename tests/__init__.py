@@ -1,1 +1,1 @@
-"""Tests: unit mirrors skinml, flows run whole, services use real S3, Dask and Prefect, browser looks at the UI."""
+"""Tests: unit mirrors skinml, flows run whole, services are real S3, Dask and Prefect, browser sees the UI."""
