@@ -11,7 +11,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.context import FlowRunContext
-from prefect.tasks import Task, TaskRunNameCallbackWithParameters
+from prefect.tasks import Task
 
 from skinml.errors import StorageError
 
@@ -23,7 +23,7 @@ RETRY_DELAYS = (2.0, 10.0, 30.0)
 
 
 def stage(
-    name: str, run_name: str | TaskRunNameCallbackWithParameters | None = None, tags: tuple[str, ...] = ()
+    name: str, run_name: str | Callable[[dict[str, Any]], str] | None = None, tags: tuple[str, ...] = ()
 ) -> Callable[[Callable[Arguments, Answer]], Callable[Arguments, Answer]]:
     """Make a function a stage: retried where storage failed, never where the request or the run is wrong.
 
@@ -37,7 +37,7 @@ def stage(
     def decorate(function: Callable[Arguments, Answer]) -> Callable[Arguments, Answer]:
         prefect_task: Task[..., Any] = task(
             name=name,
-            task_run_name=run_name or name,
+            task_run_name=cast(Any, run_name or name),
             tags=list(tags),
             retries=len(RETRY_DELAYS),
             retry_delay_seconds=list(RETRY_DELAYS),
