@@ -4,12 +4,11 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
-.PHONY: help demo test lint unit drill clean
+.PHONY: help demo test lint unit clean
 
 help:
 	@echo "make demo   the main job end to end on made-up images, with a Prefect server (about 2 minutes)"
 	@echo "make test   every check: style, types, architecture, tests with real S3, Dask and Prefect"
-	@echo "make drill  the slow tests, at real size"
 
 # Python older than 3.11 is refused here, before pip says so in a page of text.
 $(INSTALLED): pyproject.toml constraints.txt
@@ -31,10 +30,7 @@ lint: $(INSTALLED)
 	$(BIN)/lint-imports --no-cache
 
 unit: $(INSTALLED)
-	$(BIN)/python -m pytest -m "not slow"
-
-drill: $(INSTALLED)
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest
 
 clean:
 	rm -rf .venv

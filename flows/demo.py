@@ -84,7 +84,8 @@ def _skinml(*arguments: object) -> dict[str, Any]:
     """Run the command line as a person would, show the command and what came out in a line."""
     words = [str(argument) for argument in arguments]
     _say(f"\n$ skinml {shlex.join(words)}")
-    command = [sys.executable, "-m", "flows.cli", "--json", *words]
+    # -P: a folder called flows where the demo is started is not ours
+    command = [sys.executable, "-P", "-m", "flows.cli", "--json", *words]
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
     if done.returncode:
         raise RunError(f"this step failed with exit code {done.returncode}:\n{done.stderr}")
