@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -19,6 +20,9 @@ Outcome = TypeVar("Outcome")
 AHEAD = 3
 """Shards handed out per worker: one under way and two waiting, so that none idles and a million-image
 night holds a handful of shards in the scheduler instead of thousands."""
+
+ANSWER_SECONDS = 10
+"""How long a scheduler may take to answer."""
 
 
 @contextmanager
@@ -44,8 +48,9 @@ def connect(
     logging.getLogger("distributed").setLevel(logging.ERROR)
     if address is not None:
         try:
-            client = Client(address, timeout="10s", set_as_default=False)
-        except (OSError, ValueError) as error:
+            _knock(address)
+            client = Client(address, timeout=ANSWER_SECONDS, set_as_default=False)
+        except Exception as error:  # another service may answer anything
             raise RequestError(f"--cluster {address}: no Dask scheduler answers there") from error
         with client:
             yield client
@@ -67,6 +72,25 @@ def connect(
         Client(cluster, set_as_default=False) as client,
     ):
         yield client
+
+
+def _knock(address: str) -> None:
+    """Speak to a scheduler once.
+
+    Dask's client waits for ever for an address that takes the call and says nothing, such as the dashboard's.
+    """
+    from distributed.comm import connect as call
+    from distributed.utils import LoopRunner
+
+    async def knock() -> None:
+        comm = await asyncio.wait_for(call(address, timeout=ANSWER_SECONDS), ANSWER_SECONDS + 1)
+        comm.abort()
+
+    runner = LoopRunner(asynchronous=False)
+    try:
+        runner.run_sync(knock)
+    finally:
+        runner.stop()
 
 
 def map_shards(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import secrets
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -49,12 +50,24 @@ def object_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectSto
         yield store
 
 
+@pytest.fixture(scope="session")
+def shared_bucket(object_store: ObjectStore) -> str:
+    """One bucket for most tests: SeaweedFS gives every bucket volumes of its own, and has few."""
+    return object_store.new_bucket()
+
+
 @pytest.fixture
-def bucket(object_store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A new bucket's URL, with the environment that opens it."""
+def opened(object_store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> ObjectStore:
+    """The S3 server, with the environment that opens it."""
     for name, value in object_store.environment().items():
         monkeypatch.setenv(name, value)
-    return f"s3://{object_store.new_bucket()}"
+    return object_store
+
+
+@pytest.fixture
+def bucket(opened: ObjectStore) -> str:
+    """The URL of a new bucket, for tests that need all of one."""
+    return f"s3://{opened.new_bucket()}"
 
 
 @pytest.fixture(params=["folder", "bucket"])
@@ -64,7 +77,8 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         folder = tmp_path / "place"
         folder.mkdir()
         return normalise(str(folder))
-    return f"{request.getfixturevalue('bucket')}/a prefix"
+    request.getfixturevalue("opened")
+    return f"s3://{request.getfixturevalue('shared_bucket')}/a prefix {secrets.token_hex(6)}"
 
 
 @pytest.fixture
