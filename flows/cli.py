@@ -11,6 +11,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
@@ -31,9 +32,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = {name: value for name, value in vars(options).items() if value is not None}
     try:
         file = config.read_file(given.get("config"))
-        verb = VERBS[options.verb]
-        flags = {name: given[name] for name in verb.request.model_fields if name in given}
-        request = config.load(verb.request, options.verb, flags, file)
+        verb, model = VERBS[options.verb], config.REQUESTS[options.verb]
+        flags = {name: given[name] for name in model.model_fields if name in given}
+        request = config.load(model, options.verb, flags, file)
         workspace = config.choose_workspace(given.get("workspace"), file) if verb.needs_workspace else ""
         result = verb.run(workspace, request)
     except SkinmlError as error:
@@ -94,26 +95,20 @@ def _demo(_: str, request: config.DemoRequest) -> dict[str, Any]:
     return demo(Path(request.out), request.images)
 
 
+@dataclass(frozen=True)
 class Verb:
-    """A verb of the command line: what can be asked, what it does, and whether it works on a workspace."""
+    """A verb of the command line: what it does with workspace and request, and whether it needs a workspace."""
 
-    def __init__(
-        self,
-        request: type[config.Request],
-        run: Callable[[str, Any], dict[str, Any]],
-        needs_workspace: bool = True,
-    ) -> None:
-        self.request = request
-        self.run = run
-        self.needs_workspace = needs_workspace
+    run: Callable[[str, Any], dict[str, Any]]
+    needs_workspace: bool = True
 
 
 VERBS: Mapping[str, Verb] = {
-    "prepare": Verb(config.PrepareRequest, _prepare),
-    "train": Verb(config.TrainRequest, _train),
-    "score": Verb(config.ScoreRequest, _score),
-    "synth": Verb(config.SynthRequest, _synth, needs_workspace=False),
-    "demo": Verb(config.DemoRequest, _demo, needs_workspace=False),
+    "prepare": Verb(_prepare),
+    "train": Verb(_train),
+    "score": Verb(_score),
+    "synth": Verb(_synth, needs_workspace=False),
+    "demo": Verb(_demo, needs_workspace=False),
 }
 
 
@@ -132,11 +127,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"skinml {__version__}")
     _add_common(parser, None)
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB", parser_class=_Parser)
-    for name, verb in VERBS.items():
-        summary = (verb.request.__doc__ or "").splitlines()[0]
+    for name, model in config.REQUESTS.items():
+        summary = (model.__doc__ or "").splitlines()[0]
         verb_parser = verbs.add_parser(name, help=summary, description=f"{summary} {RESEARCH_ONLY}")
         _add_common(verb_parser, argparse.SUPPRESS)  # accepted after the verb too, where people type them
-        for field, about in verb.request.model_fields.items():
+        for field, about in model.model_fields.items():
             _add_flag(verb_parser, field, about)
     return parser
 

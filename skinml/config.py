@@ -99,17 +99,34 @@ class DemoRequest(Request):
 
 RequestType = TypeVar("RequestType", bound=Request)
 
+REQUESTS: dict[str, type[Request]] = {
+    "prepare": PrepareRequest,
+    "train": TrainRequest,
+    "score": ScoreRequest,
+    "synth": SynthRequest,
+    "demo": DemoRequest,
+}
+"""What can be asked, by verb."""
+
+SHARED = tuple(ClusterRequest.model_fields)
+"""What may be set once for all verbs, at the top of the file and in SKINML_CLUSTER and SKINML_WORKERS."""
+
 
 def read_file(path: Path | None) -> dict[str, Any]:
     """The configuration file as a dictionary; empty when there is none."""
     if path is None:
         return {}
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        file = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise RequestError(f"--config {path}: {error.strerror or error}; name a TOML file") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RequestError(f"--config {path}: not TOML: {error}") from error
+    known = ("workspace", *SHARED, *REQUESTS)
+    for name in file:
+        if name not in known:
+            raise RequestError(f"--config {path}: {name!r} is none of {', '.join(known)}")
+    return file
 
 
 def choose_workspace(flag: str | None, file: Mapping[str, Any]) -> str:
@@ -139,10 +156,10 @@ def load(model: type[RequestType], verb: str, flags: Mapping[str, Any], file: Ma
     section = file.get(verb, {})
     if not isinstance(section, Mapping):
         raise RequestError(f"config: {verb} = {section!r} should be a table, [{verb}]")
-    values.update({name: file[name] for name in model.model_fields if name in file})
+    values.update({name: file[name] for name in SHARED if name in file and name in model.model_fields})
     values.update(section)
     for name in model.model_fields:
-        for variable in (name, f"{verb}_{name}"):  # the verb's own variable wins
+        for variable in (*([name] if name in SHARED else []), f"{verb}_{name}"):  # the verb's own wins
             given = os.environ.get(ENVIRONMENT_PREFIX + variable.upper())
             if given:
                 values[name] = given

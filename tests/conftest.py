@@ -52,7 +52,7 @@ def object_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectSto
 
 @pytest.fixture(scope="session")
 def shared_bucket(object_store: ObjectStore) -> str:
-    """One bucket for most tests: SeaweedFS gives every bucket volumes of its own, and has few."""
+    """One bucket for most tests: making one takes longer than most tests do."""
     return object_store.new_bucket()
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import flows.cli
-from skinml import errors, schemas
+from skinml import config, errors, schemas
 from tests.conftest import REPOSITORY
 
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
@@ -19,7 +19,7 @@ CODE = ("skinml", "tasks", "flows", "deployments")
 def test_every_verb_is_in_the_readme_and_no_other() -> None:
     table = re.findall(r"^\| `(\w+)` \|", README, re.MULTILINE)
     assert table == ["synth", "prepare", "train", "score", "demo"]
-    assert set(table) == set(flows.cli.VERBS)
+    assert set(table) == set(flows.cli.VERBS) == set(config.REQUESTS)
     shell = "\n".join(re.findall(r"^```\n(.*?)^```", README, re.MULTILINE | re.DOTALL))
     used = set(re.findall(r"^skinml (\w+)", shell, re.MULTILINE))
     assert used
@@ -27,9 +27,7 @@ def test_every_verb_is_in_the_readme_and_no_other() -> None:
 
 
 def test_every_flag_in_the_readme_exists() -> None:
-    known = {
-        f"--{name.replace('_', '-')}" for verb in flows.cli.VERBS.values() for name in verb.request.model_fields
-    }
+    known = {f"--{name.replace('_', '-')}" for model in config.REQUESTS.values() for name in model.model_fields}
     known |= {"--workspace", "--config", "--json", "--help", "--type", "--all", "--pool"}
     assert set(re.findall(r"--[a-z][a-z-]+", README)) <= known
 

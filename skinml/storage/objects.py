@@ -117,8 +117,10 @@ def local_copy(url: str, folder: Path) -> Path:
     target = folder / hashlib.sha256(url.encode()).hexdigest()[:16] / url.rsplit("/", 1)[-1]
     if not target.exists():
         target.parent.mkdir(parents=True, exist_ok=True)
+        partial = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
         with explained(url):
-            file_system().get_file(url, str(target))
+            file_system().get_file(url, str(partial))
+        partial.replace(target)  # whole or not there: what a crash left is never taken for the file
     return target
 
 

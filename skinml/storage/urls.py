@@ -20,10 +20,10 @@ def normalise(url: str) -> str:
         if not bucket:
             raise RequestError(f"{url!r} names no bucket: write s3://bucket/prefix")
         return "/".join(["s3:/", bucket, *[part for part in prefix.split("/") if part]])
-    if url.startswith("file://"):
+    if url.startswith("file:///"):
         return os.fsdecode(unquote_to_bytes(url[7:])).rstrip("/") or "/"
-    if "://" in url:
-        raise RequestError(f"{url!r}: only folders and s3://bucket/prefix are understood")
+    if "://" in url or url.startswith(("s3:", "file:")):
+        raise RequestError(f"{url!r}: only folders, file:///folder and s3://bucket/prefix are understood")
     if not url:
         raise RequestError("'' is no folder: name one, or s3://bucket/prefix")
     return str(Path(url).expanduser().absolute())

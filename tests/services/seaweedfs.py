@@ -46,7 +46,6 @@ class ObjectStore:
             key=self.access_key,
             secret=self.secret_key,
             use_listings_cache=False,
-            skip_instance_cache=True,
         )
 
     def new_bucket(self) -> str:
@@ -68,6 +67,9 @@ def running(folder: Path) -> Iterator[ObjectStore]:
     command = [weed, "mini", f"-dir={folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1"]
     command += ["-webdav=false", "-admin.ui=false", "-master.telemetry=false"]
     command += ["-s3.port.iceberg=0", "-s3.port.lance=0"]
+    command += [
+        "-volume.max=10000"
+    ]  # by itself it allows a volume for each free GB, and a bucket takes several
     command += [f"-{name}.port={port}" for name, port in ports.items()]
     environment = {"AWS_ACCESS_KEY_ID": keys[0], "AWS_SECRET_ACCESS_KEY": keys[1]}
     log = folder / "weed.log"

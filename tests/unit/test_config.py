@@ -173,3 +173,22 @@ def test_a_file_that_is_no_toml_is_named(text: bytes, tmp_path: Path) -> None:
     path = tmp_path / "bad.toml"
     path.write_bytes(text)
     assert refusal_of(read_file, path).startswith(f"--config {path}: not TOML: ")
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [("workspce = 'here'", "workspce"), ("[scroe]\narchive = 'a'", "scroe"), ("model = 'm'", "model")],
+)
+def test_a_name_at_the_top_of_the_file_that_nobody_reads_is_refused(
+    text: str, name: str, tmp_path: Path
+) -> None:
+    (tmp_path / "skinml.toml").write_text(text)
+    with pytest.raises(RequestError, match=f"'{name}' is none of workspace, "):
+        read_file(tmp_path / "skinml.toml")
+
+
+def test_a_variable_for_all_verbs_is_for_what_all_verbs_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SKINML_MODEL", "an architecture, or a version?")
+    monkeypatch.setenv("SKINML_WORKERS", "3")
+    request = load(ScoreRequest, "score", {"archive": "a"}, {})
+    assert (request.model, request.workers) == ("champion", 3)

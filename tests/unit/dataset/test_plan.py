@@ -170,6 +170,12 @@ def test_with_metadata_that_differ_an_image_is_refused() -> None:
     assert plan.rejected["detail"].tolist() == ["the metadata has rows that differ for image_id a"]
 
 
+def test_an_image_that_is_refused_for_another_reason_is_refused_anew() -> None:
+    known = Known(quarantine=[(*A, "no_metadata")])
+    plan = known.plan(listing(A), metadata([], conflicting=["a"]))
+    assert (reasons(plan), plan.skipped) == ({A[0]: "duplicate_id"}, 0)
+
+
 def test_the_first_file_of_an_image_id_is_the_image() -> None:
     first, second = (uri("z/a"), "1"), (uri("b/a"), "2")
     plan = Known().plan(listing(first, B, second), metadata(["a", "b"]))

@@ -45,7 +45,12 @@ def test_a_relative_folder_becomes_absolute(tmp_path: Path, monkeypatch: pytest.
     [
         ("s3://", "'s3://' names no bucket: write s3://bucket/prefix"),
         ("s3:///prefix", "'s3:///prefix' names no bucket"),
-        ("gs://bucket/x", "'gs://bucket/x': only folders and s3://bucket/prefix are understood"),
+        (
+            "gs://bucket/x",
+            "'gs://bucket/x': only folders, file:///folder and s3://bucket/prefix are understood",
+        ),
+        ("s3:/bucket/x", "'s3:/bucket/x': only folders"),  # never a folder called s3:
+        ("file://relative", "'file://relative': only folders"),
         ("https://host/x", "'https://host/x': only folders"),
         ("", "'' is no folder: name one"),
     ],
