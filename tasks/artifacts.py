@@ -72,7 +72,8 @@ def show_table(key: str, description: str, rows: list[dict[str, Any]]) -> None:
     """Show a small table."""
     if in_run():
         with _never_in_the_way():
-            create_table_artifact(table=rows, key=key, description=f"{description} {DISCLAIMER}")
+            table = [{name: _rounded(value) for name, value in row.items()} for row in rows]
+            create_table_artifact(table=table, key=key, description=f"{description} {DISCLAIMER}")
 
 
 def show_links(key: str, title: str, links: Mapping[str, str]) -> None:
@@ -93,6 +94,11 @@ def show_links(key: str, title: str, links: Mapping[str, str]) -> None:
 def in_run() -> bool:
     """Whether this is a Prefect run, which has a UI to show things in."""
     return FlowRunContext.get() is not None or TaskRunContext.get() is not None
+
+
+def _rounded(value: Any) -> Any:
+    """Four digits are what a person reads; the tables have them all."""
+    return float(f"{value:.4g}") if isinstance(value, float) else value
 
 
 def _href(url: str) -> str:

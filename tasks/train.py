@@ -33,6 +33,12 @@ from tasks.stage import stage
 
 logger = logging.getLogger("skinml.train")
 
+HEADLINE = ("accuracy", "balanced_accuracy", "macro_auc", "melanoma_sensitivity")
+TITLES = {
+    "grouped": "grouped protocol",
+    "thesis": "thesis protocol",
+    "honest": "thesis recipe, whole lesions held out",
+}
 RECIPES = {"grouped": protocols.grouped, "thesis": protocols.thesis, "honest": protocols.honest}
 
 
@@ -46,11 +52,23 @@ class Samples:
 
 @dataclass(frozen=True, eq=False)
 class Fitted:
-    """A recipe, what fitting it gave, and how well it does on the recipe's test images."""
+    """A recipe, what fitting it gave, and how well it does on test images of which it saw so many before."""
 
+    title: str
     recipe: Recipe
     result: FitResult
     metrics: dict[str, Any]
+    leakage: dict[str, float]
+
+    def measurements(self) -> dict[str, Any]:
+        """What `metrics.json` keeps of it."""
+        return {
+            "metrics": self.metrics,
+            "leakage": self.leakage,
+            "history": self.result.history,
+            "best_epoch": self.result.best_epoch,
+            "fit_seconds": self.result.seconds,
+        }
 
 
 @stage("read the samples", tags=("storage",))
@@ -116,6 +134,7 @@ def open_pixels(workspace: str, samples: Samples, missing: Missing, folder: Path
 def fit_model(store: PixelStore, protocol: str, request: TrainRequest, out: Path, export: bool) -> Fitted:
     """Fit one recipe in a process of its own, and measure it on the images that the recipe holds out."""
     recipe = RECIPES[protocol](store.samples, request.epochs, request.batch_size)
+    out.mkdir(parents=True)
     logger.info(
         "%s: %d training rows, %d for validation, %d for test; %d epochs, batches of %d",
         *(protocol, len(recipe.train), len(recipe.validation), len(recipe.test)),
@@ -130,17 +149,18 @@ def fit_model(store: PixelStore, protocol: str, request: TrainRequest, out: Path
             bar.advance(1)
 
         result = run_in_process(fit, job, on_epoch)
-    return Fitted(recipe, result, measure(store.labels[recipe.test], result.probabilities))
+    metrics = measure(store.labels[recipe.test], result.probabilities)
+    return Fitted(TITLES[protocol], recipe, result, metrics, protocols.leakage(store.samples, recipe))
 
 
 @stage("draw the figures", tags=("train",))
-def draw_figures(store: PixelStore, fitted: Fitted, title: str, folder: Path) -> None:
+def draw_figures(store: PixelStore, fitted: Fitted, folder: Path) -> None:
     """The figures of one fit: loss, accuracy, confusion matrix, fraction misclassified."""
     from skinml.report.figures import training_figures
 
     labels = store.labels[fitted.recipe.test]
     try:
-        training_figures(folder, title, fitted.result.history, labels, fitted.result.probabilities)
+        training_figures(folder, fitted.title, fitted.result.history, labels, fitted.result.probabilities)
     except Exception:  # hours of fitting are not thrown away for a picture
         logger.exception("the version will lack figures: drawing %s failed", folder.name)
 
@@ -152,12 +172,15 @@ def register_model(
     request: TrainRequest,
     preprocessing: Preprocessing,
     dataset: dict[str, Any],
-    metrics: dict[str, Any],
     fitted: Fitted,
+    honest: Fitted | None,
     run: Run,
 ) -> Manifest:
     """Make the bundle an immutable version, and champion where there is none yet."""
-    (bundle / "metrics.json").write_text(json.dumps(metrics, indent=2, allow_nan=False), encoding="utf-8")
+    measured = {"protocol": request.protocol, **fitted.measurements()}
+    if honest is not None:
+        measured["honest"] = honest.measurements()
+    (bundle / "metrics.json").write_text(json.dumps(measured, indent=2, allow_nan=False), encoding="utf-8")
     fields = {
         "name": request.model,
         "version": registry.new_version(),
@@ -181,9 +204,21 @@ def register_model(
 
 
 @stage("show the result")
-def show_trained(workspace: str, manifest: Manifest, rows: list[dict[str, Any]]) -> None:
-    """Metrics and links in the Prefect UI."""
-    artifacts.show_table("train-metrics", "Measured on images that were held out as the protocol says.", rows)
+def show_trained(workspace: str, manifest: Manifest, fitted: Fitted, honest: Fitted | None) -> None:
+    """Metrics and links in the Prefect UI: the protocol's own figure, and the honest one where they differ."""
+    rows = [_headline(one) for one in (fitted, honest) if one is not None]
+    artifacts.show_table("train-metrics", "How well the model does on its test images.", rows)
     folder = model_url(workspace, manifest.name, manifest.version)
     links = {file: f"{folder}/{file}" for file in manifest.files if file.endswith((".png", ".json"))}
     artifacts.show_links("train-links", f"Model {manifest.name} {manifest.version}", links)
+
+
+def _headline(fitted: Fitted) -> dict[str, Any]:
+    """One row for people, with how much of the test set the model had seen."""
+    return {
+        "measured": fitted.title,
+        **{metric: fitted.metrics[metric] for metric in HEADLINE},
+        "test images": fitted.metrics["images"],
+        "of them trained on too": f"{fitted.leakage['image']:.0%}",
+        "of a lesion trained on": f"{fitted.leakage['lesion']:.0%}",
+    }

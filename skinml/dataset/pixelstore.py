@@ -79,6 +79,7 @@ def _local_shard(workspace: str, dataset_key: str, stored_as: ShardFormat, numbe
     url = f"{shards_url(workspace, dataset_key)}/{shard_name(number, stored_as)}"
     if stored_as == "npy":
         return local_copy(url, folder)
+    folder.mkdir(parents=True, exist_ok=True)
     path = folder / shard_name(number, "npy")
     np.save(path, decode_parquet_shard(read_bytes(url)), allow_pickle=False)
     return path

@@ -73,11 +73,13 @@ def test_the_thesis_protocol_shows_its_leak_and_the_honest_figure(
     place: str, made_up: MadeUp, skinml: CommandLine
 ) -> None:
     workspace = f"{place}/workspace"
-    skinml("--workspace", workspace, "prepare", *made_up.flags(), "--format", "parquet")
+    flags = ["--size", 32, "--decode", "exact", "--format", "parquet"]
+    skinml("--workspace", workspace, "prepare", *made_up.flags(), *flags)
     result = skinml("--workspace", workspace, "train", "--protocol", "thesis", "--epochs", 1).result
 
     manifest = registry.find(workspace, result["model_version"])
     assert manifest.preprocessing == {"size": 32, "decode": "exact", "filter": "bicubic"}
+    assert manifest.dataset["key"] == "32px-exact-bicubic-parquet"  # taken as it is there
     assert (manifest.parameters["batch_size"], manifest.parameters["epochs"]) == (16, 1)
     assert result["metrics"]["images"] == 875  # a quarter of 7 x 500 rows
     assert result["leakage"]["image"] > 0.9  # 140 images drawn 3,500 times
@@ -85,7 +87,7 @@ def test_the_thesis_protocol_shows_its_leak_and_the_honest_figure(
     assert result["honest"]["images"] == (samples["split"] == "test").sum()
     assert {"figures/loss.png", "figures/honest/loss.png"} <= set(manifest.files)
     metrics = json.loads(read_bytes(f"{model_url(workspace, manifest.name, manifest.version)}/metrics.json"))
-    assert metrics["honest"]["accuracy"] == result["honest"]["accuracy"]
+    assert metrics["honest"]["metrics"]["accuracy"] == result["honest"]["accuracy"]
 
     run = tables.read(workspace, "runs").to_pandas().set_index("flow").loc["train"]
     assert (run["status"], run["model_version"]) == ("completed", manifest.version)
