@@ -16,7 +16,11 @@ PATIENCE = 5.0
 
 
 def run(flow: Flow[..., dict[str, Any]], **parameters: Any) -> dict[str, Any]:
-    """Call the flow, as a Prefect flow run if a server is configured and answers; say which it is."""
+    """Call the flow, as a Prefect flow run if a server is configured and answers; say which it is.
+
+    A server that dies on the way costs its run, not the night: the flow is called again without it, and what
+    was committed by then is known and skipped.
+    """
     url = PREFECT_API_URL.value()
     if not url:
         logger.info("no Prefect server configured (PREFECT_API_URL): running without one")
@@ -24,8 +28,12 @@ def run(flow: Flow[..., dict[str, Any]], **parameters: Any) -> dict[str, Any]:
     if not _answers(url):
         logger.warning("the Prefect server %s does not answer: running without it", url)
         return flow.fn(**parameters)
-    with tags("skinml"):
-        return cast(dict[str, Any], flow(**parameters))
+    try:
+        with tags("skinml"):
+            return cast(dict[str, Any], flow(**parameters))
+    except httpx.TransportError as error:  # nobody but Prefect's client speaks HTTP here
+        logger.warning("the Prefect server %s stopped answering (%s): going on without it", url, error)
+        return flow.fn(**parameters)
 
 
 def _answers(url: str) -> bool:

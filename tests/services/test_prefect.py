@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +16,8 @@ import pytest
 from prefect import flow
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from flows.server import Server
+from flows.server import Server, free_port
+from flows.server import prefect_server as start_prefect_server
 from skinml import tables
 from skinml.errors import RequestError, StorageError
 from tasks import stage as stages
@@ -103,6 +107,35 @@ def test_a_dead_server_stops_no_night(trained: Path, tmp_path: Path, jpeg: Calla
     result, said = skinml_process(*arguments, environment=dead, cwd=tmp_path)
     assert result["scored"] == 1
     assert "the Prefect server http://127.0.0.1:9/api does not answer: running without it" in said
+
+
+def test_a_server_that_dies_on_the_way_stops_no_night(
+    trained: Path, tmp_path: Path, jpeg: Callable[..., bytes]
+) -> None:
+    archive = tmp_path / "archive"
+    archive.mkdir()
+    for number in range(8):
+        (archive / f"{number}.jpg").write_bytes(jpeg(number))
+    workspace = shutil.copytree(trained, tmp_path / "workspace")
+    command = [sys.executable, "-P", "-m", "flows.cli", "--workspace", str(workspace)]
+    command += ["score", "--archive", str(archive)]
+    with start_prefect_server(tmp_path / "prefect", free_port()) as server:
+        server.wait_until_ready()
+        environment = {**os.environ, "PREFECT_API_URL": server.url, "PREFECT_CLIENT_MAX_RETRIES": "0"}
+        with subprocess.Popen(
+            command, env=environment, cwd=tmp_path, stderr=subprocess.PIPE, text=True
+        ) as night:
+            assert night.stderr is not None
+            said = []
+            for line in night.stderr:
+                said.append(line)
+                if "8 images listed" in line and server.process.poll() is None:
+                    server.process.kill()
+                    server.process.wait()
+    assert night.returncode == 0, "".join(said)
+    assert any(f"the Prefect server {server.url} stopped answering" in line for line in said)
+    scores = tables.read(str(workspace), "scores").to_pandas()
+    assert (len(scores), scores["uri"].nunique()) == (8, 8)
 
 
 @pytest.mark.parametrize("with_server", [True, False])
