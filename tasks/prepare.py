@@ -22,7 +22,7 @@ from skinml.storage.objects import write_bytes
 from skinml.workspace import report_url, shards_url, table_url
 from tasks import artifacts
 from tasks.archive import Listing
-from tasks.shards import run_shards
+from tasks.shards import rejections, run_shards
 from tasks.stage import stage
 
 logger = logging.getLogger("skinml.prepare")
@@ -101,14 +101,12 @@ def commit_dataset(
 def count(plan: Plan, shards: list[ShardDone]) -> Counts:
     """What became of the listed images."""
     done = sum(shard.prepared for shard in shards)
-    rejected = sum(shard.rejected.total() for shard in shards)
-    return Counts(plan.listed, plan.skipped, done, rejected + len(plan.rejected))
+    return Counts(plan.listed, plan.skipped, done, rejections(shards).total() + len(plan.rejected))
 
 
 def count_reasons(plan: Plan, shards: list[ShardDone]) -> dict[str, int]:
     """How many images of this run were quarantined for which reason."""
-    planned = Counter[str](plan.rejected["reason"])
-    return dict(sorted(sum((shard.rejected for shard in shards), planned).items()))
+    return dict(sorted((rejections(shards) + Counter(plan.rejected["reason"])).items()))
 
 
 @stage("show the result")

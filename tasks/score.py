@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-from collections import Counter
 
 import pyarrow.compute as pc
 
@@ -18,7 +17,7 @@ from skinml.scoring.predict import IMAGES_PER_SHARD, ScoringModel, ShardScored, 
 from skinml.workspace import model_url, table_url
 from tasks import artifacts
 from tasks.archive import Listing
-from tasks.shards import run_shards
+from tasks.shards import rejections, run_shards
 from tasks.stage import stage
 
 logger = logging.getLogger("skinml.score")
@@ -75,12 +74,12 @@ def commit_scores(workspace: str, shards: list[ShardScored], counts: Counts, run
 def count(pending: Pending, shards: list[ShardScored]) -> Counts:
     """What became of the listed images."""
     done = sum(shard.scored for shard in shards)
-    return Counts(pending.listed, pending.skipped, done, sum(shard.rejected.total() for shard in shards))
+    return Counts(pending.listed, pending.skipped, done, rejections(shards).total())
 
 
 def count_reasons(shards: list[ShardScored]) -> dict[str, int]:
     """How many images of this run were quarantined for which reason."""
-    return dict(sorted(sum((shard.rejected for shard in shards), Counter[str]()).items()))
+    return dict(sorted(rejections(shards).items()))
 
 
 @stage("show the result")

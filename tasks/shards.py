@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
 from skinml.cluster import connect, map_shards
 from skinml.config import ClusterRequest
+from skinml.dataset.prepare import ShardDone
+from skinml.scoring.predict import ShardScored
 from tasks import artifacts
 
 Job = TypeVar("Job")
@@ -33,3 +36,8 @@ def run_shards(
             outcomes.append(outcome)
             progress.advance(1)
     return outcomes
+
+
+def rejections(shards: Sequence[ShardDone] | Sequence[ShardScored]) -> Counter[str]:
+    """How many images the shards rejected, by reason."""
+    return sum((shard.rejected for shard in shards), Counter[str]())

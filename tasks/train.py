@@ -29,6 +29,7 @@ from skinml.training.process import run_in_process
 from skinml.training.protocols import Recipe
 from skinml.workspace import model_url
 from tasks import artifacts
+from tasks.shards import rejections
 from tasks.stage import stage
 
 logger = logging.getLogger("skinml.train")
@@ -112,7 +113,7 @@ def find_missing(workspace: str, samples: Samples, preprocessing: Preprocessing)
 def commit_pixels(workspace: str, missing: Missing, shards: list[ShardDone], run: Run) -> None:
     """Check that no image was lost, then publish the index, and quarantine what can no longer be read."""
     done = sum(shard.prepared for shard in shards)
-    rejected = sum(shard.rejected.total() for shard in shards)
+    rejected = rejections(shards).total()
     counts = Counts(listed=len(missing.work), done=done, quarantined=rejected)
     nothing = pd.DataFrame(columns=["uri", "etag"])
     publish_dataset(workspace, missing.dataset_key, shards, nothing, nothing, counts, run.run_id)

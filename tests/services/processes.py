@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -43,8 +44,6 @@ def service(command: list[str], environment: Mapping[str, str], log: Path) -> It
 
 def wait_for(ready: Callable[[], bool], seconds: float, what: str) -> None:
     """Poll another process until it is ready; there is nothing else to wait on."""
-    import time
-
     deadline = time.monotonic() + seconds
     while not ready():
         assert time.monotonic() < deadline, f"{what} took more than {seconds} s"
