@@ -39,7 +39,10 @@ def prepare(workspace: str, request: PrepareRequest) -> dict[str, Any]:
         plan = stages.plan_dataset(workspace, listing, metadata, dataset_key)
         shards = stages.write_shards(workspace, plan.work, pixels, request.format, dataset_key, request, run)
         record.counts = stages.count(plan, shards)
-        dataset_version = stages.commit_dataset(workspace, plan, shards, record.counts, dataset_key, run)
+        duplicates = stages.find_duplicates(workspace, plan, shards, run)
+        dataset_version = stages.commit_dataset(
+            workspace, plan, shards, duplicates, record.counts, dataset_key, run
+        )
         mismatches = stages.name_unmatched(workspace, plan, metadata, run)
 
     result = {
@@ -53,6 +56,9 @@ def prepare(workspace: str, request: PrepareRequest) -> dict[str, Any]:
         "dataset_version": dataset_version,
         "dataset_key": dataset_key,
         "ignored": listing.ignored,
+        "resumed": stages.count_resumed(shards),
+        "relabelled": len(plan.relabelled),
+        **duplicates.counts(),
         "reasons": stages.count_reasons(plan, shards),
         **mismatches,
     }

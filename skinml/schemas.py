@@ -31,9 +31,16 @@ SAMPLES = pa.schema(
         ("size_bytes", pa.int64()),
         ("width", pa.int32()),  # pixels of the source image, after EXIF orientation
         ("height", pa.int32()),
-        ("split", pa.string()),  # train, val or test: a function of lesion_id alone
+        ("split", pa.string()),  # train, val or test: a function of split_group alone
+        ("split_group", pa.string()),  # the lesion that speaks for this one and all that share an image with it
         ("sharpness", pa.float64()),  # variance of the Laplacian of the luminance, on scaled pixels
         ("brightness", pa.float64()),  # mean luminance, 0 (black) to 1 (white)
+        ("contrast", pa.float64()),  # standard deviation of the luminance, 0 to 0.5
+        ("sha256", pa.string()),  # of the file's bytes, hexadecimal
+        (
+            "phash",
+            pa.string(),
+        ),  # perceptual hash of the pixels, 256 bits in hexadecimal; null for an even image
         ("metadata_row", pa.int64()),  # position in the metadata, in whose order the thesis protocol draws
         ("run_id", pa.string()),
         ("prepared_at", UTC_TIME),
@@ -103,6 +110,27 @@ INDEX = pa.schema(
     ]
 )
 """`shards/<dataset key>/index.parquet`: where each sample's pixels lie."""
+
+OUTCOME = pa.schema(
+    [
+        ("uri", pa.string()),
+        ("listed_etag", pa.string()),  # what the plan asked for
+        ("etag", pa.string()),  # of the bytes that were read
+        ("size_bytes", pa.int64()),
+        ("row", pa.int32()),  # in the shard; null where the image was rejected, and so are the measures
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("sharpness", pa.float64()),
+        ("brightness", pa.float64()),
+        ("contrast", pa.float64()),
+        ("sha256", pa.string()),
+        ("phash", pa.string()),
+        ("prepared_at", UTC_TIME),
+        ("reason", pa.string()),  # null where the image was prepared
+        ("detail", pa.string()),
+    ]
+)
+"""`shards/<dataset key>/unpublished/`: what became of one shard's images, until the dataset is committed."""
 
 TABLES: dict[str, pa.Schema] = {
     "samples": SAMPLES,

@@ -32,6 +32,11 @@ def index_url(workspace: str, dataset_key: str) -> str:
     return f"{shards_url(workspace, dataset_key)}/index.parquet"
 
 
+def unpublished_url(workspace: str, dataset_key: str) -> str:
+    """What became of the images of shards that no commit has published yet."""
+    return f"{shards_url(workspace, dataset_key)}/unpublished"
+
+
 def models_url(workspace: str, name: str = "") -> str:
     """The folder of all models, or of one model's versions."""
     return f"{workspace}/models/{name}".rstrip("/")

@@ -11,15 +11,16 @@ import pyarrow as pa
 from skinml import workspace as layout
 from skinml.schemas import LISTING
 from skinml.storage.listing import list_images
-from skinml.storage.urls import normalise
+from skinml.storage.urls import file_uri, is_remote, normalise
 from tasks.stage import stage
 
 
 @dataclass(frozen=True)
 class Listing:
-    """Image objects (columns of LISTING), each once, and how many other objects were passed over."""
+    """Image objects (columns of LISTING), each once, below which uris, and how many others were passed over."""
 
     images: pd.DataFrame
+    roots: tuple[str, ...]
     ignored: int
 
 
@@ -36,6 +37,9 @@ def _archives(parameters: dict[str, Any]) -> str:
 @stage("list images", _archives, tags=("storage",))
 def list_archives(archives: tuple[str, ...]) -> Listing:
     """List archives one after the other; an image below two of them counts once."""
-    listed = [piece for archive in archives for piece in list_images(normalise(archive))]
+    places = [normalise(archive) for archive in archives]
+    listed = [piece for place in places for piece in list_images(place)]
     images = pa.Table.from_batches([piece.images for piece in listed], LISTING).to_pandas()
-    return Listing(images.drop_duplicates("uri", ignore_index=True), sum(piece.ignored for piece in listed))
+    roots = tuple(place if is_remote(place) else file_uri(place) for place in places)
+    ignored = sum(piece.ignored for piece in listed)
+    return Listing(images.drop_duplicates("uri", ignore_index=True), roots, ignored)

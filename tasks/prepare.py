@@ -5,19 +5,23 @@ from __future__ import annotations
 import logging
 import math
 from collections import Counter
+from itertools import chain
 
 import pandas as pd
 
 from skinml import tables
 from skinml.config import ClusterRequest
-from skinml.dataset.commit import publish_dataset
+from skinml.dataset.commit import publish_pixels, publish_samples
 from skinml.dataset.metadata import Metadata
 from skinml.dataset.metadata import read_metadata as read_metadata_table
-from skinml.dataset.plan import Plan, make_plan, unmatched
-from skinml.dataset.prepare import ShardDone, shard_jobs, write_shard
+from skinml.dataset.neighbours import Duplicates, find_among_samples
+from skinml.dataset.plan import LABELS, Plan, make_plan, unmatched
+from skinml.dataset.prepare import ShardDone, ShardJob, shard_jobs, write_shard
+from skinml.dataset.resume import resume
 from skinml.dataset.shards import images_per_shard, read_index
 from skinml.images.preprocessing import Preprocessing, ShardFormat
 from skinml.runs import Counts, Run
+from skinml.schemas import IMAGE_VERSION
 from skinml.storage.objects import write_bytes
 from skinml.workspace import report_url, shards_url, table_url
 from tasks import artifacts
@@ -41,17 +45,21 @@ def read_metadata(metadata: str) -> Metadata:
 def plan_dataset(workspace: str, listing: Listing, metadata: Metadata, dataset_key: str) -> Plan:
     """Decide for every listed image whether it is skipped, rejected or to be decoded."""
     known = tables.read(workspace, "quarantine", ["flow", "uri", "etag", "reason"]).to_pandas()
+    columns = [*IMAGE_VERSION, "image_id", "split_group", *LABELS]
     plan = make_plan(
         listing.images,
         metadata,
-        samples=tables.read(workspace, "samples", ["uri", "etag", "image_id"]).to_pandas(),
-        index=read_index(workspace, dataset_key).select(["uri", "etag"]).to_pandas(),
+        samples=tables.read(workspace, "samples", columns).to_pandas(),
+        index=read_index(workspace, dataset_key).select(IMAGE_VERSION).to_pandas(),
         quarantine=known[known["flow"] == "prepare"],
+        roots=listing.roots,
     )
     logger.info(
         "%d images listed (%d other objects ignored): %d to decode, %d known, %d refused by the plan",
         *(plan.listed, listing.ignored, len(plan.work), plan.skipped, len(plan.rejected)),
     )
+    if len(plan.relabelled):
+        logger.info("the metadata was corrected for %d samples", len(plan.relabelled))
     return plan
 
 
@@ -67,6 +75,7 @@ def name_unmatched(workspace: str, plan: Plan, metadata: Metadata, run: Run) -> 
             logger.warning("%d x %s (%s), all named in %s", len(group), problem, names, url)
     return {
         "metadata_without_image": len(plan.metadata_without_image),
+        "metadata_removed": len(plan.metadata_removed),
         "metadata_repeated": len(metadata.repeated),
         "metadata_conflicting": len(metadata.conflicting),
     }
@@ -82,26 +91,59 @@ def write_shards(
     cluster: ClusterRequest,
     run: Run,
 ) -> list[ShardDone]:
-    """Decode, resize and store the work's images, on Dask workers."""
-    shards = math.ceil(len(work) / images_per_shard(preprocessing.size))
-    numbers = read_index(workspace, dataset_key)["shard"].to_numpy() if shards else ()
-    first = int(max(numbers, default=-1)) + 1
-    jobs = shard_jobs(work, first, workspace, preprocessing, stored_as, run.run_id)
+    """Decode, resize and store the work's images on Dask workers; take over what a dead run finished."""
+    if work.empty:
+        return []
+    before = resume(workspace, dataset_key, work)
+    left = len(before.left)
+    if before.finished:
+        logger.info("an interrupted run has decoded %d images of these, %d are left", len(work) - left, left)
+    cut = range(before.first, before.first + math.ceil(left / images_per_shard(preprocessing.size)))
+    finished = (
+        ShardJob(number, images, workspace, preprocessing, stored_as, run.run_id, finished=True)
+        for number, images in before.finished.items()
+    )
+    jobs = chain(finished, shard_jobs(before.left, cut, workspace, preprocessing, stored_as, run.run_id))
+    shards = len(before.finished) + len(cut)
     return run_shards(write_shard, jobs, shards, cluster, "prepare-progress", f"decode {len(work)} images")
+
+
+@stage("find duplicates", tags=("storage",))
+def find_duplicates(workspace: str, plan: Plan, shards: list[ShardDone], run: Run) -> Duplicates:
+    """Find what shows the same as another image; name the pairs in the run's report, join their lesions."""
+    duplicates = find_among_samples(workspace, plan, shards)
+    if len(duplicates.pairs):
+        url = report_url(workspace, run.run_id, "duplicates.csv")
+        write_bytes(url, duplicates.pairs.to_csv(index=False).encode())
+        logger.warning("%s; every pair is named in %s", duplicates.said(), url)
+    return duplicates
 
 
 @stage("commit the dataset", tags=("storage",))
 def commit_dataset(
-    workspace: str, plan: Plan, shards: list[ShardDone], counts: Counts, dataset_key: str, run: Run
+    workspace: str,
+    plan: Plan,
+    shards: list[ShardDone],
+    duplicates: Duplicates,
+    counts: Counts,
+    dataset_key: str,
+    run: Run,
 ) -> int | None:
     """Check that no image was lost, then publish samples, quarantine and index. The version of `samples`."""
-    return publish_dataset(workspace, dataset_key, shards, plan.rejected, plan.superseded, counts, run.run_id)
+    version = publish_samples(workspace, shards, plan, duplicates.groups, counts, run.run_id)
+    publish_pixels(workspace, dataset_key, shards, plan.rejected, counts, run.run_id)
+    return version
 
 
 def count(plan: Plan, shards: list[ShardDone]) -> Counts:
     """What became of the listed images."""
     done = sum(shard.prepared for shard in shards)
     return Counts(plan.listed, plan.skipped, done, rejections(shards).total() + len(plan.rejected))
+
+
+def count_resumed(shards: list[ShardDone]) -> int:
+    """How many of them a run that was interrupted had decoded."""
+    return sum(shard.prepared for shard in shards if shard.resumed)
 
 
 def count_reasons(plan: Plan, shards: list[ShardDone]) -> dict[str, int]:

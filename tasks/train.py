@@ -13,7 +13,7 @@ import pandas as pd
 
 from skinml import tables
 from skinml.config import TrainRequest
-from skinml.dataset.commit import publish_dataset
+from skinml.dataset.commit import publish_pixels
 from skinml.dataset.pixelstore import PixelStore, missing_pixels, stored_format
 from skinml.dataset.pixelstore import open_pixels as open_pixel_store
 from skinml.dataset.prepare import ShardDone
@@ -115,8 +115,8 @@ def commit_pixels(workspace: str, missing: Missing, shards: list[ShardDone], run
     done = sum(shard.prepared for shard in shards)
     rejected = rejections(shards).total()
     counts = Counts(listed=len(missing.work), done=done, quarantined=rejected)
-    nothing = pd.DataFrame(columns=["uri", "etag"])
-    publish_dataset(workspace, missing.dataset_key, shards, nothing, nothing, counts, run.run_id)
+    refused = pd.DataFrame()
+    publish_pixels(workspace, missing.dataset_key, shards, refused, counts, run.run_id)
     if rejected:
         logger.warning("%d samples can no longer be used; the quarantine says why", rejected)
 

@@ -1,13 +1,13 @@
 """Publish what the shards of a preparation left: samples, quarantine, index, in an order that a crash survives.
 
 Samples come before the index: an image is skipped only if it is in both, so whatever a crash leaves out is
-decoded again by the next run, and what is in `samples` already is not added twice.
+done again by the next run, and what is in `samples` already is not added twice.
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 import pyarrow as pa
@@ -15,32 +15,34 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from skinml import tables
+from skinml.dataset.outcome import record_name
+from skinml.dataset.plan import LABELS, Plan
 from skinml.dataset.prepare import ShardDone
 from skinml.dataset.shards import read_index, write_index
+from skinml.dataset.splits import assign
 from skinml.quarantine import quarantine_rows
 from skinml.runs import Counts
 from skinml.schemas import INDEX, SAMPLES
 from skinml.storage.objects import read_bytes
-from skinml.workspace import table_url
+from skinml.storage.removal import delete
+from skinml.workspace import table_url, unpublished_url
 
 
-def publish_dataset(
+def publish_samples(
     workspace: str,
-    dataset_key: str,
     shards: Sequence[ShardDone],
-    rejected: pd.DataFrame,
-    superseded: pd.DataFrame,
+    plan: Plan,
+    groups: Mapping[str, str],
     counts: Counts,
     run_id: str,
 ) -> int | None:
-    """Commit a preparation.
+    """Commit the samples of a preparation: new ones, newer versions, corrected labels, joined groups; at once.
 
     Args:
         workspace: normalised URL.
-        dataset_key: which dataset the pixels belong to.
         shards: what the workers returned.
-        rejected: images refused by the plan: uri, etag, size_bytes, reason, detail.
-        superseded: rows of `samples` (uri, etag) that give way where a newer version was prepared.
+        plan: what was planned.
+        groups: lesions that a duplicate moved into another group, and which.
         counts: of the whole run; they are checked before anything is committed.
         run_id: the run, which is the transaction.
 
@@ -51,45 +53,121 @@ def publish_dataset(
         RunError: the counts do not add up.
     """
     counts.check()
-    parts = [shard.samples for shard in shards if shard.samples is not None]
-    version: int | None
-    if parts and len(superseded):
-        new = _rows_of(workspace, parts)
-        version = tables.replace(workspace, "samples", lambda old: _succeed(old, new, superseded), run_id)
-    else:
-        version = tables.publish(workspace, "samples", parts, run_id)
+    parts = {shard.number: shard.samples for shard in shards if shard.samples is not None}
+    if not (plan.superseded or len(plan.relabelled) or _any_of(groups, workspace)):
+        for shard in shards:
+            part = parts.get(shard.number)
+            if part and groups.keys() & set(shard.located["lesion_id"].to_pylist()):
+                parts[shard.number] = _regrouped_part(workspace, part, groups)
+        return tables.publish(workspace, "samples", list(parts.values()), run_id)
+    new = _rows_of(workspace, list(parts.values()))
 
+    def change(samples: pa.Table) -> pa.Table:
+        return regroup(_relabel(_succeed(samples, new, plan.superseded), plan.relabelled), groups)
+
+    return tables.replace(workspace, "samples", change, run_id)
+
+
+def _any_of(groups: Mapping[str, str], workspace: str) -> bool:
+    """Whether `samples` has one of these lesions already."""
+    if not groups:
+        return False
+    known = tables.read(workspace, "samples", ["lesion_id"])["lesion_id"]
+    return bool(pc.any(pc.is_in(known, pa.array(list(groups), pa.string()))).as_py())
+
+
+def publish_pixels(
+    workspace: str,
+    dataset_key: str,
+    shards: Sequence[ShardDone],
+    rejected: pd.DataFrame,
+    counts: Counts,
+    run_id: str,
+) -> None:
+    """Commit the quarantine, then the index of a dataset's pixels; then forget the records of its shards.
+
+    Args:
+        workspace: normalised URL.
+        dataset_key: which dataset the pixels belong to.
+        shards: what the workers returned.
+        rejected: images refused by the plan: uri, etag, size_bytes, reason, detail.
+        counts: of the whole run; they are checked before anything is committed.
+        run_id: the run, which is the transaction.
+
+    Raises:
+        RunError: the counts do not add up.
+    """
+    counts.check()
     quarantine = [shard.quarantine for shard in shards if shard.quarantine is not None]
     if len(rejected):
         rows = quarantine_rows(rejected, "prepare", run_id)
         quarantine.append(tables.write_part(workspace, "quarantine", rows, f"{run_id}-plan"))
     tables.publish(workspace, "quarantine", quarantine, run_id)
 
-    located = [shard.index for shard in sorted(shards, key=lambda shard: shard.number) if shard.prepared]
+    located = [shard.located for shard in sorted(shards, key=lambda shard: shard.number) if shard.prepared]
     if located:
         write_index(workspace, dataset_key, _extended(read_index(workspace, dataset_key), located))
-    return version
+    records = unpublished_url(workspace, dataset_key)
+    delete(f"{records}/{record_name(shard.number)}" for shard in shards)
+
+
+def regroup(samples: pa.Table, groups: Mapping[str, str]) -> pa.Table:
+    """Samples with these lesions in these groups, and in the splits that follow."""
+    before = zip(samples["lesion_id"].to_pylist(), samples["split_group"].to_pylist(), strict=True)
+    of_row = [groups.get(lesion, group) for lesion, group in before]
+    columns = {"split_group": of_row, "split": assign(of_row)}
+    for name, values in columns.items():
+        position = samples.schema.get_field_index(name)
+        samples = samples.set_column(position, samples.schema.field(name), pa.array(values, pa.string()))
+    return samples
+
+
+def _regrouped_part(workspace: str, part: tables.Part, groups: Mapping[str, str]) -> tables.Part:
+    """The part again, under its own name, with its lesions in their groups."""
+    name = part.path.removeprefix("part-").removesuffix(".parquet")
+    return tables.write_part(workspace, "samples", regroup(_rows_of(workspace, [part]), groups), name)
 
 
 def _rows_of(workspace: str, parts: Sequence[tables.Part]) -> pa.Table:
     """The samples that unpublished parts hold."""
-    return pa.concat_tables(
+    found = [
         pq.read_table(io.BytesIO(read_bytes(f"{table_url(workspace, 'samples')}/{part.path}")))
         for part in parts
-    ).cast(SAMPLES)
+    ]
+    return pa.concat_tables([SAMPLES.empty_table(), *found]).cast(SAMPLES)
 
 
-def _succeed(old: pa.Table, new: pa.Table, superseded: pd.DataFrame) -> pa.Table:
+def _succeed(old: pa.Table, new: pa.Table, superseded: Sequence[str]) -> pa.Table:
     """All samples, newer versions in the place of the rows that they supersede."""
-    gone = set(superseded["uri"]) & set(new["uri"].to_pylist())
-    kept = old.filter(pc.invert(pc.is_in(old["uri"], pa.array(sorted(gone), pa.string()))))
+    gone = sorted(set(superseded) & set(new["image_id"].to_pylist()))
+    kept = old.filter(pc.invert(pc.is_in(old["image_id"], pa.array(gone, pa.string()))))
     return pa.concat_tables([kept, new])
 
 
-def _extended(index: pa.Table, new: Sequence[pa.Table]) -> pa.Table:
+def _relabel(samples: pa.Table, relabelled: pd.DataFrame) -> pa.Table:
+    """All samples, with corrected labels where there are some."""
+    if relabelled.empty:
+        return samples
+    positions = pc.index_in(samples["image_id"], value_set=pa.array(relabelled["image_id"], pa.string()))
+    columns = {
+        name: pa.array(relabelled[name], SAMPLES.field(name).type, from_pandas=True).take(positions)
+        for name in LABELS
+    }
+    # A lesion that had no sample before is its own group, until a duplicate says otherwise.
+    groups = samples.group_by("lesion_id", use_threads=False).aggregate([("split_group", "first")])
+    known = pc.index_in(columns["lesion_id"], value_set=groups["lesion_id"])
+    columns["split_group"] = pc.coalesce(groups["split_group_first"].take(known), columns["lesion_id"])
+    for name, corrected in columns.items():
+        column = pc.if_else(pc.is_valid(positions), corrected, samples[name])
+        samples = samples.set_column(samples.schema.get_field_index(name), samples.schema.field(name), column)
+    return samples
+
+
+def _extended(index: pa.Table, located: Sequence[pa.Table]) -> pa.Table:
     """The index with new rows. The newest stands for an image whose pixels were made again.
 
     That happens when a file is put back as it was, and when this very commit is tried a second time.
     """
+    new = [table.select(INDEX.names) for table in located]
     rows = pa.concat_tables([index, *new]).to_pandas().drop_duplicates(["uri", "etag"], keep="last")
     return pa.Table.from_pandas(rows, INDEX, preserve_index=False)

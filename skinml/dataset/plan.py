@@ -2,41 +2,52 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 
+from skinml.dataset.matching import among, is_in, look_up
 from skinml.dataset.metadata import Metadata
 from skinml.dataset.splits import assign
 from skinml.errors import Reason
 from skinml.quarantine import RETRIED
 from skinml.schemas import IMAGE_VERSION
-from skinml.storage.urls import image_id
+from skinml.storage.urls import image_ids
 
 FOUND_BY_PLANNING = (Reason.NO_METADATA.value, Reason.DUPLICATE_ID.value)
 """Reasons that depend on the other images and the metadata, judged anew at every run without reading bytes."""
 
 
-@dataclass(frozen=True)
+LABELS = ["lesion_id", "dx", "dx_type", "age", "sex", "localization", "metadata_row"]
+"""What a sample has from the metadata, and takes anew when the metadata is corrected."""
+
+
+@dataclass(frozen=True, eq=False)
 class Plan:
     """What to do, and what is already decided.
 
     Attributes:
-        work: images to decode, in order of image_id: the listing's columns, the metadata's, `split`, and
-            `in_samples` (its row is in `samples` already, only this dataset's pixels are missing).
+        work: images to decode, in order of image_id: the listing's columns, the metadata's, `split`,
+            `split_group`, and `in_samples` (its row is in `samples` already, only pixels are missing).
         rejected: images refused before reading, new to the quarantine: uri, etag, size_bytes, reason, detail.
         listed: image objects in the listing.
         skipped: of these, how many are prepared, or quarantined for good, with the same bytes.
-        superseded: rows of `samples` (uri, etag) in whose place the work puts a newer version.
+        superseded: image_ids in `samples` in whose place the work puts a newer version.
+        relabelled: samples whose metadata was corrected: image_id and LABELS as they are now.
         metadata_without_image: image_ids that the metadata has and the listing has not.
+        metadata_removed: image_ids of samples whose metadata is gone or contradicts itself; they stay as
+            they are.
     """
 
     work: pd.DataFrame
     rejected: pd.DataFrame
     listed: int
     skipped: int
-    superseded: pd.DataFrame
+    superseded: tuple[str, ...]
+    relabelled: pd.DataFrame
     metadata_without_image: tuple[str, ...]
+    metadata_removed: tuple[str, ...]
 
 
 def make_plan(
@@ -45,40 +56,75 @@ def make_plan(
     samples: pd.DataFrame,
     index: pd.DataFrame,
     quarantine: pd.DataFrame,
+    roots: Sequence[str] = (),
 ) -> Plan:
     """Decide for every listed image whether it is skipped, rejected or to be decoded.
 
     Args:
         listing: columns uri, etag, size_bytes, in the order of the image roots.
         metadata: the labels.
-        samples: uri, etag, image_id of what `samples` holds.
+        samples: what `samples` holds: uri, etag, image_id, split_group and LABELS.
         index: uri, etag of the pixels that this dataset holds.
         quarantine: uri, etag, reason of what `prepare` quarantined before.
+        roots: uris of the folders and prefixes that were listed: a sample below them that the listing has
+            not is gone, and its image_id free for the file that came in its place.
     """
     images = listing[["uri", "etag", "size_bytes"]].copy()
-    images["image_id"] = images["uri"].map(image_id).astype("str")
-    reason, detail = _reject(images, metadata, samples)
-    rejected = images.assign(reason=reason, detail=detail)[reason.notna()]
-    usable = images[reason.isna()]
+    images["image_id"] = image_ids(images["uri"])
+    in_samples = among(images, samples, IMAGE_VERSION)
+    without = ~is_in(images["image_id"], metadata.rows["image_id"])
+    removed = in_samples & without
+    reason, detail = _reject(images, metadata, _still_there(samples, images, roots))
+    refused = reason.notna() & ~removed
+    rejected = images.assign(reason=reason, detail=detail)[refused]
 
     known_broken = quarantine[~quarantine["reason"].isin(RETRIED + FOUND_BY_PLANNING)]
-    in_samples = _among(usable, samples)
-    skipped = (in_samples & _among(usable, index)) | _among(usable, known_broken)
-    work = usable.assign(in_samples=in_samples)[~skipped]
+    has_pixels, is_broken = among(images, index, IMAGE_VERSION), among(images, known_broken, IMAGE_VERSION)
+    skipped = removed | (~refused & ((in_samples & has_pixels) | is_broken))
+    work = images.assign(in_samples=in_samples)[~skipped & ~refused]
     work = work.merge(metadata.rows, on="image_id", how="left", validate="one_to_one")
-    work["split"] = assign(work["lesion_id"])
+    work["split_group"] = _groups(work["lesion_id"], samples)
+    work["split"] = assign(work["split_group"])
     work = work.sort_values(["image_id", "uri"], ignore_index=True)
 
-    rejected_before = _among(rejected, quarantine, [*IMAGE_VERSION, "reason"])
-    newer = work.loc[~work["in_samples"], ["uri"]]
+    rejected_before = among(rejected, quarantine, [*IMAGE_VERSION, "reason"])
+    newer = work.loc[~work["in_samples"], "image_id"]
     return Plan(
         work=work,
         rejected=rejected[~rejected_before].drop(columns="image_id").reset_index(drop=True),
         listed=len(images),
         skipped=int(skipped.sum() + rejected_before.sum()),
-        superseded=samples.loc[samples["uri"].isin(newer["uri"]), IMAGE_VERSION].reset_index(drop=True),
-        metadata_without_image=tuple(sorted(set(metadata.rows["image_id"]) - set(images["image_id"]))),
+        superseded=tuple(samples.loc[is_in(samples["image_id"], newer), "image_id"]),
+        relabelled=_relabelled(samples, images[in_samples & ~without & ~refused], metadata),
+        metadata_without_image=_missing_from(metadata.rows["image_id"], images["image_id"]),
+        metadata_removed=tuple(images.loc[removed, "image_id"]),
     )
+
+
+def _still_there(samples: pd.DataFrame, images: pd.DataFrame, roots: Sequence[str]) -> pd.DataFrame:
+    """The samples whose file is listed, or lies where this run did not look."""
+    below = samples["uri"].str.startswith(tuple(f"{root}/" for root in roots))
+    return samples[~below | is_in(samples["uri"], images["uri"])]
+
+
+def _missing_from(wanted: pd.Series[str], there: pd.Series[str]) -> tuple[str, ...]:
+    return tuple(wanted[~is_in(wanted, there)].sort_values())
+
+
+def _groups(lesions: pd.Series[str], samples: pd.DataFrame) -> pd.Series[str]:
+    """The group of each lesion: the one its samples have, else the lesion is its own."""
+    return look_up(lesions, samples["lesion_id"], samples["split_group"]).fillna(lesions)
+
+
+def _relabelled(samples: pd.DataFrame, images: pd.DataFrame, metadata: Metadata) -> pd.DataFrame:
+    """The samples of these images whose labels are others in the metadata than in the table."""
+    old = samples.loc[among(samples, images, IMAGE_VERSION), ["image_id", *LABELS]]
+    now = old[["image_id"]].merge(metadata.rows, on="image_id", how="left", validate="one_to_one")
+    differs = pd.Series(False, index=now.index)
+    for name in LABELS:
+        before, after = old[name].reset_index(drop=True), now[name]
+        differs |= (before != after).fillna(True).astype(bool) & ~(before.isna() & after.isna())
+    return now.loc[differs, ["image_id", *LABELS]].reset_index(drop=True)
 
 
 def _reject(
@@ -88,34 +134,28 @@ def _reject(
     reason = pd.Series(None, index=images.index, dtype=object)
     detail = pd.Series(None, index=images.index, dtype=object)
 
-    unknown = ~images["image_id"].isin(metadata.rows["image_id"])
+    unknown = ~is_in(images["image_id"], metadata.rows["image_id"])
     reason[unknown] = Reason.NO_METADATA.value
     detail[unknown] = "the metadata has no row for image_id " + images.loc[unknown, "image_id"]
 
-    torn = images["image_id"].isin(metadata.conflicting)
+    torn = is_in(images["image_id"], pd.Series(metadata.conflicting, dtype="str"))
     reason[torn] = Reason.DUPLICATE_ID.value
     detail[torn] = "the metadata has rows that differ for image_id " + images.loc[torn, "image_id"]
 
     # The first file of an image_id is the image: one that is a sample already, else the first listed.
-    taken = samples.drop_duplicates("image_id").set_index("image_id")["uri"]
-    first = images.drop_duplicates("image_id").set_index("image_id")["uri"]
-    owner = images["image_id"].map({**first.to_dict(), **taken.to_dict()})
+    names = pd.concat([samples[["image_id", "uri"]], images[["image_id", "uri"]]])
+    owner = look_up(images["image_id"], names["image_id"], names["uri"])
     second = (images["uri"] != owner) & ~unknown & ~torn
     reason[second] = Reason.DUPLICATE_ID.value
     detail[second] = "image_id " + images.loc[second, "image_id"] + " is taken by " + owner[second]
     return reason, detail
 
 
-def _among(rows: pd.DataFrame, known: pd.DataFrame, columns: list[str] = IMAGE_VERSION) -> pd.Series[bool]:
-    """Which rows are among the known ones, by these columns."""
-    keys = pd.MultiIndex.from_frame(rows[columns])
-    return pd.Series(keys.isin(pd.MultiIndex.from_frame(known[columns])), index=rows.index, dtype=bool)
-
-
 def unmatched(plan: Plan, metadata: Metadata) -> pd.DataFrame:
     """What does not match, by name: image_id and what is wrong with it; for people, beside the quarantine."""
     problems = {
         "metadata without an image": plan.metadata_without_image,
+        "a sample without metadata": plan.metadata_removed,
         "several equal rows in the metadata": metadata.repeated,
         "rows that differ in the metadata": metadata.conflicting,
     }

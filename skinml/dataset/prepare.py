@@ -1,36 +1,37 @@
-"""One shard's work, in a worker: read, decode and measure images; leave pixels, rows and counts.
+"""One shard's work, in a worker: pixels, rows of the tables that nobody sees yet, and counts.
 
 The same images give the same bytes, whatever the number of workers: a shard is a slice of the plan, which is
-in order, and its number follows the shards that the index already has.
+in order. A shard's number is used once: a file that is there with other bytes is never written over.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from skinml.dataset.outcome import decode_images, read_record, write_record
 from skinml.dataset.shards import encode_shard, images_per_shard, shard_name
-from skinml.images.load import Rejected, load_images
+from skinml.errors import RunError
 from skinml.images.preprocessing import Preprocessing, ShardFormat
-from skinml.images.quality import brightness, luminance, sharpness
 from skinml.quarantine import quarantine_rows
 from skinml.schemas import INDEX, SAMPLES
-from skinml.storage.objects import write_bytes
+from skinml.storage.objects import create_bytes, read_bytes
 from skinml.tables import Part, write_part
 from skinml.workspace import shards_url
+
+FINGERPRINT = ["lesion_id", "dx", "sha256", "phash"]
+"""What the search for duplicates needs of an image, beside where it lies."""
 
 
 @dataclass(frozen=True)
 class ShardJob:
-    """One shard's work: a slice of `Plan.work`, and where its pixels and rows go."""
+    """One shard's work: a slice of `Plan.work`, where its pixels and rows go, and whether pixels are there."""
 
     number: int
     images: pd.DataFrame
@@ -38,89 +39,97 @@ class ShardJob:
     preprocessing: Preprocessing
     stored_as: ShardFormat
     run_id: str
+    finished: bool = False  # by an earlier run that was interrupted: only the rows are written anew
+
+    @property
+    def dataset_key(self) -> str:
+        """Which dataset the shard belongs to."""
+        return self.preprocessing.dataset_key(self.stored_as)
 
 
 @dataclass(frozen=True)
 class ShardDone:
-    """What one shard left: counts, its rows for the index, and unpublished parts of the tables."""
+    """What one shard left: counts, where its images lie, and unpublished parts of the tables.
+
+    Attributes:
+        number: of the shard.
+        resumed: whether an earlier run had decoded it.
+        rejected: how many images for which reason.
+        located: images that have pixels now: columns of INDEX and FINGERPRINT, and `new` (not in samples yet).
+        samples: rows for `samples`, or None.
+        quarantine: rows for `quarantine`, or None.
+    """
 
     number: int
-    prepared: int
-    rejected: Counter[str]  # how many for which reason
-    index: pa.Table
+    resumed: bool
+    rejected: Counter[str]
+    located: pa.Table
     samples: Part | None
     quarantine: Part | None
+
+    @property
+    def prepared(self) -> int:
+        """How many images have pixels now."""
+        return int(self.located.num_rows)
+
+
+LOCATED = pa.schema(
+    [*INDEX, *(SAMPLES.field(name) for name in FINGERPRINT), ("split_group", pa.string()), ("new", pa.bool_())]
+)
 
 
 def shard_jobs(
     work: pd.DataFrame,
-    first: int,
+    numbers: Sequence[int] | range,
     workspace: str,
     preprocessing: Preprocessing,
     stored_as: ShardFormat,
     run_id: str,
 ) -> Iterator[ShardJob]:
-    """Cut the work into shards, numbered from `first`."""
+    """Cut the work into shards with these numbers, of which there are enough."""
     length = images_per_shard(preprocessing.size)
-    for number, start in enumerate(range(0, len(work), length), first):
+    for number, start in zip(numbers, range(0, len(work), length), strict=False):
         piece = work.iloc[start : start + length]
         yield ShardJob(number, piece, workspace, preprocessing, stored_as, run_id)
 
 
 def write_shard(job: ShardJob) -> ShardDone:
-    """Read, decode and write one shard. Run twice, it leaves the same behind.
+    """Read, decode and write one shard, or take over a finished one. Run twice, it leaves the same behind."""
+    if job.finished:
+        outcome = read_record(job.workspace, job.dataset_key, job.number)
+    else:
+        pixels, outcome = decode_images(job.images, job.preprocessing)
+        if len(pixels):
+            _write_pixels(job, pixels)
+        write_record(job.workspace, job.dataset_key, job.number, outcome)
+    return _write_rows(job, outcome)
 
-    An image that cannot be used is a row for the quarantine; nothing about one image stops the shard.
-    """
-    pixels: list[NDArray[np.uint8]] = []
-    samples: list[dict[str, Any]] = []
-    rejected: list[dict[str, Any]] = []
-    for image in load_images(job.images, job.preprocessing):
-        if isinstance(image, Rejected):
-            rejected.append(image.row)
-            continue
-        light = luminance(image.decoded.pixels)
-        pixels.append(image.decoded.pixels)
-        samples.append(
-            {
-                **image.row,
-                "width": image.decoded.width,
-                "height": image.decoded.height,
-                "sharpness": sharpness(light),
-                "brightness": brightness(light),
-                "run_id": job.run_id,
-                "prepared_at": datetime.now(UTC),
-            }
+
+def _write_pixels(job: ShardJob, pixels: NDArray[np.uint8]) -> None:
+    url = f"{shards_url(job.workspace, job.dataset_key)}/{shard_name(job.number, job.stored_as)}"
+    data = encode_shard(pixels, job.stored_as)
+    if not create_bytes(url, data) and read_bytes(url) != data:
+        raise RunError(
+            f"{url}: is there with other pixels; another preparation is at work here, run again later"
         )
-    return _store(job, pixels, samples, rejected)
 
 
-def _store(
-    job: ShardJob,
-    pixels: list[NDArray[np.uint8]],
-    samples: list[dict[str, Any]],
-    rejected: list[dict[str, Any]],
-) -> ShardDone:
-    if pixels:
-        key = job.preprocessing.dataset_key(job.stored_as)
-        data = encode_shard(np.stack(pixels), job.stored_as)
-        write_bytes(f"{shards_url(job.workspace, key)}/{shard_name(job.number, job.stored_as)}", data)
-    rows = [{**sample, "shard": job.number, "row": row} for row, sample in enumerate(samples)]
-    new = [sample for sample in samples if not sample["in_samples"]]
+def _write_rows(job: ShardJob, outcome: pd.DataFrame) -> ShardDone:
+    """Labels and outcomes, side by side in the same order, as parts of `samples` and `quarantine`."""
+    labels = job.images.drop(columns=[name for name in outcome if name in job.images]).reset_index(drop=True)
+    images = pd.concat([labels, outcome], axis="columns").assign(run_id=job.run_id, shard=job.number)
+    kept = images["reason"].isna()
+    prepared = images[kept].assign(new=~images.loc[kept, "in_samples"])
+    new, rejected = prepared[prepared["new"]], images[~kept]
     name = f"{job.run_id}-{job.number:05d}"
     samples_part = quarantine_part = None
-    if new:
-        table = pa.Table.from_pandas(pd.DataFrame(new)[SAMPLES.names], SAMPLES, preserve_index=False)
+    if len(new):
+        table = pa.Table.from_pandas(new[SAMPLES.names], SAMPLES, preserve_index=False)
         samples_part = write_part(job.workspace, "samples", table, name)
-    if rejected:
-        table = quarantine_rows(pd.DataFrame(rejected), "prepare", job.run_id)
+    if len(rejected):
+        table = quarantine_rows(rejected, "prepare", job.run_id)
         quarantine_part = write_part(job.workspace, "quarantine", table, name)
-    index = pa.Table.from_pylist(rows, schema=INDEX)
+    located = pa.Table.from_pandas(prepared[LOCATED.names], LOCATED, preserve_index=False)
     return ShardDone(
-        job.number,
-        len(samples),
-        Counter(row["reason"] for row in rejected),
-        index,
-        samples_part,
-        quarantine_part,
+        job.number, job.finished, Counter(rejected["reason"]), located, samples_part, quarantine_part
     )

@@ -81,15 +81,14 @@ def score_shard(job: ScoreJob) -> ShardScored:
     An image that cannot be used is a row for the quarantine; nothing about one image stops the shard.
     """
     session = load_session(job.model.onnx_url, job.model.onnx_sha256)
-    rows: list[dict[str, Any]] = []
-    rejected: list[dict[str, Any]] = []
+    outcome: list[tuple[Any, ...]] = []
     pixels: list[NDArray[np.uint8]] = []
     probabilities: list[NDArray[np.float64]] = []
     for image in load_images(job.images, job.model.preprocessing):
         if isinstance(image, Rejected):
-            rejected.append(image.row)
+            outcome.append((image.etag, image.size_bytes, None, image.reason.value, image.detail))
             continue
-        rows.append({**image.row, "scored_at": datetime.now(UTC)})
+        outcome.append((image.etag, len(image.data), datetime.now(UTC), None, None))
         pixels.append(image.decoded.pixels)
         if len(pixels) == BATCH:
             probabilities.append(predict(session, np.stack(pixels)))
@@ -97,18 +96,20 @@ def score_shard(job: ScoreJob) -> ShardScored:
     if pixels:
         probabilities.append(predict(session, np.stack(pixels)))
 
+    names = ["etag", "size_bytes", "scored_at", "reason", "detail"]  # etag and size as they were read
+    images = job.images.drop(columns=names[:2]).reset_index(drop=True)
+    images = pd.concat([images, pd.DataFrame(outcome, columns=names)], axis="columns")
+    scored, rejected = images[images["reason"].isna()], images[images["reason"].notna()]
     name = f"{job.run_id}-{job.number:05d}"
     scores_part = quarantine_part = None
-    if rows:
-        table = score_rows(
-            pd.DataFrame(rows), np.concatenate(probabilities), job.model, job.run_id, job.run_date
-        )
+    if len(scored):
+        table = score_rows(scored, np.concatenate(probabilities), job.model, job.run_id, job.run_date)
         partition = {"run_date": job.run_date.isoformat()}
         scores_part = write_part(job.workspace, "scores", table, name, partition)
-    if rejected:
-        table = quarantine_rows(pd.DataFrame(rejected), "score", job.run_id)
+    if len(rejected):
+        table = quarantine_rows(rejected, "score", job.run_id)
         quarantine_part = write_part(job.workspace, "quarantine", table, name)
-    return ShardScored(len(rows), Counter(row["reason"] for row in rejected), scores_part, quarantine_part)
+    return ShardScored(len(scored), Counter(rejected["reason"]), scores_part, quarantine_part)
 
 
 @lru_cache(maxsize=2)

@@ -14,6 +14,12 @@ from skinml.errors import RequestError, StorageError
 if TYPE_CHECKING:
     from obstore.store import S3Store
 
+REQUEST_SECONDS = 60.0
+"""One request may take this long: 64 MiB, the largest object that is read, at 1.1 MB/s."""
+
+SILENT_SECONDS = 10.0
+"""A connection that brings nothing for so long is given up. Otherwise a stalled body costs all of the above."""
+
 
 def s3_options() -> dict[str, str]:
     """What delta-rs needs beside the AWS_* variables that it reads by itself."""
@@ -25,8 +31,18 @@ def s3_options() -> dict[str, str]:
 
 
 @cache
-def bucket(name: str) -> S3Store:
-    """The obstore connection to a bucket, which reads keys and endpoint from the AWS_* variables."""
+def bucket(name: str, retries: int = 6) -> S3Store:
+    """The obstore connection to a bucket, which reads keys and endpoint from the AWS_* variables.
+
+    What obstore 0.12.1 tries again by itself, as tests/services/faults.py shows: 5xx, connections that are
+    reset or silent, and the body of a GET that breaks off or stalls (it asks for the rest). What it does not:
+    the body of a listing, and a conditional put or a deletion whose connection breaks, which may have been
+    done. Where that matters, or the time must be bounded, `patience` does it instead, with no retries here.
+
+    Args:
+        name: the bucket.
+        retries: how often obstore itself tries again: about 2 s in all where each try is refused at once.
+    """
     from obstore.store import S3Store
 
     return S3Store(
@@ -34,16 +50,23 @@ def bucket(name: str) -> S3Store:
         region=os.environ.get("AWS_REGION", "us-east-1"),
         client_options={
             "allow_http": os.environ.get("AWS_ENDPOINT_URL", "").startswith("http://"),
-            "timeout": timedelta(seconds=60),
+            "timeout": timedelta(seconds=REQUEST_SECONDS),
+            "read_timeout": timedelta(seconds=SILENT_SECONDS),
         },
-        retry_config={"max_retries": 6, "retry_timeout": timedelta(seconds=60)},
+        retry_config={"max_retries": retries, "retry_timeout": timedelta(seconds=60)},
     )
 
 
-def split(url: str) -> tuple[S3Store, str]:
-    """s3://bucket/key as a connection and the key."""
+def bucket_and_key(url: str) -> tuple[str, str]:
+    """s3://bucket/key as the bucket's name and the key."""
     name, _, key = url[5:].partition("/")
-    return bucket(name), key
+    return name, key
+
+
+def split(url: str, retries: int = 6) -> tuple[S3Store, str]:
+    """s3://bucket/key as a connection and the key."""
+    name, key = bucket_and_key(url)
+    return bucket(name, retries), key
 
 
 @contextmanager
@@ -75,7 +98,7 @@ def explained(url: str) -> Iterator[None]:
 
 @cache
 def file_system() -> Any:
-    """The s3fs file system, for what obstore does not do: whole files to and from disk."""
+    """The s3fs file system, for what obstore does not do: whole files, odd keys, uploads in parts."""
     import s3fs
 
     # s3fs caches listings for ever by default, and an archive grows.

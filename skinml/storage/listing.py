@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,11 +17,15 @@ import pyarrow as pa
 
 from skinml.errors import RequestError
 from skinml.schemas import LISTING
-from skinml.storage.connection import explained, split
+from skinml.storage import odd_keys
+from skinml.storage.connection import bucket_and_key, explained, split
+from skinml.storage.patience import may_pass, waits
 from skinml.storage.urls import file_uri, is_remote
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp")
 CHUNK = 10_000
+PAGE = 1_000
+"""Keys in one answer of S3: what a bucket's listing has when a later answer fails, it keeps."""
 
 
 @dataclass(frozen=True)
@@ -96,28 +101,73 @@ def _listing(rows: list[tuple[str, str, int, int]]) -> pa.RecordBatch:
 
 
 def _list_bucket(url: str) -> Iterator[Listed]:
+    """All pieces, going on behind the last key after a failure that passed, or through s3fs after an odd key.
+
+    S3 promises the order of keys. SeaweedFS has another one (folder by folder), but goes on in the same.
+    """
+    from obstore.exceptions import InvalidPathError
+
+    prefix = bucket_and_key(url)[1]
+    base = url if not prefix else url[: -len(prefix) - 1]
+    pages: Callable[[str, str | None], Iterator[pa.Table]] = _list_pages
+    after: str | None = None
+    delays = waits()
+    while True:
+        try:
+            for objects in pages(url, after):
+                # What XML cannot say, such as ESC, SeaweedFS answers as U+FFFD unless asked for percent-encoded
+                # keys. obstore never asks for them, s3fs always does.
+                if pages is _list_pages and _any_contains(objects["path"], "\ufffd"):
+                    pages = odd_keys.list_pages
+                    break
+                yield from _listed(objects, prefix, base)
+                after = objects["path"][-1].as_py() if objects.num_rows else after
+                delays = waits()  # patience is for a place where it goes no further
+            else:
+                return
+        except (ValueError, InvalidPathError):  # a key that obstore cannot name, or such a prefix
+            if pages is odd_keys.list_pages:
+                raise
+            pages = odd_keys.list_pages
+        except Exception as error:
+            if not delays or not may_pass(error):
+                raise
+            time.sleep(delays.pop(0))
+
+
+def _list_pages(url: str, after: str | None) -> Iterator[pa.Table]:
     import obstore
+
+    store, prefix = split(url, retries=0)  # obstore would try some failures again, but no broken body
+    size = min(CHUNK, PAGE)
+    for piece in obstore.list(store, prefix or None, offset=after, chunk_size=size, return_arrow=True):
+        yield pa.table(piece)
+
+
+def _listed(objects: pa.Table, prefix: str, base: str) -> Iterator[Listed]:
     import pyarrow.compute as pc
 
-    store, prefix = split(url)
-    base = url if not prefix else url[: -len(prefix) - 1]
-    for piece in obstore.list(store, prefix=prefix or None, chunk_size=CHUNK, return_arrow=True):
-        objects = pa.table(piece)
-        below = pc.utf8_slice_codeunits(objects["path"], len(prefix))
-        wanted = pc.and_not(
-            pc.match_substring_regex(below, "(?i)(" + "|".join(IMAGE_SUFFIXES).replace(".", r"\.") + ")$"),
-            pc.match_substring(below, "/."),
-        )
-        if not prefix:
-            wanted = pc.and_not(wanted, pc.starts_with(below, "."))
-        images = objects.filter(wanted)
-        listing = pa.table(
-            {
-                "uri": pc.binary_join_element_wise(base, images["path"], "/"),
-                "etag": images["e_tag"],
-                "size_bytes": images["size"],
-                "last_modified": images["last_modified"],
-            }
-        ).cast(LISTING)
-        for batch in listing.combine_chunks().to_batches() or [_listing([])]:
-            yield Listed(batch, objects.num_rows - images.num_rows)
+    below = pc.utf8_slice_codeunits(objects["path"], len(prefix))
+    wanted = pc.and_not(
+        pc.match_substring_regex(below, "(?i)(" + "|".join(IMAGE_SUFFIXES).replace(".", r"\.") + ")$"),
+        pc.match_substring(below, "/."),
+    )
+    if not prefix:
+        wanted = pc.and_not(wanted, pc.starts_with(below, "."))
+    images = objects.filter(wanted)
+    listing = pa.table(
+        {
+            "uri": pc.binary_join_element_wise(base, images["path"], "/"),
+            "etag": images["e_tag"],
+            "size_bytes": images["size"],
+            "last_modified": images["last_modified"],
+        }
+    ).cast(LISTING)
+    for batch in listing.combine_chunks().to_batches() or [_listing([])]:
+        yield Listed(batch, objects.num_rows - images.num_rows)
+
+
+def _any_contains(column: pa.ChunkedArray, text: str) -> bool:
+    import pyarrow.compute as pc
+
+    return bool(pc.any(pc.match_substring(column, text)).as_py())

@@ -170,6 +170,96 @@ def test_a_changed_image_takes_the_place_of_its_older_version(
     assert tables.read(workspace, "samples").num_rows == 2  # a broken newcomer drives no good sample out
 
 
+def test_a_run_that_failed_is_taken_up_where_it_stopped(
+    made_up: MadeUp, skinml: CommandLine, tmp_path: Path
+) -> None:
+    """All shards are decoded when the commit fails; the next run decodes none again, byte for byte."""
+    workspace = tmp_path / "workspace"
+    request = ["--workspace", workspace, "prepare", *made_up.flags(), "--size", 512]
+    folder = workspace / "shards" / "512px-fast-bicubic-npy"
+    blocked = workspace / "samples" / "_delta_log" / f"{0:020}.json"
+    blocked.mkdir(parents=True)  # where the first commit shall be
+    skinml(*request, expect=1)
+    shards = {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.glob("*.npy")}
+    assert len(shards) == 4
+    blocked.rmdir()
+
+    answer = skinml(*request)
+
+    assert (answer.result["prepared"], answer.result["resumed"]) == (140, 140)
+    assert "an interrupted run has decoded 140 images of these, 0 are left" in answer.stderr
+    assert {p.name: (p.read_bytes(), p.stat().st_mtime_ns) for p in folder.glob("*.npy")} == shards
+    assert read_index(str(workspace), folder.name).num_rows == 140
+    assert tables.read(str(workspace), "samples").num_rows == 140
+    assert sorted(path.name for path in folder.iterdir()) == ["index.parquet", *sorted(shards)]
+    again = skinml(*request).result
+    assert (again["skipped"], again["resumed"]) == (140, 0)
+
+
+def test_duplicates_are_reported_and_share_a_split(
+    place: str, put: Put, jpeg: Callable[..., bytes], skinml: CommandLine
+) -> None:
+    """One file under two names, of a lesion in train and of one in test, with two diagnoses."""
+    lesions = [f"lesion {number}" for number in range(50)]
+    train = next(name for name in lesions if split_of(name) == "train")
+    test = next(name for name in lesions if split_of(name) == "test")
+    for name, seed in (("a", 1), ("b", 2), ("c", 1)):
+        put(f"{place}/images/{name}.jpg", jpeg(seed))
+    rows = [metadata_row("a", test), metadata_row("b", test), metadata_row("c", train, "mel")]
+    put(f"{place}/m.csv", (HEADER + "".join(rows)).encode())
+    workspace = f"{place}/workspace"
+    request = ["prepare", "--images", f"{place}/images", "--metadata", f"{place}/m.csv"]
+
+    answer = skinml("--workspace", workspace, *request)
+
+    assert (answer.result["identical_pairs"], answer.result["duplicates_across_lesions"]) == (1, 1)
+    assert answer.result["duplicates_across_diagnoses"] == 1
+    assert "duplicates.csv" in answer.stderr
+    url = f"{workspace}/reports/{answer.result['run_id']}/duplicates.csv"
+    [pair] = pd.read_csv(io.BytesIO(read_bytes(url))).to_dict("records")
+    assert (pair["first_image_id"], pair["second_image_id"], pair["kind"]) == ("a", "c", "identical")
+    assert set(tables.read(workspace, "samples").to_pandas()["split"]) == {"train"}
+
+
+def test_corrected_metadata_reaches_the_samples(
+    place: str, put: Put, jpeg: Callable[..., bytes], skinml: CommandLine
+) -> None:
+    for number, name in enumerate("ab"):
+        put(f"{place}/images/{name}.jpg", jpeg(number))
+    put(f"{place}/m.csv", (HEADER + metadata_row("a", "l1") + metadata_row("b", "l2")).encode())
+    workspace = f"{place}/workspace"
+    request = ["prepare", "--images", f"{place}/images", "--metadata", f"{place}/m.csv"]
+    first = skinml("--workspace", workspace, *request).result
+
+    put(f"{place}/m.csv", (HEADER + metadata_row("a", "l3", "mel")).encode())
+    answer = skinml("--workspace", workspace, *request)
+
+    assert (answer.result["skipped"], answer.result["relabelled"]) == (2, 1)
+    assert answer.result["metadata_removed"] == 1
+    assert "1 x a sample without metadata (b)" in answer.stderr
+    now = tables.read(workspace, "samples").to_pandas().set_index("image_id")
+    assert now[["lesion_id", "dx"]].T.to_dict("list") == {"a": ["l3", "mel"], "b": ["l2", "nv"]}
+    assert now.loc["a", "split"] == split_of("l3")
+    then = tables.read(workspace, "samples", at=first["dataset_version"]).to_pandas()
+    assert set(then["dx"]) == {"nv"}
+
+
+def test_a_moved_file_keeps_its_place_in_the_dataset(
+    tmp_path: Path, jpeg: Callable[..., bytes], skinml: CommandLine
+) -> None:
+    images = tmp_path / "images"
+    (images / "old").mkdir(parents=True)
+    (images / "old" / "a.jpg").write_bytes(jpeg(1))
+    (tmp_path / "m.csv").write_text(HEADER + metadata_row("a", "l1"))
+    request = ["--workspace", tmp_path / "w", "prepare", "--images", images, "--metadata", tmp_path / "m.csv"]
+    skinml(*request)
+    (images / "old").rename(images / "new")
+    result = skinml(*request).result
+    assert (result["prepared"], result["quarantined"]) == (1, 0)
+    [sample] = tables.read(str(tmp_path / "w"), "samples").to_pylist()
+    assert sample["uri"].endswith("new/a.jpg")
+
+
 BAD_METADATA = {
     "no dx column": ("lesion_id,image_id\nl,a\n", "has no column dx"),
     "no lesion_id column": ("image_id,dx\na,nv\n", "has no column lesion_id"),

@@ -9,16 +9,18 @@ from pathlib import Path
 import pytest
 
 from skinml import tables
-from skinml.dataset.commit import publish_dataset
+from skinml.dataset.commit import publish_pixels, publish_samples
 from skinml.dataset.metadata import Metadata
+from skinml.dataset.neighbours import Duplicates, find_among_samples
 from skinml.dataset.plan import Plan
 from skinml.dataset.prepare import ShardDone, ShardJob, write_shard
+from skinml.dataset.resume import resume
 from skinml.dataset.shards import read_index
 from skinml.errors import RunError, StorageError
 from skinml.runs import Counts
 from skinml.schemas import INDEX, QUARANTINE, SAMPLES
 from skinml.storage.objects import exists, names
-from skinml.workspace import index_url
+from skinml.workspace import index_url, unpublished_url
 from tests.unit.dataset.test_prepare import SMALL, fill, labels, plan_of
 
 Jpeg = Callable[..., bytes]
@@ -44,20 +46,29 @@ class Prepared:
 
     def publish(self, counts: Counts | None = None, reverse: bool = False) -> int | None:
         shards = self.shards[::-1] if reverse else self.shards
-        plan, counts = self.plan, counts or self.counts
-        return publish_dataset(self.workspace, KEY, shards, plan.rejected, plan.superseded, counts, self.run_id)
+        counts = counts or self.counts
+        groups = self.duplicates().groups
+        version = publish_samples(self.workspace, shards, self.plan, groups, counts, self.run_id)
+        publish_pixels(self.workspace, KEY, shards, self.plan.rejected, counts, self.run_id)
+        return version
+
+    def duplicates(self) -> Duplicates:
+        return find_among_samples(self.workspace, self.plan, self.shards)
 
 
 def prepare(place: str, metadata: Metadata, run_id: str, length: int = 2) -> Prepared:
     """Everything but the commit, in shards of `length` images."""
     archive, workspace = f"{place}/archive", f"{place}/workspace"
     plan = plan_of(archive, workspace, metadata)
-    first = max(read_index(workspace, KEY)["shard"].to_pylist(), default=-1) + 1
-    shards = [
-        write_shard(ShardJob(number, plan.work.iloc[start : start + length], workspace, SMALL, "npy", run_id))
-        for number, start in enumerate(range(0, len(plan.work), length), first)
+    before = resume(workspace, KEY, plan.work)
+    jobs = [
+        ShardJob(number, images, workspace, SMALL, "npy", run_id, finished=True)
+        for number, images in before.finished.items()
+    ] + [
+        ShardJob(number, before.left.iloc[start : start + length], workspace, SMALL, "npy", run_id)
+        for number, start in enumerate(range(0, len(before.left), length), before.first)
     ]
-    return Prepared(workspace, plan, shards, run_id)
+    return Prepared(workspace, plan, [write_shard(job) for job in jobs], run_id)
 
 
 def samples(place: str, at: int | None = None) -> list[tuple[str, str]]:
@@ -88,6 +99,8 @@ def test_samples_quarantine_and_index_are_published(place: str, jpeg: Jpeg) -> N
     assert tables.read(f"{place}/workspace", "samples").schema == SAMPLES
     assert tables.read(f"{place}/workspace", "quarantine").schema == QUARANTINE
     assert read_index(f"{place}/workspace", KEY).schema == INDEX
+
+    assert not [name for name in names(unpublished_url(f"{place}/workspace", KEY)) if "shard" in name]
 
     again = prepare(place, labels(*(f"i{number}" for number in range(5))), "run 2")
     assert (len(again.plan.work), again.plan.skipped) == (0, 6)
@@ -199,7 +212,8 @@ def test_without_any_sample_there_is_no_version(tmp_path: Path) -> None:
     assert prepare(place, labels("i0"), "run 1").publish() is None
     assert broken(place) == [("i0.jpg", "empty")]
     assert not exists(index_url(f"{place}/workspace", KEY))
-    assert names(f"{place}/workspace") == ["quarantine"]
+    assert names(f"{place}/workspace") == ["quarantine", "shards"]
+    assert names(f"{place}/workspace/shards/{KEY}") == []
 
 
 def test_an_empty_archive_is_prepared_in_vain(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from skinml import tables
-from skinml.dataset.commit import publish_dataset
+from skinml.dataset.commit import publish_pixels, publish_samples
 from skinml.dataset.metadata import Metadata
 from skinml.dataset.pixelstore import PixelStore, missing_pixels, open_pixels, stored_format
 from skinml.dataset.prepare import ShardJob, write_shard
@@ -43,7 +43,8 @@ def prepare(place: str, metadata: Metadata, run_id: str, stored_as: ShardFormat,
     done = sum(shard.prepared for shard in shards)
     rejected = sum(shard.rejected.total() for shard in shards) + len(plan.rejected)
     counts = Counts(plan.listed, plan.skipped, done, rejected)
-    publish_dataset(workspace, key, shards, plan.rejected, plan.superseded, counts, run_id)
+    publish_samples(workspace, shards, plan, {}, counts, run_id)
+    publish_pixels(workspace, key, shards, plan.rejected, counts, run_id)
 
 
 def all_samples(place: str) -> pd.DataFrame:

@@ -25,6 +25,10 @@ def uri(name: str) -> str:
     return f"s3://archive/{name}.jpg"
 
 
+def image_id_of(uri: str) -> str:
+    return uri.rsplit("/", 1)[-1].removesuffix(".jpg")
+
+
 def listing(*objects: Object) -> pd.DataFrame:
     rows = [{"uri": uri, "etag": etag, "size_bytes": len(uri)} for uri, etag in objects]
     found: pd.DataFrame = pa.Table.from_pylist(rows, schema=LISTING).to_pandas()
@@ -63,16 +67,23 @@ class Known:
     samples: list[Object] = field(default_factory=list)
     index: list[Object] = field(default_factory=list)
     quarantine: list[tuple[str, str, str]] = field(default_factory=list)
+    groups: dict[str, str] = field(default_factory=dict)
 
-    def plan(self, listed: pd.DataFrame, labels: Metadata) -> Plan:
-        samples = [(uri, etag, uri.rsplit("/", 1)[-1].removesuffix(".jpg")) for uri, etag in self.samples]
+    def plan(self, listed: pd.DataFrame, labels: Metadata, roots: Sequence[str] = ()) -> Plan:
         return make_plan(
             listed,
             labels,
-            samples=texts(samples, "uri", "etag", "image_id"),
+            samples=self.sample_rows(labels),
             index=texts(self.index, "uri", "etag"),
             quarantine=texts(self.quarantine, "uri", "etag", "reason"),
+            roots=roots,
         )
+
+    def sample_rows(self, labels: Metadata) -> pd.DataFrame:
+        """The samples, labelled as the metadata has it today."""
+        images = [(uri, etag, image_id_of(uri)) for uri, etag in self.samples]
+        rows = texts(images, "uri", "etag", "image_id").merge(labels.rows, on="image_id", how="left")
+        return rows.assign(split_group=[self.groups.get(lesion, lesion) for lesion in rows["lesion_id"]])
 
     def after(self, plan: Plan, broken: dict[str, str]) -> Known:
         """What the workspace holds when the plan has been carried out; `broken` are uris with reasons."""
@@ -80,9 +91,10 @@ class Known:
         good = [(uri, etag, known) for uri, etag, known in work if uri not in broken]
         bad = [(uri, etag, broken[uri]) for uri, etag, _ in work if uri in broken]
         refused = list(plan.rejected[["uri", "etag", "reason"]].itertuples(index=False, name=None))
-        gone = set(plan.superseded["uri"]) & {uri for uri, _, _ in good}
+        gone = set(plan.superseded) & {image_id_of(uri) for uri, _, _ in good}
+        kept = [row for row in self.samples if image_id_of(row[0]) not in gone]
         return Known(
-            [row for row in self.samples if row[0] not in gone] + [row[:2] for row in good if not row[2]],
+            kept + [row[:2] for row in good if not row[2]],
             self.index + [row[:2] for row in good],
             self.quarantine + bad + refused,
         )
@@ -133,7 +145,7 @@ def test_other_bytes_are_a_new_version_that_supersedes_the_old_one() -> None:
     newer = (A[0], "changed")
     plan = Known([A, B], [A, B]).plan(listing(newer, B), metadata(["a", "b"]))
     assert plan.work[["uri", "etag"]].to_numpy().tolist() == [list(newer)]
-    assert plan.superseded.to_numpy().tolist() == [list(A)]
+    assert plan.superseded == ("a",)
     assert plan.skipped == 1
 
 
@@ -189,6 +201,49 @@ def test_a_file_that_is_a_sample_already_stays_the_image() -> None:
     plan = Known([older], [older]).plan(listing(newer, older), metadata(["a"]))
     assert reasons(plan) == {newer[0]: "duplicate_id"}
     assert (worked(plan), plan.skipped) == ([], 1)
+
+
+def test_a_file_that_moved_takes_its_samples_place() -> None:
+    before, now = (uri("old/a"), "1"), (uri("new/a"), "1")
+    known = Known([before], [before])
+    plan = known.plan(listing(now), metadata(["a"]), roots=("s3://archive",))
+    assert plan.work["uri"].tolist() == [now[0]]
+    assert plan.superseded == ("a",)
+    elsewhere = known.plan(listing(now), metadata(["a"]), roots=("s3://archive/new", "s3://arch"))
+    assert reasons(elsewhere) == {now[0]: "duplicate_id"}, "nobody looked whether the old file is still there"
+
+
+def test_a_sample_whose_metadata_is_gone_stays_and_is_named() -> None:
+    for labels in (metadata(["b"]), metadata(["b"], conflicting=["a"])):
+        plan = Known([A, B], [A, B]).plan(listing(A, B), labels)
+        assert (plan.skipped, worked(plan), reasons(plan)) == (2, [], {})
+        assert plan.metadata_removed == ("a",)
+        assert ["a", "a sample without metadata"] in unmatched(plan, labels).to_numpy().tolist()
+
+
+CORRECTIONS = {"lesion_id": "lesion 9", "dx": "mel", "age": None, "sex": "female", "metadata_row": 7}
+
+
+@pytest.mark.parametrize("column", CORRECTIONS)
+def test_corrected_metadata_is_found(column: str) -> None:
+    labels = metadata(["a", "b"])
+    samples = Known([A, B], [A, B]).sample_rows(labels)
+    corrected = labels.rows.copy()
+    corrected[column] = [CORRECTIONS[column], labels.rows[column].iloc[1]]
+    index = texts([A, B], "uri", "etag")
+    quarantine = texts([], "uri", "etag", "reason")
+    plan = make_plan(listing(A, B), Metadata(corrected, (), ()), samples, index, quarantine)
+    assert (plan.skipped, len(plan.work)) == (2, 0)
+    assert plan.relabelled["image_id"].tolist() == ["a"]
+    assert plan.relabelled[column].iloc[0] == CORRECTIONS[column] or pd.isna(plan.relabelled[column].iloc[0])
+    assert make_plan(listing(A, B), labels, samples, index, quarantine).relabelled.empty
+
+
+def test_a_new_image_of_a_lesion_belongs_to_its_group() -> None:
+    plan = Known([A], [A], groups={"lesion 0": "lesion x"}).plan(listing(A, B), metadata(["a", "b"]))
+    assert plan.work["image_id"].tolist() == ["b"]
+    assert plan.work["split_group"].tolist() == ["lesion x"]
+    assert plan.work["split"].tolist() == [split_of("lesion x")]
 
 
 def test_two_endings_of_one_stem_are_one_image_id() -> None:
@@ -265,8 +320,8 @@ def test_every_listed_image_is_accounted_for(objects: list[Object], rows: Metada
     for uri_, etag, in_samples in plan.work[["uri", "etag", "in_samples"]].itertuples(index=False, name=None):
         assert in_samples == ((uri_, etag) in samples)
         assert not (in_samples and (uri_, etag) in known.index), "it was there already"
-    older = {row for row in samples if row[0] in set(plan.work.loc[~plan.work["in_samples"], "uri"])}
-    assert set(plan.superseded.itertuples(index=False, name=None)) == older
+    newer = set(plan.work.loc[~plan.work["in_samples"], "image_id"])
+    assert set(plan.superseded) == newer & {image_id_of(uri) for uri, _ in known.samples}
 
 
 @settings(max_examples=40, derandomize=True, deadline=None)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import pickle
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,16 +21,19 @@ from numpy.typing import NDArray
 from skinml import tables
 from skinml.dataset.metadata import Metadata, parse_metadata
 from skinml.dataset.plan import Plan, make_plan
-from skinml.dataset.prepare import ShardJob, shard_jobs, write_shard
+from skinml.dataset.prepare import LOCATED, ShardJob, shard_jobs, write_shard
 from skinml.dataset.shards import decode_parquet_shard, read_index, shard_name
 from skinml.dataset.splits import split_of
+from skinml.errors import RunError
 from skinml.images.decode import decode
+from skinml.images.fingerprint import perceptual_hashes
 from skinml.images.preprocessing import Preprocessing, ShardFormat
-from skinml.images.quality import brightness, luminance, sharpness
-from skinml.schemas import INDEX, LISTING, QUARANTINE, SAMPLES
+from skinml.images.quality import measure
+from skinml.schemas import LISTING, QUARANTINE, SAMPLES
 from skinml.storage.listing import list_images
 from skinml.storage.objects import exists, names, read_bytes, write_bytes
-from skinml.storage.urls import is_remote
+from skinml.storage.removal import delete
+from skinml.storage.urls import file_uri, is_remote
 from skinml.workspace import shards_url, table_url
 
 Jpeg = Callable[..., bytes]
@@ -70,9 +75,10 @@ def plan_of(place: str, workspace: str, metadata: Metadata, dataset_key: str = S
     return make_plan(
         listing_of(place),
         metadata,
-        samples=tables.read(workspace, "samples", ["uri", "etag", "image_id"]).to_pandas(),
+        samples=tables.read(workspace, "samples").to_pandas(),
         index=read_index(workspace, dataset_key).select(["uri", "etag"]).to_pandas(),
         quarantine=tables.read(workspace, "quarantine", ["uri", "etag", "reason"]).to_pandas(),
+        roots=(place if is_remote(place) else file_uri(place),),
     )
 
 
@@ -110,7 +116,7 @@ def job_of(
 @pytest.mark.parametrize("count", [0, 1, 512, 513, 1200])
 def test_work_is_cut_into_full_shards(count: int) -> None:
     work = pd.DataFrame({"uri": [f"uri {number}" for number in range(count)]})
-    jobs = list(shard_jobs(work, 7, "/w", SMALL, "npy", "run"))
+    jobs = list(shard_jobs(work, range(7, 11), "/w", SMALL, "npy", "run"))
     lengths = [len(job.images) for job in jobs]
     assert lengths == [512] * (count // 512) + [count % 512] * (count % 512 > 0)
     assert [job.number for job in jobs] == list(range(7, 7 + len(jobs)))
@@ -120,8 +126,8 @@ def test_work_is_cut_into_full_shards(count: int) -> None:
 
 def test_large_images_make_small_shards() -> None:
     work = pd.DataFrame({"uri": ["x"] * 25})
-    jobs = shard_jobs(work, 0, "/w", Preprocessing(1024), "npy", "run")
-    assert [len(job.images) for job in jobs] == [10, 10, 5]
+    jobs = shard_jobs(work, [0, 2, 5], "/w", Preprocessing(1024), "npy", "run")
+    assert [(job.number, len(job.images)) for job in jobs] == [(0, 10), (2, 10), (5, 5)]
 
 
 # One shard
@@ -138,11 +144,13 @@ def test_a_shard_holds_the_pixels_in_the_order_of_the_work(
     assert (done.number, done.prepared, done.rejected) == (3, 4, Counter())
     expected = np.stack([decode(data, 16).pixels for data in images.values()])
     assert np.array_equal(shard_pixels(workspace, 3, stored_as), expected)
-    assert done.index.schema == INDEX
-    assert done.index.select(["image_id", "shard", "row"]).to_pylist() == [
+    assert done.located.schema == LOCATED
+    assert done.located.select(["image_id", "shard", "row"]).to_pylist() == [
         {"image_id": f"i{row}", "shard": 3, "row": row} for row in range(4)
     ]
-    assert names(shards_url(workspace, SMALL.dataset_key(stored_as))) == [shard_name(3, stored_as)]
+    folder = shards_url(workspace, SMALL.dataset_key(stored_as))
+    assert names(folder) == [shard_name(3, stored_as), "unpublished"]
+    assert names(f"{folder}/unpublished") == ["shard-00003.parquet"]
 
 
 def test_a_sample_has_its_labels_and_its_measures(tmp_path: Path, jpeg: Jpeg) -> None:
@@ -164,9 +172,13 @@ def test_a_sample_has_its_labels_and_its_measures(tmp_path: Path, jpeg: Jpeg) ->
     assert [row["etag"] for row in rows] == listing["etag"].tolist()
     assert [row["size_bytes"] for row in rows] == listing["size_bytes"].tolist()
     assert {row["run_id"] for row in rows} == {"run"}
-    lights = [luminance(pixels) for pixels in shard_pixels(workspace, 0)]
-    assert [row["sharpness"] for row in rows] == [sharpness(light) for light in lights]
-    assert [row["brightness"] for row in rows] == [brightness(light) for light in lights]
+    pixels = shard_pixels(workspace, 0)
+    for name, values in measure(pixels)._asdict().items():
+        assert [row[name] for row in rows] == pytest.approx(values.tolist())
+    assert [row["phash"] for row in rows] == [value.hex() for value in perceptual_hashes(pixels) if value]
+    files = [read_bytes(f"{archive}/i{number}.jpg") for number in range(3)]
+    assert [row["sha256"] for row in rows] == [hashlib.sha256(data).hexdigest() for data in files]
+    assert [row["split_group"] for row in rows] == [row["lesion_id"] for row in rows]
 
 
 def test_what_is_broken_goes_to_quarantine_and_stops_nothing(place: str, jpeg: Jpeg) -> None:
@@ -182,7 +194,7 @@ def test_what_is_broken_goes_to_quarantine_and_stops_nothing(place: str, jpeg: J
     done = write_shard(job_of(archive, workspace, *(f"i{number}" for number in range(5))))
     assert done.prepared == 2
     assert done.rejected == Counter({"empty": 1, "not_an_image": 1, "truncated": 1})
-    assert [(row["image_id"], row["row"]) for row in done.index.to_pylist()] == [("i1", 0), ("i3", 1)]
+    assert [(row["image_id"], row["row"]) for row in done.located.to_pylist()] == [("i1", 0), ("i3", 1)]
     expected = np.stack([decode(objects[name], 16).pixels for name in ("i1.jpg", "i3.jpg")])
     assert np.array_equal(shard_pixels(workspace, 0), expected)
 
@@ -206,20 +218,48 @@ def test_done_twice_it_leaves_the_same_behind(place: str, jpeg: Jpeg) -> None:
         broken = part_rows(workspace, "quarantine", done.quarantine)
         times = {"prepared_at", "quarantined_at"}
         rows = [{name: row[name] for name in row if name not in times} for row in samples + broken]
-        return read_bytes(shard_url(workspace, 0)), rows, done.index.to_pylist(), done.rejected
+        return read_bytes(shard_url(workspace, 0)), rows, done.located.to_pylist(), done.rejected
 
     assert left_behind() == left_behind()
     for table in ("samples", "quarantine"):
         assert names(table_url(workspace, table)) == ["part-run-00000.parquet"]
         assert tables.version(workspace, table) is None, "a shard publishes nothing"
-    assert names(shards_url(workspace, SMALL.dataset_key())) == ["shard-00000.npy"]
+    assert names(shards_url(workspace, SMALL.dataset_key())) == ["shard-00000.npy", "unpublished"]
+
+
+def test_a_shard_is_never_written_over(place: str, jpeg: Jpeg) -> None:
+    archive, workspace = f"{place}/archive", f"{place}/workspace"
+    fill(archive, {"i0.jpg": jpeg(0), "i1.jpg": jpeg(1)})
+    write_shard(job_of(archive, workspace, "i0"))
+    before = read_bytes(shard_url(workspace, 0))
+    with pytest.raises(RunError, match="is there with other pixels; another preparation is at work"):
+        write_shard(job_of(archive, workspace, "i1"))
+    assert read_bytes(shard_url(workspace, 0)) == before
+
+
+def test_a_finished_shard_is_taken_over_without_reading_images(place: str, jpeg: Jpeg) -> None:
+    archive, workspace = f"{place}/archive", f"{place}/workspace"
+    fill(archive, {"i0.jpg": jpeg(0), "i1.jpg": b"", "i2.jpg": jpeg(2)})
+    job = job_of(archive, workspace, "i0", "i1", "i2")
+    first = write_shard(job)
+    delete(f"{archive}/i{number}.jpg" for number in range(3))
+    relabelled = job.images.assign(dx="mel")
+    second = write_shard(replace(job, images=relabelled, run_id="next", finished=True))
+    assert (first.resumed, second.resumed) == (False, True)
+    assert second.rejected == first.rejected == Counter({"empty": 1})
+    assert second.located.drop("dx") == first.located.drop("dx")
+    changed = {"run_id": "next", "dx": "mel"}
+    earlier = part_rows(workspace, "samples", first.samples)
+    assert part_rows(workspace, "samples", second.samples) == [{**row, **changed} for row in earlier]
+    [broken] = part_rows(workspace, "quarantine", second.quarantine)
+    assert (broken["run_id"], broken["reason"], broken["detail"]) == ("next", "empty", "0 bytes")
 
 
 def test_where_all_is_broken_no_pixels_are_stored(tmp_path: Path) -> None:
     archive, workspace = f"{tmp_path}/archive", f"{tmp_path}/workspace"
     fill(archive, {"i0.jpg": b"", "i1.jpg": b""})
     done = write_shard(job_of(archive, workspace, "i0", "i1"))
-    assert (done.prepared, done.samples, done.index.num_rows) == (0, None, 0)
+    assert (done.prepared, done.samples, done.located.num_rows) == (0, None, 0)
     assert done.rejected == Counter({"empty": 2})
     assert not exists(shard_url(workspace, 0))
 
@@ -230,7 +270,7 @@ def test_a_sample_that_lacks_only_pixels_is_no_new_sample(tmp_path: Path, jpeg: 
     job = job_of(archive, workspace, "i0", "i1")
     known = job.images.assign(in_samples=[True, False])
     done = write_shard(ShardJob(0, known, workspace, SMALL, "npy", "run"))
-    assert (done.prepared, done.index.num_rows) == (2, 2)
+    assert (done.prepared, done.located.num_rows) == (2, 2)
     assert [row["image_id"] for row in part_rows(workspace, "samples", done.samples)] == ["i1"]
 
 
@@ -245,5 +285,5 @@ def test_an_image_that_changed_is_stored_as_what_was_read(place: str, jpeg: Jpeg
     [sample] = part_rows(workspace, "samples", done.samples)
     assert now["etag"] != job.images["etag"].iloc[0]
     assert (sample["etag"], sample["size_bytes"], sample["width"]) == (now["etag"], len(changed), 200)
-    assert done.index["etag"].to_pylist() == [now["etag"]]
+    assert done.located["etag"].to_pylist() == [now["etag"]]
     assert np.array_equal(shard_pixels(workspace, 0)[0], decode(changed, 16).pixels)

@@ -11,6 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+from skinml.errors import Reason
 from skinml.images.decode import decode
 from skinml.images.load import Loaded, Rejected, load_images
 from skinml.images.preprocessing import Preprocessing
@@ -33,24 +34,22 @@ def test_every_image_has_its_answer_in_order(place: str, put: Put, jpeg: Jpeg) -
     broken = {"1x.jpg": b"", "2x.jpg": b"<html>", "4x.jpg": sound["4.jpg"][:500]}
     for name, data in (sound | broken).items():
         put(f"{place}/{name}", data)
-    listing = listing_of(place).assign(extra=range(9))
+    listing = listing_of(place)
     answers = list(load_images(listing, Preprocessing(16)))
-    assert [answer.row["uri"] for answer in answers] == listing["uri"].tolist()
-    assert [answer.row["etag"] for answer in answers] == listing["etag"].tolist()
-    assert [answer.row["extra"] for answer in answers] == list(range(9)), "what a row carries along stays"
-    names = [answer.row["uri"].rsplit("/", 1)[-1] for answer in answers]
-    for name, answer in zip(names, answers, strict=True):
-        if name in sound:
-            assert isinstance(answer, Loaded)
+    assert [answer.etag for answer in answers] == listing["etag"].tolist()
+    reasons = {}
+    for uri, answer in zip(listing["uri"], answers, strict=True):
+        name = uri.rsplit("/", 1)[-1]
+        if isinstance(answer, Loaded):
+            assert answer.data == sound[name]
             assert np.array_equal(answer.decoded.pixels, decode(sound[name], 16).pixels)
         else:
-            assert isinstance(answer, Rejected)
-    assert {
-        name: answer.row["reason"] for name, answer in zip(names, answers, strict=True) if name in broken
-    } == {
-        "1x.jpg": "empty",
-        "2x.jpg": "not_an_image",
-        "4x.jpg": "truncated",
+            reasons[name] = answer.reason
+            assert answer.size_bytes == len(broken[name])
+    assert reasons == {
+        "1x.jpg": Reason.EMPTY,
+        "2x.jpg": Reason.NOT_AN_IMAGE,
+        "4x.jpg": Reason.TRUNCATED,
     }
 
 
@@ -76,11 +75,9 @@ def test_an_image_that_changed_has_the_etag_of_the_bytes_that_were_read(
     good, bad = load_images(listed, Preprocessing(16))
     assert isinstance(good, Loaded)
     assert isinstance(bad, Rejected)
-    for row, before, after in zip(
-        (good.row, bad.row), listed.to_dict("records"), now.to_dict("records"), strict=True
-    ):
-        assert row["etag"] == after["etag"] != before["etag"]
-        assert row["size_bytes"] == after["size_bytes"]
+    assert good.etag == now["etag"][0] != listed["etag"][0]
+    assert (bad.etag, bad.size_bytes) == (now["etag"][1], 6)
+    assert bad.etag != listed["etag"][1]
     assert np.array_equal(good.decoded.pixels, decode(jpeg(3, 200, 100), 16).pixels)
 
 
@@ -91,9 +88,9 @@ def test_what_cannot_be_read_keeps_the_etag_of_the_listing(place: str, put: Put,
     rejected, loaded = load_images(gone, Preprocessing(16))
     assert isinstance(rejected, Rejected)
     assert isinstance(loaded, Loaded)
-    assert rejected.row["reason"] == "read_error"
-    assert "NotFound" in rejected.row["detail"]
-    assert rejected.row["etag"] == listing["etag"][0]
+    assert rejected.reason == Reason.READ_ERROR
+    assert "NotFound" in rejected.detail
+    assert rejected.etag == listing["etag"][0]
 
 
 def test_what_is_too_large_is_not_read(tmp_path: Path, jpeg: Jpeg) -> None:
@@ -104,7 +101,8 @@ def test_what_is_too_large_is_not_read(tmp_path: Path, jpeg: Jpeg) -> None:
     os.truncate(tmp_path / "b.jpg", MAX_OBJECT_BYTES + 1)
     answers = list(load_images(listing_of(str(tmp_path)), Preprocessing(16)))
     assert [type(answer) for answer in answers] == [Loaded, Rejected, Loaded]
-    assert answers[1].row["reason"] == "too_large"
+    assert isinstance(answers[1], Rejected)
+    assert answers[1].reason == Reason.TOO_LARGE
 
 
 def test_nothing_listed_gives_nothing() -> None:

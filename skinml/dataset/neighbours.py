@@ -1,0 +1,83 @@
+"""Duplicates of this run's images among all samples: which pairs, and which lesions they join."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+import pyarrow as pa
+
+from skinml import tables
+from skinml.dataset.duplicates import find_duplicates, group_lesions
+from skinml.dataset.matching import is_in, look_up
+from skinml.dataset.plan import Plan
+from skinml.dataset.prepare import FINGERPRINT, ShardDone
+
+NAMED = ["image_id", *FINGERPRINT, "split_group"]
+
+
+@dataclass(frozen=True, eq=False)
+class Duplicates:
+    """What was found.
+
+    Attributes:
+        pairs: kind (identical or near), distance in bits, and image_id, lesion_id, dx of the `first` and the
+            `second` image.
+        groups: lesions that these pairs moved into another group, and which.
+    """
+
+    pairs: pd.DataFrame
+    groups: Mapping[str, str]
+
+    def counts(self) -> dict[str, int]:
+        """How many pairs of which kind, and how many link two lesions or two diagnoses."""
+        pairs = self.pairs
+        return {
+            "identical_pairs": int((pairs["kind"] == "identical").sum()),
+            "near_duplicate_pairs": int((pairs["kind"] == "near").sum()),
+            "duplicates_across_lesions": int((pairs["first_lesion_id"] != pairs["second_lesion_id"]).sum()),
+            "duplicates_across_diagnoses": int((pairs["first_dx"] != pairs["second_dx"]).sum()),
+        }
+
+    def said(self) -> str:
+        """The counts in a sentence."""
+        return ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in self.counts().items())
+
+
+def find_among_samples(workspace: str, plan: Plan, shards: Sequence[ShardDone]) -> Duplicates:
+    """Compare the images of this run, and those whose lesion was corrected, with all samples."""
+    new = pa.concat_tables([_NOTHING, *(shard.located.select([*NAMED, "new"]) for shard in shards)]).to_pandas()
+    new = new[new["new"]]
+    corrected = plan.relabelled
+    if new.empty and corrected.empty:
+        return _found(new, pd.DataFrame(columns=["first", "second", "kind", "distance"]))
+    old = tables.read(workspace, "samples", NAMED).to_pandas()
+    old = old[~is_in(old["image_id"], new["image_id"])]
+    lesions = look_up(old["image_id"], corrected["image_id"], corrected["lesion_id"])
+    old = old.assign(new=lesions.notna(), lesion_id=lesions.fillna(old["lesion_id"]))
+    old["split_group"] = old["split_group"].where(~old["new"])  # it is that of the lesion before
+    images = pd.concat([old, new], ignore_index=True)
+    images["phash"] = [bytes.fromhex(value) if isinstance(value, str) else None for value in images["phash"]]
+    return _found(images, find_duplicates(images, images["new"].to_numpy(dtype=bool)))
+
+
+_NOTHING = pa.schema([*((name, pa.string()) for name in NAMED), ("new", pa.bool_())]).empty_table()
+
+
+def _found(images: pd.DataFrame, links: pd.DataFrame) -> Duplicates:
+    """The links by name, and the groups that they make."""
+    pairs = links[["kind", "distance"]].reset_index(drop=True)
+    for end in ("first", "second"):
+        rows = images.iloc[links[end].astype("int64")].reset_index(drop=True)
+        for name in ("image_id", "lesion_id", "dx"):
+            pairs[f"{end}_{name}"] = rows[name]
+    across = pairs[pairs["first_lesion_id"] != pairs["second_lesion_id"]]
+    joined = across[["first_lesion_id", "second_lesion_id"]].set_axis(["lesion_a", "lesion_b"], axis="columns")
+    return Duplicates(pairs, group_lesions(joined, _known_groups(images)))
+
+
+def _known_groups(images: pd.DataFrame) -> dict[str, str]:
+    """The groups of lesions that are not their own."""
+    joined = images[images["lesion_id"] != images["split_group"]].dropna(subset=["split_group"])
+    return dict(zip(joined["lesion_id"], joined["split_group"], strict=True))

@@ -1,0 +1,91 @@
+"""One image object as `read_many` reads it: its bytes and their etag, tried again while a failure may pass."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from threading import Event
+
+from skinml.storage import odd_keys
+from skinml.storage.connection import split
+from skinml.storage.listing import file_etag
+from skinml.storage.patience import may_pass, patiently
+from skinml.storage.urls import normalise
+
+MAX_OBJECT_BYTES = 64 * 2**20
+"""Larger objects are not read as images: a 600x450 dermatoscopic JPEG has 24-260 kB, a camera file 5 MB."""
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What reading one object gave: its bytes and the etag of these bytes, or the error that came instead."""
+
+    data: bytes | None
+    etag: str | None = None
+    error: str | None = None
+
+
+def read_once(uri: str) -> Read | Exception:
+    """One try: an answer, or the failure where that may pass."""
+    try:
+        return _read(uri)
+    except Exception as error:
+        return error if may_pass(error) else _failed(error)
+
+
+def read_patiently(uri: str, stopped: Event, failure: Exception | None = None) -> Read:
+    """An answer in the end.
+
+    An object whose every try is refused takes 21 s at most, one whose connection falls silent 70 s, one that
+    drips two minutes (patience.DELAYS and PATIENCE, connection.SILENT_SECONDS and REQUEST_SECONDS).
+
+    Args:
+        uri: as `list_images` gives it.
+        stopped: when set, the answer is not waited for any more.
+        failure: that of the first try, where there was one already.
+    """
+    try:
+        return patiently(lambda: _read(uri), stopped, failure)
+    except Exception as error:
+        return _failed(error)
+
+
+def _failed(error: Exception) -> Read:
+    text = str(error).partition("\n")[0]  # which may be empty
+    return Read(None, error=f"{type(error).__name__}: {text[:200]}")
+
+
+def _read(uri: str) -> Read:
+    return _read_file(normalise(uri)) if uri.startswith("file://") else _read_object(uri)
+
+
+def _read_file(path: str) -> Read:
+    # Three calls of the system, 5 us: Path.open() and its buffer cost 14 us, more than the read.
+    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        status = os.fstat(file)  # of the file that is open, whatever takes its name
+        most = MAX_OBJECT_BYTES + 1  # one more, so that decoding sees that it is too large
+        data = os.read(file, min(status.st_size + 1, most))
+        if len(data) != status.st_size:  # it grows, a signal came, or its file system says no size
+            while len(data) < most and (more := os.read(file, min(2**20, most - len(data)))):
+                data += more
+    finally:
+        os.close(file)
+    return Read(data, file_etag(status))
+
+
+def _read_object(uri: str) -> Read:
+    import obstore
+    from obstore.exceptions import InvalidPathError
+
+    most = MAX_OBJECT_BYTES + 1
+    store, key = split(uri, retries=0)  # one layer tries again: ours, which knows how long it may take
+    if key.startswith("/"):  # which obstore leaves out, and would read another object
+        return Read(*odd_keys.get(uri, most))
+    try:
+        answer = obstore.get(store, key)
+    except (ValueError, InvalidPathError):
+        return Read(*odd_keys.get(uri, most))
+    meta = answer.meta
+    data = answer.bytes() if meta["size"] < most else obstore.get_range(store, key, start=0, length=most)
+    return Read(bytes(data), meta["e_tag"])

@@ -1,0 +1,25 @@
+"""Deleting objects: what has served its purpose and nobody reads any more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+from skinml.storage.connection import explained, split
+from skinml.storage.urls import is_remote
+
+
+def delete(urls: Iterable[str]) -> None:
+    """Delete objects, each of which may be gone already; a folder goes with its last file, as in a bucket."""
+    for url in urls:
+        with explained(url):
+            if is_remote(url):
+                import obstore
+
+                store, key = split(url)
+                obstore.delete(store, key)
+            else:
+                Path(url).unlink(missing_ok=True)
+                with suppress(OSError):  # it holds something else
+                    Path(url).parent.rmdir()
