@@ -22,14 +22,16 @@ from skinml.dataset.splits import split_fraction
 NEAR = 30
 """The most bits of 256 in which the hashes of one photograph may differ; distances of these hashes are even.
 
-Measured on HAM10000 (10,015 images, hashed at 16, 32, 64 and 128 px). One photograph from a 300x225 px file of
-quality 85 and a 600x450 px file of quality 75, prepared at sizes from 32 to 224 px: at most 28. Different
-lesions: the nearest are 32 apart (34 or more at the other sizes), two dark spots in the middle of dark-rimmed
-fields; the pairs that are nearer, one of two lesion_ids and about 110 within a lesion, are one photograph or
-two of one sitting. Mirrored against unmirrored images, which cannot be duplicates: none below 40. False pairs
-grow with the square of the archive: about 10 are to be expected among 50,000 images, and all that one costs is
-that two lesions share a split. Missed are mirrored and turned copies, crops by 2 % or more (half of them),
-and new photographs of the same lesion.
+Measured on HAM10000, 10,015 images. One photograph from a 300x225 px file of quality 85 and a 600x450 px file
+of quality 75, prepared at any two sizes from 32 to 224 px: at most 28. Images of different lesions: from 32 at
+64 px (34 at 32 and 128 px), small dark spots in the middle of even skin. All 111 pairs at most 30 apart at
+64 px, one of them with two lesion_ids, look like one photograph or two of one sitting.
+
+Wrongly linked: 1 of 300 million pairs of a photograph and another one mirrored, which cannot be duplicates, so
+some 4 among 50,000 images, growing with the square; each costs no more than that two lesions share a split.
+Missed: mirrored and turned copies (all), crops by 2 % on each side (a third), new photographs of a lesion
+(most), and what was recoloured and shifted at once: HAM10000 has one such pair with two lesion_ids, 38 apart,
+where false ones are as many.
 """
 
 _CHUNKS = 16
@@ -59,7 +61,7 @@ def find_duplicates(images: pd.DataFrame, new: NDArray[np.bool_]) -> pd.DataFram
     so have k images with one hash; it alone is linked to other hashes. And in a crowd (hundreds of near
     images with tens of thousands of pairs) no more are listed than it takes to connect it.
 
-    50,000 new images take 1 s and 60 MB, 100 new ones among 50,000 take 0.15 s (one core). Thousands of near
+    50,000 new images take 1 s and 55 MB, 100 new ones among 50,000 take 0.1 s (one core). Thousands of near
     images are no trouble; thousands that share a chunk without being near cost a comparison of all with all.
 
     Args:

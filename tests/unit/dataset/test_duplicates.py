@@ -14,7 +14,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from skinml.dataset.duplicates import NEAR, find_duplicates, group_lesions
+from skinml.dataset.duplicates import (
+    NEAR,
+    _Buckets,
+    _candidates,
+    _crowds,
+    find_duplicates,
+    group_lesions,
+)
 from skinml.dataset.splits import split_fraction, split_of
 from skinml.images.decode import decode
 from skinml.images.fingerprint import perceptual_hashes
@@ -113,6 +120,18 @@ def test_the_bits_that_differ_may_lie_anywhere() -> None:
             assert found(table([ZERO, flipped(ZERO, *bits)])) == [(0, 1, "near", NEAR)]
 
 
+@pytest.mark.parametrize("place", range(16))
+def test_the_one_bit_in_which_a_chunk_may_differ_is_any_of_its_16(place: int) -> None:
+    """Two chunks differ in that bit alone and 14 in two bits: no chunk is equal, and the distance is NEAR."""
+    phash = np.random.default_rng(place).integers(0, 2, 256, dtype=np.uint8)
+    other = phash.copy()
+    for chunk in range(16):
+        bits = np.flatnonzero(chunk == CHUNK_OF_BIT)
+        other[bits[[place]] if chunk in (place, (place + 1) % 16) else bits[[2, 9]]] ^= 1
+    looks = [np.packbits(row).tobytes() for row in (phash, other)]
+    assert found(table(looks)) == [(0, 1, "near", NEAR)]
+
+
 def test_copies_are_linked_to_one_of_them() -> None:
     identical = table([ZERO] * 200, ["same"] * 200)
     assert found(identical) == [(0, row, "identical", 0) for row in range(1, 200)]
@@ -161,7 +180,7 @@ def test_pairs_with_one_chunk_in_common_are_found_among_many_candidates() -> Non
     bits[:, np.flatnonzero(CHUNK_OF_BIT == 0)[6:]] = 0
     partners = bits.copy()
     for chunk in range(1, 16):
-        partners[:, np.flatnonzero(CHUNK_OF_BIT == chunk)[[3, 12]]] ^= 1
+        partners[:, np.flatnonzero(chunk == CHUNK_OF_BIT)[[3, 12]]] ^= 1
     images = table(row.tobytes() for row in np.packbits(np.concatenate([bits, partners]), axis=1))
     assert found(images) == [(row, 2000 + row, "near", NEAR) for row in range(2000)]
 
@@ -245,6 +264,28 @@ def test_a_crowd_is_connected_by_few_links(noise: float, old: int) -> None:
     np.testing.assert_array_equal(links["distance"], distance)
     assert new[links[["first", "second"]].to_numpy()].any(axis=1).all()
     assert len(links) < 40_000, "300,000 pairs are near"
+
+
+@pytest.mark.parametrize("new", [0, 150, 900, 1200])
+def test_crowds_and_candidates_are_together_all_pairs_to_compare(new: int) -> None:
+    """A few values that most rows have, some of them one bit apart, so that both ways have much to do."""
+    random = np.random.default_rng(new)
+    common = np.array([5, 5 ^ 8, 77], dtype=np.uint16)
+    values = np.where(random.random(1200) < 0.9, random.choice(common, 1200), random.integers(0, 64, 1200))
+    bucket = _Buckets.of(values.astype(np.uint16))
+    apart = np.bitwise_count(values[:, None].astype(np.uint16) ^ values.astype(np.uint16))
+    expected = (apart <= 1) & (np.arange(1200) < new)[:, None] & ~np.eye(1200, dtype=bool)
+    few, many = np.zeros((2, 1200, 1200), dtype=bool)
+    for rows, others in _candidates(bucket, new):
+        assert not few[rows, others].any()
+        few[rows, others] = True
+    for rows, others in _crowds(bucket, new):
+        many[np.ix_(rows, others)] = True
+    assert not (few & few.T).any(), "once"
+    assert not ((few | few.T) & (many | many.T)).any(), "one way or the other"
+    assert few.any() == many.any() == (new > 0)
+    np.fill_diagonal(many, False)
+    np.testing.assert_array_equal(few | few.T | many | many.T, expected | expected.T)
 
 
 def test_ten_thousand_near_images_take_no_forever() -> None:
