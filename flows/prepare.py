@@ -37,13 +37,17 @@ def prepare(workspace: str, request: PrepareRequest) -> dict[str, Any]:
 
     with recorded(workspace, run) as record:
         plan = stages.plan_dataset(workspace, listing, metadata, dataset_key)
-        shards = stages.write_shards(workspace, plan.work, pixels, request.format, dataset_key, request, run)
+        ignored = listing.ignored
+        del listing, metadata  # a row for every image: from here on the plan has what is still to be done
+        shards, duplicates = stages.write_shards(
+            workspace, plan.work, pixels, request.format, dataset_key, request, run, plan.relabelled
+        )
         record.counts = stages.count(plan, shards)
-        duplicates = stages.find_duplicates(workspace, plan, shards, run)
+        pairs = stages.report_duplicates(workspace, duplicates, run)
         dataset_version = stages.commit_dataset(
             workspace, plan, shards, duplicates, record.counts, dataset_key, run
         )
-        mismatches = stages.name_unmatched(workspace, plan, metadata, run)
+        mismatches = stages.name_unmatched(workspace, plan, run)
 
     result = {
         "run_id": run.run_id,
@@ -55,10 +59,10 @@ def prepare(workspace: str, request: PrepareRequest) -> dict[str, Any]:
         "images_per_second": record.row["images_per_second"],
         "dataset_version": dataset_version,
         "dataset_key": dataset_key,
-        "ignored": listing.ignored,
+        "ignored": ignored,
         "resumed": stages.count_resumed(shards),
         "relabelled": len(plan.relabelled),
-        **duplicates.counts(),
+        **pairs,
         "reasons": stages.count_reasons(plan, shards),
         **mismatches,
     }

@@ -42,7 +42,7 @@ def train(workspace: str, request: TrainRequest) -> dict[str, Any]:
     with recorded(workspace, run) as record, TemporaryDirectory(prefix="skinml-train-") as scratch:
         bundle, copies = Path(scratch, "bundle"), Path(scratch, "copies")
         missing = stages.find_missing(workspace, samples, pixels)
-        shards = write_shards(
+        shards, _ = write_shards(
             workspace, missing.work, pixels, missing.stored_as, missing.dataset_key, request, run
         )
         stages.commit_pixels(workspace, missing, shards, run)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from skinml.errors import RequestError, RunError
 
 if TYPE_CHECKING:
-    from distributed import Client
+    from distributed import Client as Client
 
 Shard = TypeVar("Shard")
 Outcome = TypeVar("Outcome")
@@ -119,6 +119,11 @@ def map_shards(
             yield _outcome(running, KilledWorker)
     finally:
         client.cancel(list(running.futures), force=True)
+
+
+def call(client: Client, function: Callable[[Shard], Outcome], argument: Shard) -> Outcome:
+    """Run a function once, on any worker. Raises what `map_shards` raises."""
+    return next(map_shards(client, function, [argument]))
 
 
 def _outcome(running: Any, killed: type[Exception]) -> Any:

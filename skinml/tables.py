@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from skinml.errors import RequestError, RunError, StorageError
 from skinml.schemas import PARTITIONS, TABLES
 from skinml.storage.connection import s3_options
-from skinml.storage.objects import write_bytes
+from skinml.storage.objects import read_bytes, write_bytes
 from skinml.storage.urls import is_remote
 from skinml.workspace import table_url
 
@@ -106,6 +106,20 @@ def publish(workspace: str, table: str, parts: Sequence[Part], transaction: str)
         )
 
     return _commit_once(workspace, table, transaction, commit)
+
+
+def read_parts(
+    workspace: str, table: str, parts: Sequence[Part], columns: Sequence[str] | None = None
+) -> pa.Table:
+    """The rows of parts, published or not, of a table without partitions."""
+    schema = TABLES[table]
+    if columns is not None:
+        schema = pa.schema([schema.field(name) for name in columns])
+    rows = [schema.empty_table()]
+    for part in parts:
+        data = read_bytes(f"{table_url(workspace, table)}/{part.path}")
+        rows.append(pq.read_table(io.BytesIO(data), columns=schema.names).cast(schema))
+    return pa.concat_tables(rows)
 
 
 def append(workspace: str, table: str, rows: pa.Table, transaction: str) -> int | None:

@@ -37,6 +37,11 @@ def unpublished_url(workspace: str, dataset_key: str) -> str:
     return f"{shards_url(workspace, dataset_key)}/unpublished"
 
 
+def pending_index_url(workspace: str, dataset_key: str) -> str:
+    """The index as it will be when the run that is under way is committed."""
+    return f"{unpublished_url(workspace, dataset_key)}/index.parquet"
+
+
 def models_url(workspace: str, name: str = "") -> str:
     """The folder of all models, or of one model's versions."""
     return f"{workspace}/models/{name}".rstrip("/")

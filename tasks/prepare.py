@@ -10,15 +10,17 @@ from itertools import chain
 import pandas as pd
 
 from skinml import tables
+from skinml.cluster import call, connect
 from skinml.config import ClusterRequest
 from skinml.dataset.commit import publish_pixels, publish_samples
 from skinml.dataset.metadata import Metadata
 from skinml.dataset.metadata import read_metadata as read_metadata_table
-from skinml.dataset.neighbours import Duplicates, find_among_samples
+from skinml.dataset.neighbours import Duplicates
 from skinml.dataset.plan import LABELS, Plan, make_plan, unmatched
 from skinml.dataset.prepare import ShardDone, ShardJob, shard_jobs, write_shard
 from skinml.dataset.resume import resume
 from skinml.dataset.shards import images_per_shard, read_index
+from skinml.dataset.survey import SurveyJob, survey
 from skinml.images.preprocessing import Preprocessing, ShardFormat
 from skinml.runs import Counts, Run
 from skinml.schemas import IMAGE_VERSION
@@ -33,6 +35,9 @@ logger = logging.getLogger("skinml.prepare")
 
 NAMED = 5
 """How many offenders the log names; the rest are in the run's unmatched.csv."""
+
+
+NONE_CORRECTED = pd.DataFrame({"image_id": [], "lesion_id": []}, dtype="str")
 
 
 @stage("read metadata", "read {metadata}", tags=("storage",))
@@ -64,9 +69,9 @@ def plan_dataset(workspace: str, listing: Listing, metadata: Metadata, dataset_k
 
 
 @stage("name what does not match", tags=("storage",))
-def name_unmatched(workspace: str, plan: Plan, metadata: Metadata, run: Run) -> dict[str, int]:
+def name_unmatched(workspace: str, plan: Plan, run: Run) -> dict[str, int]:
     """Write metadata rows without an image and repeated ones to the run's report; return how many of each."""
-    rows = unmatched(plan, metadata)
+    rows = unmatched(plan)
     if len(rows):
         url = report_url(workspace, run.run_id, "unmatched.csv")
         write_bytes(url, rows.to_csv(index=False).encode())
@@ -76,8 +81,8 @@ def name_unmatched(workspace: str, plan: Plan, metadata: Metadata, run: Run) -> 
     return {
         "metadata_without_image": len(plan.metadata_without_image),
         "metadata_removed": len(plan.metadata_removed),
-        "metadata_repeated": len(metadata.repeated),
-        "metadata_conflicting": len(metadata.conflicting),
+        "metadata_repeated": len(plan.metadata_repeated),
+        "metadata_conflicting": len(plan.metadata_conflicting),
     }
 
 
@@ -90,10 +95,14 @@ def write_shards(
     dataset_key: str,
     cluster: ClusterRequest,
     run: Run,
-) -> list[ShardDone]:
-    """Decode, resize and store the work's images on Dask workers; take over what a dead run finished."""
+    corrected: pd.DataFrame = NONE_CORRECTED,
+) -> tuple[list[ShardDone], Duplicates]:
+    """Decode, resize and store the work's images on Dask workers; then look for duplicates among all samples.
+
+    What a run that died has finished is taken over. `corrected` are samples whose lesion may be another one.
+    """
     if work.empty:
-        return []
+        return [], survey(SurveyJob(workspace, dataset_key, (), (), corrected))
     before = resume(workspace, dataset_key, work)
     left = len(before.left)
     if before.finished:
@@ -105,18 +114,23 @@ def write_shards(
     )
     jobs = chain(finished, shard_jobs(before.left, cut, workspace, preprocessing, stored_as, run.run_id))
     shards = len(before.finished) + len(cut)
-    return run_shards(write_shard, jobs, shards, cluster, "prepare-progress", f"decode {len(work)} images")
+    with connect(cluster.cluster, cluster.workers, shards) as client:
+        description = f"decode {len(work)} images"
+        done = run_shards(client, write_shard, jobs, shards, "prepare-progress", description)
+        numbers = [shard.number for shard in done]
+        samples = [shard.samples for shard in done if shard.samples is not None]
+        job = SurveyJob(workspace, dataset_key, numbers, samples, corrected)
+        return done, call(client, survey, job)
 
 
-@stage("find duplicates", tags=("storage",))
-def find_duplicates(workspace: str, plan: Plan, shards: list[ShardDone], run: Run) -> Duplicates:
-    """Find what shows the same as another image; name the pairs in the run's report, join their lesions."""
-    duplicates = find_among_samples(workspace, plan, shards)
+@stage("report duplicates", tags=("storage",))
+def report_duplicates(workspace: str, duplicates: Duplicates, run: Run) -> dict[str, int]:
+    """Name the pairs in the run's report; how many there are of which kind."""
     if len(duplicates.pairs):
         url = report_url(workspace, run.run_id, "duplicates.csv")
         write_bytes(url, duplicates.pairs.to_csv(index=False).encode())
         logger.warning("%s; every pair is named in %s", duplicates.said(), url)
-    return duplicates
+    return duplicates.counts()
 
 
 @stage("commit the dataset", tags=("storage",))

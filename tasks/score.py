@@ -8,6 +8,7 @@ import math
 import pyarrow.compute as pc
 
 from skinml import tables
+from skinml.cluster import connect
 from skinml.config import ClusterRequest
 from skinml.models import registry
 from skinml.runs import Counts, Run
@@ -60,9 +61,12 @@ def score_images(
 ) -> list[ShardScored]:
     """Decode and predict the new images, on Dask workers."""
     total = len(pending.images)
+    if not total:
+        return []
     jobs = score_jobs(pending.images, workspace, model, run.run_id, run.started_at.date())
     shards = math.ceil(total / IMAGES_PER_SHARD)
-    return run_shards(score_shard, jobs, shards, cluster, "score-progress", f"score {total} images")
+    with connect(cluster.cluster, cluster.workers, shards) as client:
+        return run_shards(client, score_shard, jobs, shards, "score-progress", f"score {total} images")
 
 
 @stage("commit the scores", tags=("storage",))

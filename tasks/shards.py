@@ -4,34 +4,31 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from skinml.cluster import connect, map_shards
-from skinml.config import ClusterRequest
+from skinml.cluster import map_shards
 from skinml.dataset.prepare import ShardDone
 from skinml.scoring.predict import ShardScored
 from tasks import artifacts
+
+if TYPE_CHECKING:
+    from skinml.cluster import Client
 
 Job = TypeVar("Job")
 Done = TypeVar("Done")
 
 
 def run_shards(
+    client: Client,
     function: Callable[[Job], Done],
     jobs: Iterable[Job],
     shards: int,
-    cluster: ClusterRequest,
     key: str,
     description: str,
 ) -> list[Done]:
-    """Run every job on the cluster that was asked for, showing how far it is; no jobs, no cluster."""
-    if not shards:
-        return []
-    with (
-        connect(cluster.cluster, cluster.workers, shards) as client,
-        artifacts.progress(key, description, shards, "shards") as progress,
-    ):
-        outcomes = []
+    """Run every job on the workers, showing how far it is; what came of them, in any order."""
+    outcomes = []
+    with artifacts.progress(key, description, shards, "shards") as progress:
         for outcome in map_shards(client, function, jobs):
             outcomes.append(outcome)
             progress.advance(1)

@@ -14,6 +14,7 @@ from prefect.context import FlowRunContext
 from prefect.tasks import Task
 
 from skinml.errors import StorageError
+from skinml.memory import release_memory
 
 Arguments = ParamSpec("Arguments")
 Answer = TypeVar("Answer")
@@ -35,6 +36,13 @@ def stage(
     """
 
     def decorate(function: Callable[Arguments, Answer]) -> Callable[Arguments, Answer]:
+        @functools.wraps(function)
+        def tidy(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Answer:
+            try:
+                return function(*args, **kwargs)
+            finally:
+                release_memory()
+
         prefect_task: Task[..., Any] = task(
             name=name,
             task_run_name=cast(Any, run_name or name),
@@ -43,7 +51,7 @@ def stage(
             retry_delay_seconds=list(RETRY_DELAYS),
             retry_condition_fn=_storage_failed,
             cache_policy=NO_CACHE,  # whether work is done already is for the tables to say
-        )(function)
+        )(tidy)
 
         @functools.wraps(function)
         def run(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Answer:
@@ -51,10 +59,10 @@ def stage(
                 return cast(Answer, prefect_task(*args, **kwargs))
             for delay in RETRY_DELAYS:
                 try:
-                    return function(*args, **kwargs)
+                    return tidy(*args, **kwargs)
                 except StorageError:
                     time.sleep(delay)
-            return function(*args, **kwargs)
+            return tidy(*args, **kwargs)
 
         return run
 

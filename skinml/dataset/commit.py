@@ -6,26 +6,23 @@ done again by the next run, and what is in `samples` already is not added twice.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from skinml import tables
 from skinml.dataset.outcome import record_name
 from skinml.dataset.plan import LABELS, Plan
 from skinml.dataset.prepare import ShardDone
-from skinml.dataset.shards import read_index, write_index
 from skinml.dataset.splits import assign
 from skinml.quarantine import quarantine_rows
 from skinml.runs import Counts
-from skinml.schemas import INDEX, SAMPLES
-from skinml.storage.objects import read_bytes
+from skinml.schemas import SAMPLES
+from skinml.storage.objects import exists, read_bytes, write_bytes
 from skinml.storage.removal import delete
-from skinml.workspace import table_url, unpublished_url
+from skinml.workspace import index_url, pending_index_url, unpublished_url
 
 
 def publish_samples(
@@ -53,14 +50,12 @@ def publish_samples(
         RunError: the counts do not add up.
     """
     counts.check()
-    parts = {shard.number: shard.samples for shard in shards if shard.samples is not None}
+    parts = [shard.samples for shard in shards if shard.samples is not None]
     if not (plan.superseded or len(plan.relabelled) or _any_of(groups, workspace)):
-        for shard in shards:
-            part = parts.get(shard.number)
-            if part and groups.keys() & set(shard.located["lesion_id"].to_pylist()):
-                parts[shard.number] = _regrouped_part(workspace, part, groups)
-        return tables.publish(workspace, "samples", list(parts.values()), run_id)
-    new = _rows_of(workspace, list(parts.values()))
+        return tables.publish(
+            workspace, "samples", [_regrouped_part(workspace, part, groups) for part in parts], run_id
+        )
+    new = tables.read_parts(workspace, "samples", parts)
 
     def change(samples: pa.Table) -> pa.Table:
         return regroup(_relabel(_succeed(samples, new, plan.superseded), plan.relabelled), groups)
@@ -104,11 +99,11 @@ def publish_pixels(
         quarantine.append(tables.write_part(workspace, "quarantine", rows, f"{run_id}-plan"))
     tables.publish(workspace, "quarantine", quarantine, run_id)
 
-    located = [shard.located for shard in sorted(shards, key=lambda shard: shard.number) if shard.prepared]
-    if located:
-        write_index(workspace, dataset_key, _extended(read_index(workspace, dataset_key), located))
+    pending = pending_index_url(workspace, dataset_key)
+    if exists(pending) and any(shard.prepared for shard in shards):
+        write_bytes(index_url(workspace, dataset_key), read_bytes(pending))
     records = unpublished_url(workspace, dataset_key)
-    delete(f"{records}/{record_name(shard.number)}" for shard in shards)
+    delete([pending, *(f"{records}/{record_name(shard.number)}" for shard in shards)])
 
 
 def regroup(samples: pa.Table, groups: Mapping[str, str]) -> pa.Table:
@@ -123,18 +118,15 @@ def regroup(samples: pa.Table, groups: Mapping[str, str]) -> pa.Table:
 
 
 def _regrouped_part(workspace: str, part: tables.Part, groups: Mapping[str, str]) -> tables.Part:
-    """The part again, under its own name, with its lesions in their groups."""
+    """The part with its lesions in their groups: as it is, or written again under its own name."""
+    if not groups:
+        return part
+    lesions = tables.read_parts(workspace, "samples", [part], ["lesion_id"])["lesion_id"].to_pylist()
+    if not groups.keys() & set(lesions):
+        return part
     name = part.path.removeprefix("part-").removesuffix(".parquet")
-    return tables.write_part(workspace, "samples", regroup(_rows_of(workspace, [part]), groups), name)
-
-
-def _rows_of(workspace: str, parts: Sequence[tables.Part]) -> pa.Table:
-    """The samples that unpublished parts hold."""
-    found = [
-        pq.read_table(io.BytesIO(read_bytes(f"{table_url(workspace, 'samples')}/{part.path}")))
-        for part in parts
-    ]
-    return pa.concat_tables([SAMPLES.empty_table(), *found]).cast(SAMPLES)
+    rows = regroup(tables.read_parts(workspace, "samples", [part]), groups)
+    return tables.write_part(workspace, "samples", rows, name)
 
 
 def _succeed(old: pa.Table, new: pa.Table, superseded: Sequence[str]) -> pa.Table:
@@ -161,13 +153,3 @@ def _relabel(samples: pa.Table, relabelled: pd.DataFrame) -> pa.Table:
         column = pc.if_else(pc.is_valid(positions), corrected, samples[name])
         samples = samples.set_column(samples.schema.get_field_index(name), samples.schema.field(name), column)
     return samples
-
-
-def _extended(index: pa.Table, located: Sequence[pa.Table]) -> pa.Table:
-    """The index with new rows. The newest stands for an image whose pixels were made again.
-
-    That happens when a file is put back as it was, and when this very commit is tried a second time.
-    """
-    new = [table.select(INDEX.names) for table in located]
-    rows = pa.concat_tables([index, *new]).to_pandas().drop_duplicates(["uri", "etag"], keep="last")
-    return pa.Table.from_pandas(rows, INDEX, preserve_index=False)

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pandas as pd
-import pyarrow as pa
 
 from skinml import tables
 from skinml.dataset.duplicates import find_duplicates, group_lesions
 from skinml.dataset.matching import is_in, look_up
-from skinml.dataset.plan import Plan
-from skinml.dataset.prepare import FINGERPRINT, ShardDone
+from skinml.tables import Part
 
-NAMED = ["image_id", *FINGERPRINT, "split_group"]
+NAMED = ["image_id", "lesion_id", "dx", "sha256", "phash", "split_group"]
+
+
+PAIRS = [
+    *("kind", "distance"),
+    *(f"{end}_{name}" for end in ("first", "second") for name in ("image_id", "lesion_id", "dx")),
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,8 +31,8 @@ class Duplicates:
         groups: lesions that these pairs moved into another group, and which.
     """
 
-    pairs: pd.DataFrame
-    groups: Mapping[str, str]
+    pairs: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=PAIRS))
+    groups: Mapping[str, str] = field(default_factory=dict)
 
     def counts(self) -> dict[str, int]:
         """How many pairs of which kind, and how many link two lesions or two diagnoses."""
@@ -45,13 +49,17 @@ class Duplicates:
         return ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in self.counts().items())
 
 
-def find_among_samples(workspace: str, plan: Plan, shards: Sequence[ShardDone]) -> Duplicates:
-    """Compare the images of this run, and those whose lesion was corrected, with all samples."""
-    new = pa.concat_tables([_NOTHING, *(shard.located.select([*NAMED, "new"]) for shard in shards)]).to_pandas()
-    new = new[new["new"]]
-    corrected = plan.relabelled
+def find_among_samples(workspace: str, parts: Sequence[Part], corrected: pd.DataFrame) -> Duplicates:
+    """Compare images that are about to become samples, and those whose lesion was corrected, with all samples.
+
+    Args:
+        workspace: normalised URL.
+        parts: the new rows of `samples`, not published yet.
+        corrected: image_id and lesion_id of samples whose lesion may be another one now.
+    """
+    new = tables.read_parts(workspace, "samples", parts, NAMED).to_pandas().assign(new=True)
     if new.empty and corrected.empty:
-        return _found(new, pd.DataFrame(columns=["first", "second", "kind", "distance"]))
+        return Duplicates()
     old = tables.read(workspace, "samples", NAMED).to_pandas()
     old = old[~is_in(old["image_id"], new["image_id"])]
     lesions = look_up(old["image_id"], corrected["image_id"], corrected["lesion_id"])
@@ -60,9 +68,6 @@ def find_among_samples(workspace: str, plan: Plan, shards: Sequence[ShardDone]) 
     images = pd.concat([old, new], ignore_index=True)
     images["phash"] = [bytes.fromhex(value) if isinstance(value, str) else None for value in images["phash"]]
     return _found(images, find_duplicates(images, images["new"].to_numpy(dtype=bool)))
-
-
-_NOTHING = pa.schema([*((name, pa.string()) for name in NAMED), ("new", pa.bool_())]).empty_table()
 
 
 def _found(images: pd.DataFrame, links: pd.DataFrame) -> Duplicates:

@@ -38,6 +38,8 @@ class Plan:
         metadata_without_image: image_ids that the metadata has and the listing has not.
         metadata_removed: image_ids of samples whose metadata is gone or contradicts itself; they stay as
             they are.
+        metadata_repeated: image_ids that stand several times in the metadata, alike.
+        metadata_conflicting: image_ids that stand several times with different values.
     """
 
     work: pd.DataFrame
@@ -48,6 +50,8 @@ class Plan:
     relabelled: pd.DataFrame
     metadata_without_image: tuple[str, ...]
     metadata_removed: tuple[str, ...]
+    metadata_repeated: tuple[str, ...]
+    metadata_conflicting: tuple[str, ...]
 
 
 def make_plan(
@@ -98,6 +102,8 @@ def make_plan(
         relabelled=_relabelled(samples, images[in_samples & ~without & ~refused], metadata),
         metadata_without_image=_missing_from(metadata.rows["image_id"], images["image_id"]),
         metadata_removed=tuple(images.loc[removed, "image_id"]),
+        metadata_repeated=metadata.repeated,
+        metadata_conflicting=metadata.conflicting,
     )
 
 
@@ -151,13 +157,13 @@ def _reject(
     return reason, detail
 
 
-def unmatched(plan: Plan, metadata: Metadata) -> pd.DataFrame:
+def unmatched(plan: Plan) -> pd.DataFrame:
     """What does not match, by name: image_id and what is wrong with it; for people, beside the quarantine."""
     problems = {
         "metadata without an image": plan.metadata_without_image,
         "a sample without metadata": plan.metadata_removed,
-        "several equal rows in the metadata": metadata.repeated,
-        "rows that differ in the metadata": metadata.conflicting,
+        "several equal rows in the metadata": plan.metadata_repeated,
+        "rows that differ in the metadata": plan.metadata_conflicting,
     }
     rows = [(image_id, problem) for problem, image_ids in problems.items() for image_id in image_ids]
     return pd.DataFrame(rows, columns=["image_id", "problem"])

@@ -20,13 +20,10 @@ from skinml.dataset.shards import encode_shard, images_per_shard, shard_name
 from skinml.errors import RunError
 from skinml.images.preprocessing import Preprocessing, ShardFormat
 from skinml.quarantine import quarantine_rows
-from skinml.schemas import INDEX, SAMPLES
+from skinml.schemas import SAMPLES
 from skinml.storage.objects import create_bytes, read_bytes
 from skinml.tables import Part, write_part
 from skinml.workspace import shards_url
-
-FINGERPRINT = ["lesion_id", "dx", "sha256", "phash"]
-"""What the search for duplicates needs of an image, beside where it lies."""
 
 
 @dataclass(frozen=True)
@@ -49,33 +46,23 @@ class ShardJob:
 
 @dataclass(frozen=True)
 class ShardDone:
-    """What one shard left: counts, where its images lie, and unpublished parts of the tables.
+    """What one shard left: counts, and unpublished parts of the tables. No row comes back to the driver.
 
     Attributes:
         number: of the shard.
         resumed: whether an earlier run had decoded it.
+        prepared: how many images have pixels now.
         rejected: how many images for which reason.
-        located: images that have pixels now: columns of INDEX and FINGERPRINT, and `new` (not in samples yet).
         samples: rows for `samples`, or None.
         quarantine: rows for `quarantine`, or None.
     """
 
     number: int
     resumed: bool
+    prepared: int
     rejected: Counter[str]
-    located: pa.Table
     samples: Part | None
     quarantine: Part | None
-
-    @property
-    def prepared(self) -> int:
-        """How many images have pixels now."""
-        return int(self.located.num_rows)
-
-
-LOCATED = pa.schema(
-    [*INDEX, *(SAMPLES.field(name) for name in FINGERPRINT), ("split_group", pa.string()), ("new", pa.bool_())]
-)
 
 
 def shard_jobs(
@@ -119,8 +106,7 @@ def _write_rows(job: ShardJob, outcome: pd.DataFrame) -> ShardDone:
     labels = job.images.drop(columns=[name for name in outcome if name in job.images]).reset_index(drop=True)
     images = pd.concat([labels, outcome], axis="columns").assign(run_id=job.run_id, shard=job.number)
     kept = images["reason"].isna()
-    prepared = images[kept].assign(new=~images.loc[kept, "in_samples"])
-    new, rejected = prepared[prepared["new"]], images[~kept]
+    new, rejected = images[kept & ~images["in_samples"]], images[~kept]
     name = f"{job.run_id}-{job.number:05d}"
     samples_part = quarantine_part = None
     if len(new):
@@ -129,7 +115,5 @@ def _write_rows(job: ShardJob, outcome: pd.DataFrame) -> ShardDone:
     if len(rejected):
         table = quarantine_rows(rejected, "prepare", job.run_id)
         quarantine_part = write_part(job.workspace, "quarantine", table, name)
-    located = pa.Table.from_pandas(prepared[LOCATED.names], LOCATED, preserve_index=False)
-    return ShardDone(
-        job.number, job.finished, Counter(rejected["reason"]), located, samples_part, quarantine_part
-    )
+    prepared, reasons = int(kept.sum()), Counter(rejected["reason"])
+    return ShardDone(job.number, job.finished, prepared, reasons, samples_part, quarantine_part)

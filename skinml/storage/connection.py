@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -69,6 +70,15 @@ def split(url: str, retries: int = 6) -> tuple[S3Store, str]:
     return bucket(name, retries), key
 
 
+def http_status(error: Exception) -> int | None:
+    """The status that S3 answered, from the text in which obstore says it; None where there was no answer.
+
+    Only from its place in the text: the rest has ports, times and ids, in which any three digits turn up.
+    """
+    found = re.search(r"status code: (\d{3})", str(error))
+    return int(found[1]) if found else None
+
+
 @contextmanager
 def explained(url: str) -> Iterator[None]:
     """Turn what storage raises into one line: a refused request, or a StorageError worth a retry."""
@@ -87,9 +97,10 @@ def explained(url: str) -> Iterator[None]:
         text = str(error)
         if type(error).__module__.partition(".")[0] not in {"obstore", "botocore", "_obstore"}:
             raise
-        if "NoSuchBucket" in text or ("list request" in text and "404" in text):
+        status = http_status(error)
+        if "NoSuchBucket" in text or ("list request" in text and status == 404):
             raise RequestError(f"{url}: no such bucket") from error
-        if "401" in text or "403" in text or "Permission" in type(error).__name__:
+        if status in {401, 403} or "Permission" in type(error).__name__:
             raise RequestError(
                 f"{url}: access refused; check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and the bucket's policy"
             ) from error

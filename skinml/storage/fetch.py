@@ -36,8 +36,8 @@ def read_once(uri: str) -> Read | Exception:
 def read_patiently(uri: str, stopped: Event, failure: Exception | None = None) -> Read:
     """An answer in the end.
 
-    An object whose every try is refused takes 21 s at most, one whose connection falls silent 70 s, one that
-    drips two minutes (patience.DELAYS and PATIENCE, connection.SILENT_SECONDS and REQUEST_SECONDS).
+    An object whose every try is refused takes 21 s at most, one whose connections fall silent 80 s, one that
+    drips three minutes (patience.DELAYS and PATIENCE, connection.SILENT_SECONDS and REQUEST_SECONDS).
 
     Args:
         uri: as `list_images` gives it.

@@ -24,8 +24,10 @@ from skinml.storage.urls import file_uri, is_remote
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp")
 CHUNK = 10_000
+"""Files in a piece of a folder's listing."""
+
 PAGE = 1_000
-"""Keys in one answer of S3: what a bucket's listing has when a later answer fails, it keeps."""
+"""Objects in a piece of a bucket's: one answer of S3, so that nothing is lost when a later one fails."""
 
 
 @dataclass(frozen=True)
@@ -109,12 +111,12 @@ def _list_bucket(url: str) -> Iterator[Listed]:
 
     prefix = bucket_and_key(url)[1]
     base = url if not prefix else url[: -len(prefix) - 1]
-    pages: Callable[[str, str | None], Iterator[pa.Table]] = _list_pages
+    pages: Callable[[str, str | None, int], Iterator[pa.Table]] = _list_pages
     after: str | None = None
     delays = waits()
     while True:
         try:
-            for objects in pages(url, after):
+            for objects in pages(url, after, PAGE):
                 # What XML cannot say, such as ESC, SeaweedFS answers as U+FFFD unless asked for percent-encoded
                 # keys. obstore never asks for them, s3fs always does.
                 if pages is _list_pages and _any_contains(objects["path"], "\ufffd"):
@@ -135,12 +137,11 @@ def _list_bucket(url: str) -> Iterator[Listed]:
             time.sleep(delays.pop(0))
 
 
-def _list_pages(url: str, after: str | None) -> Iterator[pa.Table]:
+def _list_pages(url: str, after: str | None, page_size: int) -> Iterator[pa.Table]:
     import obstore
 
     store, prefix = split(url, retries=0)  # obstore would try some failures again, but no broken body
-    size = min(CHUNK, PAGE)
-    for piece in obstore.list(store, prefix or None, offset=after, chunk_size=size, return_arrow=True):
+    for piece in obstore.list(store, prefix or None, offset=after, chunk_size=page_size, return_arrow=True):
         yield pa.table(piece)
 
 

@@ -17,12 +17,13 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-def list_pages(url: str, after: str | None) -> Iterator[pa.Table]:
-    """What lies below a prefix, a page of at most 1,000 objects at a time.
+def list_pages(url: str, after: str | None, page_size: int) -> Iterator[pa.Table]:
+    """What lies below a prefix, a page at a time.
 
     Args:
         url: s3://bucket/prefix.
         after: the key behind which to begin; None for the first one.
+        page_size: objects in a page; S3 gives no more than 1,000.
 
     Yields:
         path (the whole key), e_tag (with its quotes), size (bytes), last_modified (UTC), as obstore has them.
@@ -30,7 +31,7 @@ def list_pages(url: str, after: str | None) -> Iterator[pa.Table]:
     import pyarrow as pa
 
     name, prefix = bucket_and_key(url)
-    asked: dict[str, Any] = {"Bucket": name, "Prefix": f"{prefix}/" if prefix else ""}
+    asked: dict[str, Any] = {"Bucket": name, "Prefix": f"{prefix}/" if prefix else "", "MaxKeys": page_size}
     if after is not None:
         asked["StartAfter"] = after
     while True:
@@ -48,7 +49,13 @@ def list_pages(url: str, after: str | None) -> Iterator[pa.Table]:
         )
         if not page.get("IsTruncated"):
             return
-        asked["ContinuationToken"] = page["NextContinuationToken"]
+        if not found:
+            asked["ContinuationToken"] = page["NextContinuationToken"]
+            continue
+        # Not the token: SeaweedFS makes it of the last key, mangled where XML cannot say it, and would lose
+        # or repeat what lies between the two.
+        asked["StartAfter"] = found[-1]["Key"]
+        asked.pop("ContinuationToken", None)
 
 
 def get(url: str, most: int) -> tuple[bytes, str]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import errno
 import random
-import re
 import time
 from collections.abc import Callable
 from threading import Event
 from typing import TypeVar
+
+from skinml.storage.connection import http_status
 
 Answer = TypeVar("Answer")
 
@@ -57,8 +58,8 @@ def may_pass(error: Exception) -> bool:
     if library == "obstore":
         if type(error).__name__ != "GenericError":  # not found, refused, precondition, path: answers
             return False
-        status = re.search(r"status code: (\d{3})", str(error))
-        return status is None or status[1][0] == "5" or status[1] in {"408", "429"}
+        status = http_status(error)
+        return status is None or status >= 500 or status in {408, 429}
     # s3fs has made OSErrors of what S3 answered; what is left is a connection that broke.
     return library in {"aiohttp", "botocore", "aiobotocore"}
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from skinml.storage.connection import explained, split
+from skinml.storage.patience import patiently
 from skinml.storage.urls import is_remote
 
 
@@ -18,7 +20,7 @@ def delete(urls: Iterable[str]) -> None:
                 import obstore
 
                 store, key = split(url)
-                obstore.delete(store, key)
+                patiently(partial(obstore.delete, store, key))
             else:
                 Path(url).unlink(missing_ok=True)
                 with suppress(OSError):  # it holds something else

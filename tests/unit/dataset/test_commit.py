@@ -11,11 +11,12 @@ import pytest
 from skinml import tables
 from skinml.dataset.commit import publish_pixels, publish_samples
 from skinml.dataset.metadata import Metadata
-from skinml.dataset.neighbours import Duplicates, find_among_samples
+from skinml.dataset.neighbours import Duplicates
 from skinml.dataset.plan import Plan
 from skinml.dataset.prepare import ShardDone, ShardJob, write_shard
 from skinml.dataset.resume import resume
 from skinml.dataset.shards import read_index
+from skinml.dataset.survey import SurveyJob, survey
 from skinml.errors import RunError, StorageError
 from skinml.runs import Counts
 from skinml.schemas import INDEX, QUARANTINE, SAMPLES
@@ -38,6 +39,9 @@ class Prepared:
     shards: list[ShardDone]
     run_id: str
 
+    def __post_init__(self) -> None:
+        self.found = self.duplicates()
+
     @property
     def counts(self) -> Counts:
         done = sum(shard.prepared for shard in self.shards)
@@ -47,13 +51,14 @@ class Prepared:
     def publish(self, counts: Counts | None = None, reverse: bool = False) -> int | None:
         shards = self.shards[::-1] if reverse else self.shards
         counts = counts or self.counts
-        groups = self.duplicates().groups
-        version = publish_samples(self.workspace, shards, self.plan, groups, counts, self.run_id)
+        version = publish_samples(self.workspace, shards, self.plan, self.found.groups, counts, self.run_id)
         publish_pixels(self.workspace, KEY, shards, self.plan.rejected, counts, self.run_id)
         return version
 
     def duplicates(self) -> Duplicates:
-        return find_among_samples(self.workspace, self.plan, self.shards)
+        numbers = [shard.number for shard in self.shards]
+        parts = [shard.samples for shard in self.shards if shard.samples is not None]
+        return survey(SurveyJob(self.workspace, KEY, numbers, parts, self.plan.relabelled))
 
 
 def prepare(place: str, metadata: Metadata, run_id: str, length: int = 2) -> Prepared:

@@ -35,7 +35,7 @@ def test_lesions_that_share_an_image_share_a_split(place: str, jpeg: Jpeg) -> No
     fill(f"{place}/archive", {"a.jpg": jpeg(1), "b.jpg": jpeg(2), "c.jpg": jpeg(1), "d.jpg": jpeg(4)})
     lesions = {"a": TEST, "b": OTHER, "c": TRAIN, "d": TEST}
     prepared = prepare(place, labels(lesions, c="mel"), "run 1")
-    assert prepared.duplicates().counts() == {
+    assert prepared.found.counts() == {
         "identical_pairs": 1,
         "near_duplicate_pairs": 0,
         "duplicates_across_lesions": 1,
@@ -106,7 +106,7 @@ def test_a_corrected_lesion_joins_the_duplicates_of_its_images(place: str, jpeg:
 
 def test_pairs_are_named_with_lesions_and_diagnoses(place: str, jpeg: Jpeg) -> None:
     fill(f"{place}/archive", {"a.jpg": jpeg(1), "b.jpg": jpeg(1), "c.jpg": jpeg(3)})
-    pairs = prepare(place, labels({"a": TEST, "b": TRAIN, "c": OTHER}, b="mel"), "run").duplicates().pairs
+    pairs = prepare(place, labels({"a": TEST, "b": TRAIN, "c": OTHER}, b="mel"), "run").found.pairs
     assert pairs.to_dict("records") == [
         {
             **{"kind": "identical", "distance": 0},

@@ -218,7 +218,7 @@ def test_a_sample_whose_metadata_is_gone_stays_and_is_named() -> None:
         plan = Known([A, B], [A, B]).plan(listing(A, B), labels)
         assert (plan.skipped, worked(plan), reasons(plan)) == (2, [], {})
         assert plan.metadata_removed == ("a",)
-        assert ["a", "a sample without metadata"] in unmatched(plan, labels).to_numpy().tolist()
+        assert ["a", "a sample without metadata"] in unmatched(plan).to_numpy().tolist()
 
 
 CORRECTIONS = {"lesion_id": "lesion 9", "dx": "mel", "age": None, "sex": "female", "metadata_row": 7}
@@ -262,7 +262,7 @@ def test_what_does_not_match_is_named() -> None:
     labels = Metadata(metadata(["c", "a", "b"]).rows, ("b",), ("x", "y"))
     plan = Known().plan(listing(A), labels)
     assert plan.metadata_without_image == ("b", "c")
-    assert unmatched(plan, labels).to_numpy().tolist() == [
+    assert unmatched(plan).to_numpy().tolist() == [
         ["b", "metadata without an image"],
         ["c", "metadata without an image"],
         ["b", "several equal rows in the metadata"],

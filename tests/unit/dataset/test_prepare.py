@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 
 from skinml import tables
 from skinml.dataset.metadata import Metadata, parse_metadata
+from skinml.dataset.outcome import read_record
 from skinml.dataset.plan import Plan, make_plan
-from skinml.dataset.prepare import LOCATED, ShardJob, shard_jobs, write_shard
+from skinml.dataset.prepare import ShardJob, shard_jobs, write_shard
 from skinml.dataset.shards import decode_parquet_shard, read_index, shard_name
 from skinml.dataset.splits import split_of
 from skinml.errors import RunError
@@ -144,10 +145,9 @@ def test_a_shard_holds_the_pixels_in_the_order_of_the_work(
     assert (done.number, done.prepared, done.rejected) == (3, 4, Counter())
     expected = np.stack([decode(data, 16).pixels for data in images.values()])
     assert np.array_equal(shard_pixels(workspace, 3, stored_as), expected)
-    assert done.located.schema == LOCATED
-    assert done.located.select(["image_id", "shard", "row"]).to_pylist() == [
-        {"image_id": f"i{row}", "shard": 3, "row": row} for row in range(4)
-    ]
+    record = read_record(workspace, SMALL.dataset_key(stored_as), 3)
+    assert record["uri"].tolist() == listing_of(archive)["uri"].tolist()
+    assert record["row"].tolist() == [0, 1, 2, 3]
     folder = shards_url(workspace, SMALL.dataset_key(stored_as))
     assert names(folder) == [shard_name(3, stored_as), "unpublished"]
     assert names(f"{folder}/unpublished") == ["shard-00003.parquet"]
@@ -194,7 +194,9 @@ def test_what_is_broken_goes_to_quarantine_and_stops_nothing(place: str, jpeg: J
     done = write_shard(job_of(archive, workspace, *(f"i{number}" for number in range(5))))
     assert done.prepared == 2
     assert done.rejected == Counter({"empty": 1, "not_an_image": 1, "truncated": 1})
-    assert [(row["image_id"], row["row"]) for row in done.located.to_pylist()] == [("i1", 0), ("i3", 1)]
+    record = read_record(workspace, SMALL.dataset_key(), 0)
+    assert record["row"].fillna(-1).tolist() == [-1, 0, -1, 1, -1]
+    assert record["reason"].fillna("").tolist() == ["empty", "", "not_an_image", "", "truncated"]
     expected = np.stack([decode(objects[name], 16).pixels for name in ("i1.jpg", "i3.jpg")])
     assert np.array_equal(shard_pixels(workspace, 0), expected)
 
@@ -218,7 +220,7 @@ def test_done_twice_it_leaves_the_same_behind(place: str, jpeg: Jpeg) -> None:
         broken = part_rows(workspace, "quarantine", done.quarantine)
         times = {"prepared_at", "quarantined_at"}
         rows = [{name: row[name] for name in row if name not in times} for row in samples + broken]
-        return read_bytes(shard_url(workspace, 0)), rows, done.located.to_pylist(), done.rejected
+        return read_bytes(shard_url(workspace, 0)), rows, done.prepared, done.rejected
 
     assert left_behind() == left_behind()
     for table in ("samples", "quarantine"):
@@ -247,7 +249,7 @@ def test_a_finished_shard_is_taken_over_without_reading_images(place: str, jpeg:
     second = write_shard(replace(job, images=relabelled, run_id="next", finished=True))
     assert (first.resumed, second.resumed) == (False, True)
     assert second.rejected == first.rejected == Counter({"empty": 1})
-    assert second.located.drop("dx") == first.located.drop("dx")
+    assert second.prepared == first.prepared == 2
     changed = {"run_id": "next", "dx": "mel"}
     earlier = part_rows(workspace, "samples", first.samples)
     assert part_rows(workspace, "samples", second.samples) == [{**row, **changed} for row in earlier]
@@ -259,7 +261,7 @@ def test_where_all_is_broken_no_pixels_are_stored(tmp_path: Path) -> None:
     archive, workspace = f"{tmp_path}/archive", f"{tmp_path}/workspace"
     fill(archive, {"i0.jpg": b"", "i1.jpg": b""})
     done = write_shard(job_of(archive, workspace, "i0", "i1"))
-    assert (done.prepared, done.samples, done.located.num_rows) == (0, None, 0)
+    assert (done.prepared, done.samples) == (0, None)
     assert done.rejected == Counter({"empty": 2})
     assert not exists(shard_url(workspace, 0))
 
@@ -270,7 +272,7 @@ def test_a_sample_that_lacks_only_pixels_is_no_new_sample(tmp_path: Path, jpeg: 
     job = job_of(archive, workspace, "i0", "i1")
     known = job.images.assign(in_samples=[True, False])
     done = write_shard(ShardJob(0, known, workspace, SMALL, "npy", "run"))
-    assert (done.prepared, done.located.num_rows) == (2, 2)
+    assert done.prepared == 2
     assert [row["image_id"] for row in part_rows(workspace, "samples", done.samples)] == ["i1"]
 
 
@@ -285,5 +287,7 @@ def test_an_image_that_changed_is_stored_as_what_was_read(place: str, jpeg: Jpeg
     [sample] = part_rows(workspace, "samples", done.samples)
     assert now["etag"] != job.images["etag"].iloc[0]
     assert (sample["etag"], sample["size_bytes"], sample["width"]) == (now["etag"], len(changed), 200)
-    assert done.located["etag"].to_pylist() == [now["etag"]]
+    record = read_record(workspace, SMALL.dataset_key(), 0)
+    assert record["etag"].tolist() == [now["etag"]]
+    assert record["listed_etag"].tolist() == job.images["etag"].tolist()
     assert np.array_equal(shard_pixels(workspace, 0)[0], decode(changed, 16).pixels)

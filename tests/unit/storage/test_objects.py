@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import threading
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from skinml.errors import RequestError, StorageError
-from skinml.storage import connection, objects
-from skinml.storage.listing import list_images
+from skinml.storage import connection
 from skinml.storage.objects import (
     check_writable,
     create_bytes,
@@ -20,100 +19,16 @@ from skinml.storage.objects import (
     local_copy,
     names,
     read_bytes,
-    read_many,
     upload,
     write_bytes,
 )
-from skinml.storage.urls import file_uri, is_remote, normalise
-
-Put = Callable[[str, bytes], None]
-
-
-def uri_of(place: str, name: str) -> str:
-    return f"{place}/{name}" if is_remote(place) else file_uri(f"{place}/{name}")
+from skinml.storage.urls import is_remote, normalise
+from tests.services.seaweedfs import ObjectStore
 
 
 def everything(place: str) -> list[str]:
     """What lies in a folder, hidden names too; of a bucket what its listing shows."""
     return names(place) if is_remote(place) else sorted(path.name for path in Path(place).iterdir())
-
-
-# Many reads
-
-
-def test_reads_come_in_order_and_a_failed_one_is_an_answer(place: str) -> None:
-    """More reads than are in flight at once, of sizes that finish in another order."""
-    sizes = [(number * 7919) % 50_000 for number in range(80)]
-    for number, size in enumerate(sizes):
-        if number % 10 != 3:
-            write_bytes(f"{place}/{number}.jpg", number.to_bytes(2) + bytes(size))
-    reads = list(read_many(uri_of(place, f"{number}.jpg") for number in range(80)))
-    assert len(reads) == 80
-    for number, (read, size) in enumerate(zip(reads, sizes, strict=True)):
-        if number % 10 == 3:
-            assert (read.data, read.etag) == (None, None)
-            assert read.error is not None
-            assert "\n" not in read.error
-            assert "NotFound" in read.error
-        else:
-            assert read.error is None
-            assert read.data == number.to_bytes(2) + bytes(size)
-
-
-def test_reading_nothing_gives_nothing() -> None:
-    assert list(read_many([])) == []
-
-
-def test_reads_are_only_so_far_ahead_of_what_is_taken(tmp_path: Path) -> None:
-    asked: list[int] = []
-
-    def uris() -> Iterator[str]:
-        for number in range(100):
-            asked.append(number)
-            yield file_uri(f"{tmp_path}/{number}.jpg")
-
-    reads = read_many(uris(), in_flight=8)
-    next(reads)
-    assert len(asked) == 8
-    next(reads)
-    assert len(asked) == 9
-    assert len(list(reads)) == 98
-
-
-def test_the_etag_is_that_of_the_bytes_that_were_read(place: str, put: Put) -> None:
-    put(f"{place}/a.jpg", b"listed")
-    [listed] = next(list_images(place)).images.to_pylist()
-    put(f"{place}/a.jpg", b"changed since")
-    [read] = read_many([listed["uri"]])
-    [now] = next(list_images(place)).images.to_pylist()
-    assert read.data == b"changed since"
-    assert read.etag == now["etag"]
-    assert read.etag != listed["etag"]
-
-
-def test_a_folder_in_an_images_place_is_a_failed_read(tmp_path: Path) -> None:
-    (tmp_path / "a.jpg").mkdir()
-    [read] = read_many([file_uri(f"{tmp_path}/a.jpg")])
-    assert read.error is not None
-    assert read.error.startswith("IsADirectoryError")
-
-
-def test_no_more_of_a_file_is_read_than_an_image_may_have(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(objects, "MAX_OBJECT_BYTES", 1000)
-    (tmp_path / "a.jpg").write_bytes(bytes(5000))
-    [read] = read_many([file_uri(f"{tmp_path}/a.jpg")])
-    assert read.data == bytes(1001)  # one more, so that decoding sees that it is too large
-
-
-def test_a_refused_read_is_an_answer(bucket: str, put: Put, monkeypatch: pytest.MonkeyPatch) -> None:
-    put(f"{bucket}/a.jpg", b"1")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
-    connection.bucket.cache_clear()
-    [read] = read_many([f"{bucket}/a.jpg"])
-    assert read.error is not None
-    assert read.error.startswith("PermissionDeniedError")
 
 
 # One object
@@ -255,3 +170,37 @@ def test_a_bucket_that_refuses_the_key_is_no_workspace(bucket: str, monkeypatch:
     connection.bucket.cache_clear()
     with pytest.raises(RequestError, match=f"{bucket}/w: access refused"):
         check_writable(f"{bucket}/w")
+
+
+def deny(store: ObjectStore, bucket: str, action: str) -> None:
+    """Take a right away from everybody, as an owner does with a bucket's policy."""
+    name = bucket[5:]
+    statement = {"Effect": "Deny", "Principal": "*", "Action": [action], "Resource": [f"arn:aws:s3:::{name}/*"]}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    store.files().call_s3("put_bucket_policy", Bucket=name, Policy=policy)
+
+
+def test_a_bucket_that_may_be_listed_but_not_written_to_is_no_workspace(
+    bucket: str, opened: ObjectStore
+) -> None:
+    write_bytes(f"{bucket}/w/old", b"1")
+    deny(opened, bucket, "s3:PutObject")
+    assert names(bucket) == ["w"]
+    for url in (bucket, f"{bucket}/w", f"{bucket}/new/deeper"):
+        with pytest.raises(RequestError, match=f"workspace {url}: may be listed but not written to"):
+            check_writable(url)
+    with pytest.raises(RequestError):
+        write_bytes(f"{bucket}/w/new", b"1")
+
+
+def test_a_workspace_needs_no_right_to_delete(bucket: str, opened: ObjectStore) -> None:
+    deny(opened, bucket, "s3:DeleteObject")
+    check_writable(f"{bucket}/w")
+
+
+def test_looking_whether_a_bucket_is_writable_leaves_nothing_behind(bucket: str, opened: ObjectStore) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(check_writable, [f"{bucket}/w"] * 4)) == [None] * 4
+    files, name = opened.files(), bucket[5:]
+    assert files.call_s3("list_object_versions", Bucket=name).get("Versions", []) == []
+    assert files.call_s3("list_multipart_uploads", Bucket=name).get("Uploads", []) == []
