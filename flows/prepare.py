@@ -38,10 +38,11 @@ def prepare(workspace: str, request: PrepareRequest) -> dict[str, Any]:
     with recorded(workspace, run) as record:
         plan = stages.plan_dataset(workspace, listing, metadata, dataset_key)
         ignored = listing.ignored
-        del listing, metadata  # a row for every image: from here on the plan has what is still to be done
+        del listing, metadata  # a row for every image: the plan has what is still to be done
         shards, duplicates = stages.write_shards(
             workspace, plan.work, pixels, request.format, dataset_key, request, run, plan.relabelled
         )
+        plan = plan.without_work()
         record.counts = stages.count(plan, shards)
         pairs = stages.report_duplicates(workspace, duplicates, run)
         dataset_version = stages.commit_dataset(

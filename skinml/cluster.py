@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from skinml.errors import RequestError, RunError
 
 if TYPE_CHECKING:
-    from distributed import Client as Client
+    from distributed import Client as Client  # noqa: PLC0414 - for tasks, which do not import Dask
 
 Shard = TypeVar("Shard")
 Outcome = TypeVar("Outcome")
@@ -42,6 +42,7 @@ def connect(
     Raises:
         RequestError: no scheduler answers at `address`.
     """
+    import dask
     from distributed import Client, LocalCluster
 
     # Dask tells of every connection at INFO, and Prefect shows what the root logger gets.
@@ -59,6 +60,9 @@ def connect(
     if shards is not None:
         count = max(1, min(count, shards))
     with (
+        # The scheduler keeps its last 1,000 steps for debugging, each with the shard that it was about: 0.3 MB
+        # for every shard that has long been done.
+        dask.config.set({"distributed.admin.low-level-log-length": 10}),
         LocalCluster(
             n_workers=count,
             threads_per_worker=1,

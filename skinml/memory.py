@@ -1,4 +1,4 @@
-"""Memory that nobody uses any more goes back to the system: a run's peak is its largest stage, not their sum."""
+"""Memory that nobody uses any more goes back to the system: a run peaks at its largest stage, not their sum."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ def look_up(values: pd.Series[str], names: pd.Series[str], meanings: pd.Series[s
 
 
 def _key(rows: pd.DataFrame, columns: Sequence[str]) -> pa.Array:
-    """The columns as one text. No etag and no reason holds a line feed, so two keys are equal only as a whole."""
+    """The columns as one text. No etag or reason holds a line feed, so keys are equal only as a whole."""
     between = pa.scalar("\n", pa.large_string())
     return pc.binary_join_element_wise(*(_text(rows[column]) for column in columns), between)
 

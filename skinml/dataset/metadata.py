@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 
 import pandas as pd
 
@@ -73,9 +72,10 @@ def parse_metadata(data: bytes, name: str) -> Metadata:
 
 def _pieces(data: bytes) -> Iterator[pd.DataFrame]:
     """The table as text, piece by piece: read at once, 50,000 rows would take 44 MiB of Python strings."""
-    read = partial(pd.read_csv, dtype=str, keep_default_na=False, skipinitialspace=True)
-    yield read(io.BytesIO(data), nrows=0).astype("str")
-    yield from read(io.BytesIO(data), chunksize=ROWS_AT_ONCE)
+    with pd.read_csv(
+        io.BytesIO(data), dtype=str, keep_default_na=False, skipinitialspace=True, chunksize=ROWS_AT_ONCE
+    ) as reader:
+        yield from reader
 
 
 def _columns(table: pd.DataFrame, name: str) -> pd.DataFrame:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
@@ -52,6 +52,10 @@ class Plan:
     metadata_removed: tuple[str, ...]
     metadata_repeated: tuple[str, ...]
     metadata_conflicting: tuple[str, ...]
+
+    def without_work(self) -> Plan:
+        """What a commit needs of the plan: its work, a row for every new image, has been done."""
+        return replace(self, work=self.work[:0].copy())
 
 
 def make_plan(
