@@ -6,24 +6,27 @@ target, then resizes with the same bicubic filter in SIMD code; docs/benchmarks.
 fidelity. Other formats are decoded in full in both modes.
 
 What anything becomes: RGB. Grey is repeated, palettes are looked up, transparency is laid over white, CMYK
-is converted as Pillow does without profiles, 16 bits keep their upper 8. EXIF orientation is honoured; no
-metadata goes any further (it can hold a patient's name or place).
+is converted as Pillow does without profiles, 16 bits keep their upper 8, floats of 0 to 1 are stretched. EXIF
+orientation is honoured; no metadata goes any further (it can hold a patient's name or place).
 """
 
 from __future__ import annotations
 
 import io
+import struct
 import warnings
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import simplejpeg
 from cykooz_resizer import FilterType, ImageData, PixelType, ResizeAlg, ResizeOptions, Resizer
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
+from PIL.TiffImagePlugin import TiffImageFile
 
 from skinml.errors import ImageRejected, Reason
+from skinml.images import jpeg
+from skinml.images.whole import check_png, ends_early
 from skinml.storage.objects import MAX_OBJECT_BYTES
 
 DecodeMode = Literal["fast", "exact"]
@@ -43,6 +46,8 @@ FORMATS: dict[str, tuple[bytes, ...]] = {
     "BMP": (b"BM",),
 }
 """Formats that are decoded, by how their files begin: content counts, never the name."""
+
+BMP_HEADERS = tuple(struct.pack("<I", size) for size in (12, 16, 40, 52, 56, 64, 108, 124))
 
 OTHER_FORMATS: dict[str, tuple[int, bytes]] = {
     "GIF": (0, b"GIF8"),
@@ -78,7 +83,7 @@ def decode(data: bytes, size: int, mode: DecodeMode = "fast") -> Decoded:
     """
     kind = identify(data)
     try:
-        if mode == "fast" and kind == "JPEG" and not _may_be_turned(data):
+        if mode == "fast" and kind == "JPEG" and jpeg.is_plain(data):
             decoded = _decode_plain_jpeg(data, size)
             if decoded is not None:
                 return decoded
@@ -89,7 +94,8 @@ def decode(data: bytes, size: int, mode: DecodeMode = "fast") -> Decoded:
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ImageRejected(Reason.TOO_LARGE, f"more than {MAX_PIXELS:,} pixels: {error}") from error
     except UnidentifiedImageError as error:
-        raise ImageRejected(Reason.DECODE_ERROR, f"{kind} header that cannot be read") from error
+        reason = Reason.TRUNCATED if ends_early(data, kind) else Reason.DECODE_ERROR
+        raise ImageRejected(reason, f"{kind} header that cannot be read") from error
     except ImageRejected:
         raise
     except MemoryError as error:
@@ -106,6 +112,9 @@ def identify(data: bytes) -> str:
         raise ImageRejected(Reason.TOO_LARGE, f"more than {MAX_OBJECT_BYTES} bytes")
     for name, beginnings in FORMATS.items():
         if data.startswith(beginnings) and (name != "WEBP" or data[8:12] == b"WEBP"):
+            # Two letters begin much that is no bitmap: one has a header of a known size behind them.
+            if name == "BMP" and len(data) >= 18 and data[14:18] not in BMP_HEADERS:
+                break
             return name
     for name, (offset, signature) in OTHER_FORMATS.items():
         if data[offset : offset + len(signature)] == signature:
@@ -114,12 +123,13 @@ def identify(data: bytes) -> str:
     cut_webp = data.startswith(b"RIFF") and b"WEBP".startswith(data[8:12])
     if cut_webp or any(start.startswith(data) for start in starts):
         raise ImageRejected(Reason.TRUNCATED, f"{len(data)} bytes: the beginning of an image, no more")
-    raise ImageRejected(Reason.NOT_AN_IMAGE, f"begins with {data[:12]!r}")
+    # No more of it than that: it may be a letter, and begin with a patient's name.
+    raise ImageRejected(Reason.NOT_AN_IMAGE, f"begins with {data[:4]!r}")
 
 
 def _reason(error: Exception, kind: str, data: bytes) -> Reason:
     """Pillow says that bytes were missing in a dozen ways, of WebP in none; all the rest is a decode error."""
-    if kind == "WEBP" and len(data) < 8 + int.from_bytes(data[4:8], "little"):  # the length that RIFF states
+    if ends_early(data, kind):
         return Reason.TRUNCATED
     text = str(error).lower()
     missing = (
@@ -138,22 +148,67 @@ def _reason(error: Exception, kind: str, data: bytes) -> Reason:
 def _decode(data: bytes, kind: str, size: int, mode: DecodeMode) -> Decoded:
     with Image.open(io.BytesIO(data), formats=(kind,)) as image:  # reads the header alone
         _check_pixels(*image.size)
+        if isinstance(image, TiffImageFile):
+            _check_tiff(image)
+        if kind == "PNG":
+            check_png(data, *image.size)
+            if image.mode == "P" and image.palette is None:
+                raise ImageRejected(Reason.DECODE_ERROR, "a palette that is missing")
+        if kind != "JPEG":
+            image.load()  # which getexif() of a PNG does too, and its failure is no matter of EXIF
+        orientation = _orientation(image)
         # Pillow names the size of a turned TIFF upright, that of all others as stored.
-        turned = kind != "TIFF" and image.getexif().get(ORIENTATION_TAG, 1) in (5, 6, 7, 8)
+        turned = kind != "TIFF" and orientation in (5, 6, 7, 8)
         width, height = reversed(image.size) if turned else image.size
         small = None
-        if mode == "fast" and kind == "JPEG" and image.mode == "RGB":
-            small = _scaled_jpeg(data, *image.size, size)
+        if kind == "JPEG":
+            jpeg.check_scans(data)
+            if mode == "fast" and image.mode == "RGB":
+                small = jpeg.decode_scaled(data, *image.size, 2 * size)
         if small is None:
-            image.load()
-            rgb = to_rgb(ImageOps.exif_transpose(image))
+            if kind == "JPEG":
+                jpeg.check_whole(data, image.mode)
+                image.load()
+            if kind == "TIFF":
+                orientation = 1  # which Pillow has turned already
+            rgb = to_rgb(image)
         else:
-            scaled = Image.fromarray(small)
-            if ORIENTATION_TAG in image.getexif():
-                scaled.getexif()[ORIENTATION_TAG] = image.getexif()[ORIENTATION_TAG]
-            rgb = ImageOps.exif_transpose(scaled)
+            rgb = Image.fromarray(small)
+        if orientation in UPRIGHT:
+            rgb = rgb.transpose(UPRIGHT[orientation])
         pixels = np.asarray(rgb.resize((size, size)) if mode == "exact" else resize(np.asarray(rgb), size))
         return Decoded(pixels, width, height)
+
+
+UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What turns a stored image upright, by its EXIF orientation."""
+
+
+def _orientation(image: Image.Image) -> int:
+    """The EXIF orientation; 1 where EXIF is absurd: no reason to lose an image, nor to quote from it."""
+    try:
+        found = image.getexif().get(ORIENTATION_TAG, 1)
+    except Exception:
+        return 1
+    return int(found) if found in UPRIGHT else 1
+
+
+def _check_tiff(image: TiffImageFile) -> None:
+    """Refuse tiles that unpack to more than an image may have, and strips that are not there."""
+    edges = [image.tag_v2.get(tag, 0) for tag in (322, 323)]
+    if all(isinstance(edge, int) for edge in edges) and edges[0] * edges[1] > MAX_PIXELS:
+        raise ImageRejected(Reason.TOO_LARGE, f"tiles of more than {MAX_PIXELS:,} pixels")
+    covered = sum((right - left) * (lower - upper) for _, (left, upper, right, lower), *_ in image.tile)
+    if covered < image.size[0] * image.size[1]:
+        raise ImageRejected(Reason.TRUNCATED, "strips are missing")
 
 
 def _check_pixels(width: int, height: int) -> None:
@@ -162,43 +217,15 @@ def _check_pixels(width: int, height: int) -> None:
         raise ImageRejected(Reason.TOO_LARGE, f"more than {MAX_PIXELS:,} pixels: {width} x {height} px")
 
 
-def _may_be_turned(data: bytes) -> bool:
-    """Whether a JPEG has an APP1 segment (EXIF or XMP, which say its orientation), or a header gone wrong."""
-    position = 2
-    while data[position : position + 1] == b"\xff":
-        marker = data[position + 1 : position + 2]
-        if marker == b"\xda":  # start of scan: the header is over
-            return False
-        if marker == b"\xe1":
-            return True
-        position += 2 + int.from_bytes(data[position + 2 : position + 4], "big")
-    return True
-
-
 def _decode_plain_jpeg(data: bytes, size: int) -> Decoded | None:
-    """A JPEG that lies as it was taken, without Pillow (40 us an image); None where Pillow shall judge."""
-    try:
-        height, width, colours, _ = simplejpeg.decode_jpeg_header(data)
-    except ValueError:
+    """A plain JPEG without Pillow (40 us an image); None where Pillow shall judge."""
+    shape = jpeg.shape_of(data)
+    if shape is None:
         return None
+    width, height = shape
     _check_pixels(width, height)
-    small = _scaled_jpeg(data, width, height, size) if colours in ("YCbCr", "RGB") else None
+    small = jpeg.decode_scaled(data, width, height, 2 * size)
     return None if small is None else Decoded(resize(small, size), width, height)
-
-
-def _scaled_jpeg(data: bytes, width: int, height: int, size: int) -> NDArray[np.uint8] | None:
-    """A JPEG decoded at 1/8, 1/4, 3/8 or 1/2 with both edges >= 2 x size, else in full; uint8 (h, w, 3).
-
-    5/8, 6/8 and 7/8 are left out: they decode slower than the whole does (742 and 829 us against 531 at
-    600x450) and, having no fast inverse DCT of their own, come out less like it (47 dB against 57 at 128 px).
-    None where Pillow shall judge: libjpeg-turbo refuses more than Pillow does, such as stray bytes.
-    """
-    edge = 2 * size if min(width, height) >= 4 * size else 0
-    try:
-        pixels: NDArray[np.uint8] = simplejpeg.decode_jpeg(data, "RGB", min_height=edge, min_width=edge)
-    except ValueError:
-        return None
-    return pixels
 
 
 BICUBIC = ResizeOptions(resize_alg=ResizeAlg.convolution(FilterType.catmull_rom))
@@ -227,8 +254,11 @@ def to_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I;16"):
         return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
     if image.mode in ("I", "F"):
-        values = np.asarray(image, dtype=np.float64)
-        scale = 256.0 if values.max(initial=0) > 255 else 1.0  # signed 16-bit TIFFs open as 32-bit "I"
+        values = np.nan_to_num(np.asarray(image, dtype=np.float64), nan=0, posinf=255, neginf=0)
+        largest = values.max(initial=0)
+        scale = 256.0 if largest > 255 else 1.0  # signed 16-bit TIFFs open as 32-bit "I"
+        if image.mode == "F" and largest <= 1:  # floats from black to white, as science keeps them
+            scale = 1 / 255
         return Image.fromarray(np.clip(values / scale, 0, 255).astype(np.uint8)).convert("RGB")
     if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
         over = image.convert("RGBA")

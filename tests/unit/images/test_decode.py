@@ -148,6 +148,13 @@ def test_content_says_what_the_format_is(format_: str, data: bytes, mode: Decode
     assert (decoded.width, decoded.height) == (96, 72)
 
 
+def test_floats_from_0_to_1_go_from_black_to_white() -> None:
+    ramp = np.linspace(0, 1, 64, dtype=np.float32).repeat(64).reshape(64, 64)
+    for mode in MODES:
+        pixels = decode(save(Image.fromarray(ramp), "TIFF"), 64, mode).pixels
+        assert np.abs(pixels[..., 0] - ramp * 255).max() <= 1
+
+
 @settings(max_examples=40, derandomize=True, deadline=None)
 @given(st.integers(1, 90), st.integers(1, 90), st.integers(0, 9), st.sampled_from([8, 16, 33]))
 def test_the_fast_resize_is_pillows(width: int, height: int, seed: int, size: int) -> None:
