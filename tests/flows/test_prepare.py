@@ -18,6 +18,8 @@ from skinml.dataset.splits import split_of
 from skinml.storage.objects import exists, read_bytes
 from tests.command import CommandLine
 from tests.conftest import MadeUp
+from tests.services.faults import Fault, faulty, some
+from tests.services.seaweedfs import ObjectStore
 
 Put = Callable[[str, bytes], None]
 HEADER = "lesion_id,image_id,dx,dx_type,age,sex,localization,dataset\n"
@@ -258,6 +260,28 @@ def test_a_moved_file_keeps_its_place_in_the_dataset(
     assert (result["prepared"], result["quarantined"]) == (1, 0)
     [sample] = tables.read(str(tmp_path / "w"), "samples").to_pylist()
     assert sample["uri"].endswith("new/a.jpg")
+
+
+def test_storage_that_fails_now_and_then_costs_no_image(
+    opened: ObjectStore, jpeg: Callable[..., bytes], skinml: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Archive and workspace in a bucket of which one request in eight is refused, reset or cut short."""
+    bucket = "prepared-behind-faults"  # which requests fail is drawn by names
+    names = [f"i{number:03}" for number in range(60)]
+    opened.files().mkdir(bucket)
+    opened.files().pipe({f"{bucket}/images/{name}.jpg": jpeg(seed) for seed, name in enumerate(names)})
+    rows = "".join(metadata_row(name, f"lesion of {name}") for name in names)
+    opened.files().pipe_file(f"{bucket}/m.csv", (HEADER + rows).encode())
+    kinds = [Fault.ERROR_500, Fault.ERROR_503, Fault.RESET, Fault.CUT]
+    with faulty(opened.endpoint, some(0.125, kinds, seed=3, in_a_row=1)) as proxy:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
+        request = ["prepare", "--images", f"s3://{bucket}/images", "--metadata", f"s3://{bucket}/m.csv"]
+        result = skinml("--workspace", f"s3://{bucket}/workspace", *request).result
+        assert proxy.faults.total() >= 8
+    assert (result["prepared"], result["quarantined"]) == (60, 0)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", opened.endpoint)
+    samples = tables.read(f"s3://{bucket}/workspace", "samples").to_pandas()
+    assert sorted(samples["image_id"]) == names
 
 
 BAD_METADATA = {

@@ -1,0 +1,1 @@
+"""Benchmarks: the same jobs by skinml and by what else people use, side by side in one run."""
