@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 from collections import Counter
 from itertools import chain
 
@@ -19,7 +18,7 @@ from skinml.dataset.neighbours import Duplicates
 from skinml.dataset.plan import LABELS, Plan, make_plan, unmatched
 from skinml.dataset.prepare import ShardDone, ShardJob, shard_jobs, write_shard
 from skinml.dataset.resume import resume
-from skinml.dataset.shards import images_per_shard, read_index
+from skinml.dataset.shards import cut, read_index
 from skinml.dataset.survey import SurveyJob, survey
 from skinml.images.preprocessing import Preprocessing, ShardFormat
 from skinml.runs import Counts, Run
@@ -107,16 +106,15 @@ def write_shards(
     left = len(before.left)
     if before.finished:
         logger.info("an interrupted run has decoded %d images of these, %d are left", len(work) - left, left)
-    cut = range(before.first, before.first + math.ceil(left / images_per_shard(preprocessing.size)))
     finished = (
         ShardJob(number, images, workspace, preprocessing, stored_as, run.run_id, finished=True)
         for number, images in before.finished.items()
     )
-    jobs = chain(finished, shard_jobs(before.left, cut, workspace, preprocessing, stored_as, run.run_id))
-    shards = len(before.finished) + len(cut)
+    new = shard_jobs(before.left, before.first, workspace, preprocessing, stored_as, run.run_id)
+    shards = len(before.finished) + len(cut(before.left["size_bytes"].to_numpy(), preprocessing.size))
     with connect(cluster.cluster, cluster.workers, shards) as client:
         description = f"decode {len(work)} images"
-        done = run_shards(client, write_shard, jobs, shards, "prepare-progress", description)
+        done = run_shards(client, write_shard, chain(finished, new), shards, "prepare-progress", description)
         numbers = [shard.number for shard in done]
         samples = [shard.samples for shard in done if shard.samples is not None]
         job = SurveyJob(workspace, dataset_key, numbers, samples, corrected)

@@ -7,7 +7,7 @@ in order. A shard's number is used once: a file that is there with other bytes i
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +16,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from skinml.dataset.outcome import decode_images, read_record, write_record
-from skinml.dataset.shards import encode_shard, images_per_shard, shard_name
+from skinml.dataset.shards import cut, encode_shard, shard_name
 from skinml.errors import RunError
 from skinml.images.preprocessing import Preprocessing, ShardFormat
 from skinml.quarantine import quarantine_rows
@@ -67,17 +67,15 @@ class ShardDone:
 
 def shard_jobs(
     work: pd.DataFrame,
-    numbers: Sequence[int] | range,
+    first: int,
     workspace: str,
     preprocessing: Preprocessing,
     stored_as: ShardFormat,
     run_id: str,
 ) -> Iterator[ShardJob]:
-    """Cut the work into shards with these numbers, of which there are enough."""
-    length = images_per_shard(preprocessing.size)
-    for number, start in zip(numbers, range(0, len(work), length), strict=False):
-        piece = work.iloc[start : start + length]
-        yield ShardJob(number, piece, workspace, preprocessing, stored_as, run_id)
+    """Cut the work into shards, numbered from `first`."""
+    for number, piece in enumerate(cut(work["size_bytes"].to_numpy(), preprocessing.size), first):
+        yield ShardJob(number, work.iloc[piece], workspace, preprocessing, stored_as, run_id)
 
 
 def write_shard(job: ShardJob) -> ShardDone:

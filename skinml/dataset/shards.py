@@ -19,9 +19,33 @@ BYTES_PER_SHARD = 32 * 2**20
 """Whichever is reached first: a worker holds one shard's pixels and little else."""
 
 
+SOURCE_BYTES = 128 * 2**20
+"""Camera files of 2 MB make shards of 64, a second's work: 512 of them would keep one worker busy for seven."""
+
+
 def images_per_shard(size: int) -> int:
     """Images in a full shard at this edge in px: 512 up to 147 px, fewer above."""
     return max(1, min(IMAGES_PER_SHARD, BYTES_PER_SHARD // (size * size * 3)))
+
+
+def cut(source_bytes: NDArray[np.int64], size: int) -> list[slice]:
+    """Cut a row of images into shards: as many pixels as fit one, from files of SOURCE_BYTES at most together.
+
+    A function of the images alone, so that shards are the same bytes whatever the number of workers.
+
+    Args:
+        source_bytes: size of each image's file, shape (n,).
+        size: edge of the square pixels in px.
+    """
+    ends = np.cumsum(source_bytes)
+    most, start, cuts = images_per_shard(size), 0, []
+    while start < len(ends):
+        before = ends[start - 1] if start else 0
+        fit = int(np.searchsorted(ends, before + SOURCE_BYTES, side="right"))
+        stop = min(start + most, max(fit, start + 1))
+        cuts.append(slice(start, stop))
+        start = stop
+    return cuts
 
 
 def shard_name(number: int, stored_as: ShardFormat) -> str:

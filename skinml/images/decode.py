@@ -206,7 +206,8 @@ def _check_tiff(image: TiffImageFile) -> None:
     edges = [image.tag_v2.get(tag, 0) for tag in (322, 323)]
     if all(isinstance(edge, int) for edge in edges) and edges[0] * edges[1] > MAX_PIXELS:
         raise ImageRejected(Reason.TOO_LARGE, f"tiles of more than {MAX_PIXELS:,} pixels")
-    covered = sum((right - left) * (lower - upper) for _, (left, upper, right, lower), *_ in image.tile)
+    boxes = [tile.extents for tile in image.tile if tile.extents is not None]
+    covered = sum((right - left) * (lower - upper) for left, upper, right, lower in boxes)
     if covered < image.size[0] * image.size[1]:
         raise ImageRejected(Reason.TRUNCATED, "strips are missing")
 

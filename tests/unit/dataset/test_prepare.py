@@ -116,8 +116,8 @@ def job_of(
 
 @pytest.mark.parametrize("count", [0, 1, 512, 513, 1200])
 def test_work_is_cut_into_full_shards(count: int) -> None:
-    work = pd.DataFrame({"uri": [f"uri {number}" for number in range(count)]})
-    jobs = list(shard_jobs(work, range(7, 11), "/w", SMALL, "npy", "run"))
+    work = pd.DataFrame({"uri": [f"uri {number}" for number in range(count)], "size_bytes": 24_000})
+    jobs = list(shard_jobs(work, 7, "/w", SMALL, "npy", "run"))
     lengths = [len(job.images) for job in jobs]
     assert lengths == [512] * (count // 512) + [count % 512] * (count % 512 > 0)
     assert [job.number for job in jobs] == list(range(7, 7 + len(jobs)))
@@ -126,9 +126,9 @@ def test_work_is_cut_into_full_shards(count: int) -> None:
 
 
 def test_large_images_make_small_shards() -> None:
-    work = pd.DataFrame({"uri": ["x"] * 25})
-    jobs = shard_jobs(work, [0, 2, 5], "/w", Preprocessing(1024), "npy", "run")
-    assert [(job.number, len(job.images)) for job in jobs] == [(0, 10), (2, 10), (5, 5)]
+    work = pd.DataFrame({"uri": ["x"] * 25, "size_bytes": 24_000})
+    jobs = shard_jobs(work, 0, "/w", Preprocessing(1024), "npy", "run")
+    assert [(job.number, len(job.images)) for job in jobs] == [(0, 10), (1, 10), (2, 5)]
 
 
 # One shard

@@ -9,9 +9,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from skinml.dataset.shards import (
     BYTES_PER_SHARD,
+    SOURCE_BYTES,
+    cut,
     decode_parquet_shard,
     encode_shard,
     images_per_shard,
@@ -91,3 +95,18 @@ def test_the_index_is_written_whole(place: str) -> None:
         assert read_index(place, "a-key").equals(index)
     assert read_index(place, "another-key").num_rows == 0
     assert names(f"{place}/shards/a-key") == ["index.parquet"]
+
+
+def test_large_files_make_small_shards() -> None:
+    assert [piece.stop - piece.start for piece in cut(np.full(200, 2 * 2**20), 64)] == [64, 64, 64, 8]
+
+
+@settings(max_examples=60, derandomize=True, deadline=None)
+@given(st.lists(st.integers(0, 200 * 2**20), max_size=40), st.sampled_from([64, 1024]))
+def test_cuts_leave_no_image_out_and_keep_their_bounds(sizes: list[int], size: int) -> None:
+    cuts = cut(np.array(sizes, dtype=np.int64), size)
+    assert [row for piece in cuts for row in range(len(sizes))[piece]] == list(range(len(sizes)))
+    for piece in cuts:
+        inside = sizes[piece]
+        assert 1 <= len(inside) <= images_per_shard(size)
+        assert len(inside) == 1 or sum(inside) <= SOURCE_BYTES
