@@ -59,8 +59,8 @@ def _sizes(q75: Sizes, near_original: Sizes, camera: Sizes) -> dict[str, Sizes]:
 
 SYSTEMS = (
     System(LIMIT, "the limit (scaled decode alone)", _sizes((4096, 24576), (512, 4096), (128, 640)), "limit"),
-    # Whole shards (512 images) for every worker: the slope is between runs that keep all cores busy.
-    System(US, "skinml", _sizes((4096, 20480), (1024, 4096), (1024, 2048))),
+    # Whole shards (512 images, or 71 camera files) for every worker: all cores are busy in both runs.
+    System(US, "skinml", _sizes((4096, 20480), (1024, 4096), (144, 720))),
     System(
         "tf_data_ratio",
         "tf.data, decoded at a fraction",
