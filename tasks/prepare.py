@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from functools import partial
 from itertools import chain
 
 import pandas as pd
@@ -19,7 +20,7 @@ from skinml.dataset.plan import LABELS, Plan, make_plan, unmatched
 from skinml.dataset.prepare import ShardDone, ShardJob, shard_jobs, write_shard
 from skinml.dataset.resume import resume
 from skinml.dataset.shards import cut, read_index
-from skinml.dataset.survey import SurveyJob, survey
+from skinml.dataset.survey import SurveyJob, find_duplicates, write_pending_index
 from skinml.images.preprocessing import Preprocessing, ShardFormat
 from skinml.runs import Counts, Run
 from skinml.schemas import IMAGE_VERSION
@@ -101,7 +102,7 @@ def write_shards(
     What a run that died has finished is taken over. `corrected` are samples whose lesion may be another one.
     """
     if work.empty:
-        return [], survey(SurveyJob(workspace, dataset_key, (), (), corrected))
+        return [], find_duplicates(SurveyJob(workspace, dataset_key, (), (), corrected))
     before = resume(workspace, dataset_key, work)
     left = len(before.left)
     if before.finished:
@@ -118,7 +119,8 @@ def write_shards(
         numbers = [shard.number for shard in done]
         samples = [shard.samples for shard in done if shard.samples is not None]
         job = SurveyJob(workspace, dataset_key, numbers, samples, corrected)
-        return done, call(client, survey, job)
+        duplicates, _ = call(client, partial(find_duplicates, job), partial(write_pending_index, job))
+        return done, duplicates
 
 
 @stage("report duplicates", tags=("storage",))

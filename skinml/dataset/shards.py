@@ -57,8 +57,9 @@ def encode_shard(pixels: NDArray[np.uint8], stored_as: ShardFormat) -> bytes:
     """Pixels (n, h, w, 3) as a .npy file, or as Parquet with one binary value an image and its shape beside."""
     buffer = io.BytesIO()
     if stored_as == "npy":
-        np.save(buffer, pixels, allow_pickle=False)
-        return buffer.getvalue()
+        # As np.save does it, with one copy of the pixels where that makes three.
+        np.lib.format.write_array_header_1_0(buffer, np.lib.format.header_data_from_array_1_0(pixels))
+        return b"".join([buffer.getvalue(), np.ascontiguousarray(pixels).data])
     # One binary column with the shape as metadata: a FixedSizeList of pixels reads three times slower.
     column = pa.array([image.tobytes() for image in pixels], pa.binary())
     shape = "x".join(str(edge) for edge in pixels.shape[1:])

@@ -13,6 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from skinml.dataset.matching import among
 from skinml.dataset.neighbours import Duplicates, find_among_samples
 from skinml.dataset.outcome import read_record
 from skinml.dataset.shards import read_index
@@ -42,29 +43,27 @@ class SurveyJob:
     corrected: pd.DataFrame
 
 
-def survey(job: SurveyJob) -> Duplicates:
-    """Write the index as it will be, for the commit to put in place, and find the duplicates of what is new."""
-    if job.shards:
-        _write_pending_index(job)
+def find_duplicates(job: SurveyJob) -> Duplicates:
+    """The duplicates of what is about to be committed, among all samples."""
     return find_among_samples(job.workspace, job.samples, job.corrected)
 
 
-def _write_pending_index(job: SurveyJob) -> None:
-    """The index with the images of this run's shards. The newest stands for one whose pixels were made again.
+def write_pending_index(job: SurveyJob) -> None:
+    """Write the index as it will be, for the commit to put in place.
 
-    That happens when a file is put back as it was.
+    The newest row stands for an image whose pixels were made again, as when a file is put back as it was.
     """
-    index = read_index(job.workspace, job.dataset_key)
-    rows = pa.concat_tables([index, *(_located(job, number) for number in sorted(job.shards))]).to_pandas()
-    rows = rows.drop_duplicates(IMAGE_VERSION, keep="last")
+    index = read_index(job.workspace, job.dataset_key).to_pandas()
+    new = pd.concat([_located(job, number) for number in sorted(job.shards)], ignore_index=True)
+    rows = pd.concat([index[~among(index, new, IMAGE_VERSION)], new])
     buffer = io.BytesIO()
     pq.write_table(pa.Table.from_pandas(rows, INDEX, preserve_index=False), buffer, compression="zstd")
     write_bytes(pending_index_url(job.workspace, job.dataset_key), buffer.getvalue())
 
 
-def _located(job: SurveyJob, number: int) -> pa.Table:
-    """The images that have pixels in a shard, as rows of the index."""
+def _located(job: SurveyJob, number: int) -> pd.DataFrame:
+    """The images that have pixels in a shard, columns of INDEX."""
     record = read_record(job.workspace, job.dataset_key, number, [*IMAGE_VERSION, "row"])
     kept = record[record["row"].notna()]
-    rows = kept.assign(image_id=image_ids(kept["uri"]), shard=number)
-    return pa.Table.from_pandas(rows[INDEX.names], INDEX, preserve_index=False)
+    located: pd.DataFrame = kept.assign(image_id=image_ids(kept["uri"]), shard=number)[INDEX.names]
+    return located

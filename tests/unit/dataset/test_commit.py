@@ -16,7 +16,7 @@ from skinml.dataset.plan import Plan
 from skinml.dataset.prepare import ShardDone, ShardJob, write_shard
 from skinml.dataset.resume import resume
 from skinml.dataset.shards import read_index
-from skinml.dataset.survey import SurveyJob, survey
+from skinml.dataset.survey import SurveyJob, find_duplicates, write_pending_index
 from skinml.errors import RunError, StorageError
 from skinml.runs import Counts
 from skinml.schemas import INDEX, QUARANTINE, SAMPLES
@@ -58,7 +58,10 @@ class Prepared:
     def duplicates(self) -> Duplicates:
         numbers = [shard.number for shard in self.shards]
         parts = [shard.samples for shard in self.shards if shard.samples is not None]
-        return survey(SurveyJob(self.workspace, KEY, numbers, parts, self.plan.relabelled))
+        job = SurveyJob(self.workspace, KEY, numbers, parts, self.plan.relabelled)
+        if numbers:
+            write_pending_index(job)
+        return find_duplicates(job)
 
 
 def prepare(place: str, metadata: Metadata, run_id: str, length: int = 2) -> Prepared:

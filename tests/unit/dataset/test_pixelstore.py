@@ -16,7 +16,7 @@ from skinml.dataset.metadata import Metadata
 from skinml.dataset.pixelstore import PixelStore, missing_pixels, open_pixels, stored_format
 from skinml.dataset.prepare import ShardJob, write_shard
 from skinml.dataset.shards import read_index
-from skinml.dataset.survey import SurveyJob, survey
+from skinml.dataset.survey import SurveyJob, write_pending_index
 from skinml.images.decode import decode
 from skinml.images.preprocessing import Preprocessing, ShardFormat
 from skinml.labels import DIAGNOSES
@@ -46,7 +46,7 @@ def prepare(place: str, metadata: Metadata, run_id: str, stored_as: ShardFormat,
     counts = Counts(plan.listed, plan.skipped, done, rejected)
     numbers = [shard.number for shard in shards]
     parts = [shard.samples for shard in shards if shard.samples is not None]
-    survey(SurveyJob(workspace, key, numbers, parts, plan.relabelled))
+    write_pending_index(SurveyJob(workspace, key, numbers, parts, plan.relabelled))
     publish_samples(workspace, shards, plan, {}, counts, run_id)
     publish_pixels(workspace, key, shards, plan.rejected, counts, run_id)
 
