@@ -154,12 +154,9 @@ def peak(values: Sequence[float | None]) -> float | None:
 
 
 def growth(scaling: Result) -> float | None:
-    """The exponent of time, less start-up, over the number of images."""
-    start = statistics.median(scaling["startup"]["seconds"])
-    return exponent(
-        [row["images"] for row in scaling["runs"]],
-        [statistics.median(row["seconds"]) - start for row in scaling["runs"]],
-    )
+    """The exponent of time over the number of images, start-up counted apart."""
+    rows = [scaling["startup"], *scaling["runs"]]
+    return exponent([row["images"] for row in rows], [statistics.median(row["seconds"]) for row in rows])
 
 
 def _bucket_targets(bucket: Result | None) -> list[Target]:

@@ -26,6 +26,9 @@ Every figure here is written by a program that is in the repository, from figure
 
 <!-- prepare -->
 <!-- /prepare -->
+
+<!-- accuracy -->
+<!-- /accuracy -->
 """
 
 
@@ -185,7 +188,7 @@ def _scaling(scaling: Result) -> str:
         (
             "### From a thousand images to fifty thousand",
             table(("images", "seconds", "driver's peak, MB", "largest worker's peak, MB"), rows),
-            f"Time, less the first row's, grows with images to the power of {number(growth(scaling), 3)}.",
+            f"Start-up + cost x images^p fits best with p = {number(growth(scaling), 3)}.",
         )
     )
 
