@@ -105,8 +105,8 @@ def section(found: dict[str, Any]) -> str:
             "",
             f"The thesis CNN on HAM10000 (300x225 px files) at {SIZE} px, whole lesions held out,",
             f"{found['epochs']} epochs, seed {SEED}: fitted on pixels of either mode, tested on",
-            f"{found['held_out']:,} held-out images in both. One fit each: a point or two are what another seed",
-            "gives as well. `make bench-accuracy`.",
+            f"{found['held_out']:,} held-out images in both. One fit each: a point or two are what another",
+            "seed gives as well. `make bench-accuracy`.",
             "",
             table(head, rows),
         ]
