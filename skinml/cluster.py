@@ -135,21 +135,26 @@ def map_shards(
         for shard in waiting:
             running.add(client.submit(function, shard, pure=False))
             if running.count() >= room:
-                yield _outcome(running, KilledWorker)
+                yield _outcome(next(running), KilledWorker)
         while running.count():
-            yield _outcome(running, KilledWorker)
+            yield _outcome(next(running), KilledWorker)
     finally:
         client.cancel(list(running.futures), force=True)
 
 
 def call(client: Client, *calls: Callable[[], Any]) -> list[Any]:
-    """Run functions of no arguments side by side, each once, on any worker; their answers, in order."""
+    """Run functions of no arguments side by side, each once, on any worker; their answers, in order.
+
+    Raises:
+        what `map_shards` raises.
+    """
+    from distributed import KilledWorker
+
     futures = [client.submit(function, pure=False) for function in calls]
-    return [future.result() for future in futures]
+    return [_outcome(future, KilledWorker) for future in futures]
 
 
-def _outcome(running: Any, killed: type[Exception]) -> Any:
-    future = next(running)
+def _outcome(future: Any, killed: type[Exception]) -> Any:
     try:
         return future.result()
     except killed as error:

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from skinml import tables
-from skinml.dataset.outcome import record_name
+from skinml.dataset.outcome import record_url
 from skinml.dataset.plan import LABELS, Plan
 from skinml.dataset.prepare import ShardDone
 from skinml.dataset.splits import assign
@@ -22,7 +22,7 @@ from skinml.runs import Counts
 from skinml.schemas import SAMPLES
 from skinml.storage.objects import exists, read_bytes, write_bytes
 from skinml.storage.removal import delete
-from skinml.workspace import index_url, pending_index_url, unpublished_url
+from skinml.workspace import index_url, pending_index_url
 
 
 def publish_samples(
@@ -102,8 +102,7 @@ def publish_pixels(
     pending = pending_index_url(workspace, dataset_key)
     if exists(pending) and any(shard.prepared for shard in shards):
         write_bytes(index_url(workspace, dataset_key), read_bytes(pending))
-    records = unpublished_url(workspace, dataset_key)
-    delete([pending, *(f"{records}/{record_name(shard.number)}" for shard in shards)])
+    delete([pending, *(record_url(workspace, dataset_key, shard.number) for shard in shards)])
 
 
 def regroup(samples: pa.Table, groups: Mapping[str, str]) -> pa.Table:

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from skinml.dataset.shards import shard_name
 from skinml.images.fingerprint import perceptual_hashes
 from skinml.images.load import Rejected, load_images
 from skinml.images.preprocessing import Preprocessing
@@ -75,9 +76,9 @@ def _measures(pixels: NDArray[np.uint8]) -> dict[str, Sequence[Any]]:
     return measures
 
 
-def record_name(number: int) -> str:
-    """The file name of a shard's record."""
-    return f"shard-{number:05d}.parquet"
+def record_url(workspace: str, dataset_key: str, number: int) -> str:
+    """Where a shard's record lies."""
+    return f"{unpublished_url(workspace, dataset_key)}/{shard_name(number, 'parquet')}"
 
 
 def write_record(workspace: str, dataset_key: str, number: int, outcome: pd.DataFrame) -> None:
@@ -85,13 +86,13 @@ def write_record(workspace: str, dataset_key: str, number: int, outcome: pd.Data
     table = pa.Table.from_pandas(outcome[OUTCOME.names], OUTCOME, preserve_index=False)
     buffer = io.BytesIO()
     pq.write_table(table, buffer, compression="zstd")
-    write_bytes(f"{unpublished_url(workspace, dataset_key)}/{record_name(number)}", buffer.getvalue())
+    write_bytes(record_url(workspace, dataset_key, number), buffer.getvalue())
 
 
 def read_record(
     workspace: str, dataset_key: str, number: int, columns: Sequence[str] = tuple(OUTCOME.names)
 ) -> pd.DataFrame:
     """What became of a finished shard's images, schema OUTCOME."""
-    data = read_bytes(f"{unpublished_url(workspace, dataset_key)}/{record_name(number)}")
+    data = read_bytes(record_url(workspace, dataset_key, number))
     outcome: pd.DataFrame = pq.read_table(io.BytesIO(data), columns=list(columns)).to_pandas()
     return outcome

@@ -84,8 +84,8 @@ def read_index(workspace: str, dataset_key: str) -> pa.Table:
     return pq.read_table(io.BytesIO(read_bytes(url))).cast(INDEX)
 
 
-def write_index(workspace: str, dataset_key: str, index: pa.Table) -> None:
-    """Put the dataset's index in place, whole."""
+def write_index(url: str, index: pa.Table) -> None:
+    """Put a dataset's index at its place, whole."""
     buffer = io.BytesIO()
     pq.write_table(index.cast(INDEX), buffer, compression="zstd")
-    write_bytes(index_url(workspace, dataset_key), buffer.getvalue())
+    write_bytes(url, buffer.getvalue())

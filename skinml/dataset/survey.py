@@ -5,20 +5,17 @@ It takes a row for every image, so it is done in a worker: the driver holds name
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from skinml.dataset.matching import among
 from skinml.dataset.neighbours import Duplicates, find_among_samples
 from skinml.dataset.outcome import read_record
-from skinml.dataset.shards import read_index
+from skinml.dataset.shards import read_index, write_index
 from skinml.schemas import IMAGE_VERSION, INDEX
-from skinml.storage.objects import write_bytes
 from skinml.storage.urls import image_ids
 from skinml.tables import Part
 from skinml.workspace import pending_index_url
@@ -56,9 +53,8 @@ def write_pending_index(job: SurveyJob) -> None:
     index = read_index(job.workspace, job.dataset_key).to_pandas()
     new = pd.concat([_located(job, number) for number in sorted(job.shards)], ignore_index=True)
     rows = pd.concat([index[~among(index, new, IMAGE_VERSION)], new])
-    buffer = io.BytesIO()
-    pq.write_table(pa.Table.from_pandas(rows, INDEX, preserve_index=False), buffer, compression="zstd")
-    write_bytes(pending_index_url(job.workspace, job.dataset_key), buffer.getvalue())
+    table = pa.Table.from_pandas(rows, INDEX, preserve_index=False)
+    write_index(pending_index_url(job.workspace, job.dataset_key), table)
 
 
 def _located(job: SurveyJob, number: int) -> pd.DataFrame:

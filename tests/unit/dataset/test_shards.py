@@ -26,6 +26,7 @@ from skinml.dataset.shards import (
 from skinml.images.preprocessing import ShardFormat
 from skinml.schemas import INDEX
 from skinml.storage.objects import names
+from skinml.workspace import index_url
 
 FORMATS: tuple[ShardFormat, ...] = ("npy", "parquet")
 PIXELS = np.random.default_rng(0).integers(0, 256, (5, 16, 16, 3), dtype=np.uint8)
@@ -91,7 +92,7 @@ def test_the_index_is_written_whole(place: str) -> None:
     assert read_index(place, "a-key").equals(INDEX.empty_table())
     assert names(place) == []
     for index in (index_of("a"), index_of("a", "b", "ä €")):
-        write_index(place, "a-key", index)
+        write_index(index_url(place, "a-key"), index)
         assert read_index(place, "a-key").equals(index)
     assert read_index(place, "another-key").num_rows == 0
     assert names(f"{place}/shards/a-key") == ["index.parquet"]

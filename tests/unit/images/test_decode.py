@@ -29,6 +29,7 @@ from skinml.images.decode import (
 )
 from skinml.storage import objects
 from tests.conftest import REAL_DATA
+from tests.hostile.make import picture, save
 
 MODES: tuple[DecodeMode, ...] = ("fast", "exact")
 REAL_IMAGES = sorted((REAL_DATA / "ham10000_600x450").glob("*.jpg"))[::40][:30]
@@ -36,15 +37,7 @@ BROKEN = {Reason.TRUNCATED, Reason.DECODE_ERROR}
 
 
 def smooth(width: int = 96, height: int = 72, seed: int = 0) -> Image.Image:
-    """Colours that change gently and look different at every corner."""
-    coarse = np.random.default_rng(seed).integers(0, 256, (6, 8, 3), dtype=np.uint8)
-    return Image.fromarray(coarse).resize((width, height))
-
-
-def save(image: Image.Image, format_: str, **options: Any) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, format_, **options)
-    return buffer.getvalue()
+    return picture(width, height, seed)
 
 
 def every_format() -> dict[str, bytes]:
