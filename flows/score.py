@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from prefect import flow
@@ -10,7 +12,7 @@ from flows.naming import asked, short
 from skinml.config import ScoreRequest
 from skinml.runs import begin
 from tasks import score as stages
-from tasks.archive import list_archives, open_workspace
+from tasks.archive import check_archive, open_workspace
 from tasks.runs import recorded
 
 
@@ -24,19 +26,24 @@ def score(workspace: str, request: ScoreRequest) -> dict[str, Any]:
 
     Args:
         workspace: folder or s3://bucket/prefix that holds everything.
-        request: the archive and the model version.
+        request: the archive, the model version, which of the new images.
     """
     run = begin("score", request.model_dump(mode="json"))
     workspace = open_workspace(workspace)
-    model = stages.choose_model(workspace, request.model)
-    listing = list_archives((request.archive,))
+    model = stages.choose_model(workspace, request.model, request.precision)
+    stages.check_tables(workspace)
+    archive = check_archive(request.archive)
 
-    with recorded(workspace, run) as record:
+    with recorded(workspace, run) as record, TemporaryDirectory(prefix="skinml-score-") as scratch:
         record.model_version = model.version
-        pending = stages.find_new(workspace, listing, model)
-        shards = stages.score_images(workspace, pending, model, request, run)
-        record.counts = stages.count(pending, shards)
-        table_version = stages.commit_scores(workspace, shards, record.counts, run)
+        stages.finish_dead_runs(workspace, run)
+        new = stages.find_new(workspace, archive, model, request, Path(scratch))
+        shards = stages.score_images(workspace, new, model, request, run)
+        record.counts = stages.count(new, shards)
+        published = stages.commit_scores(
+            workspace, shards, record.counts, new, model, run, request.max_quarantined
+        )
+        record.counts = published.counts
 
     result = {
         "run_id": run.run_id,
@@ -46,9 +53,11 @@ def score(workspace: str, request: ScoreRequest) -> dict[str, Any]:
         "quarantined": record.counts.quarantined,
         "seconds": record.row["seconds"],
         "images_per_second": record.row["images_per_second"],
-        "table_version": table_version,
+        "table_version": published.version,
         "model_version": model.version,
-        "ignored": listing.ignored,
+        "ignored": new.pending.ignored,
+        "outside_window": new.pending.outside_window,
+        "beyond_limit": new.pending.beyond_limit,
         "reasons": stages.count_reasons(shards),
     }
     stages.show_scored(workspace, result)

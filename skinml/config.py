@@ -11,10 +11,19 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 from skinml.errors import RequestError
 
@@ -24,6 +33,24 @@ ENVIRONMENT_PREFIX = "SKINML_"
 def _as_list(value: Any) -> Any:
     """One value, or several separated by commas (how an environment variable gives a list), as a list."""
     return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+
+
+def _as_fraction(value: Any) -> Any:
+    """20% as 0.2."""
+    if isinstance(value, str) and value.strip().endswith("%"):
+        try:
+            return float(value.strip()[:-1]) / 100
+        except ValueError:
+            return value
+    return value
+
+
+def _in_utc(moment: datetime) -> datetime:
+    """A time without a zone is meant in UTC."""
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+Moment = Annotated[datetime, AfterValidator(_in_utc)]
 
 
 class Request(BaseModel):
@@ -79,6 +106,26 @@ class ScoreRequest(ClusterRequest):
 
     archive: str = Field(description="folder or bucket prefix to score")
     model: str = Field("champion", description="model version, or champion")
+    precision: Literal["fp32", "int8"] = Field(
+        "fp32", description="int8: faster, where the model's measured balanced accuracy allows it"
+    )
+    since: Moment | None = Field(
+        None, description="only images last modified at this time (UTC) or later, such as 2026-11-01"
+    )
+    until: Moment | None = Field(None, description="only images last modified before this time (UTC)")
+    limit: int | None = Field(None, ge=1, description="at most so many images; the rest waits for the next run")
+    max_quarantined: Annotated[float, BeforeValidator(_as_fraction)] = Field(
+        0.2,
+        ge=0.0,
+        le=1.0,
+        description="fraction of tonight's images that may be unusable; with more, nothing is committed",
+    )
+
+    @model_validator(mode="after")
+    def _window_is_open(self) -> ScoreRequest:
+        if self.since is not None and self.until is not None and self.since >= self.until:
+            raise ValueError(f"--since {self.since:%Y-%m-%dT%H:%M:%SZ} is not before --until")
+        return self
 
 
 class SynthRequest(Request):
@@ -178,5 +225,8 @@ def _one_line(verb: str, error: ValidationError) -> str:
         return f"{verb}: {flag} is needed"
     if first["type"] == "extra_forbidden":
         return f"{verb}: {flag[2:]} is not something {verb} knows"
-    message = first["msg"][0].lower() + first["msg"][1:]
+    message = first["msg"].removeprefix("Value error, ")
+    if not first["loc"]:
+        return f"{verb}: {message}"
+    message = message[0].lower() + message[1:]
     return f"{verb}: {flag} {first['input']!r}: {message}"

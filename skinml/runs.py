@@ -80,14 +80,20 @@ def library_versions() -> dict[str, str]:
     return found
 
 
-def run_row(
-    run: Run, status: str, counts: Counts, model_version: str | None = None, error: str | None = None
-) -> pa.Table:
-    """The run's row, schema RUNS. `images_per_second` counts images that were worked on, not skipped ones."""
+def as_record(
+    run: Run,
+    status: str,
+    counts: Counts,
+    model_version: str | None = None,
+    error: str | None = None,
+    health: str | None = None,
+    health_detail: str | None = None,
+) -> dict[str, Any]:
+    """The run's row, columns of RUNS; `images_per_second` is of images that were worked on, not skipped."""
     finished_at = datetime.now(UTC)
     seconds = (finished_at - run.started_at).total_seconds()
     worked = counts.done + counts.quarantined
-    row = {
+    return {
         "run_id": run.run_id,
         "flow": run.flow,
         "status": status,
@@ -103,5 +109,18 @@ def run_row(
         "parameters": json.dumps(run.parameters, default=str),
         "versions": json.dumps(library_versions()),
         "error": error,
+        "health": health,
+        "health_detail": health_detail,
     }
-    return pa.Table.from_pylist([row], schema=RUNS)
+
+
+def run_row(
+    run: Run,
+    status: str,
+    counts: Counts,
+    model_version: str | None = None,
+    error: str | None = None,
+    **more: str | None,
+) -> pa.Table:
+    """What `as_record` says, as a table of one row, schema RUNS."""
+    return pa.Table.from_pylist([as_record(run, status, counts, model_version, error, **more)], schema=RUNS)

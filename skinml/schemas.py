@@ -64,6 +64,15 @@ SCORES = pa.schema(
         ("confidence", pa.float64()),  # the largest of the seven probabilities
         ("flags", pa.string()),  # comma-separated warnings about the image; empty when there are none
         ("scored_at", UTC_TIME),
+        ("precision", pa.string()),  # of the network's arithmetic: fp32 or int8
+        ("width", pa.int32()),  # pixels of the source image, after EXIF orientation
+        ("height", pa.int32()),
+        ("sharpness", pa.float64()),  # as in SAMPLES, but on the model's own pixels
+        ("brightness", pa.float64()),
+        (
+            "unlike_training",
+            pa.float64(),
+        ),  # distance from the training images' features; null without a reference
     ]
 )
 
@@ -97,6 +106,8 @@ RUNS = pa.schema(
         ("parameters", pa.string()),  # JSON
         ("versions", pa.string()),  # JSON: library versions
         ("error", pa.string()),
+        ("health", pa.string()),  # of a night's images: usual, drifted or too_few; null where nobody looked
+        ("health_detail", pa.string()),  # JSON: what drifted, by how much
     ]
 )
 

@@ -30,6 +30,14 @@ def open_workspace(workspace: str) -> str:
     return layout.open_workspace(workspace)
 
 
+@stage("look at the archive", "look at {archive}", tags=("storage",))
+def check_archive(archive: str) -> str:
+    """The archive's normalised URL, once storage has begun to list it."""
+    place = normalise(archive)
+    next(list_images(place), None)
+    return place
+
+
 def _archives(parameters: dict[str, Any]) -> str:
     return f"list images below {', '.join(parameters['archives'])}"
 

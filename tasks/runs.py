@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from skinml import tables
+from skinml.crash_points import crash_point
 from skinml.errors import RequestError
 from skinml.runs import Counts, Run, run_row
 from tasks.stage import stage
@@ -23,6 +24,8 @@ class RunRecord:
     run: Run
     counts: Counts = field(default_factory=Counts)
     model_version: str | None = None
+    health: str | None = None
+    health_detail: str | None = None
     row: dict[str, Any] = field(default_factory=dict)
 
 
@@ -31,6 +34,7 @@ def recorded(workspace: str, run: Run) -> Iterator[RunRecord]:
     """Write the run's row when it ends, however it ends."""
     record = RunRecord(run)
     logger.info("run %s", run.run_id)
+    crash_point(1)
     try:
         yield record
     except RequestError:
@@ -42,11 +46,13 @@ def recorded(workspace: str, run: Run) -> Iterator[RunRecord]:
             logger.exception("the failed run %s could not be written to runs", run.run_id)
         raise
     write_run(workspace, record, "completed", None)
+    crash_point(10)
 
 
 @stage("record the run", "record the run: {status}", tags=("storage",))
 def write_run(workspace: str, record: RunRecord, status: str, error: str | None) -> None:
     """Append the run's row, once."""
-    row = run_row(record.run, status, record.counts, record.model_version, error)
+    more = {"health": record.health, "health_detail": record.health_detail}
+    row = run_row(record.run, status, record.counts, record.model_version, error, **more)
     tables.append(workspace, "runs", row, record.run.run_id)
     record.row = row.to_pylist()[0]

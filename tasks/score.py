@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import logging
 import math
-
-import pyarrow.compute as pc
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 from skinml import tables
 from skinml.cluster import connect
-from skinml.config import ClusterRequest
+from skinml.config import ClusterRequest, ScoreRequest
+from skinml.crash_points import crash_point
 from skinml.models import registry
 from skinml.runs import Counts, Run
-from skinml.scoring.commit import publish_scores
-from skinml.scoring.pending import Pending, find_pending
-from skinml.scoring.predict import IMAGES_PER_SHARD, ScoringModel, ShardScored, score_jobs, score_shard
+from skinml.schemas import TABLES
+from skinml.scoring.bad_nights import check_quarantined
+from skinml.scoring.commit import Night, Published, finish, publish_night, unfinished_runs
+from skinml.scoring.ledger import make_ledger, read_quarantined, read_scored
+from skinml.scoring.pending import Pending, Window, find_pending
+from skinml.scoring.predict import ScoringModel, ShardScored, images_per_shard, score_jobs, score_shard
+from skinml.scoring.refuse import refuse_other_bytes
+from skinml.storage.listing import list_images
+from skinml.tables import Snapshot
 from skinml.workspace import model_url, table_url
 from tasks import artifacts
-from tasks.archive import Listing
 from tasks.shards import rejections, run_shards
 from tasks.stage import stage
 
@@ -27,61 +35,99 @@ NETWORK = "model.onnx"
 
 
 @stage("choose the model", "choose the model: {version}", tags=("storage",))
-def choose_model(workspace: str, version: str) -> ScoringModel:
+def choose_model(workspace: str, version: str, precision: str) -> ScoringModel:
     """The version that scores, once its network's hash is known to be the registered one."""
     manifest = registry.find(workspace, version)
     registry.read_verified(workspace, manifest, NETWORK)
     url = f"{model_url(workspace, manifest.name, manifest.version)}/{NETWORK}"
-    logger.info("model %s %s", manifest.name, manifest.version)
+    logger.info("model %s %s, %s", manifest.name, manifest.version, precision)
     sha256 = manifest.files[NETWORK].sha256
-    return ScoringModel(manifest.name, manifest.version, url, sha256, manifest.pixels())
+    return ScoringModel(manifest.name, manifest.version, url, sha256, manifest.pixels(), precision)
+
+
+@stage("check the tables", tags=("storage",))
+def check_tables(workspace: str) -> None:
+    """Refuse tables that could not be appended to, before anything is done."""
+    for table in TABLES:
+        tables.check_table(workspace, table)
+
+
+@stage("finish what died", tags=("storage",))
+def finish_dead_runs(workspace: str, run: Run) -> None:
+    """Do what must follow the scores of runs that died after committing them."""
+    for redo in unfinished_runs(workspace):
+        finish(workspace, redo, run.run_id)
+
+
+@dataclass(frozen=True, eq=False)
+class New:
+    """What is new, and the state of `scores` that it is new against."""
+
+    pending: Pending
+    before: Snapshot
 
 
 @stage("find what is new", "find what {model.version} has not scored", tags=("storage",))
-def find_new(workspace: str, listing: Listing, model: ScoringModel) -> Pending:
-    """The listing less what this model version has scored and what is quarantined for good."""
-    scored = tables.read(workspace, "scores", ["uri", "etag", "model_name", "model_version"])
-    ours = pc.and_(pc.equal(scored["model_name"], model.name), pc.equal(scored["model_version"], model.version))
-    quarantine = tables.read(workspace, "quarantine", ["flow", "uri", "etag", "reason"])
-    pending = find_pending(
-        listing.images,
-        scored.filter(ours).select(["uri", "etag"]).to_pandas(),
-        quarantine.filter(pc.equal(quarantine["flow"], "score")).to_pandas(),
-    )
+def find_new(workspace: str, archive: str, model: ScoringModel, request: ScoreRequest, folder: Path) -> New:
+    """The archive's listing less what this model version has scored and what is quarantined for good."""
+    before = tables.snapshot(workspace, "scores")
+    known = [read_scored(workspace, model.name, model.version), read_quarantined(workspace)]
+    ledger = make_ledger(piece for pieces in known for piece in pieces)
+    window = Window(request.since, request.until, request.limit)
+    pending = find_pending(list_images(archive), ledger, window, folder / "pending.parquet")
     logger.info(
-        "%d images listed (%d other objects ignored): %d new, %d known",
-        *(pending.listed, listing.ignored, len(pending.images), pending.skipped),
+        "%d images listed (%d other objects ignored): %d new, %d skipped",
+        *(pending.listed, pending.ignored, pending.images, pending.skipped),
     )
-    return pending
+    if pending.outside_window or pending.beyond_limit:
+        logger.info(
+            "of the skipped, %d were modified outside --since and --until, %d are beyond --limit",
+            *(pending.outside_window, pending.beyond_limit),
+        )
+    return New(pending, before)
 
 
 @stage("score shards", "score with {model.version}", tags=("dask",))
 def score_images(
-    workspace: str, pending: Pending, model: ScoringModel, cluster: ClusterRequest, run: Run
+    workspace: str, new: New, model: ScoringModel, cluster: ClusterRequest, run: Run
 ) -> list[ShardScored]:
     """Decode and predict the new images, on Dask workers."""
-    total = len(pending.images)
-    if not total:
-        return []
-    jobs = score_jobs(pending.images, workspace, model, run.run_id, run.started_at.date())
-    shards = math.ceil(total / IMAGES_PER_SHARD)
+    crash_point(2)
+    pending = new.pending
+    refused = refuse_other_bytes(workspace, pending.other_bytes, run.flow, run.run_id)
+    if not pending.images:
+        return refused
+    each = images_per_shard(pending.images, cluster.workers or os.cpu_count() or 1)
+    shards = math.ceil(pending.images / each)
+    jobs = score_jobs(pending.read(each), workspace, model, run.run_id, run.started_at.date(), run.flow)
     with connect(cluster.cluster, cluster.workers, shards) as client:
-        return run_shards(client, score_shard, jobs, shards, "score-progress", f"score {total} images")
+        description = f"score {pending.images} images"
+        return refused + run_shards(client, score_shard, jobs, shards, "score-progress", description)
 
 
 @stage("commit the scores", tags=("storage",))
-def commit_scores(workspace: str, shards: list[ShardScored], counts: Counts, run: Run) -> int | None:
-    """Check that no image was lost, then publish scores and quarantine. The version of `scores`."""
-    return publish_scores(workspace, shards, counts, run.run_id)
+def commit_scores(
+    workspace: str,
+    shards: Sequence[ShardScored],
+    counts: Counts,
+    new: New,
+    model: ScoringModel,
+    run: Run,
+    most_quarantined: float = 1.0,
+) -> Published:
+    """Check that no image was lost and not too many are bad, then publish scores and quarantine."""
+    crash_point(6)
+    check_quarantined(workspace, shards, most_quarantined, run.run_id)
+    return publish_night(workspace, Night(run, model, shards, counts, new.before))
 
 
-def count(pending: Pending, shards: list[ShardScored]) -> Counts:
+def count(new: New, shards: Sequence[ShardScored]) -> Counts:
     """What became of the listed images."""
     done = sum(shard.scored for shard in shards)
-    return Counts(pending.listed, pending.skipped, done, rejections(shards).total())
+    return Counts(new.pending.listed, new.pending.skipped, done, rejections(shards).total())
 
 
-def count_reasons(shards: list[ShardScored]) -> dict[str, int]:
+def count_reasons(shards: Sequence[ShardScored]) -> dict[str, int]:
     """How many images of this run were quarantined for which reason."""
     return dict(sorted(rejections(shards).items()))
 

@@ -1,28 +1,160 @@
-"""Publish a night: scores in one commit, then the quarantine."""
+"""Publish a night exactly once: one commit of `scores` decides, quarantine and the run's row follow from it.
+
+docs/exactly-once.md has the protocol and numbers the points at which a run may die.
+"""
 
 from __future__ import annotations
 
+import json
+import logging
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from skinml import tables
-from skinml.runs import Counts
-from skinml.scoring.predict import ShardScored
+from skinml.crash_points import crash_point
+from skinml.errors import RunError
+from skinml.quarantine import quarantine_rows
+from skinml.runs import Counts, Run, as_record
+from skinml.scoring.examine import examine_quarantine, examine_scores
+from skinml.scoring.predict import ScoringModel, ShardScored
+from skinml.scoring.redo import Redo, from_note, to_note
+from skinml.tables import Part, Snapshot
+
+logger = logging.getLogger("skinml.commit")
+
+COMMITS_BACK = 32
+"""How many of the last commits are looked at for runs that died. Every run looks before it commits, so only the
+commits of runs that were under way at once can pile up."""
 
 
-def publish_scores(workspace: str, shards: Sequence[ShardScored], counts: Counts, run_id: str) -> int | None:
-    """Make a run's rows visible, at most once for its run_id.
+@dataclass(frozen=True)
+class Night:
+    """What a run has to publish: its shards' parts, its counts, and the state of `scores` it began from."""
 
-    A crash between the two commits leaves images that are in neither table: the next run finds them new.
+    run: Run
+    model: ScoringModel
+    shards: Sequence[ShardScored]
+    counts: Counts
+    before: Snapshot
+    health: str | None = None
+    health_detail: str | None = None
 
-    Returns:
-        The version of `scores`; None where nothing was ever scored.
+
+@dataclass(frozen=True)
+class Published:
+    """The version of `scores` (None where nothing was ever scored), and the counts as they are in the end."""
+
+    version: int | None
+    counts: Counts
+
+
+def publish_night(workspace: str, night: Night) -> Published:
+    """Make a run's rows visible, at most once for its run_id, whatever other runs do at the same time.
+
+    Rows that another run has committed since are left out and count as skipped. Called again after a failure,
+    it goes on where it was.
 
     Raises:
         RunError: the counts do not add up; nothing is committed then.
     """
-    counts.check()
-    scores = [shard.scores for shard in shards if shard.scores is not None]
-    quarantine = [shard.quarantine for shard in shards if shard.quarantine is not None]
-    version = tables.publish(workspace, "scores", scores, run_id)
-    tables.publish(workspace, "quarantine", quarantine, run_id)
-    return version
+    night.counts.check()
+    scores = [shard.scores for shard in night.shards if shard.scores is not None]
+    quarantine = [shard.quarantine for shard in night.shards if shard.quarantine is not None]
+    if not (scores or quarantine):
+        return Published(tables.version(workspace, "scores"), night.counts)
+    redo: Redo | None = None
+
+    def examine(state: Snapshot) -> tuple[Sequence[Part], str]:
+        nonlocal redo
+        left, redo = _still_to_publish(workspace, night, scores, quarantine, state)
+        crash_point(7)
+        return left, to_note(redo)
+
+    version = tables.publish(workspace, "scores", scores, night.run.run_id, examine)
+    crash_point(8)
+    redo = redo or _redo_of(workspace, night.run.run_id)
+    counts = publish_quarantine(workspace, redo)
+    crash_point(9)
+    return Published(version, counts)
+
+
+def _still_to_publish(
+    workspace: str, night: Night, scores: Sequence[Part], quarantine: Sequence[Part], state: Snapshot
+) -> tuple[Sequence[Part], Redo]:
+    """The parts that can be committed on top of this state of `scores`, and what must follow that commit."""
+    counts = night.counts
+    replaced = any(shard.replaced for shard in night.shards)
+    if replaced or state.version != night.before.version:
+        model = (night.model.name, night.model.version)
+        # An image that was replaced has an etag that the plan did not ask for: any row may have it.
+        examined = examine_scores(workspace, scores, model, None if replaced else night.before)
+        wrong = examined.contradicted
+        for uri, etag, detail in zip(wrong["uri"], wrong["etag"], wrong["detail"], strict=True):
+            logger.error("%s (etag %s): %s; its row stands, ours goes to quarantine", uri, etag, detail)
+        if len(wrong):
+            rows = quarantine_rows(wrong, night.run.flow, night.run.run_id)
+            quarantine = [
+                *quarantine,
+                tables.write_part(workspace, "quarantine", rows, f"{night.run.run_id}-other-bytes"),
+            ]
+        counts = replace(
+            counts,
+            done=counts.done - examined.known,
+            skipped=counts.skipped + examined.known - len(wrong),
+            quarantined=counts.quarantined + len(wrong),
+        )
+        counts.check()
+        if examined.known:
+            logger.info("%d images were scored by another run in the meantime", examined.known)
+        scores = examined.parts
+    row = as_record(
+        night.run, "completed", counts, night.model.version, None, night.health, night.health_detail
+    )
+    return scores, Redo(night.run.run_id, quarantine, row)
+
+
+def publish_quarantine(workspace: str, redo: Redo) -> Counts:
+    """Publish the quarantine of a run whose scores are committed, once; the run's counts as they are then."""
+    counts = redo.counts
+    if not redo.quarantine:
+        return counts
+
+    def examine(_: Snapshot) -> tuple[Sequence[Part], str]:
+        examined = examine_quarantine(workspace, redo.quarantine)
+        return examined.parts, json.dumps({"run_id": redo.run_id, "known": examined.known})
+
+    tables.publish(workspace, "quarantine", redo.quarantine, redo.run_id, examine)
+    # From the commit itself, which an earlier try or another run may have made.
+    said = map(json.loads, tables.notes(workspace, "quarantine", COMMITS_BACK))
+    known = next((note["known"] for note in said if note["run_id"] == redo.run_id), 0)
+    return replace(counts, quarantined=counts.quarantined - known, skipped=counts.skipped + known)
+
+
+def unfinished_runs(workspace: str) -> list[Redo]:
+    """Runs whose scores are committed and whose row in `runs` is missing, the oldest first."""
+    found = [from_note(note) for note in tables.notes(workspace, "scores", COMMITS_BACK)]
+    known = tables.transactions(workspace, "runs", [redo.run_id for redo in found])
+    return [redo for redo in reversed(found) if redo.run_id not in known]
+
+
+def finish(workspace: str, redo: Redo, by: str) -> None:
+    """Do for a run that died what its commit says must follow: publish its quarantine and its row in `runs`.
+
+    Should the run be alive after all and only slow, nothing is done twice: both carry its run_id.
+    """
+    counts = publish_quarantine(workspace, redo)
+    crash_point(11)
+    remark = f"died after its scores were committed; finished by {by}"
+    tables.append(workspace, "runs", redo.row_with(counts, remark), redo.run_id)
+    logger.warning(
+        "run %s had died after its scores were committed: its quarantine and its row followed now", redo.run_id
+    )
+
+
+def _redo_of(workspace: str, run_id: str) -> Redo:
+    """What must follow a commit that an earlier try of this run has made."""
+    for note in tables.notes(workspace, "scores", COMMITS_BACK):
+        redo = from_note(note)
+        if redo.run_id == run_id:
+            return redo
+    raise RunError(f"run {run_id}: its commit of scores is there but says nothing of what follows; report this")

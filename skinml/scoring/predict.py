@@ -1,9 +1,9 @@
-"""One shard of an archive, in a worker: bytes to pixels to probabilities to rows of `scores`."""
+"""One shard of an archive, in a worker: bytes to pixels to probabilities to rows of `scores`, unpublished."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import lru_cache
@@ -14,23 +14,34 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from skinml.crash_points import crash_point
 from skinml.images.load import Rejected, load_images
 from skinml.images.preprocessing import Preprocessing
+from skinml.images.quality import measure
 from skinml.labels import DIAGNOSES, malignant_probability
 from skinml.models.registry import check_sha256
 from skinml.quarantine import quarantine_rows
 from skinml.schemas import PROBABILITY_COLUMNS, SCORES
 from skinml.storage.objects import read_bytes
-from skinml.storage.urls import image_id
+from skinml.storage.urls import image_ids
 from skinml.tables import Part, write_part
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
-IMAGES_PER_SHARD = 512
+FEWEST, MOST = 64, 4096
+"""Images in a shard. Few where there are few, so that all cores have some; many where there are many, so that
+a million leave 250 files. What a worker keeps of an image until its shard is written is its row."""
+
+SHARDS_PER_WORKER = 8
+"""Shards for each worker where the bounds allow it: the last ones end at nearly the same time."""
+
 BATCH = 32
 """Images a call of the network: onnxruntime did 1,100-1,240 img/s per core on the thesis CNN at 1-64 and 533
 at 256, where activations leave the cache."""
+
+OUTLIERS = "unlike_training"
+"""The network's second output, which older bundles lack."""
 
 
 @dataclass(frozen=True)
@@ -42,37 +53,57 @@ class ScoringModel:
     onnx_url: str
     onnx_sha256: str
     preprocessing: Preprocessing
+    precision: str = "fp32"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ScoreJob:
     """One shard's work: images (columns of LISTING) and where its rows go."""
 
     number: int
-    images: pd.DataFrame
+    images: pa.Table
     workspace: str
     model: ScoringModel
     run_id: str
     run_date: date
+    flow: str = "score"
 
 
 @dataclass(frozen=True)
 class ShardScored:
-    """What one shard left: counts, and unpublished parts of the tables."""
+    """What one shard left: counts, and unpublished parts of the tables. No row comes back to the driver.
+
+    Attributes:
+        scored: how many images have a row of `scores`.
+        replaced: how many of these were other bytes than the listing said, by their etag.
+        rejected: how many images for which reason.
+        scores: their rows, or None.
+        quarantine: the others' rows, or None.
+    """
 
     scored: int
-    rejected: Counter[str]  # how many for which reason
+    replaced: int
+    rejected: Counter[str]
     scores: Part | None
     quarantine: Part | None
 
 
+def images_per_shard(images: int, workers: int) -> int:
+    """How many images a shard has."""
+    return max(FEWEST, min(MOST, -(-images // (workers * SHARDS_PER_WORKER))))
+
+
 def score_jobs(
-    images: pd.DataFrame, workspace: str, model: ScoringModel, run_id: str, run_date: date
+    shards: Iterable[pa.Table],
+    workspace: str,
+    model: ScoringModel,
+    run_id: str,
+    run_date: date,
+    flow: str = "score",
 ) -> Iterator[ScoreJob]:
-    """Cut the pending images into shards."""
-    for number, start in enumerate(range(0, len(images), IMAGES_PER_SHARD)):
-        piece = images.iloc[start : start + IMAGES_PER_SHARD]
-        yield ScoreJob(number, piece, workspace, model, run_id, run_date)
+    """Number the shards of pending images."""
+    for number, images in enumerate(shards):
+        yield ScoreJob(number, images, workspace, model, run_id, run_date, flow)
 
 
 def score_shard(job: ScoreJob) -> ShardScored:
@@ -81,35 +112,42 @@ def score_shard(job: ScoreJob) -> ShardScored:
     An image that cannot be used is a row for the quarantine; nothing about one image stops the shard.
     """
     session = load_session(job.model.onnx_url, job.model.onnx_sha256)
-    outcome: list[tuple[Any, ...]] = []
-    pixels: list[NDArray[np.uint8]] = []
-    probabilities: list[NDArray[np.float64]] = []
-    for image in load_images(job.images, job.model.preprocessing):
+    listed = job.images.to_pandas()
+    read: list[tuple[Any, ...]] = []
+    batch: list[NDArray[np.uint8]] = []
+    seen: list[dict[str, NDArray[Any]]] = []
+    for image in load_images(listed, job.model.preprocessing):
         if isinstance(image, Rejected):
-            outcome.append((image.etag, image.size_bytes, None, image.reason.value, image.detail))
+            read.append((image.etag, image.size_bytes, None, None, None, image.reason.value, image.detail))
             continue
-        outcome.append((image.etag, len(image.data), datetime.now(UTC), None, None))
-        pixels.append(image.decoded.pixels)
-        if len(pixels) == BATCH:
-            probabilities.append(predict(session, np.stack(pixels)))
-            pixels.clear()
-    if pixels:
-        probabilities.append(predict(session, np.stack(pixels)))
+        decoded = image.decoded
+        size = (decoded.width, decoded.height)
+        read.append((image.etag, len(image.data), *size, datetime.now(UTC), None, None))
+        batch.append(decoded.pixels)
+        if len(batch) == BATCH:
+            seen.append(look_at(session, np.stack(batch)))
+            batch.clear()
+    if batch:
+        seen.append(look_at(session, np.stack(batch)))
+    crash_point(3)
 
-    names = ["etag", "size_bytes", "scored_at", "reason", "detail"]  # etag and size as they were read
-    images = job.images.drop(columns=names[:2]).reset_index(drop=True)
-    images = pd.concat([images, pd.DataFrame(outcome, columns=names)], axis="columns")
-    scored, rejected = images[images["reason"].isna()], images[images["reason"].notna()]
+    names = ["etag", "size_bytes", "width", "height", "scored_at", "reason", "detail"]
+    images = pd.DataFrame(read, columns=names).assign(uri=listed["uri"], last_modified=listed["last_modified"])
+    usable = images["reason"].isna()
+    scored, rejected = images[usable], images[~usable]
     name = f"{job.run_id}-{job.number:05d}"
     scores_part = quarantine_part = None
     if len(scored):
-        table = score_rows(scored, np.concatenate(probabilities), job.model, job.run_id, job.run_date)
+        rows = score_rows(scored, _together(seen), job)
         partition = {"run_date": job.run_date.isoformat()}
-        scores_part = write_part(job.workspace, "scores", table, name, partition)
+        scores_part = write_part(job.workspace, "scores", rows, name, partition)
+    crash_point(4)
     if len(rejected):
-        table = quarantine_rows(rejected, "score", job.run_id)
-        quarantine_part = write_part(job.workspace, "quarantine", table, name)
-    return ShardScored(len(scored), Counter(rejected["reason"]), scores_part, quarantine_part)
+        rows = quarantine_rows(rejected, job.flow, job.run_id)
+        quarantine_part = write_part(job.workspace, "quarantine", rows, name)
+    crash_point(5)
+    replaced = int((scored["etag"] != listed.loc[usable, "etag"]).sum())
+    return ShardScored(len(scored), replaced, Counter(rejected["reason"]), scores_part, quarantine_part)
 
 
 @lru_cache(maxsize=2)
@@ -125,34 +163,47 @@ def load_session(url: str, sha256: str) -> InferenceSession:
     return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
 
 
-def predict(session: InferenceSession, pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Pixels uint8 (n, size, size, 3), 0 to 255, to probabilities float64 (n, 7); rows sum to 1."""
-    name = session.get_inputs()[0].name
-    probabilities: NDArray[np.float64] = session.run(None, {name: pixels.astype(np.float32)})[0].astype(
-        np.float64
-    )
-    return probabilities
+def predict(session: InferenceSession, pixels: NDArray[np.uint8]) -> dict[str, NDArray[np.float64]]:
+    """What the network says of pixels, uint8 (n, size, size, 3), 0 to 255.
+
+    Returns:
+        `probabilities`, float64 (n, 7), whose rows sum to 1, and, where the network has it, `unlike_training`,
+        float64 (n,), 0 and more.
+    """
+    names = [output.name for output in session.get_outputs()]
+    found = session.run(names, {session.get_inputs()[0].name: pixels.astype(np.float32)})
+    return {name: values.astype(np.float64) for name, values in zip(names, found, strict=True)}
 
 
-def score_rows(
-    images: pd.DataFrame,
-    probabilities: NDArray[np.float64],
-    model: ScoringModel,
-    run_id: str,
-    run_date: date,
-) -> pa.Table:
-    """Images and their probabilities (n, 7) as rows of `scores`, schema SCORES."""
+def look_at(session: InferenceSession, pixels: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
+    """What `predict` says, and the quality of the pixels: sharpness and brightness, float64 (n,) each."""
+    quality = measure(pixels)
+    return {**predict(session, pixels), "sharpness": quality.sharpness, "brightness": quality.brightness}
+
+
+def _together(seen: list[dict[str, NDArray[Any]]]) -> dict[str, NDArray[Any]]:
+    """The batches' findings in one array each."""
+    return {name: np.concatenate([one[name] for one in seen]) for name in seen[0]}
+
+
+def score_rows(images: pd.DataFrame, seen: dict[str, NDArray[Any]], job: ScoreJob) -> pa.Table:
+    """Images and what was seen in them (`look_at`) as rows of `scores`, schema SCORES."""
+    probabilities = seen["probabilities"]
     best = probabilities.argmax(axis=1)
     rows = images.assign(
-        run_id=run_id,
-        run_date=run_date,
-        image_id=[image_id(uri) for uri in images["uri"]],
-        model_name=model.name,
-        model_version=model.version,
-        predicted_dx=[DIAGNOSES[number] for number in best],
+        run_id=job.run_id,
+        run_date=job.run_date,
+        image_id=image_ids(images["uri"]),
+        model_name=job.model.name,
+        model_version=job.model.version,
+        predicted_dx=np.array(DIAGNOSES, dtype=object)[best],
         **dict(zip(PROBABILITY_COLUMNS, probabilities.T, strict=True)),
         p_malignant=malignant_probability(probabilities),
         confidence=probabilities.max(axis=1),
         flags="",
+        precision=job.model.precision,
+        sharpness=seen["sharpness"],
+        brightness=seen["brightness"],
+        unlike_training=seen.get(OUTLIERS),
     )
     return pa.Table.from_pandas(rows[SCORES.names], SCORES, preserve_index=False)

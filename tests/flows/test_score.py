@@ -121,7 +121,7 @@ def test_one_image_becomes_one_row(trained: Path, tmp_path: Path, jpeg: Jpeg, sk
     url = f"{model_url(workspace, manifest.name, manifest.version)}/model.onnx"
     session = load_session(url, manifest.files["model.onnx"].sha256)
     pixels = decode(path.read_bytes(), manifest.pixels().size, manifest.pixels().decode).pixels
-    expected = predict(session, pixels[None])[0]
+    expected = predict(session, pixels[None])["probabilities"][0]
     assert [row[column] for column in PROBABILITY_COLUMNS] == pytest.approx(expected.tolist(), abs=1e-6)
     assert (row["model_version"], row["confidence"]) == (manifest.version, pytest.approx(expected.max()))
 

@@ -1,37 +1,52 @@
-"""Tests of skinml/scoring/commit.py: a night is published once, or not at all."""
+"""Tests of skinml/scoring/commit.py: a night is published once, wherever it dies, whoever else is at work."""
 
 from __future__ import annotations
 
+import logging
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 
 from skinml import tables
 from skinml.errors import RunError, StorageError
-from skinml.runs import Counts
-from skinml.scoring.commit import publish_scores
-from skinml.scoring.pending import Pending, find_pending
-from skinml.scoring.predict import ScoreJob, ShardScored, score_shard
+from skinml.runs import Counts, Run, begin
+from skinml.scoring.commit import Night, Published, finish, publish_night, unfinished_runs
+from skinml.scoring.ledger import make_ledger, read_quarantined, read_scored
+from skinml.scoring.pending import Window, find_pending
+from skinml.scoring.predict import ScoreJob, score_shard
+from skinml.storage.listing import list_images
 from skinml.storage.objects import write_bytes
-from tests.unit.scoring.test_predict import DAY, listing_of, plain, registered
+from tests.unit.scoring.test_predict import DAY, plain, registered
 
 OBJECTS = {"a.bmp": plain(1), "b.bmp": b"", "c.bmp": plain(3), "d.bmp": b"<html>", "e.bmp": plain(5)}
 
 
-def night(place: str, run_id: str) -> tuple[Pending, list[ShardScored], Counts]:
+def night(place: str, run_id: str, folder: Path) -> Night:
     """Everything but the commit, in shards of two images."""
     workspace = f"{place}/workspace"
-    scored = tables.read(workspace, "scores", ["uri", "etag"]).to_pandas()
-    quarantine = tables.read(workspace, "quarantine", ["uri", "etag", "reason"]).to_pandas()
-    pending = find_pending(listing_of(f"{place}/archive"), scored, quarantine)
+    before = tables.snapshot(workspace, "scores")
+    ledger = make_ledger([*read_scored(workspace, "tiny", "v1"), *read_quarantined(workspace)])
+    listing = sorted_listing(f"{place}/archive")
+    pending = find_pending(listing, ledger, Window(), folder / f"{run_id}.parquet")
     model = registered(place)
     shards = [
-        score_shard(ScoreJob(number, pending.images.iloc[start : start + 2], workspace, model, run_id, DAY))
-        for number, start in enumerate(range(0, len(pending.images), 2))
+        score_shard(ScoreJob(number, images, workspace, model, run_id, DAY))
+        for number, images in enumerate(pending.read(2))
     ]
     done = sum(shard.scored for shard in shards)
     rejected = sum(shard.rejected.total() for shard in shards)
-    return pending, shards, Counts(pending.listed, pending.skipped, done, rejected)
+    run = replace(begin("score", {}), run_id=run_id)
+    return Night(run, model, shards, Counts(pending.listed, pending.skipped, done, rejected), before)
+
+
+def sorted_listing(archive: str):  # type: ignore[no-untyped-def]
+    """The archive in order of names, which a folder does not promise."""
+    for piece in list_images(archive):
+        yield replace(piece, images=piece.images.sort_by("uri"))
 
 
 def fill(place: str) -> None:
@@ -47,45 +62,152 @@ def broken(place: str) -> list[str]:
     return sorted(tables.read(f"{place}/workspace", "quarantine", ["reason"])["reason"].to_pylist())
 
 
-def test_every_image_is_scored_once_however_often_it_is_tried(place: str) -> None:
+def publish(place: str, one: Night) -> Published:
+    return publish_night(f"{place}/workspace", one)
+
+
+def test_every_image_is_scored_once_however_often_it_is_tried(place: str, tmp_path: Path) -> None:
     fill(place)
-    _, shards, counts = night(place, "run 1")
+    first = night(place, "run 1", tmp_path)
     assert (scored(place), broken(place)) == ([], [])
-    versions = {publish_scores(f"{place}/workspace", shards, counts, "run 1") for _ in range(3)}
+    versions = {publish(place, first).version for _ in range(3)}
     assert versions == {tables.version(f"{place}/workspace", "scores")}
     assert (scored(place), broken(place)) == (["a", "c", "e"], ["empty", "not_an_image"])
 
-    pending, shards, counts = night(place, "run 2")
-    assert (pending.skipped, shards, counts) == (5, [], Counts(5, 5, 0, 0))
-    assert {publish_scores(f"{place}/workspace", shards, counts, "run 2")} == versions
+    second = night(place, "run 2", tmp_path)
+    assert (second.shards, second.counts) == ([], Counts(5, 5, 0, 0))
+    assert publish(place, second).version in versions
 
 
-def test_counts_that_do_not_add_up_stop_everything(place: str) -> None:
+def test_counts_that_do_not_add_up_stop_everything(place: str, tmp_path: Path) -> None:
     fill(place)
-    _, shards, _ = night(place, "run 1")
+    wrong = replace(night(place, "run 1", tmp_path), counts=Counts(5, 0, 2, 2))
     with pytest.raises(RunError, match="images do not add up: listed 5 is not skipped 0 \\+ done 2"):
-        publish_scores(f"{place}/workspace", shards, Counts(5, 0, 2, 2), "run 1")
+        publish(place, wrong)
     assert (scored(place), broken(place)) == ([], [])
     assert tables.version(f"{place}/workspace", "scores") is None
 
 
-def test_a_run_that_dies_between_its_commits_is_made_good_by_the_next(tmp_path: Path) -> None:
+def test_where_nothing_was_ever_scored_there_is_no_version(tmp_path: Path) -> None:
+    one = night_of_nothing(tmp_path)
+    assert publish_night(str(tmp_path / "workspace"), one).version is None
+    assert not (tmp_path / "workspace").exists()
+
+
+def night_of_nothing(tmp_path: Path) -> Night:
+    model = registered(str(tmp_path))
+    run = Run("run", "score", begin("score", {}).started_at, {})
+    return Night(run, model, [], Counts(), tables.snapshot(str(tmp_path / "workspace"), "scores"))
+
+
+# Two runs at once
+
+
+def test_two_runs_that_found_the_same_images_new_leave_one_row_each(place: str, tmp_path: Path) -> None:
+    fill(place)
+    one = night(place, "run 1", tmp_path)
+    write_bytes(f"{place}/archive/f.bmp", plain(6))
+    other = night(place, "run 2", tmp_path)
+    assert publish(place, one).counts == Counts(5, 0, 3, 2)
+    assert publish(place, other).counts == Counts(6, 5, 1, 0)
+    assert (scored(place), broken(place)) == (["a", "c", "e", "f"], ["empty", "not_an_image"])
+    assert publish(place, other).counts == Counts(6, 5, 1, 0), "asked again it says the same"
+
+
+def test_runs_that_commit_at_the_same_moment_leave_one_row_each(place: str, tmp_path: Path) -> None:
+    fill(place)
+    nights = [night(place, f"run {number}", tmp_path) for number in range(4)]
+    together = Barrier(len(nights))
+
+    def commit(one: Night) -> Published:
+        together.wait()
+        return publish(place, one)
+
+    with ThreadPoolExecutor(len(nights)) as threads:
+        published = list(threads.map(commit, nights))
+    assert (scored(place), broken(place)) == (["a", "c", "e"], ["empty", "not_an_image"])
+    for one in published:
+        one.counts.check()
+    assert sum(one.counts.done for one in published) == 3
+    assert sum(one.counts.quarantined for one in published) == 2
+
+
+def test_another_run_that_read_other_bytes_under_one_etag_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     place = str(tmp_path)
     fill(place)
-    _, shards, counts = night(place, "run 1")
+    one = night(place, "run 1", tmp_path)
+    path = Path(f"{place}/archive/a.bmp")
+    status = path.stat()
+    path.write_bytes(plain(77))  # as large, and as old: no listing can tell
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    other = night(place, "run 2", tmp_path)
+    publish(place, one)
+    logging.getLogger("skinml").propagate = True
+    with caplog.at_level(logging.ERROR):
+        counts = publish(place, other).counts
+    assert "run 1 has scored other bytes under this very uri and etag" in caplog.text
+    assert counts == Counts(5, 4, 0, 1)
+    assert scored(place) == ["a", "c", "e"]
+    assert broken(place) == ["duplicate_id", "empty", "not_an_image"]
+
+
+def test_an_image_that_was_put_back_on_the_way_gets_no_second_row(tmp_path: Path) -> None:
+    """Listed with other bytes, read with those that have a row: the etag of what was read decides."""
+    place = str(tmp_path)
+    path = Path(f"{place}/archive/a.bmp")
+    write_bytes(str(path), plain(1))
+    status = path.stat()
+    publish(place, night(place, "run 1", tmp_path))
+    path.write_bytes(plain(2))
+    workspace = f"{place}/workspace"
+    before = tables.snapshot(workspace, "scores")
+    pending = find_pending(list_images(f"{place}/archive"), make_ledger([]), Window(), tmp_path / "p.parquet")
+    path.write_bytes(plain(1))
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    [images] = pending.read(10)
+    shard = score_shard(ScoreJob(0, images, workspace, registered(place), "run 2", DAY))
+    assert shard.replaced == 1
+    one = Night(
+        replace(begin("score", {}), run_id="run 2"), registered(place), [shard], Counts(1, 0, 1, 0), before
+    )
+    assert publish(place, one).counts == Counts(1, 1, 0, 0)
+    assert scored(place) == ["a"]
+
+
+# Dying
+
+
+def test_a_run_that_dies_between_its_commits_is_finished_by_the_next(tmp_path: Path) -> None:
+    place = str(tmp_path)
+    fill(place)
     log = Path(f"{place}/workspace/quarantine/_delta_log")
+    one = night(place, "run 1", tmp_path)
     log.write_bytes(b"in the way")  # the quarantine cannot be committed: the second commit fails
     with pytest.raises((StorageError, RunError)):
-        publish_scores(f"{place}/workspace", shards, counts, "run 1")
+        publish(place, one)
     log.unlink()
     assert (scored(place), broken(place)) == (["a", "c", "e"], [])
 
-    _, shards, counts = night(place, "run 2")
-    assert counts == Counts(5, 3, 0, 2)
-    publish_scores(f"{place}/workspace", shards, counts, "run 2")
+    [redo] = unfinished_runs(f"{place}/workspace")
+    for _ in range(2):  # and should that one die as well, by the one after it
+        finish(f"{place}/workspace", redo, "run 2")
     assert (scored(place), broken(place)) == (["a", "c", "e"], ["empty", "not_an_image"])
+    [row] = tables.read(f"{place}/workspace", "runs").to_pylist()
+    assert (row["run_id"], row["status"], row["done"], row["quarantined"]) == ("run 1", "completed", 3, 2)
+    assert row["error"] == "died after its scores were committed; finished by run 2"
+    assert unfinished_runs(f"{place}/workspace") == []
+    assert publish(place, one).counts == Counts(5, 0, 3, 2), "if it was alive after all, it finds all done"
+    assert broken(place) == ["empty", "not_an_image"]
 
 
-def test_where_nothing_was_ever_scored_there_is_no_version(tmp_path: Path) -> None:
-    assert publish_scores(str(tmp_path), [], Counts(), "run") is None
-    assert list(tmp_path.iterdir()) == []
+def test_a_night_of_broken_images_alone_is_finished_too(tmp_path: Path) -> None:
+    place = str(tmp_path)
+    write_bytes(f"{place}/archive/b.bmp", b"")
+    publish(place, night(place, "run 1", tmp_path))
+    assert (scored(place), broken(place)) == ([], ["empty"])
+    [redo] = unfinished_runs(f"{place}/workspace")
+    finish(f"{place}/workspace", redo, "run 2")
+    [row] = tables.read(f"{place}/workspace", "runs").to_pylist()
+    assert (row["listed"], row["quarantined"]) == (1, 1)

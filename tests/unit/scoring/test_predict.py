@@ -27,9 +27,11 @@ from skinml.labels import DIAGNOSES
 from skinml.schemas import LISTING, PROBABILITY_COLUMNS, QUARANTINE, SCORES
 from skinml.scoring.predict import (
     BATCH,
-    IMAGES_PER_SHARD,
+    FEWEST,
+    MOST,
     ScoreJob,
     ScoringModel,
+    images_per_shard,
     load_session,
     predict,
     score_jobs,
@@ -99,6 +101,11 @@ def listing_of(place: str) -> pd.DataFrame:
     return found.sort_values("uri", ignore_index=True)
 
 
+def shard(listing: pd.DataFrame) -> pa.Table:
+    """The rows of a listing as a worker gets them."""
+    return pa.Table.from_pandas(listing, LISTING, preserve_index=False)
+
+
 def part_rows(workspace: str, table: str, part: tables.Part | None) -> list[dict[str, object]]:
     assert part is not None
     found = pq.read_table(io.BytesIO(read_bytes(f"{table_url(workspace, table)}/{part.path}")))
@@ -120,12 +127,13 @@ def plain(seed: int) -> bytes:
 def test_the_network_gives_probabilities() -> None:
     session = onnxruntime.InferenceSession(network(), providers=["CPUExecutionProvider"])
     pixels = np.random.default_rng(1).integers(0, 256, (5, SIZE, SIZE, 3), dtype=np.uint8)
-    probabilities = predict(session, pixels)
+    probabilities = predict(session, pixels)["probabilities"]
     assert probabilities.shape == (5, 7)
     assert probabilities.dtype == np.float64
     assert probabilities.sum(axis=1) == pytest.approx(np.ones(5), abs=1e-6)
     assert probabilities == pytest.approx(expected(pixels), abs=1e-5)
-    assert predict(session, pixels[2:3]) == pytest.approx(probabilities[2:3], abs=1e-6), "alone or in a batch"
+    alone = predict(session, pixels[2:3])["probabilities"]
+    assert alone == pytest.approx(probabilities[2:3], abs=1e-6), "alone or in a batch"
 
 
 def test_a_network_is_loaded_once_a_process_and_has_one_thread(place: str) -> None:
@@ -150,14 +158,18 @@ def test_a_network_that_was_changed_is_not_run(place: str) -> None:
 # Cutting
 
 
-@pytest.mark.parametrize("count", [0, 1, 512, 513, 1100])
-def test_images_are_cut_into_full_shards(count: int) -> None:
-    images = pd.DataFrame({"uri": [f"uri {number}" for number in range(count)]})
+def test_shards_are_small_where_images_are_few_and_never_too_large() -> None:
+    assert images_per_shard(1, 2) == FEWEST
+    assert images_per_shard(20_000, 2) == 1250
+    assert images_per_shard(10**6, 2) == MOST
+    assert images_per_shard(10**6, 64) == 1954
+
+
+def test_shards_are_numbered_as_they_come() -> None:
+    shards = [LISTING.empty_table()] * 3
     model = ScoringModel("tiny", "v1", "", "", Preprocessing(SIZE))
-    jobs = list(score_jobs(images, "/w", model, "run", DAY))
-    assert [uri for job in jobs for uri in job.images["uri"]] == images["uri"].tolist()
-    assert [job.number for job in jobs] == list(range(-(-count // IMAGES_PER_SHARD)))
-    assert all(len(job.images) == IMAGES_PER_SHARD for job in jobs[:-1])
+    jobs = list(score_jobs(iter(shards), "/w", model, "run", DAY, "replay"))
+    assert [(job.number, job.run_id, job.flow) for job in jobs] == [(n, "run", "replay") for n in range(3)]
 
 
 # One shard
@@ -171,7 +183,7 @@ def test_every_row_is_of_the_image_it_names(place: str) -> None:
     for name, data in objects.items():
         write_bytes(f"{archive}/{name}", data)
     listing = listing_of(archive)
-    job = ScoreJob(4, listing, workspace, registered(place), "run", DAY)
+    job = ScoreJob(4, shard(listing), workspace, registered(place), "run", DAY)
     done = pickle.loads(pickle.dumps(score_shard(pickle.loads(pickle.dumps(job)))))  # noqa: S301 - as Dask does
     assert (done.scored, done.rejected) == (69, Counter({"empty": 7}))
     assert tables.version(workspace, "scores") is None, "a shard publishes nothing"
@@ -198,7 +210,7 @@ def test_a_row_has_all_that_the_contract_says(place: str, jpeg: Jpeg) -> None:
         write_bytes(f"{archive}/deep/i{number}.jpg", jpeg(number))
     listing = listing_of(archive)
     model = registered(place)
-    done = score_shard(ScoreJob(0, listing, workspace, model, "run", DAY))
+    done = score_shard(ScoreJob(0, shard(listing), workspace, model, "run", DAY))
     assert done.scores is not None
     assert done.scores.path == "run_date=2026-01-31/part-run-00000.parquet"
     tables.publish(workspace, "scores", [done.scores], "run")
@@ -212,6 +224,9 @@ def test_a_row_has_all_that_the_contract_says(place: str, jpeg: Jpeg) -> None:
         assert row["last_modified"] == listed["last_modified"]
         assert (row["run_id"], row["run_date"]) == ("run", DAY)
         assert (row["model_name"], row["model_version"], row["flags"]) == ("tiny", "v1", "")
+        assert (row["precision"], row["width"], row["height"], row["unlike_training"]) == ("fp32", 96, 72, None)
+        assert row["sharpness"] > 0
+        assert 0 < row["brightness"] < 1
         probabilities = {name: row[f"p_{name}"] for name in DIAGNOSES}
         assert sum(probabilities.values()) == pytest.approx(1, abs=1e-6)
         assert row["predicted_dx"] == max(probabilities, key=lambda name: probabilities[name])
@@ -228,7 +243,7 @@ def test_pixels_are_made_as_the_model_says(tmp_path_factory: pytest.TempPathFact
     for run, preprocessing in (("fast", Preprocessing(24, "fast")), ("exact", Preprocessing(24, "exact"))):
         load_session.cache_clear()
         model = registered(place, network(24), preprocessing)
-        done = score_shard(ScoreJob(0, listing_of(f"{place}/archive"), place, model, run, DAY))
+        done = score_shard(ScoreJob(0, shard(listing_of(f"{place}/archive")), place, model, run, DAY))
         [row] = part_rows(place, "scores", done.scores)
         pixels = decode(data, 24, preprocessing.decode).pixels
         assert [row[column] for column in PROBABILITY_COLUMNS] == pytest.approx(
@@ -241,18 +256,19 @@ def test_an_image_that_changed_is_scored_as_what_was_read(place: str, jpeg: Jpeg
     write_bytes(f"{archive}/a.jpg", jpeg(1))
     listed = listing_of(archive)
     write_bytes(f"{archive}/a.jpg", jpeg(2, 200, 100))
-    done = score_shard(ScoreJob(0, listed, workspace, registered(place), "run", DAY))
+    done = score_shard(ScoreJob(0, shard(listed), workspace, registered(place), "run", DAY))
     [row] = part_rows(workspace, "scores", done.scores)
     [now] = listing_of(archive).to_dict("records")
     assert row["etag"] == now["etag"] != listed["etag"][0]
     assert row["size_bytes"] == now["size_bytes"]
+    assert (row["width"], row["height"], done.replaced) == (200, 100, 1)
 
 
 def test_done_twice_it_leaves_the_same_behind(place: str) -> None:
     archive, workspace = f"{place}/archive", f"{place}/workspace"
     for name, data in {"a.bmp": plain(1), "b.bmp": b"", "c.bmp": plain(2)}.items():
         write_bytes(f"{archive}/{name}", data)
-    job = ScoreJob(0, listing_of(archive), workspace, registered(place), "run", DAY)
+    job = ScoreJob(0, shard(listing_of(archive)), workspace, registered(place), "run", DAY)
     first, second = (part_rows(workspace, "scores", score_shard(job).scores) for _ in range(2))
     assert [{**row, "scored_at": None} for row in first] == [{**row, "scored_at": None} for row in second]
     assert names(f"{table_url(workspace, 'scores')}/run_date=2026-01-31") == ["part-run-00000.parquet"]
@@ -262,16 +278,19 @@ def test_done_twice_it_leaves_the_same_behind(place: str) -> None:
 def test_where_all_is_broken_there_are_no_scores(tmp_path_factory: pytest.TempPathFactory) -> None:
     place = str(tmp_path_factory.mktemp("broken"))
     write_bytes(f"{place}/archive/a.jpg", b"")
-    done = score_shard(ScoreJob(0, listing_of(f"{place}/archive"), place, registered(place), "run", DAY))
+    done = score_shard(ScoreJob(0, shard(listing_of(f"{place}/archive")), place, registered(place), "run", DAY))
     assert (done.scored, done.scores, done.rejected.total()) == (0, None, 1)
 
 
 def test_probabilities_are_named_in_the_one_order() -> None:
     images = pd.DataFrame(
         {"uri": [f"s3://x/{n}.jpg" for n in range(7)], "etag": "e", "size_bytes": 1, "last_modified": None}
-    ).assign(scored_at=datetime.now(UTC))
-    model = ScoringModel("tiny", "v1", "", "", Preprocessing(SIZE))
-    rows = score_rows(images, np.eye(7) * 0.86 + 0.02, model, "run", DAY).to_pylist()
+    ).assign(scored_at=datetime.now(UTC), width=1, height=1)
+    job = ScoreJob(
+        0, LISTING.empty_table(), "", ScoringModel("tiny", "v1", "", "", Preprocessing(SIZE)), "run", DAY
+    )
+    seen = {"probabilities": np.eye(7) * 0.86 + 0.02, "sharpness": np.ones(7), "brightness": np.ones(7)}
+    rows = score_rows(images, seen, job).to_pylist()
     assert [row["predicted_dx"] for row in rows] == list(DIAGNOSES)
     assert [row[f"p_{name}"] for row, name in zip(rows, DIAGNOSES, strict=True)] == pytest.approx([0.88] * 7)
     assert [row["p_malignant"] > 0.5 for row in rows] == [True, True, False, False, True, False, False]

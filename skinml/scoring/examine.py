@@ -1,0 +1,102 @@
+"""The last look before a commit: rows that others have committed meanwhile are left out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from skinml import tables
+from skinml.errors import Reason
+from skinml.schemas import IMAGE_VERSION, PROBABILITY_COLUMNS
+from skinml.scoring.ledger import Known, hash_keys, look_up, make_ledger, read_quarantined, read_scored
+from skinml.tables import Part, Snapshot
+
+SAME = 1e-3
+"""Probabilities of one network for the same bytes differ by less, whatever the machine."""
+
+
+@dataclass(frozen=True)
+class Examined:
+    """What is still to be published, and what is not.
+
+    Attributes:
+        parts: those that are left; of some only the rows that are.
+        known: how many rows another run has committed.
+        contradicted: of these, the ones that another run has from other bytes: uri, etag, size_bytes, detail.
+    """
+
+    parts: Sequence[Part]
+    known: int
+    contradicted: pd.DataFrame
+
+
+def examine_scores(
+    workspace: str, parts: Sequence[Part], model: tuple[str, str], before: Snapshot | None
+) -> Examined:
+    """Leave out the rows whose key is in `scores` by now.
+
+    Args:
+        workspace: normalised URL.
+        parts: of `scores`, unpublished.
+        model: its name and version.
+        before: the state that the run has compared the archive with; None to compare with the whole table.
+    """
+    ledger = make_ledger(read_scored(workspace, *model, but=before))
+    left: list[Part] = []
+    contradicted = [pd.DataFrame(columns=[*IMAGE_VERSION, "size_bytes", "reason", "detail"])]
+    known = 0
+    for part in parts:
+        rows = tables.read_parts(workspace, "scores", [part], [*IMAGE_VERSION, "size_bytes"])
+        answer = look_up(ledger, hash_keys(rows["uri"], rows["etag"]), rows["size_bytes"].to_numpy())
+        there = answer != Known.NEW
+        if not there.any():
+            left.append(part)
+            continue
+        known += int(there.sum())
+        contradicted.append(_contradicted(workspace, part, there, model, before))
+        rest = tables.keep_rows(workspace, "scores", part, pa.array(~there))
+        left += [rest] if rest is not None else []
+    return Examined(left, known, pd.concat(contradicted, ignore_index=True))
+
+
+def examine_quarantine(workspace: str, parts: Sequence[Part]) -> Examined:
+    """Leave out the rows of image versions that are in quarantine for good already."""
+    ledger = make_ledger(read_quarantined(workspace))
+    left: list[Part] = []
+    known = 0
+    for part in parts:
+        rows = tables.read_parts(workspace, "quarantine", [part], [*IMAGE_VERSION, "size_bytes"])
+        answer = look_up(ledger, hash_keys(rows["uri"], rows["etag"]), rows["size_bytes"].to_numpy())
+        there = answer == Known.KNOWN
+        known += int(there.sum())
+        rest = tables.keep_rows(workspace, "quarantine", part, pa.array(~there)) if there.any() else part
+        left += [rest] if rest is not None else []
+    return Examined(left, known, pd.DataFrame())
+
+
+def _contradicted(
+    workspace: str, part: Part, there: np.ndarray, model: tuple[str, str], before: Snapshot | None
+) -> pd.DataFrame:
+    """Those of our rows that another run has committed with another size or with other probabilities."""
+    columns = [*IMAGE_VERSION, "size_bytes", "precision", *PROBABILITY_COLUMNS]
+    ours = tables.read_parts(workspace, "scores", [part], columns).filter(pa.array(there)).to_pandas()
+    wanted = [*columns, "run_id", "model_name", "model_version"]
+    found = []
+    for rows in tables.scan(workspace, "scores", wanted, before):
+        theirs = rows.to_pandas()
+        theirs = theirs[(theirs["model_name"] == model[0]) & (theirs["model_version"] == model[1])]
+        found.append(theirs.merge(ours, on=IMAGE_VERSION, suffixes=("", "_ours")))
+    both = pd.concat(found, ignore_index=True)
+    apart = [np.abs(both[name] - both[f"{name}_ours"]) for name in PROBABILITY_COLUMNS]
+    differs = (np.max(apart, axis=0) > SAME) & (both["precision"] == both["precision_ours"])
+    wrong = both[(both["size_bytes"] != both["size_bytes_ours"]) | differs]
+    detail = "run " + wrong["run_id"] + " has scored other bytes under this very uri and etag"
+    rows = wrong.assign(detail=detail, size_bytes=wrong["size_bytes_ours"])
+    chosen: pd.DataFrame = rows[[*IMAGE_VERSION, "size_bytes", "detail"]].assign(
+        reason=Reason.DUPLICATE_ID.value
+    )
+    return chosen

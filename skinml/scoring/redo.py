@@ -1,0 +1,51 @@
+"""What must follow the commit of a run's scores: kept in that commit, so that any later run can do it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+import pyarrow as pa
+
+from skinml.runs import Counts
+from skinml.schemas import RUNS
+from skinml.tables import Part
+
+COUNTED = ("listed", "skipped", "done", "quarantined")
+
+
+@dataclass(frozen=True)
+class Redo:
+    """A run whose scores are committed: its quarantine's parts, and its row in `runs` as it shall be."""
+
+    run_id: str
+    quarantine: Sequence[Part]
+    row: Mapping[str, Any]
+
+    @property
+    def counts(self) -> Counts:
+        """What became of the run's images."""
+        return Counts(**{name: self.row[name] for name in COUNTED})
+
+    def row_with(self, counts: Counts, remark: str | None) -> pa.Table:
+        """The run's row, schema RUNS, with these counts and, in the column `error`, a remark."""
+        row = {**self.row, **{name: getattr(counts, name) for name in COUNTED}, "error": remark}
+        for field in RUNS:
+            if pa.types.is_timestamp(field.type):
+                row[field.name] = datetime.fromisoformat(str(row[field.name]))
+        return pa.Table.from_pylist([row], schema=RUNS)
+
+
+def to_note(redo: Redo) -> str:
+    """As the text that a commit carries."""
+    parts = [asdict(part) for part in redo.quarantine]
+    return json.dumps({"run_id": redo.run_id, "quarantine": parts, "row": redo.row}, default=str)
+
+
+def from_note(note: str) -> Redo:
+    """Back from the text of a commit."""
+    found = json.loads(note)
+    return Redo(found["run_id"], [Part(**part) for part in found["quarantine"]], found["row"])

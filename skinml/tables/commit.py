@@ -1,0 +1,141 @@
+"""Committing: parts made visible all at once, at most once for a transaction, while nothing else changed."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from skinml.errors import RunError
+from skinml.schemas import PARTITIONS, TABLES
+from skinml.tables.connection import add_columns, explained, make_table, open_table
+from skinml.tables.parts import Part, write_part
+from skinml.tables.read import NOTE, Snapshot, rows_of, snapshot_of
+from skinml.workspace import table_url
+
+if TYPE_CHECKING:
+    from deltalake import CommitProperties, DeltaTable
+    from deltalake.transaction import AddAction
+
+ATTEMPTS = 20
+"""Writers that may get in between before a commit gives up; delta-rs already retries plain appends itself."""
+
+
+def publish(
+    workspace: str,
+    table: str,
+    parts: Sequence[Part],
+    transaction: str,
+    examine: Callable[[Snapshot], tuple[Sequence[Part], str]] | None = None,
+) -> int | None:
+    """Make parts visible, all in one commit and at most once for a transaction.
+
+    Args:
+        workspace: normalised URL.
+        table: one of TABLES.
+        parts: what `write_part` returned; without any, and without `examine`, there is no commit.
+        transaction: the run's id. What it published before stays, and nothing is added.
+        examine: looks at the table's state and says what shall be published after all, and a note for the
+            commit's metadata (`tables.notes` gives it back). The commit is made only if the table is still in
+            that state; where another writer was first, it is examined again.
+
+    Returns:
+        The table's version afterwards; None where there is no table and nothing to publish.
+
+    Raises:
+        RunError: other writers were first again and again.
+    """
+    from deltalake import Schema
+    from deltalake.transaction import RemoveAction
+
+    if not parts and examine is None:
+        delta = open_table(workspace, table)
+        return None if delta is None else delta.version()
+
+    def commit(delta: DeltaTable) -> None:
+        chosen, properties = parts, _properties(transaction)
+        if examine is not None:
+            chosen, note = examine(snapshot_of(delta))
+            properties = _properties(transaction, note)
+        actions: list[AddAction | RemoveAction] = [_add_action(part) for part in chosen]
+        delta.create_write_transaction(
+            actions,
+            mode="append",
+            schema=Schema.from_arrow(TABLES[table]),
+            partition_by=PARTITIONS.get(table),
+            commit_properties=properties,
+        )
+
+    return _commit_once(workspace, table, transaction, commit)
+
+
+def _add_action(part: Part) -> AddAction:
+    from deltalake.transaction import AddAction
+
+    stats = json.dumps({"numRecords": part.rows})
+    now = int(time.time() * 1000)
+    return AddAction(part.path, part.size_bytes, dict(part.partition), now, data_change=True, stats=stats)
+
+
+def _properties(transaction: str, note: str | None = None) -> CommitProperties:
+    """A commit's own data. With a note it was examined: no commit of another writer may come in between."""
+    from deltalake import CommitProperties, Transaction
+
+    transactions = [Transaction(transaction, 1)]
+    if note is None:
+        return CommitProperties(app_transactions=transactions)
+    return CommitProperties(app_transactions=transactions, custom_metadata={NOTE: note}, max_commit_retries=0)
+
+
+def append(workspace: str, table: str, rows: pa.Table, transaction: str) -> int | None:
+    """Write and publish rows of a table without partitions, at most once for a transaction."""
+    parts = [write_part(workspace, table, rows, transaction)] if rows.num_rows else []
+    return publish(workspace, table, parts, transaction)
+
+
+def replace(workspace: str, table: str, change: Callable[[pa.Table], pa.Table], transaction: str) -> int:
+    """Put a change of a table's rows in their place, at most once for a transaction.
+
+    Older versions stay readable. Rows that another writer adds meanwhile stay: the commit takes away only
+    what `change` was given, and begins anew where another writer took some of that.
+
+    Args:
+        workspace: normalised URL.
+        table: one of TABLES.
+        change: all rows to those that shall be there instead; it may be called several times.
+        transaction: the run's id.
+
+    Returns:
+        The table's version afterwards.
+    """
+    from deltalake import write_deltalake
+
+    def commit(delta: DeltaTable) -> None:
+        rows = change(rows_of(delta, TABLES[table])).cast(TABLES[table])
+        write_deltalake(delta, rows, mode="overwrite", commit_properties=_properties(transaction))
+
+    return _commit_once(workspace, table, transaction, commit)
+
+
+def _commit_once(workspace: str, table: str, transaction: str, commit: Callable[[DeltaTable], None]) -> int:
+    """Commit unless the transaction is in the table already; after a conflict look again, then try again."""
+    from deltalake.exceptions import CommitFailedError
+
+    url = table_url(workspace, table)
+    conflict: Exception | None = None
+    for _ in range(ATTEMPTS):
+        delta = open_table(workspace, table) or make_table(workspace, table)
+        if delta.transaction_version(transaction) is None:
+            try:
+                with explained(url):
+                    add_columns(delta, table)
+                    commit(delta)
+            except CommitFailedError as error:  # another writer was first, perhaps with this very transaction
+                conflict = error
+                continue
+            delta.update_incremental()
+        return delta.version()
+    raise RunError(f"{url}: {ATTEMPTS} commits in a row were beaten by other writers ({conflict}); run again")

@@ -1,0 +1,84 @@
+"""Parts: Parquet files in a table's folder that wait to be published."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from urllib.parse import unquote
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from skinml.schemas import PARTITIONS, TABLES
+from skinml.storage.objects import read_bytes, write_bytes
+from skinml.workspace import table_url
+
+
+@dataclass(frozen=True)
+class Part:
+    """A Parquet file that waits to be published: path below the table's folder, bytes, rows, partition."""
+
+    path: str
+    size_bytes: int
+    rows: int
+    partition: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """What it was called when it was written."""
+        return self.path.rsplit("/", 1)[-1].removeprefix("part-").removesuffix(".parquet")
+
+
+def write_part(
+    workspace: str, table: str, rows: pa.Table, name: str, partition: Mapping[str, str] | None = None
+) -> Part:
+    """Write rows into a table's folder, unseen until published. The same name again replaces the file.
+
+    Args:
+        workspace: normalised URL.
+        table: one of TABLES.
+        rows: all of the table's columns but the partition's.
+        name: file name without ending, unique to the run and the shard.
+        partition: values of the partition columns, for a table that has them.
+    """
+    partition = dict(partition or {})
+    schema = _stored(table)
+    buffer = io.BytesIO()
+    pq.write_table(rows.select(schema.names).cast(schema), buffer, compression="zstd")
+    folder = "".join(f"{column}={value}/" for column, value in partition.items())
+    path = f"{folder}part-{name}.parquet"
+    write_bytes(f"{table_url(workspace, table)}/{path}", buffer.getvalue())
+    return Part(path, buffer.tell(), rows.num_rows, partition)
+
+
+def read_parts(
+    workspace: str, table: str, parts: Sequence[Part], columns: Sequence[str] | None = None
+) -> pa.Table:
+    """The rows of parts, published or not, without the columns that the table is partitioned by."""
+    schema = _stored(table)
+    if columns is not None:
+        schema = pa.schema([schema.field(name) for name in columns])
+    rows = [schema.empty_table()]
+    for part in parts:
+        data = read_bytes(f"{table_url(workspace, table)}/{unquote(part.path)}")
+        rows.append(pq.read_table(io.BytesIO(data), columns=schema.names, partitioning=None).cast(schema))
+    return pa.concat_tables(rows)
+
+
+def keep_rows(workspace: str, table: str, part: Part, kept: pa.Array) -> Part | None:
+    """A part of which only some rows remain, beside the first one, which stays unseen; None where none do.
+
+    Args:
+        workspace: normalised URL.
+        table: one of TABLES.
+        part: as `write_part` returned it.
+        kept: bool, one for each of its rows.
+    """
+    rows = read_parts(workspace, table, [part]).filter(kept)
+    return write_part(workspace, table, rows, f"{part.name}-kept", part.partition) if rows.num_rows else None
+
+
+def _stored(table: str) -> pa.Schema:
+    """What a part's file holds: all columns but those that the folder's name gives."""
+    return pa.schema([column for column in TABLES[table] if column.name not in PARTITIONS.get(table, [])])

@@ -1,0 +1,62 @@
+"""Tests of skinml/scoring/ledger.py: what is known is known, nothing else is, by hashes alone."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from skinml.scoring.ledger import Keys, Known, hash_keys, look_up, make_ledger
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=4)
+ETAG = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\n"), max_size=3)
+OBJECTS = st.lists(st.tuples(TEXT, ETAG, st.integers(0, 3)), max_size=30)
+
+
+def keys_of(objects: list[tuple[str, str, int]]) -> tuple[Keys, np.ndarray]:
+    uris, etags, sizes = zip(*objects, strict=True) if objects else ((), (), ())
+    columns = [pa.chunked_array([pa.array(values, pa.string())]) for values in (uris, etags)]
+    return hash_keys(*columns), np.array(sizes, dtype=np.int64)
+
+
+@settings(max_examples=150, derandomize=True, deadline=None)
+@given(OBJECTS, OBJECTS)
+def test_it_says_what_a_dictionary_of_strings_would(
+    known: list[tuple[str, str, int]], asked: list[tuple[str, str, int]]
+) -> None:
+    asked = asked + known[::2]
+    ledger = make_ledger([keys_of(known[:5]), keys_of(known[5:])])
+    sizes: dict[tuple[str, str], set[int]] = {}
+    for uri, etag, size in known:
+        sizes.setdefault((uri, etag), set()).add(size)
+    expected = [
+        Known.NEW
+        if (uri, etag) not in sizes
+        else Known.KNOWN
+        if size in sizes[uri, etag]
+        else Known.OTHER_BYTES
+        for uri, etag, size in asked
+    ]
+    assert look_up(ledger, *keys_of(asked)).tolist() == expected
+    assert len(ledger) == len(known)
+
+
+def test_keys_that_share_their_first_half_are_told_apart() -> None:
+    first = np.uint64(2**64 - 1)
+    keys = np.array([[first, 5], [first, 7], [first, 6], [3, 5]], dtype=np.uint64)
+    ledger = make_ledger([(keys, np.array([10, 20, 30, 40]))])
+    asked = np.array([[first, 7], [first, 8], [first, 6], [3, 5], [3, 7], [first, 5]], dtype=np.uint64)
+    assert ledger.longest == 3
+    answer = look_up(ledger, asked, np.array([20, 20, 31, 40, 40, 10]))
+    assert answer.tolist() == [Known.KNOWN, Known.NEW, Known.OTHER_BYTES, Known.KNOWN, Known.NEW, Known.KNOWN]
+
+
+def test_a_hundred_thousand_cost_24_bytes_each() -> None:
+    generator = np.random.default_rng(1)
+    keys = generator.integers(0, 2**64, (100_000, 2), dtype=np.uint64)
+    ledger = make_ledger([(keys, np.arange(100_000))])
+    assert ledger.first.nbytes + ledger.second.nbytes + ledger.size_bytes.nbytes == 2_400_000
+    order = generator.permutation(100_000)
+    assert (look_up(ledger, keys[order], order) == Known.KNOWN).all()
+    assert (look_up(ledger, keys[order] ^ np.uint64(1), order) == Known.NEW).all()
