@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from dataclasses import replace
 from functools import partial
 from itertools import chain
 
@@ -51,6 +52,7 @@ def plan_dataset(workspace: str, listing: Listing, metadata: Metadata, dataset_k
     """Decide for every listed image whether it is skipped, rejected or to be decoded."""
     known = tables.read(workspace, "quarantine", ["flow", "uri", "etag", "reason"]).to_pandas()
     columns = [*IMAGE_VERSION, "image_id", "split_group", *LABELS]
+    before = tables.snapshot(workspace, "samples")
     plan = make_plan(
         listing.images,
         metadata,
@@ -59,6 +61,7 @@ def plan_dataset(workspace: str, listing: Listing, metadata: Metadata, dataset_k
         quarantine=known[known["flow"] == "prepare"],
         roots=listing.roots,
     )
+    plan = replace(plan, before=before)
     logger.info(
         "%d images listed (%d other objects ignored): %d to decode, %d known, %d refused by the plan",
         *(plan.listed, listing.ignored, len(plan.work), plan.skipped, len(plan.rejected)),
@@ -144,7 +147,7 @@ def commit_dataset(
     run: Run,
 ) -> int | None:
     """Check that no image was lost, then publish samples, quarantine and index. The version of `samples`."""
-    version = publish_samples(workspace, shards, plan, duplicates.groups, counts, run.run_id)
+    version = publish_samples(workspace, shards, plan, duplicates.groups, counts, run.run_id, plan.before)
     publish_pixels(workspace, dataset_key, shards, plan.rejected, counts, run.run_id)
     return version
 

@@ -7,6 +7,7 @@ done again by the next run, and what is in `samples` already is not added twice.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import pandas as pd
 import pyarrow as pa
@@ -17,12 +18,13 @@ from skinml.dataset.outcome import record_url
 from skinml.dataset.plan import LABELS, Plan
 from skinml.dataset.prepare import ShardDone
 from skinml.dataset.splits import assign
+from skinml.errors import RunError
 from skinml.quarantine import quarantine_rows
 from skinml.runs import Counts
 from skinml.schemas import SAMPLES
 from skinml.storage.objects import exists, read_bytes, write_bytes
 from skinml.storage.removal import delete
-from skinml.workspace import index_url, pending_index_url
+from skinml.workspace import index_url, pending_index_url, table_url
 
 
 def publish_samples(
@@ -32,6 +34,7 @@ def publish_samples(
     groups: Mapping[str, str],
     counts: Counts,
     run_id: str,
+    before: tables.Snapshot | None = None,
 ) -> int | None:
     """Commit the samples of a preparation: new ones, newer versions, corrected labels, joined groups; at once.
 
@@ -42,25 +45,50 @@ def publish_samples(
         groups: lesions that a duplicate moved into another group, and which.
         counts: of the whole run; they are checked before anything is committed.
         run_id: the run, which is the transaction.
+        before: the state of `samples` that the plan was made on; None where that does not matter.
 
     Returns:
         The version of `samples`, which names the dataset version; None where there are no samples at all.
 
     Raises:
-        RunError: the counts do not add up.
+        RunError: the counts do not add up, or another run has changed `samples` since the plan was made.
     """
     counts.check()
     parts = [shard.samples for shard in shards if shard.samples is not None]
     if not (plan.superseded or len(plan.relabelled) or _any_of(groups, workspace)):
+        if not parts:
+            return tables.version(workspace, "samples")
+        regrouped = [_regrouped_part(workspace, part, groups) for part in parts]
         return tables.publish(
-            workspace, "samples", [_regrouped_part(workspace, part, groups) for part in parts], run_id
+            workspace, "samples", regrouped, run_id, partial(_unchanged, workspace, before, regrouped, run_id)
         )
     new = tables.read_parts(workspace, "samples", parts)
 
     def change(samples: pa.Table) -> pa.Table:
         return regroup(_relabel(_succeed(samples, new, plan.superseded), plan.relabelled), groups)
 
-    return tables.replace(workspace, "samples", change, run_id)
+    return tables.replace(
+        workspace, "samples", change, run_id, partial(_unchanged, workspace, before, parts, run_id)
+    )
+
+
+def _unchanged(
+    workspace: str,
+    before: tables.Snapshot | None,
+    parts: Sequence[tables.Part],
+    run_id: str,
+    now: tables.Snapshot,
+) -> tuple[Sequence[tables.Part], str]:
+    """Let a commit go ahead on the `samples` that the plan was made on, and on no others.
+
+    Two preparations at once would plan the same images twice, and their duplicates without each other.
+    """
+    if before is not None and now.files != before.files:  # making the table is a version, too
+        raise RunError(
+            f"{table_url(workspace, 'samples')} was changed by another run while this one prepared (version "
+            f"{before.version} is now {now.version}); nothing was committed: run again, what is decoded is kept"
+        )
+    return parts, run_id
 
 
 def _any_of(groups: Mapping[str, str], workspace: str) -> bool:

@@ -14,6 +14,7 @@ from skinml.errors import Reason
 from skinml.quarantine import RETRIED
 from skinml.schemas import IMAGE_VERSION
 from skinml.storage.urls import image_ids
+from skinml.tables import Snapshot
 
 FOUND_BY_PLANNING = (Reason.NO_METADATA.value, Reason.DUPLICATE_ID.value)
 """Reasons that depend on the other images and the metadata, judged anew at every run without reading bytes."""
@@ -40,6 +41,7 @@ class Plan:
             they are.
         metadata_repeated: image_ids that stand several times in the metadata, alike.
         metadata_conflicting: image_ids that stand several times with different values.
+        before: the state of `samples` that all this was found in; None where nobody said.
     """
 
     work: pd.DataFrame
@@ -52,6 +54,7 @@ class Plan:
     metadata_removed: tuple[str, ...]
     metadata_repeated: tuple[str, ...]
     metadata_conflicting: tuple[str, ...]
+    before: Snapshot | None = None
 
     def without_work(self) -> Plan:
         """What a commit needs of the plan: its work, a row for every new image, has been done."""

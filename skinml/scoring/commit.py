@@ -84,7 +84,7 @@ def _still_to_publish(
     """The parts that can be committed on top of this state of `scores`, and what must follow that commit."""
     counts = night.counts
     replaced = any(shard.replaced for shard in night.shards)
-    if replaced or state.version != night.before.version:
+    if replaced or state.files - night.before.files:
         model = (night.model.name, night.model.version)
         # An image that was replaced has an etag that the plan did not ask for: any row may have it.
         examined = examine_scores(workspace, scores, model, None if replaced else night.before)

@@ -59,7 +59,7 @@ def publish(
         chosen, properties = parts, _properties(transaction)
         if examine is not None:
             chosen, note = examine(snapshot_of(delta))
-            properties = _properties(transaction, note)
+            properties = alone(transaction, note)
         actions: list[AddAction | RemoveAction] = [_add_action(part) for part in chosen]
         delta.create_write_transaction(
             actions,
@@ -69,7 +69,7 @@ def publish(
             commit_properties=properties,
         )
 
-    return _commit_once(workspace, table, transaction, commit)
+    return commit_once(workspace, table, transaction, commit)
 
 
 def _add_action(part: Part) -> AddAction:
@@ -80,14 +80,23 @@ def _add_action(part: Part) -> AddAction:
     return AddAction(part.path, part.size_bytes, dict(part.partition), now, data_change=True, stats=stats)
 
 
-def _properties(transaction: str, note: str | None = None) -> CommitProperties:
-    """A commit's own data. With a note it was examined: no commit of another writer may come in between."""
+def _properties(transaction: str) -> CommitProperties:
+    """A commit's own data, for one that only adds: others may come in between."""
     from deltalake import CommitProperties, Transaction
 
-    transactions = [Transaction(transaction, 1)]
-    if note is None:
-        return CommitProperties(app_transactions=transactions)
-    return CommitProperties(app_transactions=transactions, custom_metadata={NOTE: note}, max_commit_retries=0)
+    return CommitProperties(app_transactions=[Transaction(transaction, 1)])
+
+
+def alone(transaction: str, note: str | None = None) -> CommitProperties:
+    """Data of a commit that fails where any other came in between: it was made for just this state.
+
+    delta-rs' own look at the others is not enough where files are taken away: 1.6.6 takes a compaction's for
+    no change (its pull request 3982), and two that take away the same files both leave those rows there.
+    """
+    from deltalake import CommitProperties, Transaction
+
+    custom = None if note is None else {NOTE: note}
+    return CommitProperties(custom, max_commit_retries=0, app_transactions=[Transaction(transaction, 1)])
 
 
 def append(workspace: str, table: str, rows: pa.Table, transaction: str) -> int | None:
@@ -96,7 +105,13 @@ def append(workspace: str, table: str, rows: pa.Table, transaction: str) -> int 
     return publish(workspace, table, parts, transaction)
 
 
-def replace(workspace: str, table: str, change: Callable[[pa.Table], pa.Table], transaction: str) -> int:
+def replace(
+    workspace: str,
+    table: str,
+    change: Callable[[pa.Table], pa.Table],
+    transaction: str,
+    examine: Callable[[Snapshot], tuple[Sequence[Part], str]] | None = None,
+) -> int:
     """Put a change of a table's rows in their place, at most once for a transaction.
 
     Older versions stay readable. Rows that another writer adds meanwhile stay: the commit takes away only
@@ -107,6 +122,8 @@ def replace(workspace: str, table: str, change: Callable[[pa.Table], pa.Table], 
         table: one of TABLES.
         change: all rows to those that shall be there instead; it may be called several times.
         transaction: the run's id.
+        examine: as for `publish`; it may refuse the table's state, and what it returns but for the note is
+            for `change` to have used.
 
     Returns:
         The table's version afterwards.
@@ -114,13 +131,14 @@ def replace(workspace: str, table: str, change: Callable[[pa.Table], pa.Table], 
     from deltalake import write_deltalake
 
     def commit(delta: DeltaTable) -> None:
+        note = None if examine is None else examine(snapshot_of(delta))[1]
         rows = change(rows_of(delta, TABLES[table])).cast(TABLES[table])
-        write_deltalake(delta, rows, mode="overwrite", commit_properties=_properties(transaction))
+        write_deltalake(delta, rows, mode="overwrite", commit_properties=alone(transaction, note))
 
-    return _commit_once(workspace, table, transaction, commit)
+    return commit_once(workspace, table, transaction, commit)
 
 
-def _commit_once(workspace: str, table: str, transaction: str, commit: Callable[[DeltaTable], None]) -> int:
+def commit_once(workspace: str, table: str, transaction: str, commit: Callable[[DeltaTable], None]) -> int:
     """Commit unless the transaction is in the table already; after a conflict look again, then try again."""
     from deltalake.exceptions import CommitFailedError
 

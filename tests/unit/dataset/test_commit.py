@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -51,7 +51,9 @@ class Prepared:
     def publish(self, counts: Counts | None = None, reverse: bool = False) -> int | None:
         shards = self.shards[::-1] if reverse else self.shards
         counts = counts or self.counts
-        version = publish_samples(self.workspace, shards, self.plan, self.found.groups, counts, self.run_id)
+        version = publish_samples(
+            self.workspace, shards, self.plan, self.found.groups, counts, self.run_id, self.plan.before
+        )
         publish_pixels(self.workspace, KEY, shards, self.plan.rejected, counts, self.run_id)
         return version
 
@@ -67,7 +69,8 @@ class Prepared:
 def prepare(place: str, metadata: Metadata, run_id: str, length: int = 2) -> Prepared:
     """Everything but the commit, in shards of `length` images."""
     archive, workspace = f"{place}/archive", f"{place}/workspace"
-    plan = plan_of(archive, workspace, metadata)
+    now = tables.snapshot(workspace, "samples")
+    plan = replace(plan_of(archive, workspace, metadata), before=now)
     before = resume(workspace, KEY, plan.work)
     jobs = [
         ShardJob(number, images, workspace, SMALL, "npy", run_id, finished=True)
@@ -125,6 +128,22 @@ def test_new_images_extend_the_dataset(place: str, jpeg: Jpeg) -> None:
     assert located(place) == [("i1", 0, 0), ("i2", 0, 1), ("i0", 1, 0)]
     assert samples(place, at=first) == [("i1", "run 1"), ("i2", "run 1")], "training can go back"
     assert second != first
+
+
+def test_of_two_preparations_at_once_the_second_commits_nothing_and_says_so(place: str, jpeg: Jpeg) -> None:
+    metadata = labels("i0", "i1", "i2")
+    fill(f"{place}/archive", {"i1.jpg": jpeg(1), "i2.jpg": jpeg(2)})
+    first, second = (prepare(place, metadata, run_id) for run_id in ("run 1", "run 2"))
+    first.publish()
+    with pytest.raises(RunError, match=r"samples was changed by another run .* \(version None is now 1\)"):
+        second.publish()
+    assert samples(place) == [("i1", "run 1"), ("i2", "run 1")]
+    fill(f"{place}/archive", {"i1.jpg": jpeg(7)})  # a newer version of one, which takes the other way to commit
+    third, fourth = (prepare(place, metadata, run_id) for run_id in ("run 3", "run 4"))
+    third.publish()
+    with pytest.raises(RunError, match="run again"):
+        fourth.publish()
+    assert samples(place) == [("i1", "run 3"), ("i2", "run 1")]
 
 
 def test_a_commit_that_is_tried_again_adds_nothing(place: str, jpeg: Jpeg) -> None:
