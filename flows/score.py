@@ -11,6 +11,7 @@ from prefect import flow
 from flows.naming import asked, short
 from skinml.config import ScoreRequest
 from skinml.runs import begin
+from skinml.scoring.commit import health_columns
 from tasks import score as stages
 from tasks.archive import check_archive, open_workspace
 from tasks.runs import recorded
@@ -40,8 +41,10 @@ def score(workspace: str, request: ScoreRequest) -> dict[str, Any]:
         new = stages.find_new(workspace, archive, model, request, Path(scratch))
         shards = stages.score_images(workspace, new, model, request, run)
         record.counts = stages.count(new, shards)
+        health = stages.judge(model, shards)
+        record.more = health_columns(health)
         published = stages.commit_scores(
-            workspace, shards, record.counts, new, model, run, request.max_quarantined
+            workspace, shards, record.counts, new, model, health, run, request.max_quarantined
         )
         record.counts = published.counts
 
@@ -59,6 +62,9 @@ def score(workspace: str, request: ScoreRequest) -> dict[str, Any]:
         "outside_window": new.pending.outside_window,
         "beyond_limit": new.pending.beyond_limit,
         "reasons": stages.count_reasons(shards),
+        "flags": health.flags if health else {},
+        "health": health.verdict if health else None,
+        "health_sentence": health.sentence if health else None,
     }
-    stages.show_scored(workspace, result)
+    stages.show_scored(workspace, result, health)
     return result

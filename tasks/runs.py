@@ -24,8 +24,7 @@ class RunRecord:
     run: Run
     counts: Counts = field(default_factory=Counts)
     model_version: str | None = None
-    health: str | None = None
-    health_detail: str | None = None
+    more: dict[str, str | None] = field(default_factory=dict)
     row: dict[str, Any] = field(default_factory=dict)
 
 
@@ -52,7 +51,6 @@ def recorded(workspace: str, run: Run) -> Iterator[RunRecord]:
 @stage("record the run", "record the run: {status}", tags=("storage",))
 def write_run(workspace: str, record: RunRecord, status: str, error: str | None) -> None:
     """Append the run's row, once."""
-    more = {"health": record.health, "health_detail": record.health_detail}
-    row = run_row(record.run, status, record.counts, record.model_version, error, **more)
+    row = run_row(record.run, status, record.counts, record.model_version, error, **record.more)
     tables.append(workspace, "runs", row, record.run.run_id)
     record.row = row.to_pylist()[0]

@@ -6,7 +6,7 @@ import logging
 import math
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from skinml import tables
@@ -14,13 +14,17 @@ from skinml.cluster import connect
 from skinml.config import ClusterRequest, ScoreRequest
 from skinml.crash_points import crash_point
 from skinml.models import registry
+from skinml.models.precisions import Precision, network_file
 from skinml.runs import Counts, Run
 from skinml.schemas import TABLES
 from skinml.scoring.bad_nights import check_quarantined
 from skinml.scoring.commit import Night, Published, finish, publish_night, unfinished_runs
+from skinml.scoring.health import Health, Tally, compare
 from skinml.scoring.ledger import make_ledger, read_quarantined, read_scored
 from skinml.scoring.pending import Pending, Window, find_pending
 from skinml.scoring.predict import ScoringModel, ShardScored, images_per_shard, score_jobs, score_shard
+from skinml.scoring.reference import FILE as REFERENCE
+from skinml.scoring.reference import parse_reference
 from skinml.scoring.refuse import refuse_other_bytes
 from skinml.storage.listing import list_images
 from skinml.tables import Snapshot
@@ -31,18 +35,27 @@ from tasks.stage import stage
 
 logger = logging.getLogger("skinml.score")
 
-NETWORK = "model.onnx"
-
 
 @stage("choose the model", "choose the model: {version}", tags=("storage",))
-def choose_model(workspace: str, version: str, precision: str) -> ScoringModel:
-    """The version that scores, once its network's hash is known to be the registered one."""
+def choose_model(workspace: str, version: str, precision: Precision) -> ScoringModel:
+    """The version that scores, once its files' hashes are known to be the registered ones."""
     manifest = registry.find(workspace, version)
-    registry.read_verified(workspace, manifest, NETWORK)
-    url = f"{model_url(workspace, manifest.name, manifest.version)}/{NETWORK}"
+    network = network_file(manifest, precision)
+    registry.read_verified(workspace, manifest, network)
+    usual = None
+    if REFERENCE in manifest.files:
+        reference = parse_reference(registry.read_verified(workspace, manifest, REFERENCE), manifest.version)
+        usual = reference.of(precision, manifest.version)
     logger.info("model %s %s, %s", manifest.name, manifest.version, precision)
-    sha256 = manifest.files[NETWORK].sha256
-    return ScoringModel(manifest.name, manifest.version, url, sha256, manifest.pixels(), precision)
+    return ScoringModel(
+        name=manifest.name,
+        version=manifest.version,
+        onnx_url=f"{model_url(workspace, manifest.name, manifest.version)}/{network}",
+        onnx_sha256=manifest.files[network].sha256,
+        preprocessing=manifest.pixels(),
+        precision=precision,
+        usual=usual,
+    )
 
 
 @stage("check the tables", tags=("storage",))
@@ -112,13 +125,25 @@ def commit_scores(
     counts: Counts,
     new: New,
     model: ScoringModel,
+    health: Health | None,
     run: Run,
     most_quarantined: float = 1.0,
 ) -> Published:
     """Check that no image was lost and not too many are bad, then publish scores and quarantine."""
     crash_point(6)
     check_quarantined(workspace, shards, most_quarantined, run.run_id)
-    return publish_night(workspace, Night(run, model, shards, counts, new.before))
+    return publish_night(workspace, Night(run, model, shards, counts, new.before, health))
+
+
+def judge(model: ScoringModel, shards: Sequence[ShardScored]) -> Health | None:
+    """Whether tonight's images look like those the model was tested on; None where nobody can say."""
+    night = sum((shard.health for shard in shards), start=Tally())
+    if model.usual is None or not night.images:
+        return None
+    health = compare(model.usual, night)
+    log = logger.warning if health.verdict == "drifted" else logger.info
+    log("%s", health.sentence)
+    return health
 
 
 def count(new: New, shards: Sequence[ShardScored]) -> Counts:
@@ -133,8 +158,11 @@ def count_reasons(shards: Sequence[ShardScored]) -> dict[str, int]:
 
 
 @stage("show the result")
-def show_scored(workspace: str, result: dict[str, object]) -> None:
-    """Counts and links in the Prefect UI."""
+def show_scored(workspace: str, result: dict[str, object], health: Health | None) -> None:
+    """Counts, the night's health and links in the Prefect UI."""
     artifacts.show_table("score-counts", "What became of the listed images.", [result])
+    if health is not None:
+        rows = [asdict(drift) for drift in health.measures]
+        artifacts.show_table("score-health", f"{health.sentence[0].upper()}{health.sentence[1:]}.", rows)
     links = {name: table_url(workspace, name) for name in ("scores", "quarantine", "runs")}
     artifacts.show_links("score-links", "Where the tables lie", links)

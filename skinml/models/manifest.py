@@ -11,6 +11,7 @@ from skinml.errors import RequestError
 from skinml.images.decode import RESIZE_FILTER
 from skinml.images.preprocessing import Preprocessing
 from skinml.labels import DIAGNOSES
+from skinml.models.precisions import Network, Precision
 
 
 class File(BaseModel):
@@ -38,6 +39,7 @@ class Manifest(BaseModel):
     parameters: dict[str, Any]
     libraries: dict[str, str]
     files: dict[str, File]
+    precisions: dict[Precision, Network] = {}  # older bundles: none, and only fp32 is there
 
     def pixels(self) -> Preprocessing:
         """How pixels are made for this model. Raises RequestError where this skinml makes them otherwise."""

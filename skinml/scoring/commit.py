@@ -16,6 +16,7 @@ from skinml.errors import RunError
 from skinml.quarantine import quarantine_rows
 from skinml.runs import Counts, Run, as_record
 from skinml.scoring.examine import examine_quarantine, examine_scores
+from skinml.scoring.health import Health
 from skinml.scoring.predict import ScoringModel, ShardScored
 from skinml.scoring.redo import Redo, from_note, to_note
 from skinml.tables import Part, Snapshot
@@ -36,8 +37,7 @@ class Night:
     shards: Sequence[ShardScored]
     counts: Counts
     before: Snapshot
-    health: str | None = None
-    health_detail: str | None = None
+    health: Health | None = None
 
 
 @dataclass(frozen=True)
@@ -107,10 +107,16 @@ def _still_to_publish(
         if examined.known:
             logger.info("%d images were scored by another run in the meantime", examined.known)
         scores = examined.parts
-    row = as_record(
-        night.run, "completed", counts, night.model.version, None, night.health, night.health_detail
-    )
+    health = health_columns(night.health)
+    row = as_record(night.run, "completed", counts, night.model.version, **health)
     return scores, Redo(night.run.run_id, quarantine, row)
+
+
+def health_columns(health: Health | None) -> dict[str, str | None]:
+    """A night's health as columns of `runs`; null where nobody looked."""
+    if health is None:
+        return {"health": None, "health_detail": None}
+    return {"health": health.verdict, "health_detail": health.to_json()}
 
 
 def publish_quarantine(workspace: str, redo: Redo) -> Counts:

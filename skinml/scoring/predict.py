@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -19,9 +19,13 @@ from skinml.images.load import Rejected, load_images
 from skinml.images.preprocessing import Preprocessing
 from skinml.images.quality import measure
 from skinml.labels import DIAGNOSES, malignant_probability
+from skinml.models.precisions import Precision
 from skinml.models.registry import check_sha256
 from skinml.quarantine import quarantine_rows
 from skinml.schemas import PROBABILITY_COLUMNS, SCORES
+from skinml.scoring.flags import flag_images
+from skinml.scoring.health import Tally, tally
+from skinml.scoring.reference import Usual, gather_measures
 from skinml.storage.objects import read_bytes
 from skinml.storage.urls import image_ids
 from skinml.tables import Part, write_part
@@ -53,7 +57,8 @@ class ScoringModel:
     onnx_url: str
     onnx_sha256: str
     preprocessing: Preprocessing
-    precision: str = "fp32"
+    precision: Precision = "fp32"
+    usual: Usual | None = None  # what held-out images look like to it; older bundles do not say
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +84,7 @@ class ShardScored:
         rejected: how many images for which reason.
         scores: their rows, or None.
         quarantine: the others' rows, or None.
+        health: how the scored images look, counted in the bins of the model's reference.
     """
 
     scored: int
@@ -86,6 +92,7 @@ class ShardScored:
     rejected: Counter[str]
     scores: Part | None
     quarantine: Part | None
+    health: Tally = field(default_factory=Tally)
 
 
 def images_per_shard(images: int, workers: int) -> int:
@@ -137,8 +144,11 @@ def score_shard(job: ScoreJob) -> ShardScored:
     scored, rejected = images[usable], images[~usable]
     name = f"{job.run_id}-{job.number:05d}"
     scores_part = quarantine_part = None
+    health = Tally()
     if len(scored):
-        rows = score_rows(scored, _together(seen), job)
+        findings = _together(seen)
+        flags, health = _judge(scored, findings, job.model.usual)
+        rows = score_rows(scored, findings, flags, job)
         partition = {"run_date": job.run_date.isoformat()}
         scores_part = write_part(job.workspace, "scores", rows, name, partition)
     crash_point(4)
@@ -147,7 +157,7 @@ def score_shard(job: ScoreJob) -> ShardScored:
         quarantine_part = write_part(job.workspace, "quarantine", rows, name)
     crash_point(5)
     replaced = int((scored["etag"] != listed.loc[usable, "etag"]).sum())
-    return ShardScored(len(scored), replaced, Counter(rejected["reason"]), scores_part, quarantine_part)
+    return ShardScored(len(scored), replaced, Counter(rejected["reason"]), scores_part, quarantine_part, health)
 
 
 @lru_cache(maxsize=2)
@@ -186,8 +196,22 @@ def _together(seen: list[dict[str, NDArray[Any]]]) -> dict[str, NDArray[Any]]:
     return {name: np.concatenate([one[name] for one in seen]) for name in seen[0]}
 
 
-def score_rows(images: pd.DataFrame, seen: dict[str, NDArray[Any]], job: ScoreJob) -> pa.Table:
-    """Images and what was seen in them (`look_at`) as rows of `scores`, schema SCORES."""
+def _judge(
+    images: pd.DataFrame, seen: dict[str, NDArray[Any]], usual: Usual | None
+) -> tuple[NDArray[np.object_], Tally]:
+    """The images' flags, and how they look beside the reference; nothing of either where there is none."""
+    if usual is None or OUTLIERS not in seen:
+        return np.full(len(images), "", dtype=object), Tally()
+    size = {name: images[name].to_numpy(dtype=np.int64) for name in ("width", "height")}
+    measured = gather_measures(**size, **seen)
+    flags = flag_images(measured, usual.thresholds)
+    return flags, tally(usual, measured, flags)
+
+
+def score_rows(
+    images: pd.DataFrame, seen: dict[str, NDArray[Any]], flags: NDArray[np.object_], job: ScoreJob
+) -> pa.Table:
+    """Images, what was seen in them (`look_at`) and their flags as rows of `scores`, schema SCORES."""
     probabilities = seen["probabilities"]
     best = probabilities.argmax(axis=1)
     rows = images.assign(
@@ -200,7 +224,7 @@ def score_rows(images: pd.DataFrame, seen: dict[str, NDArray[Any]], job: ScoreJo
         **dict(zip(PROBABILITY_COLUMNS, probabilities.T, strict=True)),
         p_malignant=malignant_probability(probabilities),
         confidence=probabilities.max(axis=1),
-        flags="",
+        flags=flags,
         precision=job.model.precision,
         sharpness=seen["sharpness"],
         brightness=seen["brightness"],

@@ -290,7 +290,7 @@ def test_probabilities_are_named_in_the_one_order() -> None:
         0, LISTING.empty_table(), "", ScoringModel("tiny", "v1", "", "", Preprocessing(SIZE)), "run", DAY
     )
     seen = {"probabilities": np.eye(7) * 0.86 + 0.02, "sharpness": np.ones(7), "brightness": np.ones(7)}
-    rows = score_rows(images, seen, job).to_pylist()
+    rows = score_rows(images, seen, np.full(7, ""), job).to_pylist()
     assert [row["predicted_dx"] for row in rows] == list(DIAGNOSES)
     assert [row[f"p_{name}"] for row, name in zip(rows, DIAGNOSES, strict=True)] == pytest.approx([0.88] * 7)
     assert [row["p_malignant"] > 0.5 for row in rows] == [True, True, False, False, True, False, False]

@@ -1,0 +1,254 @@
+"""The label-free health of a night: are tonight's images like those the model was tested on?
+
+A worker counts its shard (`tally`), the driver adds the counts up and compares them with the model's reference
+(`compare`). No row passes through the driver.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skinml.labels import DIAGNOSES
+from skinml.scoring.chi_squared import holm, homogeneity, pool
+from skinml.scoring.flags import count_flags
+from skinml.scoring.reference import MEASURES, Distribution, Measured, Usual, count_bins, count_classes
+
+CLASSES = "class_mix"
+"""What the mix of predicted diagnoses is called among the measures."""
+
+LARGE = 0.2
+"""Population stability index, above what chance alone gives, from which a measure has drifted. By convention
+less than 0.1 is no change and more than 0.25 a large one (Lewis, An Introduction to Credit Scoring, 1994)."""
+
+LEVEL = 0.001
+"""Chance of a false alarm in a night of images from the reference's population, all measures together: a night
+in three years."""
+
+NAMED = 3
+"""Changes that the sentence names."""
+
+WORDS = {"megapixels": "size (megapixels)", "unlike_training": "distance from the training images"}
+"""What people call a measure, where its name will not do."""
+
+FEWEST_IMAGES = 50
+"""With fewer, ten bins expect less than the 5 images each that the test needs: nothing is said of the night."""
+
+FEWEST_HELD_OUT = 40
+"""Of the reference: with fewer there are not even two bins that are known well enough."""
+
+
+@dataclass(frozen=True, eq=False)
+class Tally:
+    """Counts of some of a night's images; `a + b` is those of both, and Tally() of none. Some hundred bytes.
+
+    Attributes:
+        images: how many.
+        counts: for each of MEASURES, int64, images in each bin of the reference.
+        lowest, highest: for each of MEASURES, the extreme values.
+        predicted: int64 (7,), images predicted as each diagnosis.
+        flags: images with each flag.
+
+    """
+
+    images: int = 0
+    counts: dict[str, NDArray[np.int64]] = field(default_factory=dict)
+    lowest: dict[str, float] = field(default_factory=dict)
+    highest: dict[str, float] = field(default_factory=dict)
+    predicted: NDArray[np.int64] = field(default_factory=lambda: np.zeros(len(DIAGNOSES), np.int64))
+    flags: Counter[str] = field(default_factory=Counter)
+
+    def __add__(self, other: Tally) -> Tally:
+        if not self.images or not other.images:
+            return self if self.images else other
+        return Tally(
+            images=self.images + other.images,
+            counts={name: self.counts[name] + other.counts[name] for name in MEASURES},
+            lowest={name: min(self.lowest[name], other.lowest[name]) for name in MEASURES},
+            highest={name: max(self.highest[name], other.highest[name]) for name in MEASURES},
+            predicted=self.predicted + other.predicted,
+            flags=self.flags + other.flags,
+        )
+
+
+def tally(usual: Usual, measured: Measured, flags: Iterable[str]) -> Tally:
+    """Count images in the reference's bins, in a worker. `flags`: as `flag_images` gives them."""
+    if not len(measured.predicted):
+        return Tally()
+    values = {name: np.asarray(getattr(measured, name)) for name in MEASURES}
+    return Tally(
+        images=len(measured.predicted),
+        counts={name: count_bins(usual.measures[name].edges, values[name]) for name in MEASURES},
+        lowest={name: float(np.fmin.reduce(values[name])) for name in MEASURES},
+        highest={name: float(np.fmax.reduce(values[name])) for name in MEASURES},
+        predicted=count_classes(measured.predicted),
+        flags=count_flags(flags),
+    )
+
+
+@dataclass(frozen=True)
+class Drift:
+    """How far one measure is from the reference.
+
+    Attributes:
+        measure: one of MEASURES, or CLASSES.
+        psi: population stability index (`stability_index`).
+        psi_by_chance: what it is on average where nothing has changed.
+        p: of the chi-squared test that both are samples of one population, adjusted for all measures (Holm).
+        drifted: psi is LARGE or more above chance, and p below LEVEL.
+        change: in words, such as "brightness is lower".
+        tonight: the median, read off the bins; of the class mix, the fraction that `change` speaks of.
+        reference: the same of the held-out images.
+
+    """
+
+    measure: str
+    psi: float
+    psi_by_chance: float
+    p: float
+    drifted: bool
+    change: str
+    tonight: float | None
+    reference: float | None
+
+
+@dataclass(frozen=True)
+class Health:
+    """What a night's images look like: `verdict` and `to_json()` for `runs`, `sentence` for people.
+
+    Attributes:
+        verdict: usual, drifted, or too_few where there are not enough images to say.
+        sentence: the verdict and why, in one sentence.
+        images: of the night.
+        reference_images: held-out images it was compared with.
+        measures: how far each is from the reference, what drifted first, the largest PSI before others; empty
+            where there are too few images.
+        flags: images with each flag.
+
+    """
+
+    verdict: str
+    sentence: str
+    images: int
+    reference_images: int
+    measures: tuple[Drift, ...]
+    flags: dict[str, int]
+
+    def to_json(self) -> str:
+        """All of it, for the column `health_detail`."""
+        return json.dumps(asdict(self), allow_nan=False)
+
+
+def compare(usual: Usual, night: Tally) -> Health:
+    """The verdict on a night. A measure has drifted where its change is large (PSI) and no chance (the test).
+
+    The PSI alone cries wolf in a small night, where chance makes it large; the test alone in a large one, where
+    it finds any difference. (Images of one lesion are more alike than the test believes: one more reason why
+    it does not decide alone.)
+    """
+    flags = {name: night.flags[name] for name in sorted(night.flags)}
+    few = _too_few(night.images, usual.images)
+    if few:
+        return Health("too_few", few, night.images, usual.images, (), flags)
+    names = (*MEASURES, CLASSES)
+    pairs = {name: pool(*_counts(usual, night, name), ordered=name != CLASSES) for name in names}
+    chances = holm({name: homogeneity(*pair)[1] for name, pair in pairs.items()})
+    drifts = []
+    for name, pair in pairs.items():
+        psi, by_chance = stability_index(*pair)
+        drifted = psi - by_chance >= LARGE and chances[name] < LEVEL
+        described = _class_change(usual, night) if name == CLASSES else _change(usual, night, name)
+        drifts.append(Drift(name, psi, by_chance, chances[name], drifted, *described))
+    drifts.sort(key=lambda drift: (not drift.drifted, -drift.psi))
+    verdict = "drifted" if drifts[0].drifted else "usual"
+    return Health(verdict, _sentence(drifts, night.images), night.images, usual.images, tuple(drifts), flags)
+
+
+def stability_index(first: NDArray[np.integer], second: NDArray[np.integer]) -> tuple[float, float]:
+    """The population stability index of two samples, as counts (k,) in the same bins; and what chance gives.
+
+    PSI = sum over the bins of (a - b) ln(a / b), a and b the fractions of the samples in a bin (Lewis, An
+    Introduction to Credit Scoring, 1994); half an image is added to each count, so that an empty bin is no
+    infinity. Of two samples, n and m images of one population, it is about (1/n + 1/m) times chi-squared with
+    k - 1 degrees of freedom (Yurdakul, Statistical Properties of Population Stability Index, Western Michigan
+    University, 2018), so on average (k - 1)(1/n + 1/m).
+    """
+    fractions = [(counts + 0.5) / (counts.sum() + 0.5 * len(counts)) for counts in (first, second)]
+    index = float(((fractions[0] - fractions[1]) * np.log(fractions[0] / fractions[1])).sum())
+    return index, float((len(first) - 1) * (1 / max(first.sum(), 1) + 1 / max(second.sum(), 1)))
+
+
+def _too_few(images: int, reference_images: int) -> str:
+    """Why nothing can be said of a night; empty where something can."""
+    if images < FEWEST_IMAGES:
+        return f"{images} images are too few to say whether they are usual: {FEWEST_IMAGES} are needed"
+    if reference_images < FEWEST_HELD_OUT:
+        return (
+            f"the model was tested on {reference_images} images: too few to say whether tonight's are usual,"
+            f" {FEWEST_HELD_OUT} are needed"
+        )
+    return ""
+
+
+def _counts(usual: Usual, night: Tally, name: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Tonight's and the reference's counts of one measure."""
+    if name == CLASSES:
+        return night.predicted, np.array(usual.predicted, dtype=np.int64)
+    return night.counts[name], np.array(usual.measures[name].counts, dtype=np.int64)
+
+
+def _change(usual: Usual, night: Tally, name: str) -> tuple[str, float | None, float]:
+    """How a measure has changed, its median tonight and the reference's."""
+    tonight, before = (counts / counts.sum() for counts in _counts(usual, night, name))
+    # The chance that an image of tonight's is above one of the reference's, the same bin counting half
+    above = float((tonight * (before.cumsum() - before / 2)).sum())
+    direction = "lower" if above < 0.45 else "higher" if above > 0.55 else "spread otherwise"
+    median = _median(usual.measures[name], night, name)
+    return f"{WORDS.get(name, name)} is {direction}", median, usual.measures[name].median
+
+
+def _median(reference: Distribution, night: Tally, name: str) -> float | None:
+    """Tonight's median, as even as if the images of a bin were spread evenly over it."""
+    counts = night.counts[name]
+    below = counts.cumsum() - counts
+    place = int(np.searchsorted(counts.cumsum(), night.images / 2))
+    edges = (-math.inf, *reference.edges, math.inf)
+    low, high = max(night.lowest[name], edges[place]), min(night.highest[name], edges[place + 1])
+    median = low + (high - low) * (night.images / 2 - float(below[place])) / float(counts[place])
+    return median if math.isfinite(median) else None
+
+
+def _class_change(usual: Usual, night: Tally) -> tuple[str, float, float]:
+    """The diagnosis whose share has changed most, its fraction tonight and in the reference."""
+    tonight, before = (counts / counts.sum() for counts in _counts(usual, night, CLASSES))
+    most = int(np.abs(tonight - before).argmax())
+    direction = "more" if tonight[most] > before[most] else "less"
+    return f"{DIAGNOSES[most]} is predicted {direction} often", float(tonight[most]), float(before[most])
+
+
+def _sentence(drifts: list[Drift], images: int) -> str:
+    """The verdict for people. At most NAMED changes are named, the rest is counted."""
+    drifted = [drift for drift in drifts if drift.drifted]
+    if not drifted:
+        return f"tonight's {images:,} images look like those the model was tested on"
+    parts = [
+        f"{drift.change} ({_shown(drift.tonight)} against {_shown(drift.reference)},"
+        f" PSI {drift.psi:.2f}, p {_p(drift.p)})"
+        for drift in drifted[:NAMED]
+    ]
+    more = f", and {len(drifted) - NAMED} more measures have drifted" if len(drifted) > NAMED else ""
+    return f"do not trust tonight: {', '.join(parts)} than in the images the model was tested on{more}"
+
+
+def _shown(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.3g}"
+
+
+def _p(p: float) -> str:
+    return "< 1e-9" if p < 1e-9 else f"= {p:.0e}"
