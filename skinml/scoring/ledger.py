@@ -6,7 +6,7 @@ images take 24 MB here and no million strings are ever held.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 from hashlib import blake2b
@@ -24,8 +24,8 @@ Keys = NDArray[np.uint64]
 """Hashed (uri, etag) pairs, (n, 2)."""
 
 HASH_BYTES = 16
-"""With 128 bits, one in 3e22 nights over a million images among a million known ones takes a new image for a
-known one; with 64 bits it would be one in 2e7, and nobody would notice."""
+"""A night over a million images beside a million known ones takes one for another with a probability of 3e-27;
+with 64 bits it would be 5e-8, and nobody would notice."""
 
 FLOWS = ("score", "replay")
 """Flows whose quarantine is about images of an archive; `prepare` has its own."""
@@ -107,12 +107,38 @@ def read_scored(
         yield _keyed(rows.filter(ours))
 
 
-def read_quarantined(workspace: str, but: Snapshot | None = None) -> Iterable[tuple[Keys, NDArray[np.int64]]]:
-    """Keys and sizes of what is in quarantine for good: what may pass by itself is tried every night."""
-    columns = ["uri", "etag", "size_bytes", "flow", "reason"]
-    for rows in tables.scan(workspace, "quarantine", columns, but):
+def read_quarantined(
+    workspace: str, by_reason: bool = False
+) -> Iterator[tuple[Keys, NDArray[np.int64]]]:
+    """Keys and sizes of what is in quarantine for good: what may pass by itself is tried every night.
+
+    Args:
+        workspace: normalised URL.
+        by_reason: the keys are of uri, etag and reason, as `hash_reasons` makes them.
+    """
+    mended = make_ledger(_read_replayed(workspace))
+    for rows in tables.scan(workspace, "quarantine", ["uri", "etag", "size_bytes", "flow", "reason"]):
         ours = pc.is_in(rows["flow"], pa.array(FLOWS))
-        yield _keyed(rows.filter(pc.and_not(ours, pc.is_in(rows["reason"], pa.array(RETRIED)))))
+        chosen = rows.filter(pc.and_not(ours, pc.is_in(rows["reason"], pa.array(RETRIED))))
+        keys, sizes = _keyed(chosen)
+        still = look_up(mended, keys, sizes) == Known.NEW
+        yield (hash_reasons(chosen) if by_reason else keys)[still], sizes[still]
+
+
+def _read_replayed(workspace: str) -> Iterator[tuple[Keys, NDArray[np.int64]]]:
+    """Keys and sizes of what `quarantine replay` could score: every model may have it now."""
+    runs = tables.read(workspace, "runs", ["flow", "done"])
+    if not pc.any(pc.and_(pc.equal(runs["flow"], "replay"), pc.greater(runs["done"], 0))).as_py():
+        return
+    run_id = pc.field("run_id")  # which begins with the flow's name; the next character after - is .
+    where = (run_id >= "replay-") & (run_id < "replay.")
+    for rows in tables.scan(workspace, "scores", ["uri", "etag", "size_bytes"], where=where):
+        yield _keyed(rows)
+
+
+def hash_reasons(rows: pa.Table) -> Keys:
+    """As `hash_keys`, of uri, etag and reason."""
+    return hash_keys(rows["uri"], pc.binary_join_element_wise(rows["etag"], rows["reason"], "\n"))
 
 
 def _keyed(rows: pa.Table) -> tuple[Keys, NDArray[np.int64]]:
