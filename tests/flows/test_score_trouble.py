@@ -14,6 +14,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 from deltalake import DeltaTable, Field
+from deltalake.schema import PrimitiveType
 
 from skinml import tables
 from skinml.models import registry
@@ -165,7 +166,7 @@ def test_a_table_with_columns_of_a_newer_skinml_is_added_to(
     local: str, archive: Path, skinml: CommandLine
 ) -> None:
     skinml(*asked(local, archive, "--limit", 5))
-    DeltaTable(f"{local}/scores").alter.add_columns([Field("of_tomorrow", "string")])
+    DeltaTable(f"{local}/scores").alter.add_columns([Field("of_tomorrow", PrimitiveType("string"))])
     skinml(*asked(local, archive))
     rows = DeltaTable(f"{local}/scores").to_pyarrow_table()
     assert rows.num_rows == 9

@@ -1,4 +1,4 @@
-"""What the ledger costs as it grows: `python -m benchmarks.ledger`, up to 100 million known images.
+"""What the ledger costs as it grows, up to 100 million known images.
 
 Keys are drawn instead of hashed, because a hundred million names would not fit; what hashing a million real
 names costs is measured beside it.
@@ -6,19 +6,16 @@ names costs is measured beside it.
 
 from __future__ import annotations
 
-import argparse
-import json
 import resource
-import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from multiprocessing import get_context
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from benchmarks.bench import say
+from benchmarks.bench import Result, say
 from benchmarks.measure import MEGABYTE
 from skinml.scoring.ledger import Keys, Known, hash_keys, look_up, make_ledger
 
@@ -37,7 +34,7 @@ def drawn(rows: int) -> Iterator[tuple[Keys, NDArray[np.int64]]]:
         yield keys, generator.integers(10_000, 100_000, count)
 
 
-def measure(rows: int) -> dict[str, float]:
+def one_size(rows: int) -> dict[str, float]:
     """Seconds to make a ledger of so many rows and to look a million up in it, and peak memory."""
     began = time.perf_counter()
     for _ in drawn(rows):
@@ -46,7 +43,7 @@ def measure(rows: int) -> dict[str, float]:
     began = time.perf_counter()
     ledger = make_ledger(drawn(rows))
     making = time.perf_counter() - began - drawing
-    known = next(drawn(PIECE))
+    known = next(drawn(rows))
     asked = np.random.default_rng(1).integers(0, 2**64, (ASKED, 2), dtype=np.uint64)
     asked[: len(known[0])] = known[0]
     sizes = np.zeros(ASKED, np.int64)
@@ -78,18 +75,13 @@ def hashing() -> dict[str, float]:
     return {"hash_a_million_seconds": round(time.perf_counter() - began, 2)}
 
 
-def main() -> int:
-    """Print one JSON object a size, each measured in a process of its own."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.ledger", description=__doc__)
-    parser.add_argument("--rows", type=int, action="append", help="known images; repeat for several")
-    sizes = parser.parse_args().rows or [1_000_000, 10_000_000, 100_000_000]
+def measure(sizes: Sequence[int]) -> Result:
+    """Hashing, and ledgers of these sizes, each in a process of its own."""
+    found: Result = {}
     with get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
-        print(json.dumps(pool.apply(hashing)))
+        found["hashing"] = pool.apply(hashing)
+        found["ledgers"] = []
         for rows in sizes:
-            say(f"{rows:,} rows ...")
-            print(json.dumps(pool.apply(measure, (rows,))), flush=True)
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+            say(f"ledger: {rows:,} rows")
+            found["ledgers"].append(pool.apply(one_size, (rows,)))
+    return found
