@@ -49,6 +49,7 @@ def train(workspace: str, request: TrainRequest) -> dict[str, Any]:
         store = stages.open_pixels(workspace, samples, missing, copies)
 
         fitted = stages.fit_model(store, request.protocol, request, bundle, export=True)
+        finished = stages.finish_bundle(store, fitted, request.seed, bundle)
         stages.draw_figures(store, fitted, bundle / "figures")
         honest = None
         if request.protocol == "thesis":
@@ -58,7 +59,9 @@ def train(workspace: str, request: TrainRequest) -> dict[str, Any]:
             stages.draw_figures(store, honest, bundle / "figures" / "honest")
 
         dataset = {"key": missing.dataset_key, "version": samples.version, "samples": len(store.samples)}
-        manifest = stages.register_model(workspace, bundle, request, pixels, dataset, fitted, honest, run)
+        manifest = stages.register_model(
+            workspace, bundle, request, pixels, dataset, fitted, honest, finished, run
+        )
         record.model_version = manifest.version
 
     stages.show_trained(workspace, manifest, fitted, honest)
@@ -72,5 +75,6 @@ def train(workspace: str, request: TrainRequest) -> dict[str, Any]:
         "seconds": record.row["seconds"],
         "dataset_version": samples.version,
         "onnx_parity": fitted.result.parity,
+        "precisions": finished.to_json(),
     }
     return result if honest is None else {**result, "honest": honest.metrics}

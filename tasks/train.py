@@ -21,8 +21,10 @@ from skinml.errors import RequestError
 from skinml.images.preprocessing import Preprocessing, ShardFormat
 from skinml.models import registry
 from skinml.models.manifest import Manifest
+from skinml.models.precisions import LARGEST_DROP
 from skinml.runs import Counts, Run, library_versions
 from skinml.training import protocols
+from skinml.training.finish import Finished, FinishJob, finish
 from skinml.training.fit import FitJob, FitResult, fit
 from skinml.training.metrics import measure
 from skinml.training.process import run_in_process
@@ -154,6 +156,34 @@ def fit_model(store: PixelStore, protocol: str, request: TrainRequest, out: Path
     return Fitted(TITLES[protocol], recipe, result, metrics, protocols.leakage(store.samples, recipe))
 
 
+@stage("finish the bundle", tags=("train",))
+def finish_bundle(store: PixelStore, fitted: Fitted, seed: int, bundle: Path) -> Finished:
+    """Add to the network how unlike its training images an image is, its int8 form, and what is usual."""
+    recipe = fitted.recipe
+    width, height = (store.by_position(name) for name in ("width", "height"))
+    job = FinishJob(store.shards, store.labels, width, height, recipe, seed, bundle)
+    finished = run_in_process(finish, job, _nothing)
+    fp32, int8 = finished.precisions["fp32"], finished.precisions["int8"]
+    if int8.file is None:
+        logger.warning("no int8 network: %s", int8.failure)
+    else:
+        logger.log(
+            logging.INFO if int8.allowed else logging.WARNING,
+            "int8: balanced accuracy %.4f, in fp32 %.4f; %.1f %% of %d test images in the same class: %s",
+            *(int8.balanced_accuracy, fp32.balanced_accuracy, 100 * (int8.agreement or 0), int8.images),
+            "it may score" if int8.allowed else f"a drop of more than {LARGEST_DROP}, it may not score",
+        )
+    if not finished.held_out:
+        logger.warning(
+            "the fit has seen the images that nights will be compared with: there are too few others"
+        )
+    return finished
+
+
+def _nothing() -> None:
+    """No messages are expected."""
+
+
 @stage("draw the figures", tags=("train",))
 def draw_figures(store: PixelStore, fitted: Fitted, folder: Path) -> None:
     """The figures of one fit: loss, accuracy, confusion matrix, fraction misclassified."""
@@ -175,10 +205,11 @@ def register_model(
     dataset: dict[str, Any],
     fitted: Fitted,
     honest: Fitted | None,
+    finished: Finished,
     run: Run,
 ) -> Manifest:
     """Make the bundle an immutable version, and champion where there is none yet."""
-    measured = {"protocol": request.protocol, **fitted.measurements()}
+    measured = {"protocol": request.protocol, **fitted.measurements(), "precisions": finished.to_json()}
     if honest is not None:
         measured["honest"] = honest.measurements()
     (bundle / "metrics.json").write_text(json.dumps(measured, indent=2, allow_nan=False), encoding="utf-8")
@@ -197,6 +228,7 @@ def register_model(
         },
         "libraries": {**library_versions(), **fitted.result.libraries},
         "onnx_parity": fitted.result.parity,
+        "precisions": finished.precisions,
     }
     manifest = registry.register(workspace, bundle, fields)
     first = registry.crown_first(workspace, manifest)
@@ -209,6 +241,11 @@ def show_trained(workspace: str, manifest: Manifest, fitted: Fitted, honest: Fit
     """Metrics and links in the Prefect UI: the protocol's own figure, and the honest one where they differ."""
     rows = [_headline(one) for one in (fitted, honest) if one is not None]
     artifacts.show_table("train-metrics", "How well the model does on its test images.", rows)
+    networks = [
+        {"network": name, **network.model_dump(exclude_none=True)}
+        for name, network in manifest.precisions.items()
+    ]
+    artifacts.show_table("train-precisions", "The model's network in each precision.", networks)
     folder = model_url(workspace, manifest.name, manifest.version)
     links = {file: f"{folder}/{file}" for file in manifest.files if file.endswith((".png", ".json"))}
     artifacts.show_links("train-links", f"Model {manifest.name} {manifest.version}", links)

@@ -32,6 +32,12 @@ class PixelStore:
     samples: pd.DataFrame
     labels: NDArray[np.int64]
 
+    def by_position(self, column: str) -> NDArray[np.int64]:
+        """A column of whole numbers of `samples` at each position; 0 where no current sample lies."""
+        values = np.zeros(len(self.labels), dtype=np.int64)
+        values[self.samples["position"]] = self.samples[column]
+        return values
+
 
 def stored_format(workspace: str, preprocessing: Preprocessing, samples: pd.DataFrame) -> ShardFormat:
     """The format in which most samples are there already; NumPy where none is."""

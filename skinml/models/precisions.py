@@ -70,9 +70,12 @@ def network_file(manifest: Manifest, precision: Precision) -> str:
     return network.file
 
 
-def may_score(fp32: float, int8: float) -> bool:
-    """Whether a balanced accuracy of `int8` is close enough to `fp32`: LARGEST_DROP, to the last digit."""
-    return fp32 - int8 <= LARGEST_DROP + 1e-12  # 0.705 - 0.7 is 0.00500000000000000444
+def may_score(fp32: Network, int8: Network) -> bool:
+    """Whether the balanced accuracy of `int8` is close enough to that of `fp32`, on the same images."""
+    if fp32.balanced_accuracy is None or int8.balanced_accuracy is None:
+        return False
+    drop = fp32.balanced_accuracy - int8.balanced_accuracy
+    return drop <= LARGEST_DROP + 1e-12  # 0.705 - 0.7 is 0.00500000000000000444
 
 
 def _loss(manifest: Manifest, network: Network) -> str:

@@ -12,7 +12,15 @@ import pyarrow as pa
 from skinml import tables
 from skinml.errors import Reason
 from skinml.schemas import IMAGE_VERSION, PROBABILITY_COLUMNS
-from skinml.scoring.ledger import Known, hash_keys, look_up, make_ledger, read_quarantined, read_scored
+from skinml.scoring.ledger import (
+    Known,
+    hash_keys,
+    hash_reasons,
+    look_up,
+    make_ledger,
+    read_quarantined,
+    read_scored,
+)
 from skinml.tables import Part, Snapshot
 
 SAME = 1e-3
@@ -64,13 +72,13 @@ def examine_scores(
 
 
 def examine_quarantine(workspace: str, parts: Sequence[Part]) -> Examined:
-    """Leave out the rows of image versions that are in quarantine for good already."""
-    ledger = make_ledger(read_quarantined(workspace))
+    """Leave out the rows of image versions that are in quarantine for good already, and for the same reason."""
+    ledger = make_ledger(read_quarantined(workspace, by_reason=True))
     left: list[Part] = []
     known = 0
     for part in parts:
-        rows = tables.read_parts(workspace, "quarantine", [part], [*IMAGE_VERSION, "size_bytes"])
-        answer = look_up(ledger, hash_keys(rows["uri"], rows["etag"]), rows["size_bytes"].to_numpy())
+        rows = tables.read_parts(workspace, "quarantine", [part], [*IMAGE_VERSION, "size_bytes", "reason"])
+        answer = look_up(ledger, hash_reasons(rows), rows["size_bytes"].to_numpy())
         there = answer == Known.KNOWN
         known += int(there.sum())
         rest = tables.keep_rows(workspace, "quarantine", part, pa.array(~there)) if there.any() else part

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from skinml.labels import DIAGNOSES
 from skinml.scoring.chi_squared import holm, homogeneity, pool
 from skinml.scoring.flags import count_flags
-from skinml.scoring.reference import MEASURES, Distribution, Measured, Usual, count_bins, count_classes
+from skinml.scoring.reference import MEASURES, Measured, Usual, count_bins, count_classes
 
 CLASSES = "class_mix"
 """What the mix of predicted diagnoses is called among the measures."""
@@ -29,7 +29,7 @@ less than 0.1 is no change and more than 0.25 a large one (Lewis, An Introductio
 
 LEVEL = 0.001
 """Chance of a false alarm in a night of images from the reference's population, all measures together: a night
-in three years."""
+in three years. (Simulated: 2 of 1,000 nights of 50 or 60 images, less than 1 of 300 and more.)"""
 
 NAMED = 3
 """Changes that the sentence names."""
@@ -51,7 +51,7 @@ class Tally:
     Attributes:
         images: how many.
         counts: for each of MEASURES, int64, images in each bin of the reference.
-        lowest, highest: for each of MEASURES, the extreme values.
+        sums: for each of MEASURES, the sum of the values.
         predicted: int64 (7,), images predicted as each diagnosis.
         flags: images with each flag.
 
@@ -59,8 +59,7 @@ class Tally:
 
     images: int = 0
     counts: dict[str, NDArray[np.int64]] = field(default_factory=dict)
-    lowest: dict[str, float] = field(default_factory=dict)
-    highest: dict[str, float] = field(default_factory=dict)
+    sums: dict[str, float] = field(default_factory=dict)
     predicted: NDArray[np.int64] = field(default_factory=lambda: np.zeros(len(DIAGNOSES), np.int64))
     flags: Counter[str] = field(default_factory=Counter)
 
@@ -70,8 +69,7 @@ class Tally:
         return Tally(
             images=self.images + other.images,
             counts={name: self.counts[name] + other.counts[name] for name in MEASURES},
-            lowest={name: min(self.lowest[name], other.lowest[name]) for name in MEASURES},
-            highest={name: max(self.highest[name], other.highest[name]) for name in MEASURES},
+            sums={name: self.sums[name] + other.sums[name] for name in MEASURES},
             predicted=self.predicted + other.predicted,
             flags=self.flags + other.flags,
         )
@@ -85,8 +83,7 @@ def tally(usual: Usual, measured: Measured, flags: Iterable[str]) -> Tally:
     return Tally(
         images=len(measured.predicted),
         counts={name: count_bins(usual.measures[name].edges, values[name]) for name in MEASURES},
-        lowest={name: float(np.fmin.reduce(values[name])) for name in MEASURES},
-        highest={name: float(np.fmax.reduce(values[name])) for name in MEASURES},
+        sums={name: float(values[name].sum()) for name in MEASURES},
         predicted=count_classes(measured.predicted),
         flags=count_flags(flags),
     )
@@ -103,7 +100,7 @@ class Drift:
         p: of the chi-squared test that both are samples of one population, adjusted for all measures (Holm).
         drifted: psi is LARGE or more above chance, and p below LEVEL.
         change: in words, such as "brightness is lower".
-        tonight: the median, read off the bins; of the class mix, the fraction that `change` speaks of.
+        tonight: the mean; where `change` says "often" or "otherwise", the fraction of the images.
         reference: the same of the held-out images.
 
     """
@@ -204,24 +201,20 @@ def _counts(usual: Usual, night: Tally, name: str) -> tuple[NDArray[np.int64], N
 
 
 def _change(usual: Usual, night: Tally, name: str) -> tuple[str, float | None, float]:
-    """How a measure has changed, its median tonight and the reference's."""
+    """How a measure has changed, and in what figure, tonight's and the reference's."""
     tonight, before = (counts / counts.sum() for counts in _counts(usual, night, name))
     # The chance that an image of tonight's is above one of the reference's, the same bin counting half
     above = float((tonight * (before.cumsum() - before / 2)).sum())
-    direction = "lower" if above < 0.45 else "higher" if above > 0.55 else "spread otherwise"
-    median = _median(usual.measures[name], night, name)
-    return f"{WORDS.get(name, name)} is {direction}", median, usual.measures[name].median
-
-
-def _median(reference: Distribution, night: Tally, name: str) -> float | None:
-    """Tonight's median, as even as if the images of a bin were spread evenly over it."""
-    counts = night.counts[name]
-    below = counts.cumsum() - counts
-    place = int(np.searchsorted(counts.cumsum(), night.images / 2))
-    edges = (-math.inf, *reference.edges, math.inf)
-    low, high = max(night.lowest[name], edges[place]), min(night.highest[name], edges[place + 1])
-    median = low + (high - low) * (night.images / 2 - float(below[place])) / float(counts[place])
-    return median if math.isfinite(median) else None
+    words = WORDS.get(name, name)
+    if not 0.4 <= above <= 0.6:
+        mean = night.sums[name] / night.images
+        direction = "lower" if above < 0.4 else "higher"
+        return f"{words} is {direction}", mean if math.isfinite(mean) else None, usual.measures[name].mean
+    # Nearly as many are above as below: it is the ends or the middle that have changed
+    place = int((tonight - before).argmax())
+    often = {0: "very low more often", len(before) - 1: "very high more often"}
+    change = f"{words} is {often.get(place, 'spread otherwise')}"
+    return change, float(tonight[place]), float(before[place])
 
 
 def _class_change(usual: Usual, night: Tally) -> tuple[str, float, float]:

@@ -107,9 +107,7 @@ def read_scored(
         yield _keyed(rows.filter(ours))
 
 
-def read_quarantined(
-    workspace: str, by_reason: bool = False
-) -> Iterator[tuple[Keys, NDArray[np.int64]]]:
+def read_quarantined(workspace: str, by_reason: bool = False) -> Iterator[tuple[Keys, NDArray[np.int64]]]:
     """Keys and sizes of what is in quarantine for good: what may pass by itself is tried every night.
 
     Args:

@@ -29,8 +29,15 @@ MOST_BINS = 10
 
 FEWEST_A_BIN = 20
 """Held-out images in a bin. How much of the population lies between two of 5,000 images is well known, between
-two of 40 it is not: with 5 in a bin, 2 to 5 nights in 100 without any change were called drifted; with 20, at most
-4 in 1,000."""
+two of 40 it is not: with 5 in a bin, 2 to 5 of 100 simulated nights without any change were called drifted; 20
+leave at most 4 of 1,000."""
+
+TAIL = 0.01
+"""Fraction of held-out images that the lowest and the highest bin hold: a tenth of a night that is no skin at
+all moves no decile far, and fills these."""
+
+FEWEST_FOR_TAILS = 200
+"""Held-out images from which there are such bins: two images in each."""
 
 RARELY = 0.005
 """Fraction of held-out images that is too blurred, too dark, too bright: 1 in 200 for each."""
@@ -96,13 +103,13 @@ class Distribution(Frozen):
         edges: k inner edges, rising; bin i holds values above edge i - 1, up to and with edge i. The first
             and the last bin are open.
         counts: images in each of the k + 1 bins.
-        median: of the images.
+        mean: of the images.
 
     """
 
     edges: tuple[FiniteFloat, ...] = Field(min_length=1)
     counts: tuple[NonNegativeInt, ...]
-    median: FiniteFloat
+    mean: FiniteFloat
 
     @model_validator(mode="after")
     def _is_one(self) -> Distribution:
@@ -218,20 +225,19 @@ def describe(measured: Measured) -> Usual:
 
 
 def distribution(values: NDArray[np.float64]) -> Distribution:
-    """How n finite values are distributed, n at least 1: in deciles, in fewer bins where there are few.
+    """How n finite values are distributed, n at least 1: in deciles and the outermost hundredths.
 
-    Ties move edges together: a measure with three values has up to three edges. Where the smallest value fills
-    the first bin alone, a bin for everything below stands before it, so that a constant measure has three bins
-    (less, the same, more) and any change of it is seen.
+    In fewer bins where there are few. Ties move edges together: a measure with three values has at most three
+    edges. Where the smallest value fills the first bin alone, a bin for everything below stands before it, so
+    that a constant measure has three bins (less, the same, more) and any change of it is seen.
     """
     bins = int(np.clip(len(values) // FEWEST_A_BIN, 2, MOST_BINS))
-    edges = np.unique(np.quantile(values, np.arange(1, bins) / bins, method="lower"))
+    tails = [TAIL, 1 - TAIL] if len(values) >= FEWEST_FOR_TAILS else []
+    edges = np.unique(np.quantile(values, [*np.arange(1, bins) / bins, *tails], method="lower"))
     if edges[0] == values.min():
         edges = np.concatenate([[np.nextafter(edges[0], -np.inf)], edges])
     counts = count_bins(edges, values)
-    return Distribution(
-        edges=tuple(edges.tolist()), counts=tuple(counts.tolist()), median=float(np.median(values))
-    )
+    return Distribution(edges=tuple(edges.tolist()), counts=tuple(counts.tolist()), mean=float(values.mean()))
 
 
 def count_bins(

@@ -18,6 +18,7 @@ from skinml import tables
 from skinml.dataset.pixelstore import open_pixels
 from skinml.labels import DIAGNOSES
 from skinml.models import registry
+from skinml.scoring.reference import parse_reference
 from skinml.storage.objects import read_bytes
 from skinml.workspace import model_url
 from tests.command import CommandLine
@@ -37,7 +38,8 @@ def test_a_version_is_whole_hashed_and_champion(trained: Path) -> None:
     assert manifest.parameters["trainable_parameters"] == 384_455
     assert manifest.dataset["version"] == tables.version(workspace, "samples")
     assert {"keras", "tensorflow", "onnxruntime", "numpy"} <= set(manifest.libraries)
-    expected = {"model.keras", "model.onnx", "metrics.json"} | {f"figures/{name}" for name in FIGURES}
+    expected = {"model.keras", "model.onnx", "model-int8.onnx", "reference.json", "metrics.json"}
+    expected |= {f"figures/{name}" for name in FIGURES}
     assert set(manifest.files) == expected
     for name, file in manifest.files.items():
         data = (folder / name).read_bytes()
@@ -64,9 +66,39 @@ def test_the_registered_network_gives_the_metrics_that_were_written_down(trained
     pixels = np.concatenate([np.load(path) for path in store.shards])
     test = store.samples.loc[store.samples["split"] == "test", "position"].to_numpy()
     session = onnxruntime.InferenceSession(registry.read_verified(workspace, manifest, "model.onnx"))
-    [probabilities] = session.run(None, {session.get_inputs()[0].name: pixels[test].astype(np.float32)})
+    [probabilities] = session.run(["probabilities"], {"pixels": pixels[test].astype(np.float32)})
     accuracy = (probabilities.argmax(axis=1) == store.labels[test]).mean()
     assert accuracy == pytest.approx(metrics["metrics"]["accuracy"], abs=1e-9)
+
+
+def test_each_precision_is_measured_on_the_same_test_images(trained: Path) -> None:
+    workspace = str(trained)
+    manifest = registry.find(workspace, "champion")
+    metrics = json.loads(registry.read_verified(workspace, manifest, "metrics.json"))
+    fp32, int8 = manifest.precisions["fp32"], manifest.precisions["int8"]
+    assert metrics["precisions"] == {"fp32": fp32.model_dump(), "int8": int8.model_dump()}
+    assert (fp32.file, int8.file) == ("model.onnx", "model-int8.onnx")
+    assert fp32.images == int8.images == metrics["metrics"]["images"]
+    assert fp32.balanced_accuracy == pytest.approx(metrics["metrics"]["balanced_accuracy"])
+    assert int8.agreement is not None
+    assert int8.agreement > 0.8
+    size = {name: manifest.files[name].size_bytes for name in ("model.onnx", "model-int8.onnx")}
+    assert size["model-int8.onnx"] < 0.5 * size["model.onnx"]
+
+
+def test_the_reference_is_of_the_lesions_that_were_held_out(trained: Path) -> None:
+    workspace = str(trained)
+    manifest = registry.find(workspace, "champion")
+    reference = parse_reference(registry.read_verified(workspace, manifest, "reference.json"), manifest.version)
+    samples = tables.read(workspace, "samples").to_pandas()
+    held_out = samples[samples["split"] != "train"]
+    assert reference.held_out is True
+    for precision in ("fp32", "int8"):
+        usual = reference.of(precision, manifest.version)
+        assert usual.images == len(held_out)
+        megapixels = (held_out["width"] * held_out["height"] / 1e6).mean()
+        assert usual.measures["megapixels"].mean == pytest.approx(megapixels)
+        assert sum(usual.predicted) == len(held_out)
 
 
 def test_the_thesis_protocol_shows_its_leak_and_the_honest_figure(
@@ -86,6 +118,9 @@ def test_the_thesis_protocol_shows_its_leak_and_the_honest_figure(
     samples = tables.read(workspace, "samples").to_pandas()
     assert result["honest"]["images"] == (samples["split"] == "test").sum()
     assert {"figures/loss.png", "figures/honest/loss.png"} <= set(manifest.files)
+    # 140 images drawn 2,625 times leave none out: the test rows are the reference, and it says so
+    assert parse_reference(registry.read_verified(workspace, manifest, "reference.json"), "v").held_out is False
+    assert result["precisions"]["fp32"]["images"] == 875
     metrics = json.loads(read_bytes(f"{model_url(workspace, manifest.name, manifest.version)}/metrics.json"))
     assert metrics["honest"]["metrics"]["accuracy"] == result["honest"]["accuracy"]
 

@@ -146,6 +146,21 @@ def test_of_two_preparations_at_once_the_second_commits_nothing_and_says_so(plac
     assert samples(place) == [("i1", "run 3"), ("i2", "run 1")]
 
 
+def test_files_that_are_put_together_meanwhile_are_no_other_preparation(place: str, jpeg: Jpeg) -> None:
+    metadata = labels("i0", "i1", "i2", "i3")
+    for number in range(2):
+        fill(f"{place}/archive", {f"i{number}.jpg": jpeg(number)})
+        prepare(place, metadata, f"run {number}").publish()
+    for number, change in ((2, "i2.jpg"), (3, "i0.jpg")):  # a new one, and a newer version of an old one
+        fill(f"{place}/archive", {change: jpeg(10 + number)})
+        prepared = prepare(place, metadata, f"run {number}")
+        workspace = f"{place}/workspace"
+        groups = tables.small_files(workspace, "samples")
+        assert tables.put_together(workspace, "samples", groups, f"compact {number}", lambda _: None) == 2
+        prepared.publish()
+    assert samples(place) == [("i0", "run 3"), ("i1", "run 1"), ("i2", "run 2")]
+
+
 def test_a_commit_that_is_tried_again_adds_nothing(place: str, jpeg: Jpeg) -> None:
     fill(f"{place}/archive", {"i0.jpg": jpeg(0), "i1.jpg": b"", "unknown.jpg": jpeg(2)})
     prepared = prepare(place, labels("i0", "i1"), "run 1")

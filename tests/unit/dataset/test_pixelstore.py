@@ -73,8 +73,10 @@ def check(store: PixelStore) -> None:
         assert read.etag == row["etag"]
         assert np.array_equal(pixels[row["position"]], decode(read.data, 16).pixels), row["image_id"]
         assert DIAGNOSES[store.labels[row["position"]]] == row["dx"]
+        assert store.by_position("width")[row["position"]] == row["width"]
     rest = np.delete(store.labels, store.samples["position"])
     assert (rest == -1).all(), "a position without a current sample has a class"
+    assert not np.delete(store.by_position("width"), store.samples["position"]).any()
 
 
 @pytest.mark.parametrize("stored_as", FORMATS)

@@ -1,0 +1,100 @@
+"""What is in quarantine, tried again after a fix: what of it is still there, and which failures are no news."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from skinml import tables
+from skinml.schemas import IMAGE_VERSION, LISTING
+from skinml.scoring.ledger import make_ledger, read_scored
+from skinml.scoring.pending import Pending, Window, find_pending
+from skinml.scoring.predict import ScoringModel, ShardScored
+from skinml.storage.listing import Listed
+from skinml.storage.look import look_at
+
+
+@dataclass(frozen=True, eq=False)
+class Again:
+    """What of the quarantine can be tried again.
+
+    Attributes:
+        pending: these images; of the others, those that this model has scored by now count as skipped.
+        of_prepare: how many `prepare` could not use, which is for `prepare` to try again.
+        gone: how many are not there any more.
+        replaced: how many are other bytes by now, which are new to `score`.
+    """
+
+    pending: Pending
+    of_prepare: int
+    gone: int
+    replaced: int
+
+
+def find_again(workspace: str, images: pd.DataFrame, model: ScoringModel, path: Path) -> Again:
+    """Look at every image whether it is there as it was, and write to `path` those that are.
+
+    One that cannot be looked at is tried all the same: what is wrong comes out when it is read.
+
+    Args:
+        workspace: normalised URL.
+        images: what `in_quarantine` found.
+        model: which one scores.
+        path: for a Parquet file with the columns of LISTING.
+    """
+    ours = images[images["flow"] == "score"]
+    rows: dict[str, tuple[str, int, object]] = {}
+    gone = replaced = 0
+    known = zip(ours["uri"], ours["etag"], ours["size_bytes"], strict=True)
+    for (uri, etag, size_bytes), seen in zip(known, look_at(ours["uri"].tolist()), strict=True):
+        if isinstance(seen, FileNotFoundError):
+            gone += 1
+        elif uri in rows or (not isinstance(seen, Exception) and seen.etag != etag):
+            replaced += 1  # the latest version of a name comes first
+        elif isinstance(seen, Exception):
+            rows[uri] = (etag, size_bytes, None)
+        else:
+            rows[uri] = (seen.etag, seen.size_bytes, seen.last_modified)
+    columns = zip(*((uri, *row) for uri, row in rows.items()), strict=True) if rows else [(), (), (), ()]
+    listed = pa.RecordBatch.from_arrays(
+        [pa.array(column, field.type) for column, field in zip(columns, LISTING, strict=True)], schema=LISTING
+    )
+    ledger = make_ledger(read_scored(workspace, model.name, model.version))
+    pending = find_pending([Listed(listed, 0)], ledger, Window(), path)
+    return Again(pending, len(images) - len(ours), gone, replaced)
+
+
+def leave_known_failures(
+    workspace: str, shards: Sequence[ShardScored], images: pd.DataFrame
+) -> tuple[list[ShardScored], int]:
+    """Leave out rows for the quarantine that say what it says already: same image version, same reason.
+
+    Args:
+        workspace: normalised URL.
+        shards: what the workers left.
+        images: what `in_quarantine` found before.
+
+    Returns:
+        The shards without these rows, and how many rows that were.
+    """
+    columns = [*IMAGE_VERSION, "reason"]
+    known = set(images[columns].itertuples(index=False, name=None))
+    left: list[ShardScored] = []
+    failed_again = 0
+    for shard in shards:
+        if shard.quarantine is None:
+            left.append(shard)
+            continue
+        rows = tables.read_parts(workspace, "quarantine", [shard.quarantine], columns).to_pandas()
+        news = np.array([row not in known for row in rows.itertuples(index=False, name=None)])
+        failed_again += int((~news).sum())
+        part = shard.quarantine
+        kept = part if news.all() else tables.keep_rows(workspace, "quarantine", part, pa.array(news))
+        left.append(replace(shard, quarantine=kept, rejected=Counter(rows.loc[news, "reason"])))
+    return left, failed_again

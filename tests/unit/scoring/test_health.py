@@ -1,0 +1,152 @@
+"""Tests of skinml/scoring/health.py: nights without a change, and nights with one."""
+
+import json
+import pickle
+
+import numpy as np
+import pytest
+
+from skinml.scoring.flags import flag_images
+from skinml.scoring.health import (
+    CLASSES,
+    FEWEST_IMAGES,
+    LARGE,
+    LEVEL,
+    Health,
+    Tally,
+    compare,
+    stability_index,
+    tally,
+)
+from skinml.scoring.reference import MEASURES, Measured, Usual, describe
+from tests.unit.scoring.made_up_images import draw
+
+USUAL = describe(draw(np.random.default_rng(0), 1500))
+
+
+def _night(measured: Measured, usual: Usual = USUAL) -> Health:
+    return compare(usual, tally(usual, measured, flag_images(measured, usual.thresholds)))
+
+
+@pytest.mark.parametrize(
+    ("held_out", "images", "nights"),
+    [(1500, 60, 400), (1500, 300, 300), (1500, 5000, 150), (45, 60, 200), (200, 5000, 100)],
+)
+def test_nights_without_a_change_are_usual(held_out: int, images: int, nights: int) -> None:
+    """References and nights drawn from one population: under one in a hundred may be called drifted."""
+    generator = np.random.default_rng([held_out, images])
+    called = sum(
+        _night(draw(generator, images), describe(draw(generator, held_out))).verdict == "drifted"
+        for _ in range(nights)
+    )
+    assert called <= nights // 100
+
+
+@pytest.mark.parametrize("images", [60, 300, 5000])
+def test_a_dark_night_is_found_and_said(images: int) -> None:
+    health = _night(draw(np.random.default_rng(images), images, light=0.6))
+    assert health.verdict == "drifted"
+    first = health.measures[0]
+    assert (first.measure, first.change) == ("brightness", "brightness is lower")
+    assert first.psi - first.psi_by_chance >= LARGE
+    assert first.p < LEVEL
+    assert first.reference == pytest.approx(0.62, abs=0.01)
+    assert first.tonight == pytest.approx(0.37, abs=0.01)
+    assert [drift.measure for drift in health.measures if drift.drifted] == ["brightness"]
+    assert health.sentence == (
+        f"do not trust tonight: brightness is lower ({first.tonight:.3g} against {first.reference:.3g},"
+        f" PSI {first.psi:.2f}, p < 1e-9) than in the images the model was tested on"
+    )
+    assert health.flags["dark"] > images / 2
+
+
+def test_another_camera_is_found_though_the_size_was_constant() -> None:
+    for megapixels, direction in ((0.1, "lower"), (2.0, "higher")):
+        health = _night(draw(np.random.default_rng(3), 50, megapixels=megapixels))
+        assert [drift.measure for drift in health.measures if drift.drifted] == ["megapixels"]
+        assert f"size (megapixels) is {direction} ({megapixels:.3g} against 0.27, PSI" in health.sentence
+
+
+def test_another_class_mix_is_found_and_named() -> None:
+    health = _night(draw(np.random.default_rng(4), 300, class_mix=(0, 0, 0, 0, 1, 0, 0)))
+    assert [drift.measure for drift in health.measures if drift.drifted] == [CLASSES]
+    assert "mel is predicted more often (1 against 0.1" in health.sentence
+
+
+def test_a_small_change_in_many_images_is_significant_but_no_drift() -> None:
+    health = _night(draw(np.random.default_rng(5), 50_000, light=0.96))
+    brightness = next(drift for drift in health.measures if drift.measure == "brightness")
+    assert brightness.p < LEVEL
+    assert health.verdict == "usual"
+    assert health.sentence == "tonight's 50,000 images look like those the model was tested on"
+
+
+def test_a_tenth_of_a_night_that_is_no_skin_is_found_though_no_median_moves() -> None:
+    night = draw(np.random.default_rng(13), 700)
+    night.unlike_training[:70] = 90.0
+    health = _night(night)
+    [drift] = [drift for drift in health.measures if drift.drifted]
+    assert drift.measure == "unlike_training"
+    assert drift.reference == pytest.approx(0.01, abs=0.001)
+    assert "distance from the training images is very high more often (0.1" in health.sentence
+
+
+def test_many_changes_are_counted_not_listed() -> None:
+    night = draw(np.random.default_rng(6), 300, light=0.5, megapixels=2, class_mix=(1, 0, 0, 0, 0, 0, 0))
+    health = _night(night._replace(sharpness=night.sharpness / 10, unlike_training=night.unlike_training * 5))
+    assert sum(drift.drifted for drift in health.measures) == 5
+    assert health.sentence.endswith("the images the model was tested on, and 2 more measures have drifted")
+    assert health.sentence.count("PSI") == 3
+
+
+def test_few_images_are_not_judged() -> None:
+    dark = draw(np.random.default_rng(7), FEWEST_IMAGES - 1, light=0.2)
+    health = _night(dark)
+    assert (health.verdict, health.measures) == ("too_few", ())
+    assert health.sentence == "49 images are too few to say whether they are usual: 50 are needed"
+    assert health.flags["dark"] == 49
+    assert compare(USUAL, Tally()).verdict == "too_few"
+
+
+def test_a_small_reference_is_not_compared_with() -> None:
+    health = _night(draw(np.random.default_rng(8), 500), describe(draw(np.random.default_rng(9), 39)))
+    assert health.verdict == "too_few"
+    assert health.sentence.startswith("the model was tested on 39 images: too few")
+
+
+def test_shards_add_up_to_the_night_and_are_tiny() -> None:
+    night = draw(np.random.default_rng(10), 1000, light=0.9)
+    flags = flag_images(night, USUAL.thresholds)
+    parts = [slice(0, 1), slice(1, 1), slice(1, 700), slice(700, 1000)]
+    pieces = [{name: values[part] for name, values in night._asdict().items()} for part in parts]
+    shards = [tally(USUAL, Measured(**piece), flags[part]) for piece, part in zip(pieces, parts, strict=True)]
+    whole, summed = tally(USUAL, night, flags), sum(shards, start=Tally())
+    assert compare(USUAL, summed).sentence == compare(USUAL, whole).sentence
+    assert summed.sums == pytest.approx(whole.sums)
+    assert summed.images == sum(whole.counts["brightness"]) == whole.predicted.sum() == 1000
+    assert len(pickle.dumps(whole)) < 2000
+
+
+def test_the_detail_is_json_whatever_the_values() -> None:
+    night = draw(np.random.default_rng(11), 100)
+    broken = night._replace(unlike_training=np.full(100, np.nan), sharpness=np.full(100, np.inf))
+    health = _night(broken)
+    detail = json.loads(health.to_json())
+    assert detail["verdict"] == "drifted"
+    assert {drift["measure"] for drift in detail["measures"]} == {*MEASURES, CLASSES}
+    assert detail["flags"]["unlike_training"] == 100
+
+
+def test_the_index_is_the_formula_and_its_mean_by_chance_is_known() -> None:
+    first, second = np.array([100, 300, 600]), np.array([2000, 3000, 5000])
+    a, b = (first + 0.5) / 1001.5, (second + 0.5) / 10001.5
+    index, by_chance = stability_index(first, second)
+    assert index == pytest.approx(((a - b) * np.log(a / b)).sum())
+    assert by_chance == pytest.approx(2 * (1 / 1000 + 1 / 10_000))
+    generator = np.random.default_rng(12)
+    fractions = np.full(10, 0.1)
+    indices = [
+        stability_index(generator.multinomial(300, fractions), generator.multinomial(1500, fractions))
+        for _ in range(500)
+    ]
+    assert np.mean([index for index, _ in indices]) == pytest.approx(indices[0][1], rel=0.1)

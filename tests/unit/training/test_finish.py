@@ -1,0 +1,139 @@
+"""Tests of skinml/training/finish.py: what a bundle holds beside the fitted network."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from skinml.images.quality import measure as measure_quality
+from skinml.models.inference import infer
+from skinml.scoring.reference import parse_reference
+from skinml.training import finish as module
+from skinml.training.finish import Finished, FinishJob, compare_networks, finish
+from skinml.training.metrics import measure
+from skinml.training.protocols import Recipe
+from tests.unit.models.networks import images, write_network
+
+PIXELS = images(400)
+LABELS = (np.arange(400) % 7).astype(np.int64)
+LABELS[390:] = -1  # shards may hold rows that are no sample any more
+TRAIN, VALIDATION, TEST = np.arange(280), np.arange(280, 330), np.arange(330, 390)
+OUTPUTS = ["probabilities", "unlike_training"]
+
+
+def _job(folder: Path, train: np.ndarray = TRAIN, test: np.ndarray = TEST) -> FinishJob:
+    folder.mkdir()
+    write_network(folder / "model.onnx")
+    shards = tuple(folder.parent / f"{folder.name}-{number}.npy" for number in range(2))
+    for path, part in zip(shards, np.split(PIXELS, [150]), strict=True):
+        np.save(path, part)
+    width, height = np.full(400, 600), np.full(400, 450)
+    width[300], height[300] = 1024, 768
+    recipe = Recipe("tiny", train, VALIDATION, test, False, False, 16, 1)
+    return FinishJob(shards, LABELS, width, height, recipe, 7, folder)
+
+
+def _emit() -> None:
+    """Nobody listens."""
+
+
+@pytest.fixture(scope="module")
+def job(tmp_path_factory: pytest.TempPathFactory) -> FinishJob:
+    return _job(tmp_path_factory.mktemp("finish") / "bundle")
+
+
+@pytest.fixture(scope="module")
+def finished(job: FinishJob) -> Finished:
+    return finish(job, _emit)
+
+
+def test_the_bundle_has_both_networks_and_the_reference(job: FinishJob, finished: Finished) -> None:
+    assert {path.name for path in job.folder.iterdir()} == {
+        "model.onnx", "model-int8.onnx", "reference.json",
+    }  # fmt: skip
+    assert (finished.reference_images, finished.held_out) == (110, True)
+
+
+def test_the_figures_are_those_of_the_files_on_the_test_images(job: FinishJob, finished: Finished) -> None:
+    found = {}
+    for name, network in finished.precisions.items():
+        assert network.file is not None
+        found[name] = infer(job.folder / network.file, [PIXELS[TEST]], OUTPUTS)["probabilities"]
+        metrics = measure(LABELS[TEST], found[name])
+        assert network.images == 60
+        assert network.balanced_accuracy == pytest.approx(metrics["balanced_accuracy"])
+        assert network.macro_auc == pytest.approx(metrics["macro_auc"])
+    int8 = finished.precisions["int8"]
+    same = found["fp32"].argmax(axis=1) == found["int8"].argmax(axis=1)
+    assert int8.agreement == pytest.approx(same.mean())
+    assert int8.largest_difference == pytest.approx(np.abs(found["fp32"] - found["int8"]).max())
+    assert json.loads(json.dumps(finished.to_json()))["int8"]["allowed"] is int8.allowed
+
+
+def test_the_reference_is_of_the_images_that_were_not_fitted_on(job: FinishJob, finished: Finished) -> None:
+    reference = parse_reference((job.folder / "reference.json").read_bytes(), "v")
+    assert reference.held_out is True
+    held_out = np.concatenate([VALIDATION, TEST])
+    quality = measure_quality(PIXELS[held_out])
+    for precision in ("fp32", "int8"):
+        network = finished.precisions[precision]
+        usual = reference.of(precision, "v")
+        seen = infer(job.folder / str(network.file), [PIXELS[held_out]], OUTPUTS)
+        assert usual.images == 110
+        assert usual.measures["brightness"].mean == pytest.approx(quality.brightness.mean())
+        assert usual.measures["sharpness"].mean == pytest.approx(quality.sharpness.mean())
+        assert usual.measures["megapixels"].counts == (0, 109, 1)
+        confidence = seen["probabilities"].max(axis=1).mean()
+        assert usual.measures["confidence"].mean == pytest.approx(confidence, rel=1e-4)
+        predicted = np.bincount(seen["probabilities"].argmax(axis=1), minlength=7)
+        assert usual.predicted == tuple(predicted.tolist())
+        above = seen["unlike_training"] > usual.thresholds.unlike_training * (1 + 1e-6)
+        assert above.sum() == 1  # 1 % of 110
+    assert reference.precisions["fp32"].thresholds != reference.precisions["int8"].thresholds
+
+
+def test_where_everything_was_fitted_on_the_test_images_serve(tmp_path: Path) -> None:
+    """As in the thesis's protocol on few images, whose test rows are drawn twice over."""
+    job = _job(tmp_path / "bundle", np.tile(np.arange(385), 2), np.repeat(TEST, 2))
+    finished = finish(job, _emit)
+    assert (finished.reference_images, finished.held_out) == (60, False)
+    assert parse_reference((job.folder / "reference.json").read_bytes(), "v").held_out is False
+    assert finished.precisions["fp32"].images == 120
+
+
+def test_a_failed_quantisation_leaves_a_bundle_that_scores_in_fp32(tmp_path: Path) -> None:
+    job = _job(tmp_path / "bundle")
+    unlabelled = np.where(np.arange(400) < 280, -1, LABELS)  # so that nothing is there to calibrate on
+    finished = finish(replace(job, labels=unlabelled), _emit)
+    assert finished.precisions["fp32"].allowed
+    int8 = finished.precisions["int8"]
+    assert (int8.file, int8.allowed) == (None, False)
+    assert int8.failure is not None
+    assert int8.failure.startswith("quantising it failed: ValueError: No data is collected")
+    assert "\n" not in int8.failure
+    assert {path.name for path in job.folder.iterdir()} == {"model.onnx", "reference.json"}
+    reference = parse_reference((job.folder / "reference.json").read_bytes(), "v")
+    assert set(reference.precisions) == {"fp32"}
+
+
+def test_of_a_large_archive_some_images_are_taken(job: FinishJob, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST_IMAGES", 50)
+    other = replace(job, folder=job.folder.parent / "large")
+    other.folder.mkdir()
+    write_network(other.folder / "model.onnx")
+    assert finish(other, _emit).reference_images == 50
+
+
+def test_more_than_half_a_point_is_too_much() -> None:
+    labels = np.repeat(np.arange(7), 100)
+    fp32 = np.eye(7)[labels] * 0.93 + 0.01
+    for wrong, allowed in ((3, True), (4, False)):  # 3 of 700 are 0.43 points, 4 are 0.57
+        int8 = fp32.copy()
+        int8[:wrong] = np.roll(int8[:wrong], 1, axis=1)
+        networks = compare_networks(labels, {"fp32": fp32, "int8": int8}, "")
+        assert networks["fp32"].allowed
+        assert networks["int8"].allowed is allowed
+        assert networks["int8"].agreement == pytest.approx(1 - wrong / 700)
+        assert networks["int8"].largest_difference == pytest.approx(0.93)
