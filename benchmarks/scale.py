@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from benchmarks import machine
 from benchmarks.bench import Result, say
 from benchmarks.inputs import REPOSITORY
-from benchmarks.render import number, paragraph, put_between, table
+from benchmarks.markdown import number, paragraph, put_between, table
 from benchmarks.sections import dispatch, ledger
 from benchmarks.sections import table as scores_table
 
@@ -70,7 +70,7 @@ def section(found: Result) -> str:
             (
                 number(one["files"]),
                 number(one["rows"]),
-                number(one["open_seconds"], 2),
+                number(one["open_seconds"], 3),
                 number(one["commit_seconds"], 2),
                 number(one["log_mb"], 1),
             )

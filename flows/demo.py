@@ -17,11 +17,10 @@ from typing import Any
 import pandas as pd
 
 from flows.server import Server, prefect_server
-from skinml import tables
+from skinml import DISCLAIMER, tables
 from skinml.errors import RequestError, RunError
 from skinml.schemas import PROBABILITY_COLUMNS
 from skinml.workspace import champion_url, open_workspace, table_url
-from tasks.artifacts import DISCLAIMER
 
 MARKER = ".skinml-demo"
 EPOCHS = 8

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from skinml.storage.objects import check_writable
+from skinml.errors import RequestError
+from skinml.storage.objects import check_writable, names
 from skinml.storage.urls import normalise
 
 
@@ -14,6 +15,14 @@ def open_workspace(url: str) -> str:
     """
     workspace = normalise(url)
     check_writable(workspace)
+    return workspace
+
+
+def find_workspace(url: str) -> str:
+    """The normalised URL of a workspace in which something has run. Raises RequestError where nothing has."""
+    workspace = normalise(url)
+    if "runs" not in names(workspace):
+        raise RequestError(f"workspace {workspace}: nothing has run there yet; check the name")
     return workspace
 
 

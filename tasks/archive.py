@@ -30,6 +30,12 @@ def open_workspace(workspace: str) -> str:
     return layout.open_workspace(workspace)
 
 
+@stage("find workspace", "find workspace {workspace}", tags=("storage",))
+def find_workspace(workspace: str) -> str:
+    """The normalised URL of a workspace in which something has run. It may be read only."""
+    return layout.find_workspace(workspace)
+
+
 @stage("look at the archive", "look at {archive}", tags=("storage",))
 def check_archive(archive: str) -> str:
     """The archive's normalised URL, once storage has begun to list it."""

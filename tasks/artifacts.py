@@ -19,12 +19,12 @@ from prefect.artifacts import (
 from prefect.context import FlowRunContext, TaskRunContext
 from tqdm import tqdm
 
+from skinml import DISCLAIMER
 from skinml.storage.urls import file_uri, is_remote
 
 logger = logging.getLogger("skinml.artifacts")
 
 SECONDS_BETWEEN_UPDATES = 1.0
-DISCLAIMER = "Research use only: skinml is not a medical device."
 
 
 class Progress:

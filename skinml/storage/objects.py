@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
+import shutil
 from contextlib import suppress
 from pathlib import Path
 
@@ -154,12 +155,19 @@ def _temporary(target: Path, data: bytes) -> Path:
 
 
 def upload(source: Path, url: str) -> None:
-    """Put a whole local file, in parts where it is large."""
-    if not is_remote(url):
-        write_bytes(url, source.read_bytes())
-        return
+    """Put a whole local file, in parts where it is large, so that it appears all at once."""
     with explained(url):
-        file_system().put_file(str(source), url)
+        if is_remote(url):
+            file_system().put_file(str(source), url)
+            return
+        target = Path(url)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
+        try:
+            shutil.copyfile(source, temporary)
+            temporary.replace(target)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 def check_writable(url: str) -> None:

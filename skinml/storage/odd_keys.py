@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from skinml.storage.connection import REQUEST_SECONDS, bucket_and_key, file_system
@@ -56,6 +57,13 @@ def list_pages(url: str, after: str | None, page_size: int) -> Iterator[pa.Table
         # or repeat what lies between the two.
         asked["StartAfter"] = found[-1]["Key"]
         asked.pop("ContinuationToken", None)
+
+
+def head(url: str) -> tuple[str, int, datetime]:
+    """One object's etag, bytes and time of its last modification."""
+    name, key = bucket_and_key(url)
+    answer = file_system().call_s3("head_object", Bucket=name, Key=key)
+    return str(answer["ETag"]), int(answer["ContentLength"]), answer["LastModified"]
 
 
 def get(url: str, most: int) -> tuple[bytes, str]:

@@ -6,23 +6,42 @@ id as an application transaction: published again, it changes nothing.
 """
 
 from skinml.tables.commit import append, publish, replace
+from skinml.tables.compaction import (
+    Group,
+    Size,
+    make_checkpoint,
+    put_together,
+    rearranged_only,
+    small_files,
+    spare_files,
+    table_size,
+)
 from skinml.tables.connection import check_table
 from skinml.tables.parts import Part, keep_rows, read_parts, write_part
-from skinml.tables.read import Snapshot, notes, read, scan, snapshot, transactions, version
+from skinml.tables.read import Snapshot, gathered, notes, read, scan, snapshot, transactions, version
 
 __all__ = [
+    "Group",
     "Part",
+    "Size",
     "Snapshot",
     "append",
     "check_table",
+    "gathered",
     "keep_rows",
+    "make_checkpoint",
     "notes",
     "publish",
+    "put_together",
     "read",
     "read_parts",
+    "rearranged_only",
     "replace",
     "scan",
+    "small_files",
     "snapshot",
+    "spare_files",
+    "table_size",
     "transactions",
     "version",
     "write_part",

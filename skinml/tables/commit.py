@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -59,7 +59,7 @@ def publish(
         chosen, properties = parts, _properties(transaction)
         if examine is not None:
             chosen, note = examine(snapshot_of(delta))
-            properties = alone(transaction, note)
+            properties = alone(transaction, {NOTE: note})
         actions: list[AddAction | RemoveAction] = [_add_action(part) for part in chosen]
         delta.create_write_transaction(
             actions,
@@ -87,15 +87,15 @@ def _properties(transaction: str) -> CommitProperties:
     return CommitProperties(app_transactions=[Transaction(transaction, 1)])
 
 
-def alone(transaction: str, note: str | None = None) -> CommitProperties:
-    """Data of a commit that fails where any other came in between: it was made for just this state.
+def alone(transaction: str, data: Mapping[str, str] | None = None) -> CommitProperties:
+    """A commit's own data, for one that was made for just this state: it fails where any other came in between.
 
     delta-rs' own look at the others is not enough where files are taken away: 1.6.6 takes a compaction's for
     no change (its pull request 3982), and two that take away the same files both leave those rows there.
     """
     from deltalake import CommitProperties, Transaction
 
-    custom = None if note is None else {NOTE: note}
+    custom = dict(data or {}) or None
     return CommitProperties(custom, max_commit_retries=0, app_transactions=[Transaction(transaction, 1)])
 
 
@@ -115,7 +115,7 @@ def replace(
     """Put a change of a table's rows in their place, at most once for a transaction.
 
     Older versions stay readable. Rows that another writer adds meanwhile stay: the commit takes away only
-    what `change` was given, and begins anew where another writer took some of that.
+    what `change` was given, and begins anew where another writer was first.
 
     Args:
         workspace: normalised URL.
@@ -131,9 +131,9 @@ def replace(
     from deltalake import write_deltalake
 
     def commit(delta: DeltaTable) -> None:
-        note = None if examine is None else examine(snapshot_of(delta))[1]
+        data = {} if examine is None else {NOTE: examine(snapshot_of(delta))[1]}
         rows = change(rows_of(delta, TABLES[table])).cast(TABLES[table])
-        write_deltalake(delta, rows, mode="overwrite", commit_properties=alone(transaction, note))
+        write_deltalake(delta, rows, mode="overwrite", commit_properties=alone(transaction, data))
 
     return commit_once(workspace, table, transaction, commit)
 

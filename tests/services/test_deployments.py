@@ -57,6 +57,10 @@ def test_deploy_all_and_a_worker_that_scores_a_night(
     assert deployed["global_concurrency_limit"]["limit"] == 1
     assert deployed["concurrency_options"]["collision_strategy"] == "CANCEL_NEW"
 
+    weekly = httpx.get(f"{prefect_server.url}/deployments/name/compact/compact-weekly").json()
+    [schedule] = weekly["schedules"]
+    assert (schedule["schedule"]["cron"], schedule["active"]) == ("0 5 * * 0", True)
+
     worker = [*PREFECT, "worker", "start", "--pool", "skinml"]
     with service(worker, environment, tmp_path / "worker.log"):
         prefect("deployment", "run", "score/score-nightly", "--watch", "--watch-timeout", "180")

@@ -1,0 +1,44 @@
+"""The compact flow: the tables' small files put together, files that nobody can need deleted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prefect import flow
+
+from skinml.config import CompactRequest
+from skinml.runs import begin
+from tasks import compact as stages
+from tasks.archive import find_workspace, open_workspace
+from tasks.runs import recorded
+from tasks.score import check_tables, finish_dead_runs
+
+
+@flow(name="compact", flow_run_name="compact {workspace}", validate_parameters=True)
+def compact(workspace: str, request: CompactRequest) -> dict[str, Any]:
+    """Put small files of every table together, then delete what no version and no run has needed for a week.
+
+    It may run beside any other flow: no row changes, and what another run has written or published stays.
+
+    Args:
+        workspace: folder or s3://bucket/prefix that holds everything.
+        request: how old files must be to be deleted.
+    """
+    run = begin("compact", request.model_dump(mode="json"))
+    workspace = open_workspace(find_workspace(workspace))
+    check_tables(workspace)
+    if request.dry_run:
+        sizes = stages.measure(workspace)
+        small = stages.merge_small_files(workspace, run, dry_run=True)
+        spare = stages.delete_spare_files(workspace, request.retention_hours, dry_run=True)
+        return {"tables": stages.summarise(sizes, sizes, small, spare), "dry_run": True, "run_id": None}
+
+    with recorded(workspace, run) as record:
+        finish_dead_runs(workspace, run)  # their quarantine is named in a note only, and would look spare
+        before = stages.measure(workspace)
+        small = stages.merge_small_files(workspace, run, dry_run=False)
+        spare = stages.delete_spare_files(workspace, request.retention_hours, dry_run=False)
+        found = stages.summarise(before, stages.measure(workspace), small, spare)
+
+    stages.show_compacted(found)
+    return {"tables": found, "dry_run": False, "run_id": run.run_id, "seconds": record.row["seconds"]}

@@ -1,0 +1,31 @@
+"""The export flow: the scores of one run as a file for other programs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prefect import flow
+
+from flows.naming import asked, short
+from skinml.config import ExportRequest
+from tasks import export as stages
+from tasks.archive import find_workspace
+
+
+def _run_name() -> str:
+    return f"export {asked('run')} to {short(asked('out'))}"
+
+
+@flow(name="export", flow_run_name=_run_name, validate_parameters=True)
+def export(workspace: str, request: ExportRequest) -> dict[str, Any]:
+    """Write the rows that one run has added to `scores` into a CSV or Parquet file. The workspace is only read.
+
+    Args:
+        workspace: folder or s3://bucket/prefix that holds everything.
+        request: which run, and the file.
+    """
+    workspace = find_workspace(workspace)
+    target = stages.check_target(request.out)
+    run = stages.find_scored(workspace, request.run)
+    rows = stages.write_file(workspace, run, target)
+    return {"run_id": request.run, "rows": rows, "file": target}

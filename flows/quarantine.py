@@ -1,0 +1,73 @@
+"""The replay flow: what is in quarantine, scored again after a fix such as a permission or a better decoder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from prefect import flow
+
+from flows.naming import asked
+from skinml.config import QuarantineRequest
+from skinml.quarantine import by_reason
+from skinml.runs import begin
+from tasks import quarantine as stages
+from tasks import score
+from tasks.archive import find_workspace, open_workspace
+from tasks.runs import recorded
+
+
+def _run_name() -> str:
+    return f"replay {asked('reason') or 'the quarantine'} with {asked('model') or 'champion'}"
+
+
+@flow(name="replay", flow_run_name=_run_name, validate_parameters=True)
+def replay(workspace: str, request: QuarantineRequest) -> dict[str, Any]:
+    """Score again what could not be used, with one model version; publish what can be now, exactly once.
+
+    What cannot be used for the same reason as before gets no second row; what is gone, or other bytes by now,
+    is counted. What `prepare` could not use is for `prepare` to try again.
+
+    Args:
+        workspace: folder or s3://bucket/prefix that holds everything.
+        request: which images of the quarantine, and the model version.
+    """
+    run = begin("replay", request.model_dump(mode="json"))
+    workspace = open_workspace(find_workspace(workspace))
+    model = score.choose_model(workspace, request.model, request.precision)
+    score.check_tables(workspace)
+    if request.run is not None:
+        stages.check_run(workspace, request.run)
+
+    with recorded(workspace, run) as record, TemporaryDirectory(prefix="skinml-replay-") as scratch:
+        record.model_version = model.version
+        score.finish_dead_runs(workspace, run)
+        images = stages.choose_images(workspace, request)
+        again, new = stages.find_again(workspace, images, model, Path(scratch))
+        shards = score.score_images(workspace, new, model, request, run)
+        tried = stages.leave_known_failures(workspace, shards, images, again)
+        record.counts = tried.counts
+        published = score.commit_scores(workspace, tried.shards, tried.counts, new, model, None, run)
+        record.counts = published.counts
+
+    result = {
+        "run_id": run.run_id,
+        "rows": by_reason(images),
+        "listed": record.counts.listed,
+        "skipped": record.counts.skipped,
+        "replayed": again.pending.images,
+        "scored": record.counts.done,
+        "still_quarantined": tried.failed_again + record.counts.quarantined,
+        "quarantined": record.counts.quarantined,
+        "gone": again.gone,
+        "replaced": again.replaced,
+        "left_to_prepare": again.of_prepare,
+        "reasons": score.count_reasons(shards),
+        "seconds": record.row["seconds"],
+        "images_per_second": record.row["images_per_second"],
+        "table_version": published.version,
+        "model_version": model.version,
+    }
+    stages.show_replayed(workspace, images, result)
+    return result

@@ -1,0 +1,24 @@
+"""Every object below a folder or a prefix, whatever it is: what a table's folder really holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from skinml.storage.connection import explained, split
+from skinml.storage.urls import is_remote
+
+
+def walk(url: str) -> Iterator[str]:
+    """The path of every object below a folder or prefix, relative to it; nothing where there is none."""
+    with explained(url):
+        if not is_remote(url):
+            root = Path(url)
+            yield from (path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file())
+            return
+        import obstore
+
+        store, prefix = split(url)
+        start = f"{prefix}/" if prefix else ""
+        for piece in obstore.list(store, prefix or None):
+            yield from (item["path"].removeprefix(start) for item in piece)

@@ -1,0 +1,96 @@
+"""Upkeep of a workspace's tables: put small files together, delete what no version and no run needs."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Mapping, Sequence
+
+from skinml import tables
+from skinml.errors import RequestError
+from skinml.models import registry
+from skinml.schemas import TABLES
+from skinml.storage.removal import delete
+from skinml.tables import Group, Size
+from skinml.workspace import table_url
+
+logger = logging.getLogger("skinml.upkeep")
+
+SAFE_HOURS = 168
+"""A week: for so long Delta itself keeps the files of older versions, and no shard takes as long."""
+
+RUN_ID = re.compile(r"part-([a-z]+-\d{8}T\d{6}Z-[0-9a-f]{6})")
+"""Whose part a file is, by its name; other writers' files are nobody's."""
+
+
+def plan_merges(workspace: str) -> dict[str, list[Group]]:
+    """For each table, the groups of small files that should be one."""
+    return {table: tables.small_files(workspace, table) for table in TABLES}
+
+
+def merge(
+    workspace: str, plan: Mapping[str, Sequence[Group]], run_id: str, on_files: Callable[[int], None]
+) -> None:
+    """Do what was planned, in one commit a table, and write a checkpoint of each table's state.
+
+    Args:
+        workspace: normalised URL.
+        plan: what `plan_merges` found.
+        run_id: of the run that does it.
+        on_files: is told how many small files were read.
+    """
+    for table, groups in plan.items():
+        # Not the run's id alone: under that its row comes into `runs`.
+        tables.put_together(workspace, table, groups, f"{run_id}-compact", on_files)
+        tables.make_checkpoint(workspace, table)
+
+
+def table_sizes(workspace: str) -> dict[str, Size]:
+    """Files and bytes of the newest version of each table."""
+    return {table: tables.table_size(workspace, table) for table in TABLES}
+
+
+def find_spare(workspace: str, retention_hours: int) -> dict[str, list[str]]:
+    """Files that neither a version younger than the retention nor a run can need: their URLs, by table.
+
+    A run's parts are in no version until it commits, and a run over a very large archive may go on for longer
+    than the retention. So what a run has left is spare only once it has written no part anywhere for that
+    time. What a version of `samples` has is never spare if a registered model was trained on it.
+    """
+    kept = {"samples": _trained_on(workspace)}
+    unneeded = {table: tables.spare_files(workspace, table, 0, kept.get(table, ())) for table in TABLES}
+    old = {
+        table: tables.spare_files(workspace, table, retention_hours, kept.get(table, ())) for table in TABLES
+    }
+    alive = {_run_of(path) for table in TABLES for path in unneeded[table] - old[table]} - {None}
+    return {
+        table: [f"{table_url(workspace, table)}/{path}" for path in sorted(paths) if _run_of(path) not in alive]
+        for table, paths in old.items()
+    }
+
+
+def delete_spare(spare: Mapping[str, Sequence[str]], on_files: Callable[[int], None]) -> None:
+    """Delete what `find_spare` found; `on_files` is told how many files went."""
+    for urls in spare.values():
+        for url in urls:
+            delete([url])
+            on_files(1)
+
+
+def _trained_on(workspace: str) -> list[int]:
+    """The versions of `samples` that registered models were trained on."""
+    found = set()
+    for version in registry.versions(workspace):
+        try:
+            dataset = registry.find(workspace, version).dataset
+        except RequestError as error:  # such as a newer skinml's manifest
+            logger.warning("the samples that a model was trained on are not known and not kept: %s", error)
+            continue
+        if isinstance(dataset.get("version"), int):
+            found.add(dataset["version"])
+    return sorted(found)
+
+
+def _run_of(path: str) -> str | None:
+    found = RUN_ID.match(path.rsplit("/", 1)[-1])
+    return found[1] if found else None
