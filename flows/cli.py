@@ -6,17 +6,20 @@ Imports nothing heavy: `skinml --help` loads neither Prefect nor Dask, and a ver
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
+from flows.printing import print_result
 from skinml import __version__, config
 from skinml.errors import RequestError, SkinmlError
+
+if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
 
 DESCRIPTION = "Dermatoscopic image archives to tables: prepare, train, score every night."
 RESEARCH_ONLY = "Research software: not a medical device."
@@ -42,8 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("skinml: interrupted", file=sys.stderr)
         return 130
-    _print(result, as_json=given.get("json", False))
-    return 0
+    print_result(result, as_json=given.get("json", False))
+    return 0 if verb.went_well(result) else 1
 
 
 # --- Verbs ----------------------------------------------------------------------------------------------
@@ -68,6 +71,35 @@ def _score(workspace: str, request: config.ScoreRequest) -> dict[str, Any]:
     from flows.score import score
 
     return run(score, workspace=workspace, request=request)
+
+
+def _quarantine(workspace: str, request: config.QuarantineRequest) -> dict[str, Any]:
+    if request.action == "list":  # a look at tables needs no orchestrator
+        from skinml.quarantine import by_reason, in_quarantine, one_by_one
+        from skinml.workspace import find_workspace
+
+        place = find_workspace(workspace)
+        found = in_quarantine(place, request.flow, request.reason, request.run)
+        return {"rows": one_by_one(found) if request.images else by_reason(found), "images": len(found)}
+
+    from flows.engine import run
+    from flows.quarantine import replay
+
+    return run(replay, workspace=workspace, request=request)
+
+
+def _export(workspace: str, request: config.ExportRequest) -> dict[str, Any]:
+    from flows.engine import run
+    from flows.export import export
+
+    return run(export, workspace=workspace, request=request)
+
+
+def _compact(workspace: str, request: config.CompactRequest) -> dict[str, Any]:
+    from flows.compact import compact
+    from flows.engine import run
+
+    return run(compact, workspace=workspace, request=request)
 
 
 def _synth(_: str, request: config.SynthRequest) -> dict[str, Any]:
@@ -95,20 +127,34 @@ def _demo(_: str, request: config.DemoRequest) -> dict[str, Any]:
     return demo(Path(request.out), request.images)
 
 
+def _drill(workspace: str, request: config.DrillRequest) -> dict[str, Any]:
+    from flows.drill import drill
+
+    return drill(workspace, request)
+
+
 @dataclass(frozen=True)
 class Verb:
-    """A verb of the command line: what it does with workspace and request, and whether it needs a workspace."""
+    """A verb of the command line: what it does with workspace and request, and whether it needs a workspace.
+
+    `went_well` looks at the result of a verb that may end with exit code 1 and still has something to print.
+    """
 
     run: Callable[[str, Any], dict[str, Any]]
     needs_workspace: bool = True
+    went_well: Callable[[Mapping[str, Any]], bool] = lambda _: True
 
 
 VERBS: Mapping[str, Verb] = {
     "prepare": Verb(_prepare),
     "train": Verb(_train),
     "score": Verb(_score),
+    "quarantine": Verb(_quarantine),
+    "export": Verb(_export),
+    "compact": Verb(_compact),
     "synth": Verb(_synth, needs_workspace=False),
     "demo": Verb(_demo, needs_workspace=False),
+    "drill": Verb(_drill, went_well=lambda result: not result["problems"]),
 }
 
 
@@ -144,21 +190,25 @@ def _add_common(parser: argparse.ArgumentParser, default: Any) -> None:
     )
 
 
-def _add_flag(parser: argparse.ArgumentParser, field: str, about: Any) -> None:
-    """One flag of one field: its values are checked by the model, not here."""
+def _add_flag(parser: argparse.ArgumentParser, field: str, about: FieldInfo) -> None:
+    """One flag of one field, or its place: its values are checked by the model, not here."""
     choices = [str(choice) for choice in get_args(about.annotation) if isinstance(choice, str)]
-    shown = {"default": about.default} if not about.is_required() and about.default is not None else {}
-    parser.add_argument(
-        f"--{field.replace('_', '-')}",
-        dest=field,
-        default=None,
-        action="append" if "tuple" in str(about.annotation) else "store",
-        metavar="|".join(choices) if choices else field.upper(),
-        help=(about.description or "") + (f" (default: {shown['default']})" if shown else ""),
-    )
+    metavar = "|".join(choices) if choices else field.upper()
+    unset = about.is_required() or about.default is None or about.default is False
+    shown = "" if unset else f" (default: {about.default})"
+    explained = (about.description or "") + shown
+    if config.is_positional(about):
+        parser.add_argument(field, nargs="?", default=None, metavar=metavar, help=explained)
+        return
+    flag = f"--{field.replace('_', '-')}"
+    if about.annotation is bool:
+        parser.add_argument(flag, dest=field, action="store_true", default=None, help=explained)
+        return
+    action = "append" if "tuple" in str(about.annotation) else "store"
+    parser.add_argument(flag, dest=field, default=None, action=action, metavar=metavar, help=explained)
 
 
-# --- Printing -------------------------------------------------------------------------------------------
+# --- Saying what goes on ----------------------------------------------------------------------------------
 
 
 def _log_to_stderr() -> None:
@@ -175,26 +225,6 @@ def _log_to_stderr() -> None:
     for earlier in [one for one in logger.handlers if one.get_name() == handler.get_name()]:
         logger.removeHandler(earlier)
     logger.addHandler(handler)
-
-
-def _print(result: Mapping[str, Any], as_json: bool) -> None:
-    if as_json:
-        print(json.dumps(result, default=str, allow_nan=False))
-        return
-    width = max(len(key) for key in result)
-    for key, value in result.items():
-        shown = f"{value:,.4g}" if isinstance(value, float) else value
-        if isinstance(value, dict):
-            shown = ", ".join(f"{name} {_short(item)}" for name, item in value.items() if not _is_bulky(item))
-        print(f"{key:<{width}}  {shown if shown not in (None, '') else '-'}")
-
-
-def _short(value: Any) -> str:
-    return f"{value:.3f}" if isinstance(value, float) else str(value)
-
-
-def _is_bulky(value: Any) -> bool:
-    return isinstance(value, (dict, list))
 
 
 def _fail(error: SkinmlError) -> int:

@@ -24,10 +24,14 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
+from pydantic.fields import FieldInfo
 
-from skinml.errors import RequestError
+from skinml.errors import Reason, RequestError
 
 ENVIRONMENT_PREFIX = "SKINML_"
+
+POSITIONAL = "positional"
+"""Marks a field that stands on the command line without its name, such as `list` in `quarantine list`."""
 
 
 def _as_list(value: Any) -> Any:
@@ -128,6 +132,36 @@ class ScoreRequest(ClusterRequest):
         return self
 
 
+class QuarantineRequest(ClusterRequest):
+    """What could not be used and why (list), tried again after a fix (replay)."""
+
+    action: Annotated[Literal["list", "replay"], POSITIONAL] = Field(
+        "list", description="list: what is in quarantine now; replay: score it again"
+    )
+    reason: Reason | None = Field(None, description="only what is in quarantine for this reason")
+    flow: Literal["prepare", "score"] | None = Field(None, description="only what this flow could not use")
+    run: str | None = Field(None, description="only what this run could not use, by its run_id")
+    images: bool = Field(False, description="list every image instead of the counts by reason")
+    model: str = Field("champion", description="replay: model version that scores, or champion")
+    precision: Literal["fp32", "int8"] = Field("fp32", description="replay: as in score")
+
+
+class ExportRequest(Request):
+    """The scores of one run as a file for other programs."""
+
+    run: str = Field(description="run_id of a run that scored")
+    out: str = Field(description="new file, .csv or .parquet, in a folder that is there or in a bucket")
+
+
+class CompactRequest(Request):
+    """Small files of the tables put together, files that nobody can need any more deleted."""
+
+    retention_hours: int = Field(
+        168, ge=168, le=87_600, description="how long files that were replaced or never published stay"
+    )
+    dry_run: bool = Field(False, description="only say what would be done")
+
+
 class SynthRequest(Request):
     """A made-up archive in HAM10000's layout."""
 
@@ -144,14 +178,33 @@ class DemoRequest(Request):
     images: int = Field(600, ge=100, le=100_000, description="labelled images to make up")
 
 
+class DrillRequest(Request):
+    """Runs are killed at every crash point and at random moments, and what they leave is compared."""
+
+    kills: int = Field(30, ge=1, le=100_000, description="how many kills")
+    images: int = Field(300, ge=100, le=100_000, description="images in the made-up archive, one in 20 broken")
+    place: Literal["both", "folder", "bucket"] = Field(
+        "both", description="where workspace and archive lie; a bucket's S3 server is killed, too"
+    )
+    lanes: int | None = Field(None, ge=1, le=64, description="rounds at the same time (default: one more than cores)")
+    seed: int = Field(42, ge=0, lt=2**32, description="same seed, same archive and same plan")
+    out: str | None = Field(
+        None, description="new or empty folder for what goes wrong (default: a temporary one)"
+    )
+
+
 RequestType = TypeVar("RequestType", bound=Request)
 
 REQUESTS: dict[str, type[Request]] = {
     "prepare": PrepareRequest,
     "train": TrainRequest,
     "score": ScoreRequest,
+    "quarantine": QuarantineRequest,
+    "export": ExportRequest,
+    "compact": CompactRequest,
     "synth": SynthRequest,
     "demo": DemoRequest,
+    "drill": DrillRequest,
 }
 """What can be asked, by verb."""
 
@@ -214,13 +267,21 @@ def load(model: type[RequestType], verb: str, flags: Mapping[str, Any], file: Ma
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        raise RequestError(_one_line(verb, error)) from error
+        raise RequestError(_one_line(verb, model, error)) from error
 
 
-def _one_line(verb: str, error: ValidationError) -> str:
+def is_positional(field: FieldInfo) -> bool:
+    """Whether a field stands on the command line without its name."""
+    return POSITIONAL in field.metadata
+
+
+def _one_line(verb: str, model: type[Request], error: ValidationError) -> str:
     """The first thing that a model refused, as one line that names flag and value."""
     first = error.errors(include_url=False)[0]
-    flag = "--" + str(first["loc"][0]).replace("_", "-") if first["loc"] else "the request"
+    name = str(first["loc"][0]) if first["loc"] else ""
+    flag = "--" + name.replace("_", "-")
+    if name in model.model_fields and is_positional(model.model_fields[name]):
+        flag = name
     if first["type"] == "missing":
         return f"{verb}: {flag} is needed"
     if first["type"] == "extra_forbidden":

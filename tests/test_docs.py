@@ -18,7 +18,7 @@ CODE = ("skinml", "tasks", "flows", "deployments")
 
 def test_every_verb_is_in_the_readme_and_no_other() -> None:
     table = re.findall(r"^\| `(\w+)` \|", README, re.MULTILINE)
-    assert table == ["synth", "prepare", "train", "score", "demo"]
+    assert table == ["synth", "prepare", "train", "score", "quarantine", "export", "compact", "demo", "drill"]
     assert set(table) == set(flows.cli.VERBS) == set(config.REQUESTS)
     shell = "\n".join(re.findall(r"^```\n(.*?)^```", README, re.MULTILINE | re.DOTALL))
     used = set(re.findall(r"^skinml (\w+)", shell, re.MULTILINE))

@@ -1,0 +1,159 @@
+"""Which runs are killed, where and in which order: the same plan for the same seed."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from itertools import count
+
+RECOVERY = 11
+"""The crash point of a run that finishes what a dead one has left."""
+
+SHORT, LONG = (0.0, 4.0), (45.0, 110.0)
+"""Seconds that an S3 server stays away before it is started again: less, and more, than runs wait for it."""
+
+
+class Victim(StrEnum):
+    """What gets SIGKILL."""
+
+    FLOW = "flow"  # the run's own process, and with it its Dask workers
+    WORKER = "worker"  # one of its Dask workers
+    STORE = "store"  # the S3 server, which is started again after a while
+
+
+class Site(StrEnum):
+    """Where workspace and archive lie."""
+
+    FOLDER = "folder"
+    BUCKET = "bucket"
+
+
+@dataclass(frozen=True)
+class Kill:
+    """One kill.
+
+    Attributes:
+        victim: what is killed.
+        point: at which numbered crash point; None for a moment.
+        moment: when, as a fraction of an undisturbed run's seconds, where there is no point.
+        limited: whether the run may score only some of the images, so that later ones have something to do.
+        outage: seconds after which an S3 server is started again.
+    """
+
+    victim: Victim
+    point: int | None
+    moment: float = 0.0
+    limited: bool = False
+    outage: float = 0.0
+
+    @property
+    def when(self) -> str:
+        """The point's number, or that it is a moment."""
+        return "a moment" if self.point is None else str(self.point)
+
+
+@dataclass(frozen=True)
+class Round:
+    """Kills in a row in one workspace, before a run that nobody disturbs.
+
+    Attributes:
+        number: counts rounds, from 1.
+        site: where workspace and archive lie.
+        kills: one for each run.
+        at_once: two runs start at the same time, and the kill, if there is one, is for the first.
+        seed: of what is left to chance while it is played.
+    """
+
+    number: int
+    site: Site
+    kills: tuple[Kill, ...]
+    at_once: bool
+    seed: int
+
+    def kind(self, kill: Kill) -> str:
+        """What kind of kill this is, for people: its victim, or that it hits one of two runs."""
+        if self.at_once:
+            return "one of two"
+        return "store, long" if kill.outage > max(SHORT) else kill.victim
+
+    def shortened(self, kills: int) -> Round:
+        """The same with at most so many kills."""
+        return replace(self, kills=self.kills[:kills])
+
+
+Shot = tuple[Victim, int | None]
+"""What is killed at which point, None being a random moment."""
+
+
+@dataclass(frozen=True)
+class Chain:
+    """Kills that follow each other, and what else is special about the round."""
+
+    shots: tuple[Shot, ...]
+    at_once: bool = False
+    outage: tuple[float, float] = SHORT
+
+    @property
+    def needs_server(self) -> bool:
+        """Whether it kills an S3 server."""
+        return any(victim is STORE for victim, _ in self.shots)
+
+
+FLOW, WORKER, STORE = Victim.FLOW, Victim.WORKER, Victim.STORE
+CHAINS = (
+    Chain(((FLOW, 8), (FLOW, RECOVERY), (WORKER, 4))),
+    Chain(((STORE, 8), (STORE, 2), (STORE, 6), (STORE, 7), (STORE, 4))),
+    Chain((), at_once=True),
+    Chain(((STORE, 8),), outage=LONG),
+    Chain(((FLOW, 1), (FLOW, 2), (FLOW, 3), (FLOW, 4), (FLOW, 5), (FLOW, 6), (FLOW, 7))),
+    Chain(((FLOW, None), (FLOW, None), (FLOW, None), (FLOW, None), (FLOW, None), (FLOW, None))),
+    Chain(((FLOW, None),), at_once=True),
+    Chain(((FLOW, 9), (FLOW, RECOVERY), (FLOW, RECOVERY), (FLOW, 10), (FLOW, 8), (FLOW, RECOVERY))),
+    Chain(((STORE, 9), (STORE, 5), (STORE, 3), (STORE, 1))),
+    Chain(((FLOW, 7),), at_once=True),
+    Chain(((STORE, None),), outage=LONG),
+    Chain(((WORKER, 3), (WORKER, 5), (WORKER, None), (FLOW, 9))),
+    Chain(((FLOW, 8),), at_once=True),
+    Chain(((WORKER, None), (FLOW, None), (WORKER, None), (WORKER, None))),
+    Chain(((STORE, None), (STORE, None), (STORE, None), (STORE, None))),
+    Chain(((FLOW, 9),), at_once=True),
+    Chain(((STORE, 9),), outage=LONG),
+    Chain(((FLOW, 8), (FLOW, 1), (FLOW, RECOVERY), (FLOW, 10))),
+)
+"""The first two alone have something of everything; all of them, by turns on both sites, have everything."""
+
+
+def rounds(seed: int, sites: Sequence[Site]) -> Iterator[Round]:
+    """Rounds without end: each chain again and again, by turns on each of the sites.
+
+    Args:
+        seed: of the moments.
+        sites: without a bucket there is no S3 server to kill.
+    """
+    rng = random.Random(seed)  # noqa: S311 - no secret
+    chains = [chain for chain in CHAINS if Site.BUCKET in sites or not chain.needs_server]
+    numbers = count(1)
+    for turn in count():
+        for position, chain in enumerate(chains):
+            site = Site.BUCKET if chain.needs_server else sites[(turn + position) % len(sites)]
+            kills = tuple(_kills(chain, rng))
+            yield Round(next(numbers), site, kills, chain.at_once, rng.getrandbits(32))
+
+
+def _kills(chain: Chain, rng: random.Random) -> Iterator[Kill]:
+    for position, (victim, point) in enumerate(chain.shots):
+        later = chain.shots[position + 1 :]
+        limited = _commits(victim, point) and any(_needs_images(*shot) for shot in later)
+        yield Kill(victim, point, rng.random(), limited, rng.uniform(*chain.outage))
+
+
+def _commits(victim: Victim, point: int | None) -> bool:
+    """Whether the run may have committed its scores in the end."""
+    return victim is not FLOW or point is None or 8 <= point < RECOVERY
+
+
+def _needs_images(victim: Victim, point: int | None) -> bool:
+    """Whether only a run that has images to score gets there."""
+    return victim is not FLOW or point is None or 3 <= point <= 9
