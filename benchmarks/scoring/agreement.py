@@ -1,0 +1,119 @@
+"""Checks that a system did its job: probabilities of every image are there, and they are the exact ones.
+
+Exact is Pillow's full decode and resize, then the network in fp32 on onnxruntime, image by image.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from benchmarks.agreement import exact
+from benchmarks.inputs import Input
+from benchmarks.scoring.bundle import Bundle
+from benchmarks.scoring.peers.common import CLASSES, SIZE
+from benchmarks.scoring.systems import System
+from skinml import tables
+
+SAMPLE = 200
+"""Images of each run that are compared, evenly spread: all would take longer than most runs."""
+LEAST_AGREEMENT = 0.95
+"""Fraction of the sample whose predicted class must be the exact one. Between two classes that are nearly
+equal a resize by another filter can decide; of the answers to other images a quarter agrees."""
+SUM_TOLERANCE = 1e-3
+"""How far the sum of all probabilities may lie from the number of images, of that number."""
+
+COLUMNS = [f"p_{name}" for name in CLASSES]
+Probabilities = NDArray[np.float64]
+
+
+class ScoreError(RuntimeError):
+    """Probabilities that are missing or wrong."""
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How near a system's probabilities are to the exact ones.
+
+    Attributes:
+        same_class: fraction of the sample whose predicted class is the exact one.
+        largest_difference: of any probability.
+    """
+
+    same_class: float
+    largest_difference: float
+
+
+def check(out: Path, system: System, given: Input, bundle: Bundle) -> Agreement | None:
+    """Check what a system left in `out`; None for a limit, which leaves nothing but a sum.
+
+    Raises:
+        ScoreError: images are missing or doubled, or fewer than LEAST_AGREEMENT of a sample have the class
+            that they should.
+    """
+    names = [path.stem for path in given.files()]
+    if system.output == "sum":
+        total = float(out.read_text(encoding="ascii"))
+        if abs(total - len(names)) > SUM_TOLERANCE * len(names):
+            raise ScoreError(f"probabilities of {total:.1f} images where there are {len(names)}")
+        return None
+    found = READERS[system.output](out)
+    if len(found) != len(names) or set(found.index) != set(names):
+        raise ScoreError(f"probabilities of {len(set(found.index))} images where there are {len(names)}")
+    chosen = np.unique(np.linspace(0, len(names) - 1, SAMPLE).astype(int))
+    paths = [given.images / f"{names[number]}.jpg" for number in chosen]
+    right = np.stack([exact_probabilities(path, bundle.folder / "model.onnx") for path in paths])
+    theirs = found.loc[[path.stem for path in paths], COLUMNS].to_numpy(dtype=np.float64)
+    same = float((theirs.argmax(axis=1) == right.argmax(axis=1)).mean())
+    if same < LEAST_AGREEMENT:
+        raise ScoreError(f"{same:.0%} of a sample have the right class, {LEAST_AGREEMENT:.0%} are asked for")
+    return Agreement(same, float(np.abs(theirs - right).max()))
+
+
+@functools.lru_cache(maxsize=16_384)
+def exact_probabilities(path: Path, network: Path) -> Probabilities:
+    """The seven probabilities of one file."""
+    pixels = exact(path, SIZE)[np.newaxis].astype(np.float32)
+    found: Probabilities = _session(network).run(["probabilities"], {"pixels": pixels})[0][0]
+    return found.astype(np.float64)
+
+
+@functools.lru_cache(maxsize=2)
+def _session(network: Path) -> Any:
+    import onnxruntime
+
+    return onnxruntime.InferenceSession(str(network), providers=["CPUExecutionProvider"])
+
+
+def _read_tables(workspace: Path) -> pd.DataFrame:
+    return _by_name(tables.read(str(workspace), "scores", ["uri", *COLUMNS]).to_pandas())
+
+
+def _read_parts(folder: Path) -> pd.DataFrame:
+    parts = [pq.ParquetFile(file).read().to_pandas() for file in sorted(folder.rglob("*.parquet"))]
+    return _by_name(pd.concat(parts))
+
+
+def _read_file(file: Path) -> pd.DataFrame:
+    with file.open("rb") as opened:
+        is_parquet = opened.read(4) == b"PAR1"
+    return _by_name(pd.read_parquet(file) if is_parquet else pd.read_csv(file))
+
+
+def _by_name(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows by the stem of the file that they are about."""
+    column = "uri" if "uri" in rows else "path"
+    stems: Sequence[str] = [Path(place).stem for place in rows[column]]
+    return rows.set_index(pd.Index(stems))
+
+
+READERS = {"tables": _read_tables, "parts": _read_parts, "file": _read_file}
+"""How each form of output is read."""

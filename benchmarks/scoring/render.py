@@ -1,0 +1,191 @@
+"""Writes the score section of docs/benchmarks.md and its plot: `python -m benchmarks.scoring.render`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from benchmarks.bench import Result
+from benchmarks.figures import Speed, ratio, speeds
+from benchmarks.inputs import REPOSITORY
+from benchmarks.markdown import (
+    bytes_of,
+    machine,
+    number,
+    paragraph,
+    promises,
+    put_into,
+    rates,
+    repetitions,
+    table,
+    times,
+    trial_warning,
+)
+from benchmarks.scoring.agreement import LEAST_AGREEMENT, SAMPLE
+from benchmarks.scoring.figures import KnownNight, known_nights, of_its_limit, targets
+from benchmarks.scoring.systems import SYSTEMS
+from benchmarks.systems import US
+
+RESULTS = Path("benchmarks/results/score.json")
+PLOT = Path("docs/benchmarks/score.png")
+PLACES = ("folder", "bucket")
+LIMITS = {system.name: system.limit for system in SYSTEMS}
+
+
+def write(into: Path = REPOSITORY) -> None:
+    """Render what is recorded below `into` to the document and the plot there."""
+    from benchmarks.plot import draw
+
+    found: Result = json.loads((into / RESULTS).read_text(encoding="utf-8"))
+    put_into(into, "score", section(found))
+    contests = {place: found[place]["figures"] for place in PLACES if place in found}
+    if contests:
+        (into / PLOT).parent.mkdir(parents=True, exist_ok=True)
+        title = "JPEGs to a table of probabilities: images per second, start-up left out"
+        draw(contests, into / PLOT, title)
+
+
+def section(found: Result) -> str:
+    """The score section of the document."""
+    parts = [
+        "## Scoring: JPEGs to a table of probabilities",
+        *trial_warning(found),
+        paragraph(
+            f"""`make bench-score` has the thesis's network (32 px) score the same JPEGs of 600x450 at quality
+            75 by skinml and by what else people use, as the benchmark above measures: whole programs on all
+            cores, in turn, slopes between few images and many, medians of {repetitions(found)}. Everybody
+            writes its probabilities to a table (the thesis script to a CSV file), and those of {SAMPLE} images a run are
+            compared with the exact ones: Pillow's full decode, and the network in fp32, image by image. Whoever
+            leaves out an image, or predicts another class for more than {1 - LEAST_AGREEMENT:.0%} of these, is
+            out."""
+        ),
+        promises(found, targets(found)),
+        *(_contests(found) if any(place in found for place in PLACES) else []),
+        *(_nothing_new(found["known"]["figures"]) if "known" in found else []),
+        machine(found),
+    ]
+    return "\n\n".join(parts)
+
+
+def _contests(found: Result) -> list[str]:
+    texts = ["### The same archive, the same network", f"![Images per second](benchmarks/{PLOT.name})"]
+    for place in PLACES:
+        if place in found:
+            entry = found[place]["figures"]
+            texts.append(f"**{entry['title'].capitalize()}** ({bytes_of(entry['bytes'])} an image)")
+            texts.append(_contest(entry))
+    memories = [row for place in PLACES if place in found for row in _memory(place, found[place]["figures"])]
+    texts += [paragraph(_NOTES), table(_MEMORY_HEAD, memories)]
+    return texts
+
+
+_HEAD = (
+    *("system", "images/s", "lowest-highest", "of its limit", "skinml in fp32 is", "start-up, s"),
+    *("images in the two runs", "same class", "largest difference"),
+)
+
+
+def _contest(entry: Result) -> str:
+    systems = speeds(entry)
+    rows = []
+    for name, one in systems.items():
+        record = entry["systems"][name]
+        sizes = f"{one.images[0]:,} and {one.images[1]:,}"
+        if one.error:
+            rows.append((one.title, f"failed: {one.error}", "", "", "", "", sizes, "", ""))
+            continue
+        same = record["same_class"]
+        rows.append(
+            (
+                f"**{one.title}**" if name.startswith(US) else one.title,
+                number(one.rate),
+                rates(one),
+                number(of_its_limit(name, LIMITS[name], systems), 2),
+                "" if name == US else times(_times_as_fast(systems, name)),
+                number(one.startup, 1),
+                sizes,
+                "-" if same is None else f"{same:.1%}",
+                number(record["largest_difference"], 3),
+            )
+        )
+    return table(_HEAD, rows)
+
+
+def _times_as_fast(systems: dict[str, Speed], name: str) -> float | None:
+    return ratio(systems.get(US), systems[name])
+
+
+_NOTES = """
+The limit decodes at the smallest scale of simplejpeg's that leaves at least twice the target's edges and runs
+the network on onnxruntime, 32 images a call, a process and a thread on every core, and nothing else: it
+resizes nothing and writes nothing. From a bucket it reads 64 objects at a time through obstore. *tf.data +
+Keras* is a parallel map with AUTOTUNE, a full decode and `antialias=True`, into `model.predict`; *decoded at a
+fraction* is its fastest setting that still leaves twice the target. *Ray Data* is `read_images` and
+`map_batches` with a class that holds the network on onnxruntime, an actor a core; *our decoder in its actor*
+decodes as skinml does, which nobody who uses Ray Data does by himself. *A script that reads through s3fs* is a
+process per core with our decoder and onnxruntime. The bucket is SeaweedFS on the same machine, which takes its
+share of the cores. The thesis script reads files alone, and so does TensorFlow from PyPI: both would need all
+objects copied first. Of *our* rows the limit in int8 holds for int8, the one in fp32 for fp32. *Largest
+difference* is that of any probability from the exact one. Peak memory, from a run each:"""
+
+_MEMORY_HEAD = ("skinml score", "images", "driver's peak, MB", "largest worker's peak, MB")
+
+
+def _memory(place: str, entry: Result) -> list[tuple[str, ...]]:
+    return [
+        (
+            f"{entry['systems'][name]['title'].removeprefix('skinml, ')}, from a {place}",
+            f"{memory['images']:,}",
+            number(memory["driver_mb"]),
+            number(memory["worker_mb"]),
+        )
+        for name, memory in entry["memory"].items()
+    ]
+
+
+_NIGHT_HEAD = (
+    *("archive", "objects", "the run, s", "bare listing, s", "an object, us", "listing it, us", "times"),
+    "driver's peak, MB",
+)
+
+
+def _nothing_new(known: Result) -> list[str]:
+    titles = {
+        "real": "SeaweedFS",
+        "paced": f"simulated, {known['page_ms']} ms a page",
+        "unpaced": "simulated, at once",
+    }
+    rows = [
+        _night(titles[place], night) for place, rows in known["places"].items() for night in known_nights(rows)
+    ]
+    return [
+        "### A night with nothing new",
+        paragraph(
+            """`skinml score` over a bucket of which every object is scored already, beside the bare listing of
+            the same (obstore, 1,000 keys a page, nothing done with them), whole programs both. What an object
+            costs is the slope from the empty archive. A million objects are simulated: a server of its own
+            answers with pages that were rendered beforehand, at about the pace of SeaweedFS, and then at once,
+            which no store does: that shows what an object costs the run itself. `scores` holds a row for each
+            object, in files of 4,096 rows."""
+        ),
+        table(_NIGHT_HEAD, rows),
+    ]
+
+
+def _night(title: str, night: KnownNight) -> tuple[str, ...]:
+    return (
+        title,
+        f"{night.objects:,}",
+        number(night.seconds, 2),
+        number(night.listing, 2),
+        number(night.night_microseconds, 1),
+        number(night.listing_microseconds, 1),
+        times(night.times),
+        number(night.driver_mb),
+    )
+
+
+if __name__ == "__main__":
+    write()
+    sys.exit(0)
