@@ -36,12 +36,12 @@ def replay(workspace: str, request: QuarantineRequest) -> dict[str, Any]:
     run = begin("replay", request.model_dump(mode="json"))
     workspace = open_workspace(find_workspace(workspace))
     model = score.choose_model(workspace, request.model, request.precision)
-    score.check_tables(workspace)
     if request.run is not None:
         stages.check_run(workspace, request.run)
 
     with recorded(workspace, run) as record, TemporaryDirectory(prefix="skinml-replay-") as scratch:
         record.model_version = model.version
+        score.check_tables(workspace)
         score.finish_dead_runs(workspace, run)
         images = stages.choose_images(workspace, request)
         again, new = stages.find_again(workspace, images, model, Path(scratch))

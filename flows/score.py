@@ -32,11 +32,11 @@ def score(workspace: str, request: ScoreRequest) -> dict[str, Any]:
     run = begin("score", request.model_dump(mode="json"))
     workspace = open_workspace(workspace)
     model = stages.choose_model(workspace, request.model, request.precision)
-    stages.check_tables(workspace)
     archive = check_archive(request.archive)
 
     with recorded(workspace, run) as record, TemporaryDirectory(prefix="skinml-score-") as scratch:
         record.model_version = model.version
+        stages.check_tables(workspace)
         stages.finish_dead_runs(workspace, run)
         new = stages.find_new(workspace, archive, model, request, Path(scratch))
         shards = stages.score_images(workspace, new, model, request, run)

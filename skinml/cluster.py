@@ -88,8 +88,8 @@ def connect(
             # No dashboard, and the health page that Dask always serves on any free loopback port: two runs on
             # one machine must not fight for 8787.
             scheduler_kwargs={"dashboard": False, "dashboard_address": "127.0.0.1:0"},
-            # What goes wrong in a shard comes back as an exception. What is left at ERROR are tracebacks of workers
-            # that were closed while they told the scheduler that they live.
+            # What goes wrong in a shard comes back as an exception. What is left at ERROR are tracebacks of
+            # workers that were closed while they told the scheduler that they live.
             silence_logs=logging.CRITICAL,
         ) as cluster,
         Client(cluster, set_as_default=False) as client,

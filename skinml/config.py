@@ -186,7 +186,7 @@ class DrillRequest(Request):
     place: Literal["both", "folder", "bucket"] = Field(
         "both", description="where workspace and archive lie; a bucket's S3 server is killed, too"
     )
-    lanes: int | None = Field(None, ge=1, le=64, description="rounds at the same time (default: one more than cores)")
+    lanes: int | None = Field(None, ge=1, le=64, description="rounds at once (default: one more than cores)")
     seed: int = Field(42, ge=0, lt=2**32, description="same seed, same archive and same plan")
     out: str | None = Field(
         None, description="new or empty folder for what goes wrong (default: a temporary one)"

@@ -55,6 +55,7 @@ def in_quarantine(
         find_run(workspace, run_id, FLOWS)
     rows = tables.read(workspace, "quarantine").to_pandas()
     rows["flow"] = rows["flow"].replace(SAME_ARCHIVE)
+    rows["detail"] = rows["detail"].fillna("")  # of another writer: JSON has no NaN
     key = ["flow", *IMAGE_VERSION]
     rows = rows.sort_values("quarantined_at", kind="stable")
     of_version = rows.groupby(key, dropna=False, sort=False)

@@ -60,7 +60,7 @@ def choose_model(workspace: str, version: str, precision: Precision) -> ScoringM
 
 @stage("check the tables", tags=("storage",))
 def check_tables(workspace: str) -> None:
-    """Refuse tables that could not be appended to, before anything is done."""
+    """Refuse tables of another skinml, and fail over broken ones, before anything is done."""
     for table in TABLES:
         tables.check_table(workspace, table)
 

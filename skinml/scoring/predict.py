@@ -41,8 +41,8 @@ SHARDS_PER_WORKER = 8
 """Shards for each worker where the bounds allow it: the last ones end at nearly the same time."""
 
 BATCH: dict[Precision, int] = {"fp32": 8, "int8": 16}
-"""Images a call of the network, whose activations stay in the cache: on the thesis CNN 1, 8 and 32 took 507, 550
-and 555 us an image of one core, and the process 68, 86 and 144 MB. Those of int8 are a quarter as large."""
+"""Images a call of the network, whose activations stay in the cache: on the thesis CNN 1, 8 and 32 took 507,
+550 and 555 us an image of one core, and the process 68, 86 and 144 MB. Those of int8 are a quarter as large."""
 
 OUTLIERS = "unlike_training"
 """The network's second output, which older bundles lack."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from skinml.errors import RequestError, RunError, StorageError
-from skinml.schemas import PARTITIONS, TABLES
+from skinml.schemas import KEPT_FOR_EVER, PARTITIONS, TABLES
 from skinml.storage.connection import s3_options
 from skinml.storage.urls import is_remote
 from skinml.workspace import table_url
@@ -51,10 +51,17 @@ def make_table(workspace: str, table: str) -> DeltaTable:
     from deltalake.exceptions import CommitFailedError
 
     url = table_url(workspace, table)
-    schema, partitions = TABLES[table], PARTITIONS.get(table)
+    # Delta forgets commits after 30 days, whatever the files that they name.
+    settings = {"delta.logRetentionDuration": "interval 36500 days"} if table in KEPT_FOR_EVER else None
     try:
         with explained(url):
-            return DeltaTable.create(url, schema=schema, partition_by=partitions, storage_options=_options(url))
+            return DeltaTable.create(
+                url,
+                schema=TABLES[table],
+                partition_by=PARTITIONS.get(table),
+                configuration=settings,
+                storage_options=_options(url),
+            )
     except (CommitFailedError, RunError):
         delta = open_table(workspace, table)
         if delta is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -153,6 +154,16 @@ def test_one_runs_failures(book: Book) -> None:
         RequestError, match=r"--run train 1: no run of prepare or score or replay .* run 2, run 1"
     ):
         in_quarantine(book.workspace, run_id="train 1")
+
+
+def test_a_row_without_detail_can_be_shown(book: Book) -> None:
+    book.add(
+        "quarantine", "quarantined_at", "run 1", uri="a", etag="e", reason="empty", flow="score", size_bytes=0
+    )
+    found = in_quarantine(book.workspace)
+    shown = json.loads(json.dumps([*by_reason(found), *one_by_one(found)], allow_nan=False))
+    assert [row["detail"] for row in shown] == ["", ""]
+    assert shown[1]["size_bytes"] == 0
 
 
 def test_an_empty_quarantine(tmp_path: Path) -> None:
