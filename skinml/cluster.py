@@ -14,6 +14,8 @@ from skinml.errors import RequestError, RunError
 if TYPE_CHECKING:
     from distributed import Client as Client  # noqa: PLC0414 - for tasks, which do not import Dask
 
+logger = logging.getLogger("skinml.cluster")
+
 Shard = TypeVar("Shard")
 Outcome = TypeVar("Outcome")
 
@@ -40,6 +42,9 @@ LOCAL_CLUSTER: dict[str, Any] = {
 }
 """What is set otherwise than Dask has it, in clusters that are started here."""
 
+STARTS = 3
+"""How often a local cluster is begun."""
+
 ANSWER_SECONDS = 10
 """How long a scheduler may take to answer."""
 
@@ -60,6 +65,7 @@ def connect(
 
     Raises:
         RequestError: no scheduler answers at `address`.
+        RunError: local workers do not start.
     """
     import dask
     from distributed import Client, LocalCluster
@@ -80,7 +86,8 @@ def connect(
         count = max(1, min(count, shards))
     with (
         dask.config.set(LOCAL_CLUSTER),
-        LocalCluster(
+        _start(
+            LocalCluster,
             n_workers=count,
             threads_per_worker=1,
             processes=True,
@@ -95,6 +102,17 @@ def connect(
         Client(cluster, set_as_default=False) as client,
     ):
         yield client
+
+
+def _start(make: Callable[..., Any], **options: Any) -> Any:
+    """A local cluster; begun again where a worker died while it started, which Dask does not forgive."""
+    for _ in range(STARTS):
+        try:
+            return make(**options)
+        except RuntimeError as error:
+            failure = error
+            logger.warning("a worker died while it started (%s)", error)
+    raise RunError(f"workers died while they started, {STARTS} times in a row ({failure}); look for memory")
 
 
 def _knock(address: str) -> None:

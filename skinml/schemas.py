@@ -152,7 +152,7 @@ TABLES: dict[str, pa.Schema] = {
 """The Delta tables of a workspace, by folder name."""
 
 KEPT_FOR_EVER = ("samples",)
-"""Tables of which any version may be asked for: a model names the version of `samples` that it was fitted on."""
+"""Tables of which any version may be asked for: a model names the `samples` that it was fitted on."""
 
 PARTITIONS: dict[str, list[str]] = {"scores": ["run_date"]}
 """Partition columns, for the tables that have any."""

@@ -41,8 +41,8 @@ def recorded(workspace: str, run: Run) -> Iterator[RunRecord]:
     except BaseException as error:
         try:
             write_run(workspace, record, "failed", f"{type(error).__name__}: {error}"[:1000])
-        except Exception:  # the error that matters is the first one
-            logger.exception("the failed run %s could not be written to runs", run.run_id)
+        except Exception as second:  # the error that matters is the first one
+            logger.error("the failed run %s could not be written to runs: %s", run.run_id, second)
         raise
     write_run(workspace, record, "completed", None)
     crash_point(10)

@@ -55,9 +55,10 @@ def section(found: Result) -> str:
             f"""`make bench-score` has the thesis's network (32 px) score the same JPEGs of 600x450 at quality
             75 by skinml and by what else people use, as the benchmark above measures: whole programs on all
             cores, in turn, slopes between few images and many, medians of {repetitions(found)}. Everybody
-            writes its probabilities to a table (the thesis script to a CSV file), and those of {SAMPLE} images a run are
-            compared with the exact ones: Pillow's full decode, and the network in fp32, image by image. Whoever
-            leaves out an image, or predicts another class for more than {1 - LEAST_AGREEMENT:.0%} of these, is
+            writes its probabilities to a table (the thesis script to a CSV file), and those of {SAMPLE} images
+            a run are compared with the exact ones: Pillow's full decode, and the network in fp32, image by
+            image. Whoever leaves out an image, or predicts another class for more than
+            {1 - LEAST_AGREEMENT:.0%} of these, is
             out."""
         ),
         promises(found, targets(found)),
@@ -120,7 +121,7 @@ _NOTES = """
 The limit decodes at the smallest scale of simplejpeg's that leaves at least twice the target's edges and runs
 the network on onnxruntime, 32 images a call, a process and a thread on every core, and nothing else: it
 resizes nothing and writes nothing. From a bucket it reads 64 objects at a time through obstore. *tf.data +
-Keras* is a parallel map with AUTOTUNE, a full decode and `antialias=True`, into `model.predict`; *decoded at a
+Keras* is a parallel map with AUTOTUNE, a full decode and a bicubic resize, into `model.predict`; *decoded at a
 fraction* is its fastest setting that still leaves twice the target. *Ray Data* is `read_images` and
 `map_batches` with a class that holds the network on onnxruntime, an actor a core; *our decoder in its actor*
 decodes as skinml does, which nobody who uses Ray Data does by himself. *A script that reads through s3fs* is a

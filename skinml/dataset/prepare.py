@@ -22,7 +22,7 @@ from skinml.images.preprocessing import Preprocessing, ShardFormat
 from skinml.quarantine import quarantine_rows
 from skinml.schemas import SAMPLES
 from skinml.storage.objects import create_bytes, read_bytes
-from skinml.tables import Part, write_part
+from skinml.tables import Part, attempt, write_part
 from skinml.workspace import shards_url
 
 
@@ -105,7 +105,7 @@ def _write_rows(job: ShardJob, outcome: pd.DataFrame) -> ShardDone:
     images = pd.concat([labels, outcome], axis="columns").assign(run_id=job.run_id, shard=job.number)
     kept = images["reason"].isna()
     new, rejected = images[kept & ~images["in_samples"]], images[~kept]
-    name = f"{job.run_id}-{job.number:05d}"
+    name = attempt(f"{job.run_id}-{job.number:05d}")
     samples_part = quarantine_part = None
     if len(new):
         table = pa.Table.from_pandas(new[SAMPLES.names], SAMPLES, preserve_index=False)

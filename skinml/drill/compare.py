@@ -72,7 +72,7 @@ class Account:
         run_id: None where it did not get that far.
         code: its exit code, negative for a signal.
         result: what it printed, where it completed.
-        alone: no other run was under way, and it was not killed: whatever it wrote is published.
+        alone: no other run was under way, and nothing of it was killed: whatever it wrote is published.
     """
 
     label: str

@@ -168,13 +168,12 @@ def _finish(scene: Scene, started: Started, kill: Kill | None, struck: bool, alo
         hit = not started.order.exists()
     if kill is not None and kill.victim is Victim.FLOW and kill.point is None:
         hit = code == -signal.SIGKILL and not hangs
-    killed = hit and kill is not None and kill.victim is Victim.FLOW
     account = Account(
         started.name,
         found[1] if (found := RUN.search(log)) else None,
         code,
         _result(started.out) if code == 0 else None,
-        alone and not killed and code == 0,
+        alone and not hit and code == 0,
     )
     findings = [
         Finding(Wrong.UNEXPLAINED, 1, f"{started.name}: {text}; see {started.log}")

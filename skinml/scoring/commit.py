@@ -137,23 +137,33 @@ def publish_quarantine(workspace: str, redo: Redo) -> Counts:
 
 
 def unfinished_runs(workspace: str) -> list[Redo]:
-    """Runs whose scores are committed and whose row in `runs` is missing, the oldest first."""
+    """Runs whose scores are committed and whose quarantine or row in `runs` is missing, the oldest first.
+
+    A run that outlived its storage may have a row that says that it failed, and no quarantine.
+    """
     found = [from_note(note) for note in tables.notes(workspace, "scores", COMMITS_BACK)]
-    known = tables.transactions(workspace, "runs", [redo.run_id for redo in found])
-    return [redo for redo in reversed(found) if redo.run_id not in known]
+    ids = [redo.run_id for redo in found]
+    recorded = tables.transactions(workspace, "runs", ids)
+    quarantined = tables.transactions(workspace, "quarantine", ids)
+    return [
+        redo
+        for redo in reversed(found)
+        if redo.run_id not in recorded or (redo.quarantine and redo.run_id not in quarantined)
+    ]
 
 
 def finish(workspace: str, redo: Redo, by: str) -> None:
     """Do for a run that died what its commit says must follow: publish its quarantine and its row in `runs`.
 
-    Should the run be alive after all and only slow, nothing is done twice: both carry its run_id.
+    A row that says that it failed stays. Should the run be alive after all and only slow, nothing is done
+    twice: both carry its run_id.
     """
     counts = publish_quarantine(workspace, redo)
     crash_point(11)
     remark = f"died after its scores were committed; finished by {by}"
     tables.append(workspace, "runs", redo.row_with(counts, remark), redo.run_id)
     logger.warning(
-        "run %s had died after its scores were committed: its quarantine and its row followed now", redo.run_id
+        "run %s ended after its scores were committed: its quarantine and its row followed now", redo.run_id
     )
 
 

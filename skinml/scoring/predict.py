@@ -28,7 +28,7 @@ from skinml.scoring.health import Tally, tally
 from skinml.scoring.reference import Usual, gather_measures
 from skinml.storage.objects import read_bytes
 from skinml.storage.urls import image_ids
-from skinml.tables import Part, write_part
+from skinml.tables import Part, attempt, write_part
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -114,7 +114,7 @@ def score_jobs(
 
 
 def score_shard(job: ScoreJob) -> ShardScored:
-    """Read, decode and predict one shard. Run twice, it leaves the same behind.
+    """Read, decode and predict one shard. Run twice, it leaves two sets of parts, of which one is published.
 
     An image that cannot be used is a row for the quarantine; nothing about one image stops the shard.
     """
@@ -142,7 +142,7 @@ def score_shard(job: ScoreJob) -> ShardScored:
     images = pd.DataFrame(read, columns=names).assign(uri=listed["uri"], last_modified=listed["last_modified"])
     usable = images["reason"].isna()
     scored, rejected = images[usable], images[~usable]
-    name = f"{job.run_id}-{job.number:05d}"
+    name = attempt(f"{job.run_id}-{job.number:05d}")
     scores_part = quarantine_part = None
     health = Tally()
     if len(scored):

@@ -12,7 +12,7 @@ import pyarrow as pa
 from skinml.errors import RunError
 from skinml.schemas import PARTITIONS, TABLES
 from skinml.tables.connection import add_columns, explained, make_table, open_table
-from skinml.tables.parts import Part, write_part
+from skinml.tables.parts import Part, attempt, write_part
 from skinml.tables.read import NOTE, Snapshot, rows_of, snapshot_of
 from skinml.workspace import table_url
 
@@ -101,7 +101,7 @@ def alone(transaction: str, data: Mapping[str, str] | None = None) -> CommitProp
 
 def append(workspace: str, table: str, rows: pa.Table, transaction: str) -> int | None:
     """Write and publish rows of a table without partitions, at most once for a transaction."""
-    parts = [write_part(workspace, table, rows, transaction)] if rows.num_rows else []
+    parts = [write_part(workspace, table, rows, attempt(transaction))] if rows.num_rows else []
     return publish(workspace, table, parts, transaction)
 
 

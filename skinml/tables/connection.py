@@ -124,4 +124,6 @@ def explained(url: str) -> Iterator[None]:
             raise RequestError(f"{url}: permission denied; check who may read and write there") from error
         raise StorageError(f"{url}: {text.splitlines()[0]}") from error
     except DeltaError as error:
+        if "object store" in str(error) or "Generic S3 error" in str(error):  # it may pass
+            raise StorageError(f"{url}: {str(error).splitlines()[0]}") from error
         raise RunError(f"{url}: not a table that can be used: {str(error).splitlines()[0]}") from error

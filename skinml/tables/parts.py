@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import unquote
@@ -30,6 +31,14 @@ class Part:
         return self.path.rsplit("/", 1)[-1].removeprefix("part-").removesuffix(".parquet")
 
 
+def attempt(name: str) -> str:
+    """A part's name that no other attempt at the same work has, even one that is believed dead and goes on.
+
+    Two attempts may differ in what they could read; and a file that a commit has named must stay as it is.
+    """
+    return f"{name}-{secrets.token_hex(4)}"
+
+
 def write_part(
     workspace: str, table: str, rows: pa.Table, name: str, partition: Mapping[str, str] | None = None
 ) -> Part:
@@ -39,7 +48,7 @@ def write_part(
         workspace: normalised URL.
         table: one of TABLES.
         rows: all of the table's columns but the partition's.
-        name: file name without ending, unique to the run and the shard.
+        name: file name without ending, unique to the run, the shard and the `attempt`.
         partition: values of the partition columns, for a table that has them.
     """
     partition = dict(partition or {})

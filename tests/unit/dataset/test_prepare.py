@@ -224,7 +224,7 @@ def test_done_twice_it_leaves_the_same_behind(place: str, jpeg: Jpeg) -> None:
 
     assert left_behind() == left_behind()
     for table in ("samples", "quarantine"):
-        assert names(table_url(workspace, table)) == ["part-run-00000.parquet"]
+        assert len(names(table_url(workspace, table))) == 2, "an attempt's parts are its own"
         assert tables.version(workspace, table) is None, "a shard publishes nothing"
     assert names(shards_url(workspace, SMALL.dataset_key())) == ["shard-00000.npy", "unpublished"]
 

@@ -13,7 +13,7 @@ import pytest
 
 from skinml import tables
 from skinml.errors import RunError, StorageError
-from skinml.runs import Counts, Run, begin
+from skinml.runs import Counts, Run, begin, run_row
 from skinml.scoring.commit import Night, Published, finish, publish_night, unfinished_runs
 from skinml.scoring.ledger import make_ledger, read_quarantined, read_scored
 from skinml.scoring.pending import Window, find_pending
@@ -200,6 +200,29 @@ def test_a_run_that_dies_between_its_commits_is_finished_by_the_next(tmp_path: P
     assert unfinished_runs(f"{place}/workspace") == []
     assert publish(place, one).counts == Counts(5, 0, 3, 2), "if it was alive after all, it finds all done"
     assert broken(place) == ["empty", "not_an_image"]
+
+
+def test_a_run_that_could_only_say_that_it_failed_is_finished_too(tmp_path: Path) -> None:
+    """As when storage goes away between the two commits and is back in time for the row."""
+    place = str(tmp_path)
+    workspace = f"{place}/workspace"
+    fill(place)
+    log = Path(f"{workspace}/quarantine/_delta_log")
+    one = night(place, "run 1", tmp_path)
+    log.write_bytes(b"in the way")
+    with pytest.raises((StorageError, RunError)):
+        publish(place, one)
+    log.unlink()
+    tables.append(
+        workspace, "runs", run_row(one.run, "failed", one.counts, "v1", "StorageError: gone"), "run 1"
+    )
+
+    [redo] = unfinished_runs(workspace)
+    finish(workspace, redo, "run 2")
+    assert (scored(place), broken(place)) == (["a", "c", "e"], ["empty", "not_an_image"])
+    [row] = tables.read(workspace, "runs").to_pylist()
+    assert (row["status"], row["error"], row["quarantined"]) == ("failed", "StorageError: gone", 2)
+    assert unfinished_runs(workspace) == []
 
 
 def test_a_night_of_broken_images_alone_is_finished_too(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import pickle
+import re
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, date, datetime
@@ -213,7 +214,7 @@ def test_a_row_has_all_that_the_contract_says(place: str, jpeg: Jpeg) -> None:
     model = registered(place)
     done = score_shard(ScoreJob(0, shard(listing), workspace, model, "run", DAY))
     assert done.scores is not None
-    assert done.scores.path == "run_date=2026-01-31/part-run-00000.parquet"
+    assert re.fullmatch(r"run_date=2026-01-31/part-run-00000-[0-9a-f]{8}\.parquet", done.scores.path)
     tables.publish(workspace, "scores", [done.scores], "run")
     table = tables.read(workspace, "scores")
     assert table.schema == SCORES
@@ -272,8 +273,9 @@ def test_done_twice_it_leaves_the_same_behind(place: str) -> None:
     job = ScoreJob(0, shard(listing_of(archive)), workspace, registered(place), "run", DAY)
     first, second = (part_rows(workspace, "scores", score_shard(job).scores) for _ in range(2))
     assert [{**row, "scored_at": None} for row in first] == [{**row, "scored_at": None} for row in second]
-    assert names(f"{table_url(workspace, 'scores')}/run_date=2026-01-31") == ["part-run-00000.parquet"]
-    assert names(table_url(workspace, "quarantine")) == ["part-run-00000.parquet"]
+    # Files of their own: a worker that was believed dead must not write over what is published.
+    assert len(names(f"{table_url(workspace, 'scores')}/run_date=2026-01-31")) == 2
+    assert len(names(table_url(workspace, "quarantine"))) == 2
 
 
 def test_where_all_is_broken_there_are_no_scores(tmp_path_factory: pytest.TempPathFactory) -> None:
