@@ -43,6 +43,7 @@ def _panel(panel: Axes, entry: Result) -> None:
             textcoords="offset points",
             va="center",
             fontweight="bold" if ours else "normal",
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},  # above a limit's line
         )
     panel.set_yticks(range(len(systems)), [one.title for one in systems.values()])
     panel.invert_yaxis()

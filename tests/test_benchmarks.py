@@ -14,7 +14,7 @@ import pytest
 import simplejpeg
 from PIL import Image
 
-from benchmarks import figures, inputs, measure, render
+from benchmarks import figures, inputs, markdown, measure, render
 from benchmarks.agreement import PixelError, check, psnr
 from benchmarks.bench import Result
 from benchmarks.inputs import KINDS, Input, difference_hash, make_input
@@ -23,7 +23,7 @@ from benchmarks.systems import LIMIT, SYSTEMS, US, System, scaled
 from tests.conftest import REPOSITORY
 
 RECORDED: Result = json.loads((REPOSITORY / render.RESULTS).read_text(encoding="utf-8"))
-DOCUMENT = (REPOSITORY / render.DOCUMENT).read_text(encoding="utf-8")
+DOCUMENT = (REPOSITORY / markdown.DOCUMENT).read_text(encoding="utf-8")
 HERE = {"limit", "multiprocessing", "multiprocessing_draft", "full_decode", "thesis"}
 """Systems that need nothing beyond what tests have, and start quickly."""
 
@@ -200,16 +200,16 @@ def test_every_peer_of_the_table_is_there() -> None:
 
 
 def test_the_document_says_what_was_recorded() -> None:
-    assert render.put_between(DOCUMENT, "prepare", render.section(RECORDED)) == DOCUMENT
+    assert markdown.put_between(DOCUMENT, "prepare", render.section(RECORDED)) == DOCUMENT
     assert (REPOSITORY / render.PLOT).read_bytes().startswith(b"\x89PNG")
 
 
 def test_rendering_leaves_the_rest_of_the_document_alone() -> None:
     before = "top\n<!-- prepare -->\nold\n<!-- /prepare -->\n<!-- score -->\nkept\n<!-- /score -->\n"
-    after = render.put_between(before, "prepare", "new")
+    after = markdown.put_between(before, "prepare", "new")
     assert after == before.replace("old", "new")
     with pytest.raises(ValueError, match="score"):
-        render.put_between("no markers", "score", "new")
+        markdown.put_between("no markers", "score", "new")
 
 
 def test_every_promise_is_shown_and_what_was_not_measured_is_not_kept() -> None:
@@ -249,9 +249,9 @@ def test_the_whole_is_written_where_it_is_asked_for(tmp_path: Path) -> None:
     (tmp_path / render.RESULTS).parent.mkdir(parents=True)
     (tmp_path / render.RESULTS).write_text(json.dumps(RECORDED), encoding="utf-8")
     render.write(tmp_path)
-    first = (tmp_path / render.DOCUMENT).read_text(encoding="utf-8")
+    first = (tmp_path / markdown.DOCUMENT).read_text(encoding="utf-8")
     render.write(tmp_path)
-    assert (tmp_path / render.DOCUMENT).read_text(encoding="utf-8") == first
+    assert (tmp_path / markdown.DOCUMENT).read_text(encoding="utf-8") == first
     with Image.open(tmp_path / render.PLOT) as plot:
         assert plot.width > 600
 
@@ -268,7 +268,7 @@ def test_modules_say_their_job_and_stay_readable() -> None:
 
 def test_nothing_kept_names_a_machine_and_constraints_hold_versions_only() -> None:
     home = re.compile(r"/(?:home|root|Users|tmp|work)/\w")
-    for path in (REPOSITORY / render.RESULTS, REPOSITORY / render.DOCUMENT):
+    for path in (REPOSITORY / render.RESULTS, REPOSITORY / markdown.DOCUMENT):
         assert not home.search(path.read_text(encoding="utf-8")), path
     for line in (REPOSITORY / "benchmarks" / "constraints.txt").read_text(encoding="utf-8").splitlines():
         assert line.startswith("#") or re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.+!-]+", line), line

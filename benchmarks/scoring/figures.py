@@ -44,14 +44,17 @@ def known_nights(rows: list[Result]) -> list[KnownNight]:
 def _known_night(empty: Result, row: Result) -> KnownNight:
     nights = _slopes(empty, row, "seconds")
     listings = _slopes(empty, row, "listing")
-    pairs = zip(nights, listings, strict=True)
+    ratios = [
+        night / listing if min(night, listing) > 0 else None  # noise ate one of them
+        for night, listing in zip(nights, listings, strict=True)
+    ]
     return KnownNight(
         objects=row["objects"],
         seconds=median(row["seconds"]),
         listing=median(row["listing"]),
         night_microseconds=median(nights),
         listing_microseconds=median(listings),
-        times=median([night / listing if listing > 0 else None for night, listing in pairs]),
+        times=median(ratios),
         driver_mb=peak(row["driver_mb"]),
     )
 

@@ -77,7 +77,7 @@ def _contests(found: Result) -> list[str]:
             texts.append(f"**{entry['title'].capitalize()}** ({bytes_of(entry['bytes'])} an image)")
             texts.append(_contest(entry))
     memories = [row for place in PLACES if place in found for row in _memory(place, found[place]["figures"])]
-    texts += [paragraph(_NOTES), table(_MEMORY_HEAD, memories)]
+    texts += [*map(paragraph, _NOTES.split("\n\n")), table(_MEMORY_HEAD, memories)]
     return texts
 
 
@@ -127,8 +127,10 @@ fraction* is its fastest setting that still leaves twice the target. *Ray Data* 
 decodes as skinml does, which nobody who uses Ray Data does by himself. *A script that reads through s3fs* is a
 process per core with our decoder and onnxruntime. The bucket is SeaweedFS on the same machine, which takes its
 share of the cores. The thesis script reads files alone, and so does TensorFlow from PyPI: both would need all
-objects copied first. Of *our* rows the limit in int8 holds for int8, the one in fp32 for fp32. *Largest
-difference* is that of any probability from the exact one. Peak memory, from a run each:"""
+objects copied first. skinml's workspace is on a folder. The limit in int8 holds for skinml in int8, the one in
+fp32 for everybody else. *Largest difference* is that of any probability from the exact one.
+
+Peak memory, of a run each:"""
 
 _MEMORY_HEAD = ("skinml score", "images", "driver's peak, MB", "largest worker's peak, MB")
 

@@ -2,8 +2,8 @@
 
 Decoded in full and resized as the network was trained, bicubic with `antialias=True`: TensorFlow's bilinear
 filter takes 4 % less and gave 7 % of the images another class. With --ratio N JPEGs are decoded at 1/N, as few
-know that TensorFlow can, and resized with `area`, its fastest filter that does not alias: 4 for 600x450 to 32 px
-leaves twice the target, as ours does. Of what was tried (batches of 32, 128 and 512, with and without XLA)
+know that TensorFlow can, and resized with `area`, its fastest filter that does not alias: 4 for 600x450 to 32
+px leaves twice the target, as ours does. Of what was tried (batches of 32, 128 and 512, with and without XLA)
 batches of 128 without it took the least time.
 """
 
