@@ -17,6 +17,7 @@ from PIL import Image
 from flows.cli import main
 from flows.server import Server, free_port
 from flows.server import prefect_server as start_prefect_server
+from skinml.cluster import connect
 from skinml.storage import connection
 from skinml.storage.urls import normalise
 from skinml.synth import make_archive
@@ -154,6 +155,26 @@ def workspace(place: str, trained: Path, request: pytest.FixtureRequest) -> str:
     else:
         shutil.copytree(trained, url)
     return url
+
+
+@pytest.fixture(scope="session")
+def dask_cluster(object_store: ObjectStore) -> Iterator[str]:
+    """The address of a Dask cluster that can read the S3 server."""
+    with pytest.MonkeyPatch.context() as patched:
+        for name, value in object_store.environment().items():
+            patched.setenv(name, value)
+        running = connect(None, 2)
+        client = running.__enter__()
+    try:
+        yield str(client.scheduler.address)
+    finally:
+        running.__exit__(None, None, None)
+
+
+@pytest.fixture
+def shared_workers(dask_cluster: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Verbs use the session's cluster: workers of their own take 2 s to start, each time."""
+    monkeypatch.setenv("SKINML_CLUSTER", dask_cluster)
 
 
 @pytest.fixture(scope="session")

@@ -67,7 +67,8 @@ def check(out: Path, system: System, given: Input, bundle: Bundle) -> Agreement 
         return None
     found = READERS[system.output](out)
     if len(found) != len(names) or set(found.index) != set(names):
-        raise ScoreError(f"probabilities of {len(set(found.index))} images where there are {len(names)}")
+        several = f"{len(found)} rows about {len(set(found.index))} images"
+        raise ScoreError(f"{several} where there are {len(names)}")
     chosen = np.unique(np.linspace(0, len(names) - 1, SAMPLE).astype(int))
     paths = [given.images / f"{names[number]}.jpg" for number in chosen]
     right = np.stack([exact_probabilities(path, bundle.folder / "model.onnx") for path in paths])

@@ -23,6 +23,8 @@ from tests.command import CommandLine
 Put = Callable[[str, bytes], None]
 Jpeg = Callable[..., bytes]
 
+pytestmark = pytest.mark.usefixtures("shared_workers")
+
 
 def png_bomb() -> bytes:
     """A PNG whose header promises 30,000 x 30,000 pixels."""

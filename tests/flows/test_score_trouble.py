@@ -28,6 +28,8 @@ from tests.services.seaweedfs import ObjectStore
 
 Jpeg = Callable[..., bytes]
 
+pytestmark = pytest.mark.usefixtures("shared_workers")
+
 
 @pytest.fixture
 def local(trained: Path, tmp_path: Path) -> str:
@@ -46,7 +48,7 @@ def archive(tmp_path: Path, jpeg: Jpeg) -> Path:
 
 
 def asked(workspace: str, archive: object, *more: object) -> Sequence[object]:
-    return ["--workspace", workspace, "score", "--archive", archive, "--workers", 1, *more]
+    return ["--workspace", workspace, "score", "--archive", archive, *more]
 
 
 def everything(workspace: str) -> dict[str, bytes]:
@@ -253,12 +255,13 @@ def test_a_full_disk_is_said_and_leaves_no_table_half_written(
 def test_a_server_that_fails_at_one_request_in_twenty_gives_the_same_table(
     opened: ObjectStore, trained: Path, jpeg: Jpeg, skinml: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.delenv("SKINML_CLUSTER")  # its workers know the server itself, not the proxy
     files, bucket = opened.files(), "score-behind-faults"  # always of this name: seeds draw by names
     files.mkdir(bucket)
-    files.pipe({f"{bucket}/archive/{number:03}.jpg": jpeg(number) for number in range(150)})
+    files.pipe({f"{bucket}/archive/{number:03}.jpg": jpeg(number) for number in range(90)})
     found = {}
     quick = [Fault.ERROR_500, Fault.ERROR_503, Fault.RESET]
-    kinds = [*quick, *quick, Fault.STALL]  # which costs 10 s of patience
+    kinds = [*quick * 6, Fault.STALL]  # which costs 10 s of patience
     for name in ("undisturbed", "disturbed"):
         files.put(str(trained), f"{bucket}/{name}", recursive=True)
     for name, fraction in {"undisturbed": 0.0, "disturbed": 0.05}.items():
@@ -268,10 +271,10 @@ def test_a_server_that_fails_at_one_request_in_twenty_gives_the_same_table(
             connection.file_system.cache_clear()
             workspace = f"s3://{bucket}/{name}"
             result = skinml(*asked(workspace, f"s3://{bucket}/archive")).result
-            assert (result["scored"], result["quarantined"]) == (150, 0)
+            assert (result["scored"], result["quarantined"]) == (90, 0)
             rows = tables.read(workspace, "scores").to_pandas()
         found[name] = rows.assign(image_id=rows["uri"].map(image_id)).sort_values("image_id")
-        assert (sum(proxy.faults.values()) > 5) == (name == "disturbed")
+        assert (sum(proxy.faults.values()) > 3) == (name == "disturbed")
     columns = ["image_id", "etag", "predicted_dx", *PROBABILITY_COLUMNS]
     same = [found[name][columns].to_numpy().tolist() for name in found]
     assert same[0] == same[1]

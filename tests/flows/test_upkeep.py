@@ -19,6 +19,8 @@ from tests.unit.scoring.test_commit import fill, night
 
 Jpeg = Callable[..., bytes]
 
+pytestmark = pytest.mark.usefixtures("shared_workers")
+
 
 def test_a_night_worked_up(
     trained: Path, tmp_path: Path, jpeg: Jpeg, skinml: CommandLine, capsys: pytest.CaptureFixture[str]
@@ -35,7 +37,7 @@ def test_a_night_worked_up(
     hurt.write_bytes(b"no" + whole[2:])  # as a file that a network disk gave wrongly
     status = hurt.stat()
     ours = ["--workspace", workspace]
-    night = skinml(*ours, "score", "--archive", archive, "--workers", 1, "--max-quarantined", "50%").result
+    night = skinml(*ours, "score", "--archive", archive, "--max-quarantined", "50%").result
     assert (night["scored"], night["quarantined"]) == (4, 2)
 
     listed = skinml(*ours, "quarantine").result
@@ -55,7 +57,7 @@ def test_a_night_worked_up(
 
     hurt.write_bytes(whole)
     os.utime(hurt, ns=(status.st_atime_ns, status.st_mtime_ns))
-    replayed = skinml(*ours, "quarantine", "replay", "--workers", 1).result
+    replayed = skinml(*ours, "quarantine", "replay").result
     counts = ("listed", "skipped", "replayed", "scored", "quarantined", "still_quarantined", "gone", "replaced")
     assert [replayed[name] for name in counts] == [2, 1, 2, 1, 0, 1, 0, 0]
     assert replayed["reasons"] == {"empty": 1}
