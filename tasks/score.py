@@ -26,7 +26,7 @@ from skinml.scoring.predict import ScoringModel, ShardScored, images_per_shard, 
 from skinml.scoring.reference import FILE as REFERENCE
 from skinml.scoring.reference import parse_reference
 from skinml.scoring.refuse import refuse_other_bytes
-from skinml.storage.listing import list_images
+from skinml.storage.list_ahead import list_ahead
 from skinml.tables import Snapshot
 from skinml.workspace import model_url, table_url
 from tasks import artifacts
@@ -87,7 +87,7 @@ def find_new(workspace: str, archive: str, model: ScoringModel, request: ScoreRe
     known = [read_scored(workspace, model.name, model.version), read_quarantined(workspace)]
     ledger = make_ledger(piece for pieces in known for piece in pieces)
     window = Window(request.since, request.until, request.limit)
-    pending = find_pending(list_images(archive), ledger, window, folder / "pending.parquet")
+    pending = find_pending(list_ahead(archive), ledger, window, folder / "pending.parquet")
     logger.info(
         "%d images listed (%d other objects ignored): %d new, %d skipped",
         *(pending.listed, pending.ignored, pending.images, pending.skipped),

@@ -49,8 +49,8 @@ def test_with_a_server_and_without_the_same_tables(
 ) -> None:
     archive = tmp_path / "archive night"
     archive.mkdir()
-    for number in range(12):
-        (archive / f"{number:02}.jpg").write_bytes(jpeg(number) if number % 4 else b"<html>")
+    for number in range(16):
+        (archive / f"{number:02}.jpg").write_bytes(jpeg(number) if number % 8 else b"<html>")
     said = {}
     for name, environment in {"without": {}, "with": {"PREFECT_API_URL": prefect_server.url}}.items():
         prepared = tmp_path / f"prepared {name}"
@@ -60,7 +60,7 @@ def test_with_a_server_and_without_the_same_tables(
         scored = shutil.copytree(trained, tmp_path / f"scored {name}")
         arguments = ["--workspace", scored, "score", "--archive", archive]
         result, said[name] = skinml_process(*arguments, environment=environment, cwd=tmp_path)
-        assert (result["scored"], result["quarantined"]) == (9, 3)
+        assert (result["scored"], result["quarantined"]) == (14, 2)
     for place, table in [
         ("prepared", "samples"),
         ("prepared", "runs"),

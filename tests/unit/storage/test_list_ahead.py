@@ -1,0 +1,51 @@
+"""Tests of skinml/storage/list_ahead.py: the same listing, from a thread that ends."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from skinml.errors import RequestError
+from skinml.storage import list_ahead as module
+from skinml.storage import listing
+from skinml.storage.list_ahead import list_ahead
+from skinml.storage.listing import list_images
+
+
+@pytest.fixture
+def archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """100 images, in pieces of 3."""
+    monkeypatch.setattr(listing, "CHUNK", 3)
+    monkeypatch.setattr(module, "PIECES_AHEAD", 2)
+    for number in range(100):
+        (tmp_path / f"{number:03}.jpg").touch()
+    return str(tmp_path)
+
+
+def threads() -> list[str]:
+    return [thread.name for thread in threading.enumerate() if thread.name == "list-ahead"]
+
+
+def test_it_is_the_same_listing(archive: str) -> None:
+    ahead, plain = (
+        [piece.images for piece in pieces] for pieces in (list_ahead(archive), list_images(archive))
+    )
+    assert ahead == plain
+    assert len(ahead) == 34
+    assert not threads()
+
+
+def test_its_thread_ends_with_whoever_stops_early(archive: str) -> None:
+    pieces = list_ahead(archive)
+    assert next(pieces).images.num_rows == 3
+    assert threads()
+    pieces.close()  # type: ignore[attr-defined]  # a generator, as every caller may take it
+    assert not threads()
+
+
+def test_what_goes_wrong_there_is_raised_here(tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match="no such folder"):
+        list(list_ahead(str(tmp_path / "missing")))
+    assert not threads()
