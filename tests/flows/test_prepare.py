@@ -22,6 +22,8 @@ from tests.services.faults import Fault, faulty, some
 from tests.services.seaweedfs import ObjectStore
 
 Put = Callable[[str, bytes], None]
+pytestmark = pytest.mark.usefixtures("shared_workers")
+
 HEADER = "lesion_id,image_id,dx,dx_type,age,sex,localization,dataset\n"
 
 
@@ -87,8 +89,9 @@ def test_shards_are_bit_equal_to_pillow_in_exact_mode_in_both_formats(
 
 
 def test_the_number_of_workers_does_not_change_a_byte(
-    made_up: MadeUp, skinml: CommandLine, tmp_path: Path
+    made_up: MadeUp, skinml: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.delenv("SKINML_CLUSTER")
     contents = []
     for workers in (1, 2):
         workspace = tmp_path / f"with-{workers}"
@@ -266,6 +269,7 @@ def test_storage_that_fails_now_and_then_costs_no_image(
     opened: ObjectStore, jpeg: Callable[..., bytes], skinml: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Archive and workspace in a bucket of which one request in eight is refused, reset or cut short."""
+    monkeypatch.delenv("SKINML_CLUSTER")  # its workers know the server itself, not the proxy
     bucket = "prepared-behind-faults"  # which requests fail is drawn by names
     names = [f"i{number:03}" for number in range(60)]
     opened.files().mkdir(bucket)

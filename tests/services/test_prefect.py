@@ -90,12 +90,12 @@ def test_with_a_server_and_without_the_same_tables(
         for artifact in ask(prefect_server, "artifacts", flow_runs={"id": {"any_": [run["id"]]}})
     }
     assert float(artifacts["score-progress"]["data"]) == 100.0
-    assert '"scored": 9' in artifacts["score-counts"]["data"]
+    assert '"scored": 14' in artifacts["score-counts"]["data"]
     assert "not a medical device" in artifacts["score-counts"]["description"]
     assert str(tmp_path / "scored with" / "scores") in artifacts["score-links"]["data"]
 
     logs = ask(prefect_server, "logs", logs={"flow_run_id": {"any_": [run["id"]]}})
-    assert any("12 images listed" in line["message"] for line in logs)
+    assert any("16 images listed" in line["message"] for line in logs)
 
 
 def test_a_dead_server_stops_no_night(trained: Path, tmp_path: Path, jpeg: Callable[..., bytes]) -> None:
