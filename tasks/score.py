@@ -83,11 +83,12 @@ class New:
 @stage("find what is new", "find what {model.version} has not scored", tags=("storage",))
 def find_new(workspace: str, archive: str, model: ScoringModel, request: ScoreRequest, folder: Path) -> New:
     """The archive's listing less what this model version has scored and what is quarantined for good."""
-    before = tables.snapshot(workspace, "scores")
-    known = [read_scored(workspace, model.name, model.version), read_quarantined(workspace)]
-    ledger = make_ledger(piece for pieces in known for piece in pieces)
-    window = Window(request.since, request.until, request.limit)
-    pending = find_pending(list_ahead(archive), ledger, window, folder / "pending.parquet")
+    with list_ahead(archive) as listing:  # while storage lists, the tables are read
+        before = tables.snapshot(workspace, "scores")
+        known = [read_scored(workspace, model.name, model.version), read_quarantined(workspace)]
+        ledger = make_ledger(piece for pieces in known for piece in pieces)
+        window = Window(request.since, request.until, request.limit)
+        pending = find_pending(listing, ledger, window, folder / "pending.parquet")
     logger.info(
         "%d images listed (%d other objects ignored): %d new, %d skipped",
         *(pending.listed, pending.ignored, pending.images, pending.skipped),

@@ -6,15 +6,16 @@ images take 24 MB here and no million strings are ever held.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
-from hashlib import blake2b
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
+from pandas.util import hash_array
 
 from skinml import tables
 from skinml.quarantine import RETRIED
@@ -23,9 +24,10 @@ from skinml.tables import Snapshot
 Keys = NDArray[np.uint64]
 """Hashed (uri, etag) pairs, (n, 2)."""
 
-HASH_BYTES = 16
-"""A night over a million images beside a million known ones takes one for another with a probability of 3e-27;
-with 64 bits it would be 5e-8, and nobody would notice."""
+SECRETS = (secrets.token_hex(8), secrets.token_hex(8))
+"""Of the two halves of a key, drawn for each process: nobody can name an object so that it is taken for another.
+A night over a million images beside a million known ones takes one for another with a probability of 3e-27; with
+64 bits it would be 5e-8, and nobody would notice."""
 
 FLOWS = ("score", "replay")
 """Flows whose quarantine is about images of an archive; `prepare` has its own."""
@@ -60,10 +62,19 @@ class Ledger:
 
 
 def hash_keys(uris: pa.ChunkedArray, etags: pa.ChunkedArray) -> Keys:
-    """BLAKE2b of each uri and etag, uint64 (n, 2): 0.4 s a million. No etag holds a line feed."""
-    text = pc.binary_join_element_wise(uris, etags, "\n").to_pylist()
-    digests = b"".join([blake2b(key.encode(), digest_size=HASH_BYTES).digest() for key in text])
-    return np.frombuffer(digests, dtype="<u8").reshape(-1, 2)
+    """SipHash-2-4 of each uri and etag under two keys of this process, uint64 (n, 2): 0.3 s a million.
+
+    SipHash: Aumasson & Bernstein, "SipHash: a fast short-input PRF", INDOCRYPT 2012; pandas has it in C. Two of
+    them take a third of the time of one BLAKE2b from Python. No etag holds a line feed.
+
+    Raises:
+        ValueError: a uri or an etag is null.
+    """
+    text = pc.binary_join_element_wise(uris, etags, "\n").cast(pa.binary())
+    if text.null_count:  # pandas would hash them all alike
+        raise ValueError(f"{text.null_count} of {len(text)} images have no uri or no etag")
+    names = text.to_numpy()
+    return np.stack([hash_array(names, hash_key=key, categorize=False) for key in SECRETS], axis=1)
 
 
 def make_ledger(pieces: Iterable[tuple[Keys, NDArray[np.int64]]]) -> Ledger:

@@ -23,11 +23,8 @@ from skinml.storage.patience import may_pass, waits
 from skinml.storage.urls import file_uri, is_remote
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp")
-CHUNK = 10_000
-"""Files in a piece of a folder's listing."""
-
-PAGE = 1_000
-"""Objects in a piece of a bucket's: one answer of S3, so that nothing is lost when a later one fails."""
+PIECE = 1_000
+"""Objects in a piece of a listing: one answer of S3, so that nothing is lost when a later one fails."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +69,7 @@ def _list_folder(root: str) -> Iterator[Listed]:
                     rows.append(row)
                 else:
                     ignored += 1
-                if len(rows) == CHUNK:
+                if len(rows) == PIECE:
                     yield Listed(_listing(rows), ignored)
                     rows, ignored = [], 0
     yield Listed(_listing(rows), ignored)
@@ -116,7 +113,7 @@ def _list_bucket(url: str) -> Iterator[Listed]:
     delays = waits()
     while True:
         try:
-            for objects in pages(url, after, PAGE):
+            for objects in pages(url, after, PIECE):
                 # What XML cannot say, such as ESC, SeaweedFS answers as U+FFFD unless asked for percent-encoded
                 # keys. obstore never asks for them, s3fs always does.
                 if pages is _list_pages and _any_contains(objects["path"], "\ufffd"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -60,3 +61,17 @@ def test_a_hundred_thousand_cost_24_bytes_each() -> None:
     order = generator.permutation(100_000)
     assert (look_up(ledger, keys[order], order) == Known.KNOWN).all()
     assert (look_up(ledger, keys[order] ^ np.uint64(1), order) == Known.NEW).all()
+
+
+def test_an_image_without_an_etag_is_refused_and_not_taken_for_another() -> None:
+    uris = pa.chunked_array([pa.array(["a", "b"])])
+    with pytest.raises(ValueError, match="1 of 2 images have no uri or no etag"):
+        hash_keys(uris, pa.chunked_array([pa.array(["1", None], pa.string())]))
+
+
+def test_a_key_is_of_the_text_whatever_pieces_it_comes_in() -> None:
+    uris, etags = pa.array([f"s3://é/{number}.jpg" for number in range(7)]), pa.array(list("aabbccd"))
+    whole = hash_keys(pa.chunked_array([uris]), pa.chunked_array([etags]))
+    pieces = hash_keys(pa.chunked_array([uris[:2], uris[2:]]), pa.chunked_array([etags[:5], etags[5:]]))
+    assert (whole == pieces).all()
+    assert len(np.unique(whole)) == 14, "both halves are hashes of their own"

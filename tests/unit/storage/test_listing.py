@@ -194,8 +194,7 @@ def test_a_long_listing_comes_in_pieces_and_loses_nothing(
     place: str, put_all: PutAll, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """More than one page of S3 (1,000 keys), and pieces that are full to the last row."""
-    monkeypatch.setattr(listing, "CHUNK", 300)
-    monkeypatch.setattr(listing, "PAGE", 300)
+    monkeypatch.setattr(listing, "PIECE", 300)
     put_all(place, {f"{number % 7}/{number}.jpg": b"" for number in range(1_100)} | {"other.txt": b""})
     pieces = list(list_images(place))
     assert len(pieces) >= 4

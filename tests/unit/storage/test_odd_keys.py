@@ -57,7 +57,7 @@ def table(url: str) -> pa.Table:
 def test_odd_keys_are_listed_and_read_with_all_others(
     odd: list[str], page: int, place_in_bucket: str, opened: ObjectStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(listing, "PAGE", page)
+    monkeypatch.setattr(listing, "PIECE", page)
     expected = put(opened, place_in_bucket, PLAIN + odd)
     put(opened, place_in_bucket, [".hid\nden/x.jpg" if "new\nline.jpg" in odd else ".hidden/x.jpg", "x.txt"])
     listed = table(place_in_bucket)
