@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from PIL import Image
 
 from flows.cli import main
@@ -21,6 +22,7 @@ from skinml.cluster import connect
 from skinml.storage import connection
 from skinml.storage.urls import normalise
 from skinml.synth import make_archive
+from skinml.synth.archive import METADATA, PARTS
 from tests.command import CommandLine
 from tests.services import seaweedfs
 from tests.services.seaweedfs import ObjectStore
@@ -129,20 +131,36 @@ class MadeUp:
         return ["--images", self.roots[0], "--images", self.roots[1], "--metadata", self.metadata]
 
 
+def made_once(folders: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """A folder that whichever test process comes first fills, and that all of them share."""
+    own = folders.getbasetemp()
+    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / name
+    with FileLock(f"{folder}.lock"):
+        if not folder.exists():
+            begun = folder.with_name(f"{name}-{secrets.token_hex(4)}")
+            make(begun)
+            begun.rename(folder)
+    return folder
+
+
 @pytest.fixture(scope="session")
 def made_up(tmp_path_factory: pytest.TempPathFactory) -> MadeUp:
     """140 whole labelled images. Shared by the session: look, do not touch."""
-    archive = make_archive(tmp_path_factory.mktemp("synth") / "labelled", 140, seed=11, processes=1)
-    return MadeUp(archive.roots, archive.metadata)
+    folder = made_once(
+        tmp_path_factory, "made-up", lambda folder: make_archive(folder, 140, seed=11, processes=1)
+    )
+    return MadeUp((folder / PARTS[0], folder / PARTS[1]), folder / METADATA)
 
 
 @pytest.fixture(scope="session")
 def trained(made_up: MadeUp, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace with a champion, fitted for one epoch. Shared by the session: copy it before writing."""
-    workspace = tmp_path_factory.mktemp("trained") / "workspace"
-    assert main(["--workspace", str(workspace), "prepare", *map(str, made_up.flags())]) == 0
-    assert main(["--workspace", str(workspace), "train", "--epochs", "1"]) == 0
-    return workspace
+
+    def make(workspace: Path) -> None:
+        assert main(["--workspace", str(workspace), "prepare", *map(str, made_up.flags())]) == 0
+        assert main(["--workspace", str(workspace), "train", "--epochs", "1"]) == 0
+
+    return made_once(tmp_path_factory, "trained", make)
 
 
 @pytest.fixture
