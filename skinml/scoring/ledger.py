@@ -25,9 +25,9 @@ Keys = NDArray[np.uint64]
 """Hashed (uri, etag) pairs, (n, 2)."""
 
 SECRETS = (secrets.token_hex(8), secrets.token_hex(8))
-"""Of the two halves of a key, drawn for each process: nobody can name an object so that it is taken for another.
-A night over a million images beside a million known ones takes one for another with a probability of 3e-27; with
-64 bits it would be 5e-8, and nobody would notice."""
+"""Of a key's two halves, drawn for each process: nobody can name an object so that it is taken for another.
+A night over a million images beside a million known ones takes one for another with a probability of 3e-27;
+with 64 bits it would be 5e-8, and nobody would notice."""
 
 FLOWS = ("score", "replay")
 """Flows whose quarantine is about images of an archive; `prepare` has its own."""

@@ -23,7 +23,9 @@ def test_deploy_all_and_a_worker_that_scores_a_night(
     prefect_server: Server, trained: Path, made_up: MadeUp, tmp_path: Path, jpeg: Callable[..., bytes]
 ) -> None:
     clone = tmp_path / "clone"
-    hidden = shutil.ignore_patterns(".git", ".venv", ".*_cache", "__pycache__", "skinml-demo")
+    hidden = shutil.ignore_patterns(
+        ".git", ".venv*", ".bench", ".drill", ".*_cache", "__pycache__", "skinml-demo"
+    )
     shutil.copytree(REPOSITORY, clone, symlinks=True, ignore=hidden)
     archive = tmp_path / "archive"
     archive.mkdir()
@@ -38,6 +40,7 @@ def test_deploy_all_and_a_worker_that_scores_a_night(
         "SKINML_ARCHIVE": str(archive),
         "SKINML_IMAGES": ",".join(str(root) for root in made_up.roots),
         "SKINML_METADATA": str(made_up.metadata),
+        "PREFECT_WORKER_QUERY_SECONDS": "1",  # a worker asks for work every 10 s otherwise
     }
 
     def prefect(*arguments: str) -> None:
@@ -63,11 +66,9 @@ def test_deploy_all_and_a_worker_that_scores_a_night(
 
     worker = [*PREFECT, "worker", "start", "--pool", "skinml"]
     with service(worker, environment, tmp_path / "worker.log"):
-        prefect("deployment", "run", "score/score-nightly", "--watch", "--watch-timeout", "180")
-        prefect(
-            *("deployment", "run", "prepare/prepare", "--watch", "--watch-timeout", "180"),
-            *("--param", f'workspace="{fresh}"'),
-        )
+        watch = ("--watch", "--watch-interval", "1", "--watch-timeout", "180")
+        prefect("deployment", "run", "score/score-nightly", *watch)
+        prefect("deployment", "run", "prepare/prepare", *watch, "--param", f'workspace="{fresh}"')
 
     scores = tables.read(str(workspace), "scores")
     assert scores.num_rows == 4

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import subprocess
+import sys
 import weakref
 
 from skinml.memory import release_memory
@@ -34,3 +36,15 @@ def test_libraries_are_set_aside_once_and_nothing_that_comes_later() -> None:
     assert before > 10_000
     assert gc.get_freeze_count() <= before
     assert len(kept) == 1_000
+
+
+def test_nothing_is_left_when_the_process_ends() -> None:
+    """DuckDB's binding counts what is left of its own then, and would say so."""
+    script = """
+import duckdb
+from skinml.memory import release_memory
+duckdb.connect().sql("SELECT 1").fetchall()
+release_memory()
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout + done.stderr == ""
