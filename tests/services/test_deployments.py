@@ -23,10 +23,8 @@ def test_deploy_all_and_a_worker_that_scores_a_night(
     prefect_server: Server, trained: Path, made_up: MadeUp, tmp_path: Path, jpeg: Callable[..., bytes]
 ) -> None:
     clone = tmp_path / "clone"
-    hidden = shutil.ignore_patterns(
-        ".git", ".venv*", ".bench", ".drill", ".*_cache", "__pycache__", "skinml-demo"
-    )
-    shutil.copytree(REPOSITORY, clone, symlinks=True, ignore=hidden)
+    mine = ("skinml-demo", ".venv*", ".bench", ".drill", ".git", ".*_cache", "__pycache__")
+    shutil.copytree(REPOSITORY, clone, symlinks=True, ignore=shutil.ignore_patterns(*mine))
     archive = tmp_path / "archive"
     archive.mkdir()
     for number in range(5):
