@@ -9,6 +9,8 @@ import httpx
 from prefect import Flow, tags
 from prefect.settings import PREFECT_API_URL
 
+from skinml.errors import SkinmlError
+
 logger = logging.getLogger("skinml.engine")
 
 PATIENCE = 5.0
@@ -31,9 +33,25 @@ def run(flow: Flow[..., dict[str, Any]], **parameters: Any) -> dict[str, Any]:
     try:
         with tags("skinml"):
             return cast(dict[str, Any], flow(**parameters))
-    except httpx.TransportError as error:  # nobody but Prefect's client speaks HTTP here
-        logger.warning("the Prefect server %s stopped answering (%s): going on without it", url, error)
+    except Exception as error:
+        trouble = _trouble_with_server(error)
+        if trouble is None:
+            raise
+        logger.warning("the Prefect server %s stopped answering (%s): going on without it", url, trouble)
         return flow.fn(**parameters)
+
+
+def _trouble_with_server(error: BaseException | None) -> httpx.HTTPError | None:
+    """What went wrong between Prefect's client, which alone speaks HTTP here, and its server; None if nothing.
+
+    Prefect may say it in other words: a task that got no concurrency slot fails with an error of its own, of
+    which the lost connection is only the cause.
+    """
+    while error is not None and not isinstance(error, SkinmlError):
+        if isinstance(error, httpx.HTTPError):
+            return error
+        error = error.__cause__ or error.__context__
+    return None
 
 
 def _answers(url: str) -> bool:

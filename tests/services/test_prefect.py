@@ -14,12 +14,15 @@ import httpx
 import pandas as pd
 import pytest
 from prefect import flow
+from prefect.concurrency.v1.asyncio import ConcurrencySlotAcquisitionError
+from prefect.context import FlowRunContext
 from prefect.settings import PREFECT_API_URL, PREFECT_LOGGING_TO_API_ENABLED, temporary_settings
 
+from flows.engine import run as run_by_engine
 from flows.server import Server, free_port
 from flows.server import prefect_server as start_prefect_server
 from skinml import tables
-from skinml.errors import RequestError, StorageError
+from skinml.errors import RequestError, RunError, StorageError
 from tasks import stage as stages
 from tests.conftest import MadeUp
 from tests.services.processes import skinml_process
@@ -168,3 +171,35 @@ def test_storage_is_tried_again_and_a_wrong_request_is_not(
     with temporary_settings(settings), pytest.raises(RequestError):
         (two_stages if with_server else two_stages.fn)()
     assert tries == ["storage"] * 3 + ["request"]
+
+
+@pytest.mark.parametrize(("broken", "goes_on"), [("server", True), ("answer", True), ("night", False)])
+def test_only_what_is_wrong_with_the_server_is_gone_on_without(
+    broken: str, goes_on: bool, prefect_server: Server
+) -> None:
+    """A server may fail and be back at once: it has the run as failed, and the night must go on."""
+    calls: list[bool] = []
+
+    @flow(name="fails on the server")
+    def fails_on_the_server() -> dict[str, Any]:
+        calls.append(FlowRunContext.get() is not None)
+        if not calls[-1]:
+            return {"scored": 1}
+        try:
+            if broken == "answer":
+                httpx.get(f"{prefect_server.url}/there/is/no/such/thing").raise_for_status()
+            httpx.get("http://127.0.0.1:9")
+        except httpx.HTTPError as error:
+            if broken == "night":
+                raise RunError("the night itself") from error
+            raise ConcurrencySlotAcquisitionError("Unable to acquire concurrency slots") from error
+        return {}
+
+    settings = {PREFECT_API_URL: prefect_server.url, PREFECT_LOGGING_TO_API_ENABLED: False}
+    with temporary_settings(settings):
+        if goes_on:
+            assert run_by_engine(fails_on_the_server) == {"scored": 1}
+        else:
+            with pytest.raises(RunError, match="the night itself"):
+                run_by_engine(fails_on_the_server)
+    assert calls == ([True, False] if goes_on else [True])
