@@ -14,7 +14,8 @@ from skinml.cluster import connect
 from skinml.config import ClusterRequest, ScoreRequest
 from skinml.crash_points import crash_point
 from skinml.models import registry
-from skinml.models.precisions import Precision, network_file
+from skinml.models.allowed import network_file
+from skinml.models.precisions import Precision
 from skinml.runs import Counts, Run
 from skinml.schemas import TABLES
 from skinml.scoring.bad_nights import check_quarantined

@@ -1,15 +1,10 @@
-"""The arithmetic a network can score in, fp32 or int8: what each was measured at, and which file it is."""
+"""The arithmetic a network can score in, fp32 or int8: what each was measured at, and whether it may score."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
-
-from skinml.errors import RequestError
-
-if TYPE_CHECKING:
-    from skinml.models.manifest import Manifest
 
 Precision = Literal["fp32", "int8"]
 
@@ -46,47 +41,9 @@ class Network(BaseModel):
     failure: str | None = None
 
 
-def network_file(manifest: Manifest, precision: Precision) -> str:
-    """The bundle's file that scores in this precision.
-
-    Raises:
-        RequestError: the bundle has none (it is older, or quantising failed), or it was measured to lose more
-            than LARGEST_DROP of balanced accuracy; in one line, with what was measured.
-
-    """
-    network = manifest.precisions.get(precision)
-    if network is None and precision == "fp32":
-        network = Network(file=FILES["fp32"], allowed=True)  # a bundle from before there were two
-    refusal = f"--precision {precision}: model {manifest.version}"
-    advice = "score with --precision fp32" if precision == "int8" else "choose another --model"
-    if network is None:
-        raise RequestError(f"{refusal} has no such network, it is from before there was one; {advice}")
-    if network.file is None:
-        raise RequestError(f"{refusal} has no such network: {network.failure}; {advice}")
-    if not network.allowed:
-        raise RequestError(f"{refusal} may not score so: {_loss(manifest, network)}; {advice}")
-    if network.file not in manifest.files:
-        raise RequestError(f"{refusal}: its manifest names no {network.file}; {advice}")
-    return network.file
-
-
 def may_score(fp32: Network, int8: Network) -> bool:
     """Whether the balanced accuracy of `int8` is close enough to that of `fp32`, on the same images."""
     if fp32.balanced_accuracy is None or int8.balanced_accuracy is None:
         return False
     drop = fp32.balanced_accuracy - int8.balanced_accuracy
     return drop <= LARGEST_DROP + 1e-12  # 0.705 - 0.7 is 0.00500000000000000444
-
-
-def _loss(manifest: Manifest, network: Network) -> str:
-    """What a network loses against fp32, in words."""
-    fp32 = manifest.precisions.get("fp32")
-    before = fp32.balanced_accuracy if fp32 is not None else None
-    return (
-        f"its balanced accuracy is {_shown(network.balanced_accuracy)} against {_shown(before)} in fp32"
-        f" on {network.images} test images, a drop of more than {LARGEST_DROP}"
-    )
-
-
-def _shown(value: float | None) -> str:
-    return "unknown" if value is None else f"{value:.4f}"

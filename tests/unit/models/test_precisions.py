@@ -1,4 +1,4 @@
-"""Tests of skinml/models/precisions.py."""
+"""Tests of skinml/models/precisions.py and allowed.py: what may score, and what a refusal says."""
 
 from typing import Any
 
@@ -6,8 +6,9 @@ import pytest
 
 from skinml.errors import RequestError
 from skinml.labels import DIAGNOSES
+from skinml.models.allowed import network_file
 from skinml.models.manifest import Manifest, parse_manifest
-from skinml.models.precisions import Network, may_score, network_file
+from skinml.models.precisions import Network, may_score
 
 FP32 = Network(file="model.onnx", images=1480, balanced_accuracy=0.5449, macro_auc=0.89, allowed=True)
 INT8 = Network(
