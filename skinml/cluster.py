@@ -70,8 +70,10 @@ def connect(
     import dask
     from distributed import Client, LocalCluster
 
-    # Dask tells of every connection at INFO, and Prefect shows what the root logger gets.
+    # Dask tells of every connection at INFO, and Prefect shows what the root logger gets. What its event loop
+    # calls an error, a traceback of a page, reaches us as an exception, too.
     logging.getLogger("distributed").setLevel(logging.ERROR)
+    logging.getLogger("tornado.application").setLevel(logging.CRITICAL)
     if address is not None:
         try:
             _knock(address)
@@ -84,9 +86,8 @@ def connect(
     count = workers or os.cpu_count() or 1
     if shards is not None:
         count = max(1, min(count, shards))
-    with (
-        dask.config.set(LOCAL_CLUSTER),
-        _start(
+    with dask.config.set(LOCAL_CLUSTER):
+        cluster = _start(
             LocalCluster,
             n_workers=count,
             threads_per_worker=1,
@@ -98,10 +99,12 @@ def connect(
             # What goes wrong in a shard comes back as an exception. What is left at ERROR are tracebacks of
             # workers that were closed while they told the scheduler that they live.
             silence_logs=logging.CRITICAL,
-        ) as cluster,
-        Client(cluster, set_as_default=False) as client,
-    ):
-        yield client
+        )
+        try:
+            with Client(cluster, set_as_default=False) as client:
+                yield client
+        finally:
+            _close(cluster)
 
 
 def _start(make: Callable[..., Any], **options: Any) -> Any:
@@ -113,6 +116,21 @@ def _start(make: Callable[..., Any], **options: Any) -> Any:
             failure = error
             logger.warning("a worker died while it started (%s)", error)
     raise RunError(f"workers died while they started, {STARTS} times in a row ({failure}); look for memory")
+
+
+def _close(cluster: Any) -> None:
+    """End a local cluster. Its work is done by then, or has failed already: nothing here may fail a run.
+
+    Dask gives a worker that it has killed 5 s to be gone. Once in 200 runs, on two cores that a dozen other
+    processes wanted, that was not enough.
+    """
+    from distributed.core import Status
+
+    try:
+        cluster.close()
+    except Exception as error:
+        logger.warning("workers took too long to end (%s): they end with this process", type(error).__name__)
+        cluster.status = Status.closed  # Dask would wait for them once more, at the end of this process
 
 
 def _knock(address: str) -> None:

@@ -6,6 +6,8 @@ import os
 import secrets
 import signal
 import socket
+import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -191,3 +193,30 @@ def test_a_shard_that_kills_every_worker_fails_the_run() -> None:
         pytest.raises(RunError, match="workers died over and over on one shard"),
     ):
         list(map_shards(client, die, [0]))
+
+
+SLOW_TO_END = """
+import logging
+import distributed.process
+from skinml.cluster import connect, map_shards
+
+async def still_there(process, timeout=None):
+    raise TimeoutError
+
+if __name__ == "__main__":
+    logging.basicConfig()
+    with connect(workers=1) as client:
+        print(*map_shards(client, abs, [-3]))
+        distributed.process.AsyncProcess.join = still_there
+    print("after")
+"""
+"""Dask's own answer where a killed worker is not gone in 5 s; everything else is real."""
+
+
+def test_workers_that_are_slow_to_end_fail_no_run(tmp_path: Path) -> None:
+    script = tmp_path / "slow.py"
+    script.write_text(SLOW_TO_END)
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.split()) == (0, ["3", "after"]), done.stderr
+    assert "workers took too long to end (TimeoutError)" in done.stderr
+    assert "Traceback" not in done.stderr
