@@ -18,6 +18,10 @@ from skinml.workspace import table_url
 if TYPE_CHECKING:
     from deltalake import DeltaTable
 
+REFUSED = ("lacked the necessary privileges", "lacked valid authentication", "NoSuchBucket")
+"""What delta-rs says of 403 and 401, and S3 of a bucket that is not there. No bare numbers: ports, times and
+ids are in the text, too, and a server that was away for 5.403 s would be a wrong request."""
+
 
 def open_table(workspace: str, table: str, at: int | None = None) -> DeltaTable | None:
     """A table at its newest version or at one that is named; None where there is none yet.
@@ -118,7 +122,7 @@ def explained(url: str) -> Iterator[None]:
         raise
     except OSError as error:
         text = str(error)
-        if "403" in text or "NoSuchBucket" in text:
+        if any(words in text for words in REFUSED):
             raise RequestError(f"{url}: access refused or no such bucket; check the AWS_* variables") from error
         if error.errno in (errno.EACCES, errno.EPERM) or "Permission denied" in text:
             raise RequestError(f"{url}: permission denied; check who may read and write there") from error

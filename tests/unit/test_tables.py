@@ -17,10 +17,11 @@ import pyarrow.compute as pc
 import pytest
 
 from skinml import tables
-from skinml.errors import RequestError, RunError
+from skinml.errors import RequestError, RunError, StorageError
 from skinml.schemas import QUARANTINE, SCORES, TABLES
 from skinml.storage import connection
 from skinml.storage.objects import exists, names, read_bytes, write_bytes
+from skinml.tables.connection import explained
 
 Put = Callable[[str, bytes], None]
 
@@ -319,3 +320,10 @@ def test_a_wrong_key_is_refused(bucket: str, monkeypatch: pytest.MonkeyPatch) ->
     connection.bucket.cache_clear()
     with pytest.raises(RequestError, match=f"{bucket}/w/quarantine: access refused"):
         tables.read(f"{bucket}/w", "quarantine")
+
+
+@pytest.mark.parametrize("place", ["127.0.0.1:14030/drill", "127.0.0.1:9000/401"])
+def test_a_server_that_is_away_is_no_refusal_whatever_digits_its_error_has(place: str) -> None:
+    text = f"Generic S3 error: Error performing GET http://{place}/x in 5.403s, after 9 retries - HTTP error"
+    with pytest.raises(StorageError, match="Generic S3 error"), explained("s3://drill/w/scores"):
+        raise OSError(text)
