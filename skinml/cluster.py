@@ -70,10 +70,8 @@ def connect(
     import dask
     from distributed import Client, LocalCluster
 
-    # Dask tells of every connection at INFO, and Prefect shows what the root logger gets. What its event loop
-    # calls an error, a traceback of a page, reaches us as an exception, too.
+    # Dask tells of every connection at INFO, and Prefect shows what the root logger gets.
     logging.getLogger("distributed").setLevel(logging.ERROR)
-    logging.getLogger("tornado.application").setLevel(logging.CRITICAL)
     if address is not None:
         try:
             _knock(address)
@@ -126,6 +124,8 @@ def _close(cluster: Any) -> None:
     """
     from distributed.core import Status
 
+    # Its event loop logs a traceback of a page of what is caught here. While shards are at work it may speak.
+    logging.getLogger("tornado.application").setLevel(logging.CRITICAL)
     try:
         cluster.close()
     except Exception as error:
