@@ -13,7 +13,7 @@ from benchmarks.bench import Result
 from benchmarks.program import Program, failed_systems, run
 from benchmarks.scoring import render
 from benchmarks.scoring.peers.common import SIZE
-from benchmarks.scoring.sections import bucket, folder, known
+from benchmarks.scoring.sections import bucket, folder, known, network
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -29,7 +29,12 @@ def failures(found: Result) -> list[str]:
 PROGRAM = Program(
     name="benchmarks.score",
     description=__doc__ or "",
-    sections={"folder": folder.measure, "bucket": bucket.measure, "known": known.measure},
+    sections={
+        "network": network.measure,
+        "folder": folder.measure,
+        "bucket": bucket.measure,
+        "known": known.measure,
+    },
     size=SIZE,
     results=render.RESULTS,
     write=render.write,

@@ -17,7 +17,8 @@ from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
 from benchmarks import inputs, markdown, measure
-from benchmarks.bench import Result
+from benchmarks.bench import Bench, Result
+from benchmarks.figures import ratio, speeds
 from benchmarks.inputs import KINDS, Input, make_input
 from benchmarks.score import failures
 from benchmarks.scoring import figures, listing_server, render
@@ -25,6 +26,7 @@ from benchmarks.scoring.agreement import ScoreError, check, exact_probabilities
 from benchmarks.scoring.bundle import Bundle
 from benchmarks.scoring.fill import fill
 from benchmarks.scoring.peers.common import SIZE, as_rows
+from benchmarks.scoring.sections import network
 from benchmarks.scoring.systems import SYSTEMS, System, systems_of
 from benchmarks.sections.bucket import upload
 from benchmarks.systems import LIMIT, US, scaled
@@ -105,6 +107,20 @@ def test_the_limit_scores_every_image_of_a_folder(given: Input, bundle: Bundle, 
     (tmp_path / "sum").write_text("11.000", encoding="ascii")
     with pytest.raises(ScoreError, match=r"11\.0 images where there are 12"):
         check(tmp_path / "sum", BY_NAME[LIMIT], given, bundle)
+
+
+def test_the_network_alone_is_timed_on_every_core_and_its_operations_are_counted(
+    trained: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (manifest,) = trained.glob("models/*/*/manifest.json")
+    monkeypatch.setattr(network, "make_bundle", lambda bench: Bundle(trained, manifest.parent))
+    found = network.measure(Bench(tmp_path, scale=0.02, repetitions=2))
+    # 256 filters of 3 x 3 x 3 at 30 x 30 places, 128 of 3 x 3 x 256 at 13 x 13, 64 of 3 x 3 x 128 at 4 x 4, two
+    # dense layers, and the outlier score's matrix.
+    convolutions = 256 * 27 * 30**2 + 128 * 2304 * 13**2 + 64 * 1152 * 4**2
+    assert found["flop"] == 2 * (convolutions + 256 * 32 + 32 * 7 + 256**2)
+    assert [len(found[name]) for name in ("fp32", "int8", "matrices")] == [2, 2, 2]
+    assert min(found["fp32"] + found["int8"] + found["matrices"]) > 0
 
 
 def test_peers_score_every_object_of_a_bucket(
@@ -228,7 +244,8 @@ def _made_up() -> Result:
     night = {"seconds": [3.0], "listing": [0.1], "driver_mb": [240.0]}
     rows = [{"objects": 0, **night}, {"objects": 1_000_000, **night, "seconds": [25.0], "listing": [20.1]}]
     known = {"page_ms": 20, "places": dict.fromkeys(("real", "paced", "unpaced"), rows)}
-    found = {"folder": contest("folder"), "bucket": contest("bucket"), "known": known}
+    alone = {"flop": 112_000_000, "fp32": [1_120.0], "int8": [400.0], "matrices": [125.0]}
+    found = {"network": alone, "folder": contest("folder"), "bucket": contest("bucket"), "known": known}
     return {name: {**SCALE, "figures": part} for name, part in found.items()}
 
 
@@ -241,6 +258,12 @@ def test_the_section_shows_every_system_every_night_and_every_promise(tmp_path: 
     for system in SYSTEMS:
         assert document.count(system.title) >= len(system.sizes)
     assert "| simulated, 20 ms a page | 1,000,000 | 25.00 | 20.10 | 22.0 | 20.0 | 1.10 x | 240 |" in document
+    folder = speeds(_made_up()["folder"]["figures"])
+    ahead = [markdown.times(ratio(folder[LIMIT], folder[peer])) for peer in ("tf_data", "ray_data")]
+    said = f"is itself {ahead[0]} tf.data + Keras and {ahead[1]} Ray Data:"
+    assert said in " ".join(document.split())
+    assert "| the network in fp32 | 1,120 | 893 | 100 |" in document
+    assert "In fp32 it makes them at 0.80 times the rate" in " ".join(document.split())
     assert document.count("| yes |") + document.count("| **no** |") == len(figures.targets(_made_up())) == 8
     assert (tmp_path / render.PLOT).read_bytes().startswith(b"\x89PNG")
     assert {one.met for one in figures.targets({})} == {None}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import statistics
 import sys
 from pathlib import Path
 
@@ -24,8 +25,10 @@ from benchmarks.markdown import (
 )
 from benchmarks.scoring.agreement import LEAST_AGREEMENT, SAMPLE
 from benchmarks.scoring.figures import KnownNight, known_nights, of_its_limit, targets
+from benchmarks.scoring.peers.common import BATCH
+from benchmarks.scoring.sections.network import EDGE
 from benchmarks.scoring.systems import SYSTEMS
-from benchmarks.systems import US
+from benchmarks.systems import LIMIT, US
 
 RESULTS = Path("benchmarks/results/score.json")
 PLOT = Path("docs/benchmarks/score.png")
@@ -62,11 +65,33 @@ def section(found: Result) -> str:
             out."""
         ),
         promises(found, targets(found)),
+        *_within_reach(found),
         *(_contests(found) if any(place in found for place in PLACES) else []),
+        *(_network(found["network"]["figures"]) if "network" in found else []),
         *(_nothing_new(found["known"]["figures"]) if "known" in found else []),
         machine(found),
     ]
     return "\n\n".join(parts)
+
+
+def _within_reach(found: Result) -> list[str]:
+    """How far the limit itself is ahead of those whom skinml promises to be ahead of."""
+    if "folder" not in found:
+        return []
+    folder = speeds(found["folder"]["figures"])
+    ahead = [
+        f"{times(one)} {folder[peer].title}"
+        for peer in ("tf_data", "ray_data")
+        if (one := ratio(folder[LIMIT], folder[peer])) is not None
+    ]
+    if not ahead:
+        return []
+    return [
+        paragraph(
+            f"""The limit in fp32 is itself {" and ".join(ahead)}: with this decoder and this runtime nobody can
+            be further ahead on this machine."""
+        )
+    ]
 
 
 def _contests(found: Result) -> list[str]:
@@ -144,6 +169,30 @@ def _memory(place: str, entry: Result) -> list[tuple[str, ...]]:
             number(memory["worker_mb"]),
         )
         for name, memory in entry["memory"].items()
+    ]
+
+
+def _network(alone: Result) -> list[str]:
+    flop = alone["flop"]
+    fp32, int8, matrices = (statistics.median(alone[name]) for name in ("fp32", "int8", "matrices"))
+    reached = flop / fp32 / 1e3
+    head = ("a core", "an image, us", "images/s", "GFLOP/s")
+    rows = [
+        ("the network in fp32", number(fp32), number(1e6 / fp32), number(reached)),
+        ("the network in int8", number(int8), number(1e6 / int8), "-"),
+        (f"a product of matrices of {EDGE:,} x {EDGE:,}", "-", "-", number(matrices)),
+    ]
+    return [
+        "### The network alone",
+        paragraph(
+            f"""onnxruntime on {BATCH} images a call, without reading or decoding anything, and NumPy's product
+            of two matrices in fp32; a process and a thread on every core, all at once. The network takes
+            {flop / 1e6:.0f} million floating-point operations an image. In fp32 it makes them at
+            {reached / matrices:.2f} times the rate of the product of matrices: that is all that this core has,
+            and the network costs everybody the same. The slower a machine multiplies, the closer together all
+            come who score in fp32."""
+        ),
+        table(head, rows),
     ]
 
 
