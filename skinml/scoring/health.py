@@ -27,6 +27,9 @@ LARGE = 0.2
 """Population stability index, above what chance alone gives, from which a measure has drifted. By convention
 less than 0.1 is no change and more than 0.25 a large one (Lewis, An Introduction to Credit Scoring, 1994)."""
 
+SMALL = 0.1
+"""The same, below which nothing has changed."""
+
 LEVEL = 0.001
 """Chance of a false alarm in a night of images from the reference's population, all measures together: a night
 in three years. (Simulated: 2 of 1,000 nights of 50 or 60 images, less than 1 of 300 and more.)"""
@@ -99,8 +102,9 @@ class Drift:
         psi_by_chance: what it is on average where nothing has changed.
         p: of the chi-squared test that both are samples of one population, adjusted for all measures (Holm).
         drifted: psi is LARGE or more above chance, and p below LEVEL.
-        change: in words, such as "brightness is lower".
-        tonight: the mean; where `change` says "often" or "otherwise", the fraction of the images.
+        change: in words, such as "brightness is lower"; "as usual" where psi is less than SMALL above chance.
+        tonight: the mean; where `change` says "often" or "otherwise", the fraction of the images; None for a
+            mix of classes as usual, which has no mean.
         reference: the same of the held-out images.
 
     """
@@ -160,7 +164,7 @@ def compare(usual: Usual, night: Tally) -> Health:
     for name, pair in pairs.items():
         psi, by_chance = stability_index(*pair)
         drifted = psi - by_chance >= LARGE and chances[name] < LEVEL
-        described = _class_change(usual, night) if name == CLASSES else _change(usual, night, name)
+        described = _change(usual, night, name) if psi - by_chance >= SMALL else _no_change(usual, night, name)
         drifts.append(Drift(name, psi, by_chance, chances[name], drifted, *described))
     drifts.sort(key=lambda drift: (not drift.drifted, -drift.psi))
     verdict = "drifted" if drifts[0].drifted else "usual"
@@ -200,16 +204,32 @@ def _counts(usual: Usual, night: Tally, name: str) -> tuple[NDArray[np.int64], N
     return night.counts[name], np.array(usual.measures[name].counts, dtype=np.int64)
 
 
-def _change(usual: Usual, night: Tally, name: str) -> tuple[str, float | None, float]:
+_Described = tuple[str, float | None, float | None]
+
+
+def _no_change(usual: Usual, night: Tally, name: str) -> _Described:
+    """A measure's means, tonight's and the reference's, where neither says anything."""
+    if name == CLASSES:
+        return "as usual", None, None
+    return "as usual", _mean(night, name), usual.measures[name].mean
+
+
+def _mean(night: Tally, name: str) -> float | None:
+    mean = night.sums[name] / night.images
+    return mean if math.isfinite(mean) else None
+
+
+def _change(usual: Usual, night: Tally, name: str) -> _Described:
     """How a measure has changed, and in what figure, tonight's and the reference's."""
+    if name == CLASSES:
+        return _class_change(usual, night)
     tonight, before = (counts / counts.sum() for counts in _counts(usual, night, name))
     # The chance that an image of tonight's is above one of the reference's, the same bin counting half
     above = float((tonight * (before.cumsum() - before / 2)).sum())
     words = WORDS.get(name, name)
     if not 0.4 <= above <= 0.6:
-        mean = night.sums[name] / night.images
         direction = "lower" if above < 0.4 else "higher"
-        return f"{words} is {direction}", mean if math.isfinite(mean) else None, usual.measures[name].mean
+        return f"{words} is {direction}", _mean(night, name), usual.measures[name].mean
     # Nearly as many are above as below: it is the ends or the middle that have changed
     place = int((tonight - before).argmax())
     often = {0: "very low more often", len(before) - 1: "very high more often"}
@@ -217,7 +237,7 @@ def _change(usual: Usual, night: Tally, name: str) -> tuple[str, float | None, f
     return change, float(tonight[place]), float(before[place])
 
 
-def _class_change(usual: Usual, night: Tally) -> tuple[str, float, float]:
+def _class_change(usual: Usual, night: Tally) -> _Described:
     """The diagnosis whose share has changed most, its fraction tonight and in the reference."""
     tonight, before = (counts / counts.sum() for counts in _counts(usual, night, CLASSES))
     most = int(np.abs(tonight - before).argmax())

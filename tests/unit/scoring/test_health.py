@@ -73,6 +73,19 @@ def test_another_class_mix_is_found_and_named() -> None:
     assert "mel is predicted more often (1 against 0.1" in health.sentence
 
 
+def test_what_has_not_changed_is_said_to_be_as_usual_whatever_else_has() -> None:
+    health = _night(draw(np.random.default_rng(12), 5_000, light=0.6))
+    changes = {drift.measure: drift.change for drift in health.measures}
+    assert changes.pop("brightness") == "brightness is lower"
+    assert changes == dict.fromkeys(changes, "as usual")
+    assert set(changes) == {*MEASURES, CLASSES} - {"brightness"}
+    classes, size = (
+        next(drift for drift in health.measures if drift.measure == name) for name in (CLASSES, "megapixels")
+    )
+    assert (classes.tonight, classes.reference) == (None, None)
+    assert [size.tonight, size.reference] == pytest.approx([0.27, 0.27])
+
+
 def test_a_small_change_in_many_images_is_significant_but_no_drift() -> None:
     health = _night(draw(np.random.default_rng(5), 50_000, light=0.96))
     brightness = next(drift for drift in health.measures if drift.measure == "brightness")
