@@ -10,6 +10,7 @@ import secrets
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -20,6 +21,8 @@ from pandas.util import hash_array
 from skinml import tables
 from skinml.quarantine import RETRIED
 from skinml.tables import Snapshot
+
+Number = TypeVar("Number", np.uint64, np.int64)
 
 Keys = NDArray[np.uint64]
 """Hashed (uri, etag) pairs, (n, 2)."""
@@ -78,18 +81,33 @@ def hash_keys(uris: pa.ChunkedArray, etags: pa.ChunkedArray) -> Keys:
 
 
 def make_ledger(pieces: Iterable[tuple[Keys, NDArray[np.int64]]]) -> Ledger:
-    """A ledger of keys and the sizes of their objects, given piece by piece."""
-    keys, sizes = [np.empty((0, 2), np.uint64)], [np.empty(0, np.int64)]
+    """A ledger of keys and the sizes of their objects, given piece by piece.
+
+    Column by column, each let go of before the next: 40 bytes an image at the most, of which 24 stay.
+    """
+    firsts, seconds, sizes = [np.empty(0, np.uint64)], [np.empty(0, np.uint64)], [np.empty(0, np.int64)]
     for piece_keys, piece_sizes in pieces:
-        keys.append(piece_keys)
+        firsts.append(piece_keys[:, 0].copy())  # a view would keep the piece
+        seconds.append(piece_keys[:, 1].copy())
         sizes.append(piece_sizes)
-    all_keys, all_sizes = np.concatenate(keys), np.concatenate(sizes)
-    del keys, sizes
-    order = np.argsort(all_keys[:, 0], kind="stable")
-    first = all_keys[order, 0]
-    starts = np.flatnonzero(np.diff(first, prepend=first[:1] + np.uint64(1)))
-    longest = int(np.diff(starts, append=len(first)).max(initial=0))
-    return Ledger(first, all_keys[order, 1], all_sizes[order], longest)
+    first = _joined(firsts)
+    order = np.argsort(first, kind="stable")
+    first = first[order]
+    return Ledger(first, _joined(seconds)[order], _joined(sizes)[order], _longest_run(first))
+
+
+def _joined(pieces: list[NDArray[Number]]) -> NDArray[Number]:
+    """All pieces in one array; the list is empty afterwards."""
+    joined = np.concatenate(pieces)
+    pieces.clear()
+    return joined
+
+
+def _longest_run(ascending: NDArray[np.uint64]) -> int:
+    """How many values in a row are equal, at most."""
+    repeats = np.flatnonzero(ascending[1:] == ascending[:-1])
+    ends = np.flatnonzero(np.diff(repeats, append=-1) != 1)
+    return min(len(ascending), 1 + int(np.diff(ends, prepend=-1).max(initial=0)))
 
 
 def look_up(ledger: Ledger, keys: Keys, size_bytes: NDArray[np.int64]) -> NDArray[np.int8]:

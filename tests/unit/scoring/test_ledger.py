@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import tracemalloc
+from collections import Counter
+from collections.abc import Iterator
+
 import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from skinml.scoring.ledger import Keys, Known, hash_keys, look_up, make_ledger
 
@@ -61,6 +66,34 @@ def test_a_hundred_thousand_cost_24_bytes_each() -> None:
     order = generator.permutation(100_000)
     assert (look_up(ledger, keys[order], order) == Known.KNOWN).all()
     assert (look_up(ledger, keys[order] ^ np.uint64(1), order) == Known.NEW).all()
+
+
+def test_making_it_takes_40_bytes_an_image_at_the_most() -> None:
+    generator = np.random.default_rng(2)
+    images, each = 1_000_000, 4_096
+
+    def pieces() -> Iterator[tuple[Keys, NDArray[np.int64]]]:
+        for start in range(0, images, each):
+            rows = min(each, images - start)
+            yield generator.integers(0, 2**64, (rows, 2), dtype=np.uint64), np.zeros(rows, np.int64)
+
+    tracemalloc.start()
+    try:
+        ledger = make_ledger(pieces())
+        kept, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(ledger) == images
+    assert kept == pytest.approx(24 * images, rel=0.01)
+    assert most < 41 * images
+
+
+@settings(max_examples=100, derandomize=True, deadline=None)
+@given(st.lists(st.integers(0, 6), max_size=40))
+def test_the_longest_run_of_keys_with_one_first_half_is_counted(first: list[int]) -> None:
+    keys = np.array([[half, place] for place, half in enumerate(first)], np.uint64).reshape(-1, 2)
+    ledger = make_ledger([(keys, np.zeros(len(first), np.int64))])
+    assert ledger.longest == max(Counter(first).values(), default=0)
 
 
 def test_an_image_without_an_etag_is_refused_and_not_taken_for_another() -> None:
