@@ -88,8 +88,8 @@ def _within_reach(found: Result) -> list[str]:
         return []
     return [
         paragraph(
-            f"""The limit in fp32 is itself {" and ".join(ahead)}: with this decoder and this runtime nobody can
-            be further ahead on this machine."""
+            f"""The limit in fp32 is itself {" and ".join(ahead)}: with this decoder and this runtime nobody
+            is further ahead on this machine, but for noise."""
         )
     ]
 
@@ -188,9 +188,9 @@ def _network(alone: Result) -> list[str]:
             f"""onnxruntime on {BATCH} images a call, without reading or decoding anything, and NumPy's product
             of two matrices in fp32; a process and a thread on every core, all at once. The network takes
             {flop / 1e6:.0f} million floating-point operations an image. In fp32 it makes them at
-            {reached / matrices:.2f} times the rate of the product of matrices: that is all that this core has,
-            and the network costs everybody the same. The slower a machine multiplies, the closer together all
-            come who score in fp32."""
+            {reached / matrices:.2f} times the rate of the product of matrices: what is missing to 1 is about
+            all that another runtime could gain by the same arithmetic. The network costs everybody the same:
+            the slower a machine multiplies, the closer together all come who score in fp32."""
         ),
         table(head, rows),
     ]
