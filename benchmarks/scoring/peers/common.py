@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -54,6 +55,15 @@ def parse(description: str | None, *extra: str) -> ScoreJob:
         parser.add_argument(f"--{name}")
     options = parser.parse_args()
     return ScoreJob(options.images, options.bundle, options.out, options)
+
+
+def one_thread_session(network: str) -> Any:
+    """The ONNX file on onnxruntime, on one thread: there is a process for every core."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    return onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])
 
 
 def as_rows(uris: Sequence[str], probabilities: NDArray[np.float32]) -> pd.DataFrame:

@@ -20,7 +20,7 @@ import obstore
 import simplejpeg
 from obstore.store import S3Store
 
-from benchmarks.scoring.peers.common import BATCH, SIZE, parse
+from benchmarks.scoring.peers.common import BATCH, SIZE, one_thread_session, parse
 
 IN_FLIGHT = 64
 """Objects that are being read, of all processes together."""
@@ -34,12 +34,8 @@ AHEAD = 2
 
 def score(task: tuple[list[str], str, str, int]) -> float:
     """Decode and predict these images; the sum of their probabilities."""
-    import onnxruntime
-
     names, images, network, threads = task
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    session = onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])
+    session = one_thread_session(network)
     data = fetch(names, images, threads) if images.startswith("s3://") else read(names)
     total, batch = 0.0, []
     for one in data:

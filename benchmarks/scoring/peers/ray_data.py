@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import ray
 
-from benchmarks.scoring.peers.common import BATCH, CLASSES, SIZE, parse
+from benchmarks.scoring.peers.common import BATCH, CLASSES, SIZE, one_thread_session, parse
 
 BLOCKS_PER_CORE = 8
 CORES_PER_ACTOR = 0.5
@@ -31,11 +31,7 @@ class OnnxActor:
     """The network, loaded once an actor."""
 
     def __init__(self, network: str, scaled: bool) -> None:
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        self.session = onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])
+        self.session = one_thread_session(network)
         self.scaled = scaled
 
     def __call__(self, batch: Batch) -> Batch:

@@ -9,27 +9,20 @@ from __future__ import annotations
 import functools
 import multiprocessing
 import os
-from typing import Any
 
 import numpy as np
 import s3fs
 from numpy.typing import NDArray
 
-from benchmarks.scoring.peers.common import BATCH, SIZE, as_rows, parse
+from benchmarks.scoring.peers.common import BATCH, SIZE, as_rows, one_thread_session, parse
 from skinml.images.decode import decode
 
 CHUNK = 128
 """Objects fetched at a time: s3fs has them in flight together."""
 
 
-@functools.cache
-def load_session(network: str) -> Any:
-    """The network, once a process."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    return onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])
+load_session = functools.cache(one_thread_session)
+"""The network, once a process."""
 
 
 def score(task: tuple[list[str], str]) -> NDArray[np.float32]:

@@ -17,7 +17,7 @@ from threadpoolctl import threadpool_limits
 
 from benchmarks.bench import Bench, Result, say
 from benchmarks.scoring.bundle import make_bundle
-from benchmarks.scoring.peers.common import BATCH, SIZE
+from benchmarks.scoring.peers.common import BATCH, SIZE, one_thread_session
 
 EDGE = 1024
 """Edge of the matrices: three of them, of 4 MB, and a library for matrices is at its best."""
@@ -52,18 +52,12 @@ def on_a_core(folder: str, calls: int, together: Barrier) -> dict[str, float]:
         calls: how many of each are timed.
         together: where all processes meet before each of the three: cores that share something do so here too.
     """
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
     generator = np.random.default_rng(0)
     pixels = generator.integers(0, 256, (BATCH, SIZE, SIZE, 3)).astype(np.float32)
     matrix = generator.random((EDGE, EDGE), dtype=np.float32)
     found: dict[str, float] = {}
     for name, file in NETWORKS.items():
-        session = onnxruntime.InferenceSession(
-            str(Path(folder, file)), options, providers=["CPUExecutionProvider"]
-        )
+        session = one_thread_session(str(Path(folder, file)))
         call = partial(session.run, ["probabilities"], {"pixels": pixels})
         found[name] = 1e6 * _seconds(call, calls, together) / BATCH
     with threadpool_limits(1):
