@@ -19,7 +19,7 @@ from skinml.models.precisions import Precision
 from skinml.runs import Counts, Run
 from skinml.schemas import TABLES
 from skinml.scoring.bad_nights import check_quarantined
-from skinml.scoring.commit import Night, Published, finish, publish_night, unfinished_runs
+from skinml.scoring.commit import Night, Published, publish_night
 from skinml.scoring.health import Health, Tally, compare
 from skinml.scoring.ledger import make_ledger, read_quarantined, read_scored
 from skinml.scoring.pending import Pending, Window, find_pending
@@ -64,13 +64,6 @@ def check_tables(workspace: str) -> None:
     """Refuse tables of another skinml, and fail over broken ones, before anything is done."""
     for table in TABLES:
         tables.check_table(workspace, table)
-
-
-@stage("finish what died", tags=("storage",))
-def finish_dead_runs(workspace: str, run: Run) -> None:
-    """Do what must follow the scores of runs that died after committing them."""
-    for redo in unfinished_runs(workspace):
-        finish(workspace, redo, run.run_id)
 
 
 @dataclass(frozen=True, eq=False)
