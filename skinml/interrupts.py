@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 from skinml import scratch
@@ -105,12 +105,11 @@ def _end_at_once(number: int) -> None:
     """End this process and its children, whatever they are waiting for."""
     import psutil
 
-    sys.stderr.write(f"skinml: still not in order {END_SECONDS:.0f} s after the signal: ending at once\n")
-    sys.stderr.flush()
+    with suppress(OSError, ValueError):  # who read it may be gone
+        sys.stderr.write(f"skinml: still not in order {END_SECONDS:.0f} s after the signal: ending at once\n")
+        sys.stderr.flush()
     for child in psutil.Process().children(recursive=True):
-        try:
+        with suppress(psutil.NoSuchProcess):
             child.kill()
-        except psutil.NoSuchProcess:
-            continue
     scratch.remove_own()
     os._exit(128 + number)

@@ -12,6 +12,7 @@ from typing import Any
 
 from skinml.crash_points import crash_point
 from skinml.errors import RequestError, RunError
+from skinml.interrupts import Interrupted
 from skinml.records import under_way
 from skinml.records.kept_back import keep_back, write_kept_back
 from skinml.records.rows import died, put_row
@@ -126,7 +127,7 @@ def _write(record: RunRecord) -> None:
 
 def _leave_row(record: RunRecord, status: str, error: BaseException) -> None:
     """Write the row of a run that is ending: to local disk, then to the workspace if that answers soon."""
-    record.row = record.row or record.ended(status, f"{type(error).__name__}: {error}"[:1000])
+    record.row = record.row or record.ended(status, _said(error))
     written = threading.Event()
     try:
         record.workspace = normalise(record.workspace)
@@ -156,3 +157,11 @@ def _leave_row(record: RunRecord, status: str, error: BaseException) -> None:
         )
     else:
         logger.error("the row of run %s could not be written anywhere", record.run.run_id)
+
+
+def _said(error: BaseException) -> str:
+    """What ended a run, for its row. Prefect has a signal of its own, which comes before ours in a flow run."""
+    number = getattr(error, "signal", None)
+    if isinstance(error, Interrupted) or number is not None:
+        return str(error if number is None else Interrupted(number))
+    return f"{type(error).__name__}: {error}"[:1000]

@@ -73,6 +73,7 @@ class Account:
         code: its exit code, negative for a signal.
         result: what it printed, where it completed.
         alone: no other run was under way, and nothing of it was killed: whatever it wrote is published.
+        leaves_row: it ended by itself, or was killed where it had a record already: `runs` must have its row.
     """
 
     label: str
@@ -80,6 +81,7 @@ class Account:
     code: int
     result: dict[str, Any] | None
     alone: bool
+    leaves_row: bool
 
 
 def read_state(workspace: str) -> State:
@@ -150,6 +152,8 @@ def check_runs(found: State, accounts: Sequence[Account]) -> Iterator[Finding]:
     yield from _some(Wrong.RUNS, no_row, "runs with rows in the tables and none in runs")
     known = {account.run_id for account in accounts}
     yield from _some(Wrong.RUNS, sorted({*runs["run_id"]} - known), "rows of runs that were never started")
+    due = {account.run_id for account in accounts if account.run_id is not None and account.leaves_row}
+    yield from _some(Wrong.RUNS, sorted(due - {*runs["run_id"]}), "runs that have no row in runs")
     unequal = runs["listed"] != runs["skipped"] + runs["done"] + runs["quarantined"]
     yield from _some(Wrong.RUNS, runs.loc[unequal, "run_id"], "rows in which images do not add up")
     for row in runs.drop_duplicates("run_id").itertuples():

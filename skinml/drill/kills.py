@@ -174,6 +174,7 @@ def _finish(scene: Scene, started: Started, kill: Kill | None, struck: bool, alo
         code,
         _result(started.out) if code == 0 else None,
         alone and not hit and code == 0,
+        code >= 0 or (hit and kill is not None and kill.point is not None),
     )
     findings = [
         Finding(Wrong.UNEXPLAINED, 1, f"{started.name}: {text}; see {started.log}")

@@ -75,7 +75,7 @@ def expected(tmp_path: Path) -> State:
 
 
 def account(run_id: str, code: int = 0, alone: bool = True, **result: int) -> Account:
-    return Account(f"run {run_id[-1]}", run_id, code, result or None, alone)
+    return Account(f"run {run_id[-1]}", run_id, code, result or None, alone, leaves_row=code >= 0)
 
 
 ACCOUNTS = [
@@ -236,3 +236,9 @@ def test_what_a_run_printed_is_held_against_its_row(workspace: str, expected: St
     [finding] = compare(expected, read_state(workspace), [ACCOUNTS[0], wrong, ACCOUNTS[2]])
     assert finding.wrong is Wrong.RUNS
     assert SECOND in finding.text
+
+
+def test_a_run_that_ended_by_itself_and_has_no_row_is_found(workspace: str, expected: State) -> None:
+    failed = account(DEAD, 1, alone=False)
+    [finding] = compare(expected, read_state(workspace), [*ACCOUNTS[:2], failed])
+    assert (finding.wrong, finding.text) == (Wrong.RUNS, f"1 runs that have no row in runs: {DEAD}")
