@@ -17,7 +17,7 @@ AWAY = Kill(Victim.STORE, None, outage=max(LONG))
 def outcome(number: int, kills: tuple[Kill, ...], findings: tuple[Finding, ...] = (), **more: bool) -> Outcome:
     this = Round(number, Site.BUCKET, kills, more.get("at_once", False), 1)
     happened = Counter((this.kind(kill), kill.when) for kill in kills)
-    return Outcome(this, happened, 0, len(kills) + 1, 0, findings, Path("kept") if findings else None, 7.0)
+    return Outcome(this, happened, 0, len(kills) + 1, 0, 5, findings, Path("kept") if findings else None, 7.0)
 
 
 def test_kills_are_counted_and_problems_named() -> None:
