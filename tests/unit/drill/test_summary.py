@@ -27,6 +27,7 @@ def test_kills_are_counted_and_problems_named() -> None:
     assert (found["kills"], found["rounds"], found["starts"], found["two_at_once"]) == (4, 2, 6, 1)
     assert found["by_kind"] == {"flow": 2, "one of two": 1, "store, long": 1}
     assert found["by_point"] == {"flow at 8": 2, "one of two at 8": 1, "store, long at a moment": 1}
+    assert found["resumed"] == 2 * 5
     assert (found["lost"], found["runs"], found["doubled"], found["unexplained"]) == (3, 1, 0, 0)
     assert found["problems"] == ["lost: 3 images (kept: kept)", "runs: a run (kept: kept)"]
     assert table(outcomes).splitlines() == [
