@@ -56,6 +56,7 @@ def replay(workspace: str, request: QuarantineRequest) -> dict[str, Any]:
         "skipped": record.counts.skipped,
         "replayed": again.pending.images,
         "scored": record.counts.done,
+        "resumed": score.count_resumed(shards),
         "still_quarantined": tried.failed_again + record.counts.quarantined,
         "quarantined": record.counts.quarantined,
         "gone": again.gone,

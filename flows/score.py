@@ -56,6 +56,7 @@ def score(workspace: str, request: ScoreRequest) -> dict[str, Any]:
         "images_per_second": record.row["images_per_second"],
         "table_version": published.version,
         "model_version": model.version,
+        "resumed": stages.count_resumed(shards),
         "ignored": new.pending.ignored,
         "outside_window": new.pending.outside_window,
         "beyond_limit": new.pending.beyond_limit,

@@ -56,6 +56,11 @@ def under_way_url(workspace: str, run_id: str = "") -> str:
     return f"{workspace}/under_way/{run_id}.json" if run_id else f"{workspace}/under_way"
 
 
+def unpublished_parts_url(workspace: str, run_id: str = "") -> str:
+    """Records of parts of `scores` and `quarantine` that no commit names yet: of all runs, or of one."""
+    return f"{workspace}/unpublished/{run_id}".rstrip("/")
+
+
 def models_url(workspace: str, name: str = "") -> str:
     """The folder of all models, or of one model's versions."""
     return f"{workspace}/models/{name}".rstrip("/")

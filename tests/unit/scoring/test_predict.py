@@ -161,7 +161,7 @@ def test_a_network_that_was_changed_is_not_run(place: str) -> None:
 
 def test_shards_are_small_where_images_are_few_and_never_too_large() -> None:
     assert images_per_shard(1, 2) == FEWEST
-    assert images_per_shard(20_000, 2) == 1250
+    assert images_per_shard(20_000, 2) == 313
     assert images_per_shard(10**6, 2) == MOST
     assert images_per_shard(10**6, 64) == 1954
 
