@@ -118,32 +118,43 @@ def explained(url: str) -> Iterator[None]:
     """Turn what storage raises into one line: a refused request, or a StorageError worth a retry."""
     try:
         yield
-    except (RequestError, StorageError):
+    except SkinmlError:
         raise
-    except FileNotFoundError as error:
-        raise StorageError(f"{url}: not found") from error
-    except PermissionError as error:
-        place = error.filename or url
-        raise RequestError(
-            f"{place}: permission denied; check who may read and write there{proxy_note(url, error)}"
-        ) from error
-    except OSError as error:
-        raise StorageError(f"{url}: {in_words(error)}{proxy_note(url, error)}") from error
     except Exception as error:
-        if type(error).__module__.partition(".")[0] not in {"obstore", "botocore", "aiobotocore", "aiohttp"}:
+        redact(error)
+        ours = _ours(url, error)
+        if ours is None:
             raise
-        text, status, note = str(error), http_status(error), proxy_note(url, error)
-        words = in_words(error)
-        if "NoSuchBucket" in text:
-            raise RequestError(f"{url}: no such bucket") from error
-        if "list request" in text and status == 404:
-            raise not_s3(url) from error
-        if status in {401, 403} or "PermissionDenied" in type(error).__name__:
-            raise RequestError(
-                f"{url}: access refused; check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY or AWS_PROFILE, and "
-                f"the bucket's policy{note}"
-            ) from error
-        raise StorageError(f"{url}: {words}{note}") from error
+        raise ours from error
+
+
+def _ours(url: str, error: Exception) -> SkinmlError | None:
+    """What an error means; None where it is none of storage's."""
+    if isinstance(error, FileNotFoundError):
+        return StorageError(f"{url}: not found")
+    note = proxy_note(url, error)
+    if isinstance(error, PermissionError):
+        place = error.filename or url
+        return RequestError(f"{place}: permission denied; check who may read and write there{note}")
+    library = type(error).__module__.partition(".")[0]
+    if isinstance(error, OSError) or library in {"obstore", "botocore", "aiobotocore", "aiohttp"}:
+        return _refusal(url, error, note) or StorageError(f"{url}: {in_words(error)}{note}")
+    return None
+
+
+def _refusal(url: str, error: Exception, note: str) -> RequestError | None:
+    """What S3 refused, so that trying again cannot help; None where it may."""
+    text, status = str(error), http_status(error)
+    if "NoSuchBucket" in text:
+        return RequestError(f"{url}: no such bucket")
+    if "list request" in text and status == 404:
+        return not_s3(url)
+    if status in {401, 403} or "PermissionDenied" in type(error).__name__:
+        return RequestError(
+            f"{url}: access refused; check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY or AWS_PROFILE, and the "
+            f"policy of the bucket{note}"
+        )
+    return None
 
 
 def in_words(error: BaseException) -> str:

@@ -6,6 +6,7 @@ AWS_ENDPOINT_URL_S3, ...), so none of them is left to look for itself: `connecti
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from collections.abc import Iterator
@@ -92,6 +93,8 @@ def _resolve(_environment: tuple[tuple[str, str], ...]) -> Settings:
     from botocore.credentials import RefreshableCredentials
     from botocore.session import Session
 
+    # What it cannot renew it says in a page of traceback; here it is an error in one line.
+    logging.getLogger("botocore.credentials").setLevel(logging.ERROR)
     with _explained(RequestError):
         session = Session()
         region = _region(session)
@@ -162,10 +165,10 @@ def _no_credentials(session: Session) -> str:
 @contextmanager
 def _explained(refusal: type[RequestError | StorageError]) -> Iterator[None]:
     """Turn what botocore raises into one line: `refusal`, or a StorageError where a service did not answer."""
-    from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+    from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTTPClientError
 
     try:
         yield
     except (BotoCoreError, ClientError) as error:
-        kind = StorageError if isinstance(error, HTTPClientError) else refusal
+        kind = StorageError if isinstance(error, (ConnectionError, HTTPClientError)) else refusal
         raise kind(f"S3 credentials and settings: {redacted(' '.join(str(error).split()))[:300]}") from error
