@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from skinml.errors import RequestError, SkinmlError
 from skinml.storage.connection import bucket_and_key, explained, file_system, http_status, split
 from skinml.storage.patience import patiently
+from skinml.storage.removal import delete
 
 if TYPE_CHECKING:
     from obstore import PutResult
@@ -70,11 +71,14 @@ def _create(url: str, store: S3Store, key: str) -> PutResult | None:
 
 
 def _delete(url: str, made: list[PutResult]) -> None:
+    """Delete what was put. obstore cannot delete a version; s3fs can, but takes half a second to import."""
     name, key = bucket_and_key(url)
-    for result in made:
-        version = {"VersionId": result["version"]} if result["version"] else {}
-        with suppress(Exception):  # not allowed, or out of reach: it does no harm
-            file_system().call_s3("delete_object", Bucket=name, Key=key, **version)
+    versions = [result["version"] for result in made if result["version"]]
+    with suppress(Exception):  # not allowed, or out of reach: it does no harm
+        for version in versions:
+            file_system().call_s3("delete_object", Bucket=name, Key=key, VersionId=version)
+        if made and not versions:
+            delete([url])
 
 
 def _refusal(workspace: str, why: str) -> RequestError:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import secrets
 import socket
+import subprocess
 import sys
 import threading
 import time
@@ -366,6 +368,61 @@ def test_a_role_that_cannot_be_asked_for_is_worth_a_retry(home: Path) -> None:
     )
     with pytest.raises(StorageError, match="S3 credentials"):
         settings()
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "shown"),
+    [
+        ("127.0.0.1:8333", "AWS_ENDPOINT_URL_S3='127.0.0.1:8333' is no S3 endpoint: it has no scheme"),
+        (
+            "http://user:not-to-be-shown@127.0.0.1:9",
+            "AWS_ENDPOINT_URL_S3='http://***@127.0.0.1:9' is no S3 endpoint",
+        ),
+    ],
+)
+def test_a_run_with_an_endpoint_that_is_none_is_refused_in_one_line(
+    endpoint: str, shown: str, opened: ObjectStore, tmp_path: Path
+) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "flows.cli",
+        "--json",
+        "--workspace",
+        "s3://bucket/w",
+        "score",
+        "--archive",
+    ]
+    done = subprocess.run(
+        [*command, str(tmp_path)],
+        env={**os.environ, "AWS_ENDPOINT_URL_S3": endpoint},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    last = done.stderr.splitlines()[-1]
+    assert shown in last
+    assert json.loads(done.stdout.splitlines()[-1])["exit_code"] == 2
+    assert "Traceback" not in done.stderr
+    assert "not-to-be-shown" not in done.stdout + done.stderr
+
+
+def test_a_folder_needs_none_of_it(tmp_path: Path) -> None:
+    """botocore takes a quarter of a second to import, and credentials may take longer to find."""
+    code = (
+        "import sys; from flows.cli import main; from skinml.workspace import open_workspace; from skinml import tables;"
+        "w = open_workspace(sys.argv[1]); tables.check_table(w, 'runs'); print('botocore' in sys.modules)"
+    )
+    environment = {**os.environ, "AWS_ENDPOINT_URL": "no endpoint", "AWS_PROFILE": "nobody"}
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout == "False\n", done.stderr
 
 
 # Secrets
