@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from skinml.errors import RunError
 from skinml.schemas import RUNS
+from skinml.storage.redaction import redacted
 
 LIBRARIES = (
     "skinml",
@@ -108,7 +109,7 @@ def as_record(
         "model_version": model_version,
         "parameters": json.dumps(run.parameters, default=str),
         "versions": json.dumps(library_versions()),
-        "error": error,
+        "error": None if error is None else redacted(error),
         "health": health,
         "health_detail": health_detail,
     }

@@ -33,10 +33,14 @@ REAL_DATA = REPOSITORY.parent / "shared"
 
 
 def pytest_configure() -> None:
-    """Nothing of the developer's own: no server, no keys, no workspace."""
+    """Nothing of the developer's own: no server, no keys, no proxy, no workspace, no role of this machine."""
     for name in list(os.environ):
         if name.startswith(("SKINML_", "AWS_", "PREFECT_")):
             del os.environ[name]
+        if name.lower().endswith("_proxy"):
+            del os.environ[name]
+    os.environ["AWS_CONFIG_FILE"] = os.environ["AWS_SHARED_CREDENTIALS_FILE"] = os.devnull
+    os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
 
 
 @pytest.fixture(autouse=True)

@@ -6,10 +6,12 @@ import os
 from dataclasses import dataclass
 from threading import Event
 
+from skinml.errors import SkinmlError
 from skinml.storage import odd_keys
 from skinml.storage.connection import split
 from skinml.storage.listing import file_etag
 from skinml.storage.patience import may_pass, patiently
+from skinml.storage.redaction import redacted
 from skinml.storage.urls import normalise
 
 MAX_OBJECT_BYTES = 64 * 2**20
@@ -29,6 +31,8 @@ def read_once(uri: str) -> Read | Exception:
     """One try: an answer, or the failure where that may pass."""
     try:
         return _read(uri)
+    except SkinmlError:  # S3 cannot be asked at all: no fault of the image
+        raise
     except Exception as error:
         return error if may_pass(error) else _failed(error)
 
@@ -46,12 +50,14 @@ def read_patiently(uri: str, stopped: Event, failure: Exception | None = None) -
     """
     try:
         return patiently(lambda: _read(uri), stopped, failure)
+    except SkinmlError:
+        raise
     except Exception as error:
         return _failed(error)
 
 
 def _failed(error: Exception) -> Read:
-    text = str(error).partition("\n")[0]  # which may be empty
+    text = redacted(str(error)).partition("\n")[0]  # which may be empty
     return Read(None, error=f"{type(error).__name__}: {text[:200]}")
 
 

@@ -18,8 +18,8 @@ import pyarrow as pa
 from skinml.errors import RequestError
 from skinml.schemas import LISTING
 from skinml.storage import odd_keys
-from skinml.storage.connection import bucket_and_key, explained, split
-from skinml.storage.patience import may_pass, waits
+from skinml.storage.connection import bucket_and_key, check_answers, explained, split
+from skinml.storage.patience import DELAYS, may_pass, say_again, waits
 from skinml.storage.urls import file_uri, is_remote
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp")
@@ -111,6 +111,7 @@ def _list_bucket(url: str) -> Iterator[Listed]:
     pages: Callable[[str, str | None, int], Iterator[pa.Table]] = _list_pages
     after: str | None = None
     delays = waits()
+    empty = True
     while True:
         try:
             for objects in pages(url, after, PIECE):
@@ -119,10 +120,13 @@ def _list_bucket(url: str) -> Iterator[Listed]:
                 if pages is _list_pages and _any_contains(objects["path"], "\ufffd"):
                     pages = odd_keys.list_pages
                     break
+                empty = empty and not objects.num_rows
                 yield from _listed(objects, prefix, base)
                 after = objects["path"][-1].as_py() if objects.num_rows else after
                 delays = waits()  # patience is for a place where it goes no further
             else:
+                if empty:
+                    check_answers(url)
                 return
         except (ValueError, InvalidPathError):  # a key that obstore cannot name, or such a prefix
             if pages is odd_keys.list_pages:
@@ -131,6 +135,7 @@ def _list_bucket(url: str) -> Iterator[Listed]:
         except Exception as error:
             if not delays or not may_pass(error):
                 raise
+            say_again(url, error, delays[0], 2 + len(DELAYS) - len(delays), 1 + len(DELAYS))
             time.sleep(delays.pop(0))
 
 

@@ -9,11 +9,11 @@ import hashlib
 import os
 import secrets
 import shutil
-from contextlib import suppress
 from pathlib import Path
 
 from skinml.errors import RequestError, StorageError
-from skinml.storage.connection import bucket_and_key, explained, file_system, split
+from skinml.storage.conditional_puts import check_conditional_puts
+from skinml.storage.connection import check_answers, explained, file_system, split
 from skinml.storage.fetch import MAX_OBJECT_BYTES, Read
 from skinml.storage.patience import patiently
 from skinml.storage.read_ahead import read_many
@@ -72,6 +72,8 @@ def names(url: str) -> list[str]:
         store, prefix = split(url)
         listing = obstore.list_with_delimiter(store, prefix or None)
         found = [*listing["common_prefixes"], *(item["path"] for item in listing["objects"])]
+        if not found:
+            check_answers(url)
         return sorted(name.rsplit("/", 1)[-1] for name in found)
 
 
@@ -140,7 +142,7 @@ def _create_object(url: str, data: bytes) -> bool:
             return tries > 1 and bytes(obstore.get(store, key).bytes()) == data
         return True
 
-    return patiently(create)
+    return patiently(create, what=url)
 
 
 def _temporary(target: Path, data: bytes) -> Path:
@@ -173,17 +175,16 @@ def upload(source: Path, url: str) -> None:
 def check_writable(url: str) -> None:
     """Refuse a place that cannot hold a workspace, before anything is written.
 
-    On a bucket an upload in parts is begun below the prefix and given up again. That asks for the same right
-    as a put (s3:PutObject), and nobody sees anything of it: no object appears, no version of one stays in a
-    bucket that keeps them, no right to delete is needed, and its name is new each time.
+    On a bucket that asks for the right to put (s3:PutObject) and for a store that keeps its word: see
+    `conditional_puts`, which leaves nothing behind where the key may delete.
 
     Raises:
-        RequestError: it is a file, may not be written to, or is a bucket that is missing or refuses the key.
+        RequestError: it is a file, may not be written to, is a bucket that is missing or refuses the key, or
+            lies on a store without conditional puts.
     """
     if is_remote(url):
         names(url)  # first, because obstore says clearly which of bucket and key is wrong
-        with explained(url):
-            _begin_upload(url)
+        check_conditional_puts(url)
         return
     place = Path(url)
     if place.exists() and not place.is_dir():
@@ -194,16 +195,3 @@ def check_writable(url: str) -> None:
         raise RequestError(f"workspace {url}: {place} is a file, name a folder or s3://bucket/prefix")
     if not os.access(place, os.W_OK):
         raise RequestError(f"workspace {url}: {place} may not be written to by this user")
-
-
-def _begin_upload(url: str) -> None:
-    name, prefix = bucket_and_key(url)
-    key = f"{prefix}/.write-check-{secrets.token_hex(8)}".lstrip("/")
-    try:
-        upload_id = file_system().call_s3("create_multipart_upload", Bucket=name, Key=key)["UploadId"]
-    except PermissionError as error:
-        raise RequestError(
-            f"workspace {url}: may be listed but not written to; this key needs s3:PutObject there"
-        ) from error
-    with suppress(OSError):  # not allowed to give it up: an upload without parts stays, and costs nothing
-        file_system().call_s3("abort_multipart_upload", Bucket=name, Key=key, UploadId=upload_id)

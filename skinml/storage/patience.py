@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import errno
+import logging
 import random
-import time
 from collections.abc import Callable
 from threading import Event
 from typing import TypeVar
 
-from skinml.storage.connection import http_status
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception,
+    stop_after_attempt,
+    stop_before_delay,
+    stop_when_event_set,
+)
+
+from skinml.storage.connection import http_status, in_words
+
+logger = logging.getLogger("skinml.storage")
 
 Answer = TypeVar("Answer")
 
@@ -20,29 +31,34 @@ Up to half of each is left out at random, so that readers that failed together d
 PATIENCE = 60.0
 """Seconds after the first try after which no further one begins, for tries that take long to fail."""
 
+NOTICEABLE_SECONDS = 0.9
+"""A wait from the third on is logged, unless many objects are waited for at once."""
+
 PASSING = frozenset(
-    {
-        errno.EAGAIN,
-        errno.EBUSY,  # also s3fs for 503 SlowDown
-        errno.ECONNABORTED,
-        errno.ECONNREFUSED,
-        errno.ECONNRESET,
-        errno.EHOSTDOWN,
-        errno.EHOSTUNREACH,
-        errno.EINTR,
-        errno.EIO,  # a network disk whose server went away
-        errno.EMFILE,  # too many files are open just now
-        errno.ENETDOWN,
-        errno.ENETRESET,
-        errno.ENETUNREACH,
-        errno.ENFILE,
-        errno.ENOBUFS,
-        errno.ENOTCONN,
-        errno.EPIPE,
-        errno.EREMOTEIO,  # s3fs for 500
-        errno.ESTALE,  # NFS: the file was replaced on its server
-        errno.ETIMEDOUT,
-    }
+    getattr(errno, name)
+    for name in (
+        "EAGAIN",
+        "EBUSY",  # also s3fs for 503 SlowDown
+        "ECONNABORTED",
+        "ECONNREFUSED",
+        "ECONNRESET",
+        "EHOSTDOWN",
+        "EHOSTUNREACH",
+        "EINTR",
+        "EIO",  # a network disk whose server went away
+        "EMFILE",  # too many files are open just now
+        "ENETDOWN",
+        "ENETRESET",
+        "ENETUNREACH",
+        "ENFILE",
+        "ENOBUFS",
+        "ENOTCONN",
+        "EPIPE",
+        "EREMOTEIO",  # s3fs for 500
+        "ESTALE",  # NFS: the file was replaced on its server
+        "ETIMEDOUT",
+    )
+    if hasattr(errno, name)  # not every system has all of them: macOS has no EREMOTEIO
 )
 """Errors of the operating system after which the same file may be readable in a moment."""
 
@@ -59,7 +75,7 @@ def may_pass(error: Exception) -> bool:
         if type(error).__name__ != "GenericError":  # not found, refused, precondition, path: answers
             return False
         status = http_status(error)
-        return status is None or status >= 500 or status in {408, 429}
+        return status is None or (status >= 500 and status != 501) or status in {408, 429}
     # s3fs has made OSErrors of what S3 answered; what is left is a connection that broke.
     return library in {"aiohttp", "botocore", "aiobotocore"}
 
@@ -70,7 +86,10 @@ def waits() -> list[float]:
 
 
 def patiently(
-    action: Callable[[], Answer], stopped: Event | None = None, failure: Exception | None = None
+    action: Callable[[], Answer],
+    stopped: Event | None = None,
+    failure: Exception | None = None,
+    what: str | None = None,
 ) -> Answer:
     """Do it, and again while its failure may pass: six tries in all, none begun after PATIENCE seconds.
 
@@ -78,26 +97,43 @@ def patiently(
         action: what to do; to do it twice must be harmless.
         stopped: when set, nobody waits for the answer any more, and there is no further try.
         failure: that of the first try, where there was one already.
+        what: the URL, to say in the log what is tried again; nothing is logged without it.
 
     Raises:
         Exception: the failure of the last try.
     """
-    began = time.monotonic()
-    for delay in waits():
-        if failure is None:
-            try:
-                return action()
-            except Exception as error:
-                failure = error
-        if not may_pass(failure) or time.monotonic() - began + delay > PATIENCE or _wait(delay, stopped):
-            raise failure
-        failure = None
-    return action()
+    stopped = stopped or Event()
+    last, delays = failure, waits()
+
+    def before_sleep(state: RetryCallState) -> None:
+        nonlocal last
+        error = state.outcome.exception() if state.outcome else None
+        last = error if isinstance(error, Exception) else last
+        if what is not None and last is not None:
+            say_again(what, last, state.upcoming_sleep, state.attempt_number + 1, 1 + len(delays))
+
+    def sleep(seconds: float) -> None:
+        if stopped.wait(seconds) and last is not None:
+            raise last
+
+    for attempt in Retrying(
+        retry=retry_if_exception(lambda error: isinstance(error, Exception) and may_pass(error)),
+        wait=lambda state: (*delays, 0.0)[state.attempt_number - 1],  # asked for after the last try, too
+        stop=stop_after_attempt(1 + len(delays)) | stop_before_delay(PATIENCE) | stop_when_event_set(stopped),
+        before_sleep=before_sleep,
+        sleep=sleep,
+        reraise=True,
+    ):
+        with attempt:
+            if failure is not None:
+                known, failure = failure, None
+                raise known
+            return action()
+    raise AssertionError("tenacity raises where no try succeeds")
 
 
-def _wait(seconds: float, stopped: Event | None) -> bool:
-    """Wait, but no longer than somebody wants the answer. True when nobody does."""
-    if stopped is not None:
-        return stopped.wait(seconds)
-    time.sleep(seconds)
-    return False
+def say_again(what: str, error: Exception, seconds: float, number: int, tries: int) -> None:
+    """Log that something is tried again, where the wait is long enough for anybody to notice."""
+    if seconds >= NOTICEABLE_SECONDS:
+        words = in_words(error)
+        logger.warning("%s: %s; tried again in %.0f s (try %d of %d)", what, words, seconds, number, tries)

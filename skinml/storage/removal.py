@@ -20,7 +20,7 @@ def delete(urls: Iterable[str]) -> None:
                 import obstore
 
                 store, key = split(url)
-                patiently(partial(obstore.delete, store, key))
+                patiently(partial(obstore.delete, store, key), what=url)
             else:
                 Path(url).unlink(missing_ok=True)
                 with suppress(OSError):  # it holds something else

@@ -7,6 +7,7 @@ table; a bucket's is `s3://bucket/key`, as it is.
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
@@ -15,6 +16,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from skinml.errors import RequestError
+from skinml.storage.redaction import redacted
+
+BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+"""What S3 and its like allow. With a blank obstore panics, with a ? it asks for another bucket."""
 
 
 def normalise(url: str) -> str:
@@ -23,6 +28,10 @@ def normalise(url: str) -> str:
         bucket, _, prefix = url[5:].partition("/")
         if not bucket:
             raise RequestError(f"{url!r} names no bucket: write s3://bucket/prefix")
+        if not BUCKET.fullmatch(bucket):
+            raise RequestError(
+                f"{redacted(url)!r}: no bucket is called {redacted(bucket)!r}: write s3://bucket/prefix"
+            )
         return "/".join(["s3:/", bucket, *[part for part in prefix.split("/") if part]])
     if url.startswith("file:///"):
         return os.fsdecode(unquote_to_bytes(url[7:])).rstrip("/") or "/"

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from skinml.errors import RequestError, RunError, StorageError
 from skinml.schemas import KEPT_FOR_EVER, PARTITIONS, TABLES
-from skinml.storage.connection import s3_options
+from skinml.storage.connection import in_words, proxy_note, s3_options
 from skinml.storage.urls import is_remote
 from skinml.workspace import table_url
 
@@ -121,13 +121,17 @@ def explained(url: str) -> Iterator[None]:
     except (CommitFailedError, TableNotFoundError):
         raise
     except OSError as error:
-        text = str(error)
-        if any(words in text for words in REFUSED):
-            raise RequestError(f"{url}: access refused or no such bucket; check the AWS_* variables") from error
+        text, note = str(error), proxy_note(url, error)
+        words = in_words(error)
+        if any(refused in text for refused in REFUSED):
+            raise RequestError(
+                f"{url}: access refused or no such bucket; check the AWS_* variables or AWS_PROFILE{note}"
+            ) from error
         if error.errno in (errno.EACCES, errno.EPERM) or "Permission denied" in text:
             raise RequestError(f"{url}: permission denied; check who may read and write there") from error
-        raise StorageError(f"{url}: {text.splitlines()[0]}") from error
+        raise StorageError(f"{url}: {words}{note}") from error
     except DeltaError as error:
+        words = in_words(error)
         if "object store" in str(error) or "Generic S3 error" in str(error):  # it may pass
-            raise StorageError(f"{url}: {str(error).splitlines()[0]}") from error
-        raise RunError(f"{url}: not a table that can be used: {str(error).splitlines()[0]}") from error
+            raise StorageError(f"{url}: {words}{proxy_note(url, error)}") from error
+        raise RunError(f"{url}: not a table that can be used: {words}") from error

@@ -16,13 +16,17 @@ import struct
 import sys
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from http.client import HTTPConnection, HTTPException
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote, urlsplit
+
+from botocore.auth import S3SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 
 NO_LINGER = struct.pack("ii", 1, 0)  # SO_LINGER on, 0 s: close() then sends RST instead of FIN
 
@@ -108,11 +112,16 @@ def first(times: int | None, fault: Fault, only: Callable[[Request], bool]) -> R
 class Proxy:
     """The running proxy: where it is, and what it did."""
 
-    def __init__(self, endpoint: str, rule: Rule, patience: float) -> None:
+    def __init__(
+        self, endpoint: str, rule: Rule, patience: float, unconditional: tuple[str, str] | None
+    ) -> None:
         self.endpoint = urlsplit(endpoint)
         self.rule = rule
         self.patience = patience
+        self.unconditional = unconditional
         self.log: list[tuple[Request, Fault | None]] = []
+        self.headers: list[dict[str, str]] = []
+        """Of each request in `log`, their names in small letters."""
         self.mistakes: list[BaseException] = []
         self.open: set[socket.socket] = set()
         self._numbers: Counter[tuple[str, str, str]] = Counter()
@@ -125,7 +134,7 @@ class Proxy:
         """How many requests of each kind of fault there were."""
         return Counter(fault for _, fault in self.log if fault is not None)
 
-    def decide(self, method: str, target: str) -> Fault | None:
+    def decide(self, method: str, target: str, headers: Mapping[str, str]) -> Fault | None:
         """Number a request, ask the rule, write down what it said."""
         key, _, query = target.partition("?")
         with self._lock:
@@ -134,6 +143,7 @@ class Proxy:
             request = Request(method, unquote(key), query, number)
             fault = self.rule(request)
             self.log.append((request, fault))
+            self.headers.append({name.lower(): value for name, value in headers.items()})
         return fault
 
     def serve(self) -> None:
@@ -152,15 +162,19 @@ class Proxy:
 
 
 @contextmanager
-def faulty(endpoint: str, rule: Rule, patience: float = 60.0) -> Iterator[Proxy]:
+def faulty(
+    endpoint: str, rule: Rule, patience: float = 60.0, unconditional: tuple[str, str] | None = None
+) -> Iterator[Proxy]:
     """A proxy on a free loopback port before `endpoint`, until the block ends.
 
     Args:
         endpoint: the real server, http://host:port.
         rule: what happens to each request; None lets it through.
         patience: seconds after which a stalled or silent connection is closed, if its client has not done so.
+        unconditional: access and secret key, to make it a store that ignores If-None-Match: such a request goes
+            on without that header, signed anew.
     """
-    proxy = Proxy(endpoint, rule, patience)
+    proxy = Proxy(endpoint, rule, patience, unconditional)
     serving = threading.Thread(target=proxy.serve, name="faulty")
     serving.start()
     try:
@@ -215,7 +229,7 @@ class _Handler(BaseHTTPRequestHandler):
         """Answer one request: pass it on, or do what the rule says."""
         target = self.requestline.split(" ")[1]  # self.path merges slashes at its beginning
         body = self._body()
-        fault = self.proxy.decide(self.command, target)
+        fault = self.proxy.decide(self.command, target, dict(self.headers.items()))
         if fault in {Fault.ERROR_500, Fault.ERROR_503}:
             self._error(int(fault))
         elif fault is Fault.RESET:
@@ -263,7 +277,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _ask(self, target: str, body: bytes) -> tuple[int, str, list[tuple[str, str]], bytes]:
         self.upstream.putrequest(self.command, target, skip_host=True, skip_accept_encoding=True)
-        for name, value in self.headers.items():
+        sent: Mapping[str, str] = dict(self.headers.items())
+        if self.proxy.unconditional and "If-None-Match" in self.headers:
+            sent = self._signed_anew(target, body, self.proxy.unconditional)
+        for name, value in sent.items():
             if name.lower() not in {"expect", "connection"}:
                 self.upstream.putheader(name, value)
         self.upstream.endheaders(body or None)
@@ -278,6 +295,11 @@ class _Handler(BaseHTTPRequestHandler):
         if self.command != "HEAD" and response.status not in {204, 304}:
             headers.append(("Content-Length", str(len(answer))))
         return response.status, response.reason, headers, answer
+
+    def _signed_anew(self, target: str, body: bytes, keys: tuple[str, str]) -> Mapping[str, str]:
+        request = AWSRequest(self.command, f"http://{self.headers['Host']}{target}", data=body)
+        S3SigV4Auth(Credentials(*keys), "s3", "us-east-1").add_auth(request)
+        return {"Host": self.headers["Host"], "Content-Length": str(len(body)), **request.headers}
 
     def _error(self, status: int) -> None:
         code = {500: "InternalError", 503: "SlowDown"}[status]

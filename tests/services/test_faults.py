@@ -252,5 +252,5 @@ def test_one_that_came_second_did_not_create_even_where_answers_are_lost(
 def test_a_place_is_writable_although_it_stumbles(behind: Behind, place_behind: str) -> None:
     with behind(first(1, Fault.ERROR_503, lambda _: True)) as proxy:
         check_writable(place_behind)
-    assert proxy.faults == {Fault.ERROR_503: 3}, "the listing, the beginning of an upload and its end"
-    assert len(proxy.log) == 6
+    assert proxy.faults == {Fault.ERROR_503: 4}, "two looks at what is there, a put and a deletion"
+    assert len(proxy.log) == 9, "and the put that must be refused"

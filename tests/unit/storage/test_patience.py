@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+import subprocess
+import sys
 import threading
 import time
 
@@ -46,6 +48,7 @@ def test_what_may_pass(error: Exception) -> None:
         PermissionDeniedError("status code: 500"),
         AlreadyExistsError("x"),
         InvalidPathError("x"),
+        GenericError("Generic S3 error: Server returned non-2xx status code: 501 Not Implemented"),
         ValueError("Could not parse path"),
         MemoryError(),
     ],
@@ -128,6 +131,54 @@ def test_nobody_waits_for_an_answer_that_nobody_wants(monkeypatch: pytest.Monkey
         patiently(action, stopped)
     assert action.tries == 1
     assert time.monotonic() - started < 5
+
+
+def test_whoever_stops_while_it_waits_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The try that would follow the wait is left out, however long it might take."""
+    monkeypatch.setattr(patience, "DELAYS", (50.0,))
+    stopped = threading.Event()
+
+    class Stopping(Failing):
+        def __call__(self) -> str:
+            threading.Timer(0.05, stopped.set).start()
+            return super().__call__()
+
+    action = Stopping(99)
+    started = time.monotonic()
+    with pytest.raises(OSError, match="EIO"):
+        patiently(action, stopped)
+    assert action.tries == 1
+    assert time.monotonic() - started < 5
+
+
+def test_a_long_wait_is_said_and_a_short_one_is_not(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(patience, "DELAYS", (0.0, 0.04, 0.02))
+    monkeypatch.setattr(patience, "NOTICEABLE_SECONDS", 0.02)
+    with pytest.raises(OSError, match="http"):
+        patiently(Failing(99, OSError(errno.EIO, "http://user:hidden@host fell silent")), what="s3://b/k")
+    assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
+        ("WARNING", "s3://b/k: http://***@host fell silent; tried again in 0 s (try 3 of 4)")
+    ]
+
+
+def test_of_many_objects_nothing_is_said(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(patience, "DELAYS", (0.01,))
+    monkeypatch.setattr(patience, "NOTICEABLE_SECONDS", 0.0)
+    with pytest.raises(OSError, match="EIO"):
+        patiently(Failing(99))
+    assert caplog.records == []
+
+
+def test_it_works_where_an_error_number_is_missing() -> None:
+    """macOS has no EREMOTEIO."""
+    code = "import errno; del errno.EREMOTEIO; from skinml.storage.patience import PASSING; print(len(PASSING))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) == len(patience.PASSING) - 1
 
 
 def test_readers_that_failed_together_come_back_apart() -> None:

@@ -1,0 +1,88 @@
+"""Whether a store honours conditional puts (If-None-Match), without which two commits at once lose rows."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from skinml.errors import RequestError, SkinmlError
+from skinml.storage.connection import bucket_and_key, explained, file_system, http_status, split
+from skinml.storage.patience import patiently
+from skinml.storage.removal import delete
+
+if TYPE_CHECKING:
+    from obstore import PutResult
+    from obstore.store import S3Store
+
+PROBE = ".conditional-puts"
+TEXT = b"skinml puts this to see whether the store honours If-None-Match, and deletes it again.\n"
+
+TIMES = 3
+"""Puts that must all succeed before a store is refused. Not 2: another run may delete its probe in between."""
+
+
+def check_conditional_puts(workspace: str) -> None:
+    """Refuse a store that overwrites what it was asked only to create: put a probe object, then put it again.
+
+    The second put is refused where all is well, and the probe is deleted, its version too in a bucket that
+    keeps versions. A key without the right to delete leaves it there; later runs then need only one request.
+
+    Args:
+        workspace: s3://bucket/prefix.
+
+    Raises:
+        RequestError: the store ignores or does not know If-None-Match, or the key may not write there.
+        StorageError: storage failed.
+    """
+    from obstore.exceptions import PermissionDeniedError
+
+    url = f"{workspace}/{PROBE}"
+    store, key = split(url, retries=0)
+    made: list[PutResult] = []
+    try:
+        with explained(url):
+            while len(made) < TIMES and (result := _create(url, store, key)) is not None:
+                made.append(result)
+    except NotImplementedError as error:  # of obstore
+        raise _refusal(workspace, "they are switched off by AWS_CONDITIONAL_PUT") from error
+    except SkinmlError as error:
+        if isinstance(error.__cause__, PermissionDeniedError):
+            raise RequestError(
+                f"workspace {workspace}: may be listed but not written to; this key needs s3:PutObject there"
+            ) from error
+        if error.__cause__ is not None and http_status(error.__cause__) == 501:
+            raise _refusal(workspace, "it answers 501") from error
+        raise
+    finally:
+        _delete(url, made)
+    if len(made) == TIMES:
+        raise _refusal(workspace, "it overwrites what is there")
+
+
+def _create(url: str, store: S3Store, key: str) -> PutResult | None:
+    """Put the probe where there is none; None where there is one."""
+    import obstore
+    from obstore.exceptions import AlreadyExistsError
+
+    try:
+        return patiently(lambda: obstore.put(store, key, TEXT, mode="create"), what=url)
+    except AlreadyExistsError:
+        return None
+
+
+def _delete(url: str, made: list[PutResult]) -> None:
+    """Delete what was put. obstore cannot delete a version; s3fs can, but takes half a second to import."""
+    name, key = bucket_and_key(url)
+    versions = [result["version"] for result in made if result["version"]]
+    with suppress(Exception):  # not allowed, or out of reach: it does no harm
+        for version in versions:
+            file_system().call_s3("delete_object", Bucket=name, Key=key, VersionId=version)
+        if made and not versions:
+            delete([url])
+
+
+def _refusal(workspace: str, why: str) -> RequestError:
+    return RequestError(
+        f"workspace {workspace}: this store does not honour conditional puts (If-None-Match): {why}; two "
+        "runs that commit at once would lose rows; use one that does (AWS S3, SeaweedFS), or a folder"
+    )
