@@ -12,6 +12,7 @@ from skinml.images.preprocessing import Preprocessing
 from skinml.runs import begin
 from tasks import prepare as stages
 from tasks.archive import list_archives, open_workspace
+from tasks.cluster import check_cluster
 from tasks.runs import recorded
 
 
@@ -35,6 +36,7 @@ def prepare(workspace: str, request: PrepareRequest) -> dict[str, Any]:
     pixels = Preprocessing(request.size, request.decode)
     dataset_key = pixels.dataset_key(request.format)
 
+    check_cluster(workspace, request, request.images)
     with recorded(workspace, run) as record:
         plan = stages.plan_dataset(workspace, listing, metadata, dataset_key)
         ignored = listing.ignored

@@ -15,6 +15,7 @@ from skinml.runs import begin
 from tasks import quarantine as stages
 from tasks import score
 from tasks.archive import find_workspace, open_workspace
+from tasks.cluster import check_cluster
 from tasks.runs import recorded
 
 
@@ -39,11 +40,12 @@ def replay(workspace: str, request: QuarantineRequest) -> dict[str, Any]:
     if request.run is not None:
         stages.check_run(workspace, request.run)
 
+    images = stages.choose_images(workspace, request)
+    check_cluster(workspace, request, images=images["uri"].head(1).to_list())
     with recorded(workspace, run) as record, TemporaryDirectory(prefix="skinml-replay-") as scratch:
         record.model_version = model.version
         score.check_tables(workspace)
         score.finish_dead_runs(workspace, run)
-        images = stages.choose_images(workspace, request)
         again, new = stages.find_again(workspace, images, model, Path(scratch))
         shards = score.score_images(workspace, new, model, request, run)
         tried = stages.leave_known_failures(workspace, shards, images, again)

@@ -14,6 +14,7 @@ from skinml.runs import begin
 from skinml.scoring.commit import health_columns
 from tasks import score as stages
 from tasks.archive import check_archive, open_workspace
+from tasks.cluster import check_cluster
 from tasks.runs import recorded
 
 
@@ -34,6 +35,7 @@ def score(workspace: str, request: ScoreRequest) -> dict[str, Any]:
     model = stages.choose_model(workspace, request.model, request.precision)
     archive = check_archive(request.archive)
 
+    check_cluster(workspace, request, [archive])
     with recorded(workspace, run) as record, TemporaryDirectory(prefix="skinml-score-") as scratch:
         record.model_version = model.version
         stages.check_tables(workspace)

@@ -15,6 +15,7 @@ from skinml.models.zoo import architecture
 from skinml.runs import begin
 from tasks import train as stages
 from tasks.archive import open_workspace
+from tasks.cluster import check_cluster
 from tasks.prepare import write_shards
 from tasks.runs import recorded
 
@@ -39,9 +40,10 @@ def train(workspace: str, request: TrainRequest) -> dict[str, Any]:
     samples = stages.read_samples(workspace)
     stages.check_protocol(samples, request)
 
+    missing = stages.find_missing(workspace, samples, pixels)
+    check_cluster(workspace, request, images=missing.work["uri"].head(1).to_list())
     with recorded(workspace, run) as record, TemporaryDirectory(prefix="skinml-train-") as scratch:
         bundle, copies = Path(scratch, "bundle"), Path(scratch, "copies")
-        missing = stages.find_missing(workspace, samples, pixels)
         shards, _ = write_shards(
             workspace, missing.work, pixels, missing.stored_as, missing.dataset_key, request, run
         )

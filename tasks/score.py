@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from skinml import tables
-from skinml.cluster import connect
+from skinml.compute import connect, width
 from skinml.config import ClusterRequest, ScoreRequest
 from skinml.crash_points import crash_point
 from skinml.models import registry
@@ -23,7 +22,14 @@ from skinml.scoring.commit import Night, Published, finish, publish_night, unfin
 from skinml.scoring.health import Health, Tally, compare
 from skinml.scoring.ledger import make_ledger, read_quarantined, read_scored
 from skinml.scoring.pending import Pending, Window, find_pending
-from skinml.scoring.predict import ScoringModel, ShardScored, images_per_shard, score_jobs, score_shard
+from skinml.scoring.predict import (
+    ScoringModel,
+    ShardScored,
+    images_per_shard,
+    most_shards,
+    score_jobs,
+    score_shard,
+)
 from skinml.scoring.reference import FILE as REFERENCE
 from skinml.scoring.reference import parse_reference
 from skinml.scoring.refuse import refuse_other_bytes
@@ -112,10 +118,10 @@ def score_images(
     refused = refuse_other_bytes(workspace, pending.other_bytes, run.flow, run.run_id)
     if not pending.images:
         return refused
-    each = images_per_shard(pending.images, cluster.workers or os.cpu_count() or 1)
-    shards = math.ceil(pending.images / each)
-    jobs = score_jobs(pending.read(each), workspace, model, run.run_id, run.started_at.date(), run.flow)
-    with connect(cluster.cluster, cluster.workers, shards) as client:
+    with connect(cluster.cluster, cluster.workers, most_shards(pending.images)) as client:
+        each = images_per_shard(pending.images, width(client, cluster.workers))
+        shards = math.ceil(pending.images / each)
+        jobs = score_jobs(pending.read(each), workspace, model, run.run_id, run.started_at.date(), run.flow)
         description = f"score {pending.images} images"
         return refused + run_shards(client, score_shard, jobs, shards, "score-progress", description)
 

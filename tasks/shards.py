@@ -6,13 +6,13 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
-from skinml.cluster import map_shards
+from skinml.compute import map_shards
 from skinml.dataset.prepare import ShardDone
 from skinml.scoring.predict import ShardScored
 from tasks import artifacts
 
 if TYPE_CHECKING:
-    from skinml.cluster import Client
+    from skinml.compute import Client
 
 Job = TypeVar("Job")
 Done = TypeVar("Done")
@@ -29,7 +29,7 @@ def run_shards(
     """Run every job on the workers, showing how far it is; what came of them, in any order."""
     outcomes = []
     with artifacts.progress(key, description, shards, "shards") as progress:
-        for outcome in map_shards(client, function, jobs):
+        for outcome in map_shards(client, function, jobs, total=shards):
             outcomes.append(outcome)
             progress.advance(1)
     return outcomes

@@ -30,6 +30,7 @@ from skinml.scoring.predict import (
     BATCH,
     FEWEST,
     MOST,
+    SHARDS_PER_WORKER,
     ScoreJob,
     ScoringModel,
     images_per_shard,
@@ -163,7 +164,8 @@ def test_shards_are_small_where_images_are_few_and_never_too_large() -> None:
     assert images_per_shard(1, 2) == FEWEST
     assert images_per_shard(20_000, 2) == 1250
     assert images_per_shard(10**6, 2) == MOST
-    assert images_per_shard(10**6, 64) == 1954
+    assert images_per_shard(10**6, 64) == 1953
+    assert 50_000 / images_per_shard(50_000, 64) >= 64 * SHARDS_PER_WORKER, "each of 64 workers gets its eight"
 
 
 def test_shards_are_numbered_as_they_come() -> None:

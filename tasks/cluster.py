@@ -1,0 +1,43 @@
+"""The stage that looks at a cluster before anything is done: its workers, their versions, what they see."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from skinml import compute
+from skinml.config import ClusterRequest
+from skinml.storage.listing import list_images
+from skinml.storage.urls import normalise
+from tasks.stage import stage
+
+
+def check_cluster(
+    workspace: str, request: ClusterRequest, archives: Sequence[str] = (), images: Sequence[str] = ()
+) -> None:
+    """Refuse a cluster that cannot do the work. Nothing is done for local processes.
+
+    Args:
+        workspace: normalised URL.
+        request: which cluster, how many workers it must have, how long they are waited for.
+        archives: every worker reads the first image of each.
+        images: uris of more images that every worker reads.
+    """
+    if request.cluster is not None:
+        _check_cluster(workspace, request, archives, images)
+
+
+@stage("check the cluster", "check {request.cluster}", tags=("dask",))
+def _check_cluster(
+    workspace: str, request: ClusterRequest, archives: Sequence[str], images: Sequence[str]
+) -> None:
+    read = [*_first_images(archives), *images]
+    with compute.connect(request.cluster) as client:
+        compute.check_cluster(client, workspace, read, request.cluster_wait, request.workers)
+
+
+def _first_images(archives: Sequence[str]) -> Iterator[str]:
+    for archive in archives:
+        for piece in list_images(normalise(archive)):
+            if piece.images.num_rows:
+                yield piece.images["uri"][0].as_py()
+                break
