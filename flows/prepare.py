@@ -12,6 +12,7 @@ from skinml.images.preprocessing import Preprocessing
 from skinml.runs import begin
 from tasks import prepare as stages
 from tasks.archive import list_archives, open_workspace
+from tasks.cluster import check_cluster
 from tasks.runs import begin_run, recorded
 
 
@@ -35,6 +36,7 @@ def prepare(workspace: str, request: PrepareRequest) -> dict[str, Any]:
         workspace = open_workspace(workspace)
         metadata = stages.read_metadata(request.metadata)
         listing = list_archives(request.images)
+        check_cluster(workspace, request, request.images)
 
         begin_run(record, workspace)
         plan = stages.plan_dataset(workspace, listing, metadata, dataset_key)

@@ -13,6 +13,7 @@ from skinml.runs import begin
 from tasks import quarantine as stages
 from tasks import score
 from tasks.archive import find_workspace, open_workspace
+from tasks.cluster import check_cluster
 from tasks.runs import begin_run, recorded
 
 
@@ -38,10 +39,11 @@ def replay(workspace: str, request: QuarantineRequest) -> dict[str, Any]:
         if request.run is not None:
             stages.check_run(workspace, request.run)
         score.check_tables(workspace)
+        images = stages.choose_images(workspace, request)
+        check_cluster(workspace, request, images=images["uri"].head(1).to_list())
         record.model_version = model.version
 
         begin_run(record, workspace)
-        images = stages.choose_images(workspace, request)
         again, new = stages.find_again(workspace, images, model, record.scratch)
         shards = score.score_images(workspace, new, model, request, run)
         tried = stages.leave_known_failures(workspace, shards, images, again)

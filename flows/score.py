@@ -12,6 +12,7 @@ from skinml.runs import begin
 from skinml.scoring.commit import health_columns
 from tasks import score as stages
 from tasks.archive import check_archive, open_workspace
+from tasks.cluster import check_cluster
 from tasks.runs import begin_run, recorded
 
 
@@ -33,6 +34,7 @@ def score(workspace: str, request: ScoreRequest) -> dict[str, Any]:
         model = stages.choose_model(workspace, request.model, request.precision)
         archive = check_archive(request.archive)
         stages.check_tables(workspace)
+        check_cluster(workspace, request, [archive])
         record.model_version = model.version
 
         begin_run(record, workspace)

@@ -13,6 +13,7 @@ from skinml.models.zoo import architecture
 from skinml.runs import begin
 from tasks import train as stages
 from tasks.archive import open_workspace
+from tasks.cluster import check_cluster
 from tasks.prepare import write_shards
 from tasks.runs import begin_run, recorded
 
@@ -37,10 +38,11 @@ def train(workspace: str, request: TrainRequest) -> dict[str, Any]:
         workspace = open_workspace(workspace)
         samples = stages.read_samples(workspace)
         stages.check_protocol(samples, request)
+        missing = stages.find_missing(workspace, samples, pixels)
+        check_cluster(workspace, request, images=missing.work["uri"].head(1).to_list())
 
         begin_run(record, workspace)
         bundle, copies = record.scratch / "bundle", record.scratch / "copies"
-        missing = stages.find_missing(workspace, samples, pixels)
         shards, _ = write_shards(
             workspace, missing.work, pixels, missing.stored_as, missing.dataset_key, request, run
         )

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from itertools import chain
 from pathlib import Path
 
 from skinml import tables
-from skinml.cluster import connect
+from skinml.compute import connect, width
 from skinml.config import ClusterRequest, ScoreRequest
 from skinml.crash_points import crash_point
 from skinml.errors import RunError, StorageError
@@ -26,7 +25,14 @@ from skinml.scoring.commit import Night, Published, publish_night
 from skinml.scoring.health import Health, Tally, compare
 from skinml.scoring.ledger import make_ledger, read_quarantined, read_scored
 from skinml.scoring.pending import Pending, Window, find_pending
-from skinml.scoring.predict import ScoreJob, ScoringModel, ShardScored, images_per_shard, score_jobs
+from skinml.scoring.predict import (
+    ScoreJob,
+    ScoringModel,
+    ShardScored,
+    images_per_shard,
+    most_shards,
+    score_jobs,
+)
 from skinml.scoring.reference import FILE as REFERENCE
 from skinml.scoring.reference import parse_reference
 from skinml.scoring.refuse import refuse_other_bytes
@@ -36,6 +42,7 @@ from skinml.storage.list_ahead import list_ahead
 from skinml.tables import Snapshot
 from skinml.workspace import model_url, table_url
 from tasks import artifacts
+from tasks.cluster import workspace_check
 from tasks.shards import rejections, run_shards
 from tasks.stage import stage
 
@@ -112,15 +119,16 @@ def score_images(
     if not pending.images:
         return refused
     adoptions, left = new.resumption.adoptions, new.resumption.left
-    each = images_per_shard(left.images, cluster.workers or os.cpu_count() or 1)
-    shards = len(adoptions) + math.ceil(left.images / each)
-    jobs: Iterable[ScoreJob | AdoptJob] = chain(
-        adopt_jobs(adoptions, workspace, model, run.run_id, run.started_at.date()),
-        score_jobs(left.read(each), workspace, model, run.run_id, run.started_at.date(), run.flow),
-    )
-    with connect(cluster.cluster, cluster.workers, shards) as client:
+    with connect(cluster.cluster, cluster.workers, len(adoptions) + most_shards(left.images)) as client:
+        each = images_per_shard(left.images, width(client, cluster.workers))
+        shards = len(adoptions) + math.ceil(left.images / each)
+        jobs: Iterable[ScoreJob | AdoptJob] = chain(
+            adopt_jobs(adoptions, workspace, model, run.run_id, run.started_at.date()),
+            score_jobs(left.read(each), workspace, model, run.run_id, run.started_at.date(), run.flow),
+        )
         description = f"score {pending.images} images"
-        return refused + run_shards(client, run_job, jobs, shards, "score-progress", description)
+        sees = workspace_check(workspace, cluster, run)
+        return refused + run_shards(client, run_job, jobs, shards, "score-progress", description, sees)
 
 
 @stage("commit the scores", tags=("storage",))

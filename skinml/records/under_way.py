@@ -18,7 +18,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from skinml.errors import StorageError
+from skinml.errors import RunError, StorageError
 from skinml.runs import Run
 from skinml.storage.look import Seen, look_at
 from skinml.storage.objects import names, read_bytes, write_bytes
@@ -79,6 +79,12 @@ def forget(workspace: str, run_ids: Sequence[str]) -> None:
 def is_known(workspace: str, run_id: str) -> bool:
     """Whether a run's record is still there: another run that believed it dead has removed it otherwise."""
     return f"{run_id}.json" in names(under_way_url(workspace))
+
+
+def check_seen(workspace: str, run_id: str) -> None:
+    """Raise RunError where this process does not see the workspace: a worker whose disk is another one."""
+    if not is_known(workspace, run_id):
+        raise RunError(f"does not see the workspace {workspace}: the record of run {run_id} is not in it")
 
 
 def find_dead(workspace: str, ours: str) -> list[DeadRun]:

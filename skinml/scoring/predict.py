@@ -104,8 +104,13 @@ class ShardScored:
 
 
 def images_per_shard(images: int, workers: int) -> int:
-    """How many images a shard has."""
-    return max(FEWEST, min(MOST, -(-images // (workers * SHARDS_PER_WORKER))))
+    """How many images a shard has: so few that each worker gets SHARDS_PER_WORKER, within the bounds."""
+    return max(FEWEST, min(MOST, images // (workers * SHARDS_PER_WORKER)))
+
+
+def most_shards(images: int) -> int:
+    """How many shards there are at the most, however many workers."""
+    return -(-images // FEWEST)
 
 
 def score_jobs(

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from skinml.schemas import PARTITIONS, TABLES
+from skinml.storage.look import check_objects
 from skinml.storage.objects import read_bytes, write_bytes
 from skinml.workspace import table_url
 
@@ -59,6 +60,16 @@ def write_part(
     path = f"{folder}part-{name}.parquet"
     write_bytes(f"{table_url(workspace, table)}/{path}", buffer.getvalue())
     return Part(path, buffer.tell(), rows.num_rows, partition)
+
+
+def check_parts(workspace: str, table: str, parts: Sequence[Part]) -> None:
+    """Make sure that each part is there as it was written: its rows may have been written by another machine.
+
+    Raises:
+        RunError: one is missing or has another size.
+    """
+    folder = table_url(workspace, table)
+    check_objects({f"{folder}/{unquote(part.path)}": part.size_bytes for part in parts})
 
 
 def read_parts(

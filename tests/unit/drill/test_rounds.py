@@ -27,6 +27,9 @@ def test_what_was_recorded_has_to_be_taken_over(
     victim: Victim, points: list[int], at_once: bool, hit: bool, resumed: int, wrong: bool
 ) -> None:
     kills = tuple(Kill(victim, point) for point in points)
-    pairs = [(kill, Ended(Account("a run", None, -9, None, alone=False, leaves_row=False), hit, 1, [])) for kill in kills]
+    pairs = [
+        (kill, Ended(Account("a run", None, -9, None, alone=False, leaves_row=False), hit, 1, []))
+        for kill in kills
+    ]
     found = list(check_resumed(Round(1, Site.FOLDER, kills, at_once, 1), pairs, resumed))
     assert [finding.wrong for finding in found] == [Wrong.UNEXPLAINED] * wrong
