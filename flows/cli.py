@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import logging
 import os
-import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -38,11 +37,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _run(arguments)
     except SkinmlError as error:
         return _fail(" ".join(str(error).split()), error.exit_code, as_json)
-    except KeyboardInterrupt as error:
-        signalled = (
-            error if isinstance(error, interrupts.Interrupted) else interrupts.Interrupted(signal.SIGINT)
-        )
-        return _fail(str(signalled), signalled.exit_code, as_json)
+    except interrupts.Interrupted as error:
+        _fail(str(error), error.exit_code, as_json)
+        interrupts.leave(error.number)
 
 
 def _run(arguments: Sequence[str]) -> int:

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
+from typing import NoReturn
 
 from skinml import scratch
 
@@ -80,6 +81,14 @@ def deferred() -> Iterator[None]:
         _restore_handlers(before)
         if came:
             os.kill(os.getpid(), came[0])
+
+
+def leave(number: int) -> NoReturn:
+    """End this process, whose work is in order, without what libraries do at the end, which takes seconds."""
+    with suppress(OSError, ValueError):
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(128 + number)
 
 
 Handlers = dict[int, object]

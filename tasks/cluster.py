@@ -30,7 +30,7 @@ def check_cluster(
 
 
 def workspace_check(workspace: str, request: ClusterRequest, run: Run) -> Callable[[], None] | None:
-    """What a worker that joins after `check_cluster` does before its first shard; nothing for local processes."""
+    """What a worker that joins late is asked before its first shard; None for local processes."""
     return None if request.cluster is None else partial(check_seen, workspace, run.run_id)
 
 

@@ -93,14 +93,16 @@ def open_local(spec: ClusterSpec) -> Iterator[Client]:
 
 @contextmanager
 def _uninterrupted() -> Iterator[None]:
-    """Hold Ctrl-C back while worker processes start, and keep it from them for good.
+    """Hold Ctrl-C and SIGHUP back while worker processes start, and keep both from them for good.
 
-    Ctrl-C reaches every process of a terminal. A worker that gets it dies with a traceback, while it is for the
-    driver alone to end the run. A blocked signal stays blocked in the threads that are started here (Dask's
-    event loop) and in all processes that those start, also in a worker that replaces a dead one.
+    Both reach every process of a terminal, SIGHUP when it is closed. A worker that gets one dies with a
+    traceback, while it is for the driver alone to end the run. A blocked signal stays blocked in the threads
+    that are started here (Dask's event loop) and in all processes that those start, also in a worker that
+    replaces a dead one.
     """
-    resource_tracker.ensure_running()  # starting it unblocks SIGINT, so it has to run before
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+    resource_tracker.ensure_running()  # which ignores SIGINT by itself, and unblocks it here when it starts
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         with deferred():  # another thread of this process may take the signal
             yield
