@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from skinml.compute import cores
+
 LIBRARIES = (
     *("skinml", "dask", "distributed", "prefect", "deltalake", "pyarrow", "numpy", "pandas", "pillow"),
     *("simplejpeg", "cykooz-resizer", "onnxruntime", "obstore", "s3fs", "tensorflow", "keras", "ray"),
@@ -20,7 +22,7 @@ def describe() -> dict[str, Any]:
     """The machine as the report names it."""
     return {
         "processor": _processor(),
-        "cores": os.cpu_count(),
+        "cores": cores(),
         "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from flows.printing import print_result
-from skinml import __version__, config
+from skinml import __version__, config, interrupts
 from skinml.errors import RequestError, SkinmlError
 
 if TYPE_CHECKING:
@@ -26,25 +26,32 @@ RESEARCH_ONLY = "Research software: not a medical device."
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one verb. Returns the exit code: 0 done, 1 the run failed, 2 the request was wrong."""
+    """Run one verb. Returns the exit code: 0 done, 1 the run failed, 2 the request was wrong.
+
+    130, 143 or 129: SIGINT (Ctrl-C), SIGTERM or SIGHUP ended it.
+    """
+    arguments = sys.argv[1:] if arguments is None else arguments
+    as_json = "--json" in arguments
     try:
-        options = _parser().parse_args(arguments)
-    except RequestError as error:
-        return _fail(error)
+        with interrupts.raised():
+            return _run(arguments)
+    except SkinmlError as error:
+        return _fail(" ".join(str(error).split()), error.exit_code, as_json)
+    except interrupts.Interrupted as error:
+        _fail(str(error), error.exit_code, as_json)
+        interrupts.leave(error.number)
+
+
+def _run(arguments: Sequence[str]) -> int:
+    options = _parser().parse_args(arguments)
     _log_to_stderr()
     given = {name: value for name, value in vars(options).items() if value is not None}
-    try:
-        file = config.read_file(given.get("config"))
-        verb, model = VERBS[options.verb], config.REQUESTS[options.verb]
-        flags = {name: given[name] for name in model.model_fields if name in given}
-        request = config.load(model, options.verb, flags, file)
-        workspace = config.choose_workspace(given.get("workspace"), file) if verb.needs_workspace else ""
-        result = verb.run(workspace, request)
-    except SkinmlError as error:
-        return _fail(error)
-    except KeyboardInterrupt:
-        print("skinml: interrupted", file=sys.stderr)
-        return 130
+    file = config.read_file(given.get("config"))
+    verb, model = VERBS[options.verb], config.REQUESTS[options.verb]
+    flags = {name: given[name] for name in model.model_fields if name in given}
+    request = config.load(model, options.verb, flags, file)
+    workspace = config.choose_workspace(given.get("workspace"), file) if verb.needs_workspace else ""
+    result = verb.run(workspace, request)
     print_result(result, as_json=given.get("json", False))
     return 0 if verb.went_well(result) else 1
 
@@ -227,10 +234,12 @@ def _log_to_stderr() -> None:
     logger.addHandler(handler)
 
 
-def _fail(error: SkinmlError) -> int:
-    line = " ".join(str(error).split())
+def _fail(line: str, exit_code: int, as_json: bool) -> int:
+    """Say in one line why there is no result, and with --json in one object too."""
     print(f"skinml: {line}", file=sys.stderr)
-    return error.exit_code
+    if as_json:
+        print_result({"error": line, "exit_code": exit_code}, as_json=True)
+    return exit_code
 
 
 if __name__ == "__main__":

@@ -10,8 +10,8 @@ from skinml.config import CompactRequest
 from skinml.runs import begin
 from tasks import compact as stages
 from tasks.archive import find_workspace, open_workspace
-from tasks.runs import recorded
-from tasks.score import check_tables, finish_dead_runs
+from tasks.runs import begin_run, recorded
+from tasks.score import check_tables
 
 
 @flow(name="compact", flow_run_name="compact {workspace}", validate_parameters=True)
@@ -25,16 +25,19 @@ def compact(workspace: str, request: CompactRequest) -> dict[str, Any]:
         request: how old files must be to be deleted.
     """
     run = begin("compact", request.model_dump(mode="json"))
-    workspace = open_workspace(find_workspace(workspace))
-    check_tables(workspace)
     if request.dry_run:
+        workspace = find_workspace(workspace)
+        check_tables(workspace)
         sizes = stages.measure(workspace)
         small = stages.merge_small_files(workspace, run, dry_run=True)
         spare = stages.delete_spare_files(workspace, request.retention_hours, dry_run=True)
         return {"tables": stages.summarise(sizes, sizes, small, spare), "dry_run": True, "run_id": None}
 
     with recorded(workspace, run) as record:
-        finish_dead_runs(workspace, run)  # their quarantine is named in a note only, and would look spare
+        workspace = open_workspace(find_workspace(workspace))
+        check_tables(workspace)
+
+        begin_run(record, workspace)  # it finishes dead runs, whose quarantine would look spare
         before = stages.measure(workspace)
         small = stages.merge_small_files(workspace, run, dry_run=False)
         spare = stages.delete_spare_files(workspace, request.retention_hours, dry_run=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
 import time
@@ -14,6 +13,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from skinml.compute import cores
 from skinml.config import DrillRequest
 from skinml.drill.lanes import play_all
 from skinml.drill.object_store import find_weed
@@ -51,7 +51,7 @@ def drill(workspace: str, request: DrillRequest) -> dict[str, Any]:
         setting = Setting(
             COMMAND, folder / "models", folder / "archive", archive.images, folder / "rounds", WORKERS
         )
-        lanes = min(request.lanes or (os.cpu_count() or 1) + MORE_LANES, request.kills)
+        lanes = min(request.lanes or cores() + MORE_LANES, request.kills)
         with tqdm(total=request.kills, unit="kills", disable=None, leave=False) as bar:
             played = play_all(setting, sites, request.kills, request.seed, lanes)
             outcomes = [_told(outcome, bar) for outcome in played]

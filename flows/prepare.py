@@ -12,7 +12,8 @@ from skinml.images.preprocessing import Preprocessing
 from skinml.runs import begin
 from tasks import prepare as stages
 from tasks.archive import list_archives, open_workspace
-from tasks.runs import recorded
+from tasks.cluster import check_cluster
+from tasks.runs import begin_run, recorded
 
 
 def _run_name() -> str:
@@ -29,13 +30,15 @@ def prepare(workspace: str, request: PrepareRequest) -> dict[str, Any]:
         request: image roots, metadata, and how pixels are made.
     """
     run = begin("prepare", request.model_dump(mode="json"))
-    workspace = open_workspace(workspace)
-    metadata = stages.read_metadata(request.metadata)
-    listing = list_archives(request.images)
     pixels = Preprocessing(request.size, request.decode)
     dataset_key = pixels.dataset_key(request.format)
-
     with recorded(workspace, run) as record:
+        workspace = open_workspace(workspace)
+        metadata = stages.read_metadata(request.metadata)
+        listing = list_archives(request.images)
+        check_cluster(workspace, request, request.images)
+
+        begin_run(record, workspace)
         plan = stages.plan_dataset(workspace, listing, metadata, dataset_key)
         ignored = listing.ignored
         del listing, metadata  # a row for every image: the plan has what is still to be done

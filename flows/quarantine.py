@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from prefect import flow
@@ -15,7 +13,8 @@ from skinml.runs import begin
 from tasks import quarantine as stages
 from tasks import score
 from tasks.archive import find_workspace, open_workspace
-from tasks.runs import recorded
+from tasks.cluster import check_cluster
+from tasks.runs import begin_run, recorded
 
 
 def _run_name() -> str:
@@ -34,17 +33,18 @@ def replay(workspace: str, request: QuarantineRequest) -> dict[str, Any]:
         request: which images of the quarantine, and the model version.
     """
     run = begin("replay", request.model_dump(mode="json"))
-    workspace = open_workspace(find_workspace(workspace))
-    model = score.choose_model(workspace, request.model, request.precision)
-    if request.run is not None:
-        stages.check_run(workspace, request.run)
-
-    with recorded(workspace, run) as record, TemporaryDirectory(prefix="skinml-replay-") as scratch:
-        record.model_version = model.version
+    with recorded(workspace, run) as record:
+        workspace = open_workspace(find_workspace(workspace))
+        model = score.choose_model(workspace, request.model, request.precision)
+        if request.run is not None:
+            stages.check_run(workspace, request.run)
         score.check_tables(workspace)
-        score.finish_dead_runs(workspace, run)
         images = stages.choose_images(workspace, request)
-        again, new = stages.find_again(workspace, images, model, Path(scratch))
+        check_cluster(workspace, request, images=images["uri"].head(1).to_list())
+        record.model_version = model.version
+
+        begin_run(record, workspace)
+        again, new = stages.find_again(workspace, images, model, record.scratch)
         shards = score.score_images(workspace, new, model, request, run)
         tried = stages.leave_known_failures(workspace, shards, images, again)
         record.counts = tried.counts
@@ -58,6 +58,7 @@ def replay(workspace: str, request: QuarantineRequest) -> dict[str, Any]:
         "skipped": record.counts.skipped,
         "replayed": again.pending.images,
         "scored": record.counts.done,
+        "resumed": score.count_resumed(shards),
         "still_quarantined": tried.failed_again + record.counts.quarantined,
         "quarantined": record.counts.quarantined,
         "gone": again.gone,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from prefect import flow
@@ -14,7 +12,8 @@ from skinml.runs import begin
 from skinml.scoring.commit import health_columns
 from tasks import score as stages
 from tasks.archive import check_archive, open_workspace
-from tasks.runs import recorded
+from tasks.cluster import check_cluster
+from tasks.runs import begin_run, recorded
 
 
 def _run_name() -> str:
@@ -30,15 +29,16 @@ def score(workspace: str, request: ScoreRequest) -> dict[str, Any]:
         request: the archive, the model version, which of the new images.
     """
     run = begin("score", request.model_dump(mode="json"))
-    workspace = open_workspace(workspace)
-    model = stages.choose_model(workspace, request.model, request.precision)
-    archive = check_archive(request.archive)
-
-    with recorded(workspace, run) as record, TemporaryDirectory(prefix="skinml-score-") as scratch:
-        record.model_version = model.version
+    with recorded(workspace, run) as record:
+        workspace = open_workspace(workspace)
+        model = stages.choose_model(workspace, request.model, request.precision)
+        archive = check_archive(request.archive)
         stages.check_tables(workspace)
-        stages.finish_dead_runs(workspace, run)
-        new = stages.find_new(workspace, archive, model, request, Path(scratch))
+        check_cluster(workspace, request, [archive])
+        record.model_version = model.version
+
+        begin_run(record, workspace)
+        new = stages.find_new(workspace, archive, model, request, record.scratch)
         shards = stages.score_images(workspace, new, model, request, run)
         record.counts = stages.count(new, shards)
         health = stages.judge(model, shards)
@@ -58,6 +58,7 @@ def score(workspace: str, request: ScoreRequest) -> dict[str, Any]:
         "images_per_second": record.row["images_per_second"],
         "table_version": published.version,
         "model_version": model.version,
+        "resumed": stages.count_resumed(shards),
         "ignored": new.pending.ignored,
         "outside_window": new.pending.outside_window,
         "beyond_limit": new.pending.beyond_limit,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from prefect import flow
@@ -15,8 +13,9 @@ from skinml.models.zoo import architecture
 from skinml.runs import begin
 from tasks import train as stages
 from tasks.archive import open_workspace
+from tasks.cluster import check_cluster
 from tasks.prepare import write_shards
-from tasks.runs import recorded
+from tasks.runs import begin_run, recorded
 
 
 def _run_name() -> str:
@@ -32,16 +31,18 @@ def train(workspace: str, request: TrainRequest) -> dict[str, Any]:
         request: protocol, architecture, epochs, batch size, seed.
     """
     run = begin("train", request.model_dump(mode="json"))
-    workspace = open_workspace(workspace)
     pixels = Preprocessing(
         architecture(request.model).size, "exact" if request.protocol == "thesis" else "fast"
     )
-    samples = stages.read_samples(workspace)
-    stages.check_protocol(samples, request)
-
-    with recorded(workspace, run) as record, TemporaryDirectory(prefix="skinml-train-") as scratch:
-        bundle, copies = Path(scratch, "bundle"), Path(scratch, "copies")
+    with recorded(workspace, run) as record:
+        workspace = open_workspace(workspace)
+        samples = stages.read_samples(workspace)
+        stages.check_protocol(samples, request)
         missing = stages.find_missing(workspace, samples, pixels)
+        check_cluster(workspace, request, images=missing.work["uri"].head(1).to_list())
+
+        begin_run(record, workspace)
+        bundle, copies = record.scratch / "bundle", record.scratch / "copies"
         shards, _ = write_shards(
             workspace, missing.work, pixels, missing.stored_as, missing.dataset_key, request, run
         )
@@ -55,7 +56,7 @@ def train(workspace: str, request: TrainRequest) -> dict[str, Any]:
         if request.protocol == "thesis":
             # The thesis draws before it splits. Beside its figure stands the one that its own recipe gets when
             # whole lesions are held out: same network, epochs, batch size and number of training images.
-            honest = stages.fit_model(store, "honest", request, Path(scratch, "honest"), export=False)
+            honest = stages.fit_model(store, "honest", request, record.scratch / "honest", export=False)
             stages.draw_figures(store, honest, bundle / "figures" / "honest")
 
         dataset = {"key": missing.dataset_key, "version": samples.version, "samples": len(store.samples)}

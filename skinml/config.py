@@ -1,9 +1,10 @@
 """What can be asked: one frozen model per verb, read from a TOML file, SKINML_* variables and flags.
 
 The later source wins: defaults, file, environment, flags. In the file a verb's values stand in the table
-of its name (`[score]`), and values at the top (`workspace`, `cluster`, `workers`) serve every verb; in the
-environment `SKINML_SCORE_ARCHIVE` is for one verb and `SKINML_WORKSPACE` for all. Command-line flags are
-made from these models too (field name, type, description), so that there is one list of what can be asked.
+of its name (`[score]`), and values at the top (`workspace`, `cluster`, `cluster_wait`, `workers`) serve every
+verb; in the environment `SKINML_SCORE_ARCHIVE` is for one verb and `SKINML_WORKSPACE` for all. Flags of the
+command line are made from these models too (field name, type, description), so that there is one list of what
+can be asked.
 """
 
 from __future__ import annotations
@@ -67,10 +68,18 @@ class ClusterRequest(Request):
     """A verb whose work is spread by Dask."""
 
     cluster: str | None = Field(
-        None, description="address of an existing Dask scheduler, tcp://host:port (default: local processes)"
+        None,
+        description="address of an existing Dask scheduler, tcp://host:port or tls://host:port "
+        "(default: local processes)",
     )
     workers: int | None = Field(
-        None, ge=1, le=1024, description="local worker processes (default: one per core)"
+        None,
+        ge=1,
+        le=1024,
+        description="local worker processes (default: one per core); with --cluster, how many it must have",
+    )
+    cluster_wait: float = Field(
+        60.0, ge=0.0, le=86_400.0, description="seconds to wait for the workers of --cluster"
     )
 
 
@@ -209,7 +218,8 @@ REQUESTS: dict[str, type[Request]] = {
 """What can be asked, by verb."""
 
 SHARED = tuple(ClusterRequest.model_fields)
-"""What may be set once for all verbs, at the top of the file and in SKINML_CLUSTER and SKINML_WORKERS."""
+"""What may be set once for all verbs: at the top of the file, and as SKINML_CLUSTER, SKINML_CLUSTER_WAIT and
+SKINML_WORKERS."""
 
 
 def read_file(path: Path | None) -> dict[str, Any]:

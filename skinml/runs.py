@@ -115,6 +115,17 @@ def as_record(
     }
 
 
+def as_table(record: Mapping[str, Any]) -> pa.Table:
+    """A run's row as a table, schema RUNS. Times may be text (ISO 8601); a column that it lacks is null."""
+    row = {
+        field.name: datetime.fromisoformat(str(record[field.name]))
+        if pa.types.is_timestamp(field.type)
+        else record.get(field.name)
+        for field in RUNS
+    }
+    return pa.Table.from_pylist([row], schema=RUNS)
+
+
 def run_row(
     run: Run,
     status: str,
@@ -124,4 +135,4 @@ def run_row(
     **more: str | None,
 ) -> pa.Table:
     """What `as_record` says, as a table of one row, schema RUNS."""
-    return pa.Table.from_pylist([as_record(run, status, counts, model_version, error, **more)], schema=RUNS)
+    return as_table(as_record(run, status, counts, model_version, error, **more))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 
 from skinml import tables
 from skinml.errors import RequestError
 from skinml.models import registry
 from skinml.schemas import TABLES
+from skinml.scoring.shard_records import record_urls
 from skinml.storage.removal import delete
 from skinml.tables import Group, Size
 from skinml.workspace import table_url
@@ -19,8 +21,12 @@ logger = logging.getLogger("skinml.upkeep")
 SAFE_HOURS = 168
 """A week: for so long Delta itself keeps the files of older versions, and no shard takes as long."""
 
-RUN_ID = re.compile(r"part-([a-z]+-\d{8}T\d{6}Z-[0-9a-f]{6})")
+RUN_ID = r"[a-z]+-(\d{8}T\d{6}Z)-[0-9a-f]{6}"
+PART = re.compile(rf"part-({RUN_ID})")
 """Whose part a file is, by its name; other writers' files are nobody's."""
+
+RECORDS = "unpublished"
+"""Under which name `find_spare` gives the records of parts."""
 
 
 def plan_merges(workspace: str) -> dict[str, list[Group]]:
@@ -53,6 +59,8 @@ def table_sizes(workspace: str) -> dict[str, Size]:
 def find_spare(workspace: str, retention_hours: int) -> dict[str, list[str]]:
     """Files that neither a version younger than the retention nor a run can need: their URLs, by table.
 
+    Under RECORDS, the records of parts that a run could have taken over, of runs whose parts are spare by now.
+
     A run's parts are in no version until it commits, and a run over a very large archive may go on for longer
     than the retention. So what a run has left is spare only once it has written no part anywhere for that
     time. What a version of `samples` has is never spare if a registered model was trained on it.
@@ -63,10 +71,12 @@ def find_spare(workspace: str, retention_hours: int) -> dict[str, list[str]]:
         table: tables.spare_files(workspace, table, retention_hours, kept.get(table, ())) for table in TABLES
     }
     alive = {_run_of(path) for table in TABLES for path in unneeded[table] - old[table]} - {None}
-    return {
+    spare = {
         table: [f"{table_url(workspace, table)}/{path}" for path in sorted(paths) if _run_of(path) not in alive]
         for table, paths in old.items()
     }
+    before = datetime.now(UTC) - timedelta(hours=retention_hours)
+    return {**spare, RECORDS: [url for url in record_urls(workspace) if _is_old(url, alive, before)]}
 
 
 def delete_spare(spare: Mapping[str, Sequence[str]], on_files: Callable[[int], None]) -> None:
@@ -92,5 +102,14 @@ def _trained_on(workspace: str) -> list[int]:
 
 
 def _run_of(path: str) -> str | None:
-    found = RUN_ID.match(path.rsplit("/", 1)[-1])
+    found = PART.match(path.rsplit("/", 1)[-1])
     return found[1] if found else None
+
+
+def _is_old(record: str, alive: Collection[str | None], before: datetime) -> bool:
+    """Whether a record is of a run that began before this moment and has written no part since."""
+    run_id = record.split("/")[-2]
+    found = re.fullmatch(RUN_ID, run_id)
+    if found is None or run_id in alive:
+        return False
+    return datetime.strptime(found[1], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC) < before

@@ -51,6 +51,16 @@ def pending_index_url(workspace: str, dataset_key: str) -> str:
     return f"{unpublished_url(workspace, dataset_key)}/index.parquet"
 
 
+def under_way_url(workspace: str, run_id: str = "") -> str:
+    """The folder of the runs that are under way, or the record of one of them."""
+    return f"{workspace}/under_way/{run_id}.json" if run_id else f"{workspace}/under_way"
+
+
+def unpublished_parts_url(workspace: str, run_id: str = "") -> str:
+    """Records of parts of `scores` and `quarantine` that no commit names yet: of all runs, or of one."""
+    return f"{workspace}/unpublished/{run_id}".rstrip("/")
+
+
 def models_url(workspace: str, name: str = "") -> str:
     """The folder of all models, or of one model's versions."""
     return f"{workspace}/models/{name}".rstrip("/")

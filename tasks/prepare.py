@@ -11,9 +11,9 @@ from itertools import chain
 import pandas as pd
 
 from skinml import tables
-from skinml.cluster import call, connect
+from skinml.compute import call, connect
 from skinml.config import ClusterRequest
-from skinml.dataset.commit import publish_pixels, publish_samples
+from skinml.dataset.commit import check_pixels, publish_pixels, publish_samples
 from skinml.dataset.metadata import Metadata
 from skinml.dataset.metadata import read_metadata as read_metadata_table
 from skinml.dataset.neighbours import Duplicates
@@ -29,6 +29,7 @@ from skinml.storage.objects import write_bytes
 from skinml.workspace import report_url, shards_url, table_url
 from tasks import artifacts
 from tasks.archive import Listing
+from tasks.cluster import workspace_check
 from tasks.shards import rejections, run_shards
 from tasks.stage import stage
 
@@ -118,7 +119,9 @@ def write_shards(
     shards = len(before.finished) + len(cut(before.left["size_bytes"].to_numpy(), preprocessing.size))
     with connect(cluster.cluster, cluster.workers, shards) as client:
         description = f"decode {len(work)} images"
-        done = run_shards(client, write_shard, chain(finished, new), shards, "prepare-progress", description)
+        jobs = chain(finished, new)
+        sees = workspace_check(workspace, cluster, run)
+        done = run_shards(client, write_shard, jobs, shards, "prepare-progress", description, sees)
         numbers = [shard.number for shard in done]
         samples = [shard.samples for shard in done if shard.samples is not None]
         job = SurveyJob(workspace, dataset_key, numbers, samples, corrected)
@@ -147,6 +150,7 @@ def commit_dataset(
     run: Run,
 ) -> int | None:
     """Check that no image was lost, then publish samples, quarantine and index. The version of `samples`."""
+    check_pixels(workspace, dataset_key, shards)  # before `samples` names what they hold
     version = publish_samples(workspace, shards, plan, duplicates.groups, counts, run.run_id, plan.before)
     publish_pixels(workspace, dataset_key, shards, plan.rejected, counts, run.run_id)
     return version

@@ -15,10 +15,12 @@ from skinml.config import QuarantineRequest
 from skinml.history import find_run
 from skinml.quarantine import FLOWS, by_reason, in_quarantine
 from skinml.runs import Counts
+from skinml.scoring.ledger import Ledger, make_ledger, read_scored
 from skinml.scoring.predict import ScoringModel, ShardScored
 from skinml.scoring.replay import Again
 from skinml.scoring.replay import find_again as look_for
 from skinml.scoring.replay import leave_known_failures as without_known
+from skinml.scoring.resume import resume
 from skinml.workspace import table_url
 from tasks import artifacts
 from tasks.score import New
@@ -53,7 +55,11 @@ def find_again(workspace: str, images: pd.DataFrame, model: ScoringModel, folder
         logger.info(
             "%d are gone; %d are other bytes by now, which the next score will find", again.gone, again.replaced
         )
-    return again, New(again.pending, before)
+
+    def known() -> Ledger:
+        return make_ledger(read_scored(workspace, model.name, model.version))
+
+    return again, New(again.pending, before, resume(workspace, model.origin("replay"), again.pending, known))
 
 
 @dataclass(frozen=True, eq=False)

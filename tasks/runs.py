@@ -1,56 +1,167 @@
-"""Every run of a flow leaves one row in `runs`, also the one that fails; a refused request leaves nothing."""
+"""Every run of a flow leaves one row in `runs`, whatever ended it; a refused request leaves nothing."""
 
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-from skinml import tables
 from skinml.crash_points import crash_point
-from skinml.errors import RequestError
-from skinml.runs import Counts, Run, run_row
+from skinml.errors import RequestError, RunError
+from skinml.interrupts import Interrupted
+from skinml.records import under_way
+from skinml.records.kept_back import keep_back, write_kept_back
+from skinml.records.rows import died, put_row
+from skinml.runs import Counts, Run, as_record, as_table
+from skinml.scoring.commit import finish, unfinished_runs
+from skinml.scratch import scratch_folder
+from skinml.storage.urls import normalise
 from tasks.stage import stage
 
 logger = logging.getLogger("skinml.runs")
 
+ROW_SECONDS = 5.0
+"""How long a run that failed waits for its row to be written. By then the row is on local disk; and a process
+that got a signal has 9 s in all."""
+
 
 @dataclass
 class RunRecord:
-    """What is known of a run while it goes on; the flow fills it in, `recorded` writes it down."""
+    """What is known of a run while it goes on; the flow fills it in, `recorded` writes it down.
+
+    Attributes:
+        run: the run.
+        workspace: normalised URL, or as it was given while that is not checked yet.
+        scratch: folder for temporary files, which goes when the run ends.
+        is_under_way: whether something may have been written: from here on the run leaves a row.
+        counts, model_version, more: columns of its row.
+        row: the row, once it is written.
+    """
 
     run: Run
+    workspace: str
+    scratch: Path
+    is_under_way: bool = False
     counts: Counts = field(default_factory=Counts)
     model_version: str | None = None
     more: dict[str, str | None] = field(default_factory=dict)
     row: dict[str, Any] = field(default_factory=dict)
+    open: ExitStack = field(default_factory=ExitStack)
+
+    def ended(self, status: str, error: str | None) -> dict[str, Any]:
+        """The run's row, if it ends now."""
+        return as_record(self.run, status, self.counts, self.model_version, error, **self.more)
 
 
 @contextmanager
 def recorded(workspace: str, run: Run) -> Iterator[RunRecord]:
-    """Write the run's row when it ends, however it ends."""
-    record = RunRecord(run)
+    """Write the run's row when it ends: completed, failed, refused by storage on the way, ended by a signal.
+
+    Args:
+        workspace: folder or s3://bucket/prefix, as it was given.
+        run: the run.
+
+    Raises:
+        RequestError: raised within the block before `begin_run`: nothing was written, and nothing is.
+        RunError: raised as a RequestError after it, such as a key that was revoked while the run went on.
+    """
     logger.info("run %s", run.run_id)
-    crash_point(1)
-    try:
-        yield record
-    except RequestError:
-        raise  # nothing was written, and nothing is
-    except BaseException as error:
+    with scratch_folder(run.flow) as scratch:
+        record = RunRecord(run, workspace, scratch)
         try:
-            write_run(workspace, record, "failed", f"{type(error).__name__}: {error}"[:1000])
-        except Exception as second:  # the error that matters is the first one
-            logger.error("the failed run %s could not be written to runs: %s", run.run_id, second)
-        raise
-    write_run(workspace, record, "completed", None)
-    crash_point(10)
+            with record.open:
+                yield record
+        except RequestError as error:
+            if not record.is_under_way:
+                raise
+            _leave_row(record, "failed", error)
+            raise RunError(str(error)) from error
+        except BaseException as error:
+            _leave_row(record, "failed", error)
+            raise
+        try:
+            write_run(record)
+        except BaseException as error:
+            _leave_row(record, "completed", error)
+            raise
+        crash_point(10)
 
 
-@stage("record the run", "record the run: {status}", tags=("storage",))
-def write_run(workspace: str, record: RunRecord, status: str, error: str | None) -> None:
-    """Append the run's row, once."""
-    row = run_row(record.run, status, record.counts, record.model_version, error, **record.more)
-    tables.append(workspace, "runs", row, record.run.run_id)
-    record.row = row.to_pylist()[0]
+@stage("begin the run", tags=("storage",))
+def begin_run(record: RunRecord, workspace: str) -> None:
+    """Record that this run is under way, and write the rows of runs that could not write their own."""
+    record.workspace = workspace
+    if not record.is_under_way:  # else this is a second try of this stage
+        record.open.enter_context(under_way.kept_under_way(workspace, record.run))
+        record.is_under_way = True
+    crash_point(1)
+    write_kept_back(workspace)
+    for redo in unfinished_runs(workspace):
+        finish(workspace, redo, record.run.run_id)
+    dead = under_way.find_dead(workspace, record.run.run_id)
+    for row in [died(one, record.run.run_id) for one in dead]:
+        if put_row(workspace, row):
+            logger.warning("run %s %s", row["run_id"], row["error"])
+    under_way.forget(workspace, [one.run.run_id for one in dead])
+
+
+@stage("record the run", "record the run: completed", tags=("storage",))
+def write_run(record: RunRecord) -> None:
+    """Write the run's row, once."""
+    record.row = record.ended("completed", None)
+    _write(record)
+    record.row = as_table(record.row).to_pylist()[0]
+
+
+def _write(record: RunRecord) -> None:
+    """Write the run's row, and then forget that it is under way."""
+    run_id = record.run.run_id
+    believed_dead = record.is_under_way and not under_way.is_known(record.workspace, run_id)
+    put_row(record.workspace, record.row, corrected=believed_dead)
+    under_way.forget(record.workspace, [run_id])
+
+
+def _leave_row(record: RunRecord, status: str, error: BaseException) -> None:
+    """Write the row of a run that is ending: to local disk, then to the workspace if that answers soon."""
+    record.row = record.row or record.ended(status, _said(error))
+    written = threading.Event()
+    try:
+        record.workspace = normalise(record.workspace)
+        kept = keep_back(record.workspace, record.row)
+    except Exception as second:  # the error that matters is the first one
+        logger.error("the row of run %s could not be kept: %s", record.run.run_id, second)
+        kept = None
+
+    def write() -> None:
+        try:
+            _write(record)
+        except Exception as second:
+            logger.debug("the row of run %s: %s", record.run.run_id, second)
+        else:
+            written.set()
+
+    writing = threading.Thread(target=write, name="last-row", daemon=True)
+    writing.start()
+    writing.join(ROW_SECONDS)
+    if written.is_set():
+        if kept is not None:
+            kept.unlink(missing_ok=True)
+    elif kept is not None:
+        logger.error(
+            "the row of run %s could not be written to %s/runs: it is kept in %s, and the next run writes it",
+            *(record.run.run_id, record.workspace, kept),
+        )
+    else:
+        logger.error("the row of run %s could not be written anywhere", record.run.run_id)
+
+
+def _said(error: BaseException) -> str:
+    """What ended a run, for its row. Prefect has a signal of its own, which comes before ours in a flow run."""
+    number = getattr(error, "signal", None)
+    if isinstance(error, Interrupted) or number is not None:
+        return str(error if number is None else Interrupted(number))
+    return f"{type(error).__name__}: {error}"[:1000]

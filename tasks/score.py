@@ -4,33 +4,45 @@ from __future__ import annotations
 
 import logging
 import math
-import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from itertools import chain
 from pathlib import Path
 
 from skinml import tables
-from skinml.cluster import connect
+from skinml.compute import connect, width
 from skinml.config import ClusterRequest, ScoreRequest
 from skinml.crash_points import crash_point
+from skinml.errors import RunError, StorageError
 from skinml.models import registry
 from skinml.models.allowed import network_file
 from skinml.models.precisions import Precision
 from skinml.runs import Counts, Run
 from skinml.schemas import TABLES
+from skinml.scoring.adopt import AdoptJob, adopt_jobs, run_job
 from skinml.scoring.bad_nights import check_quarantined
-from skinml.scoring.commit import Night, Published, finish, publish_night, unfinished_runs
+from skinml.scoring.commit import Night, Published, publish_night
 from skinml.scoring.health import Health, Tally, compare
 from skinml.scoring.ledger import make_ledger, read_quarantined, read_scored
 from skinml.scoring.pending import Pending, Window, find_pending
-from skinml.scoring.predict import ScoringModel, ShardScored, images_per_shard, score_jobs, score_shard
+from skinml.scoring.predict import (
+    ScoreJob,
+    ScoringModel,
+    ShardScored,
+    images_per_shard,
+    most_shards,
+    score_jobs,
+)
 from skinml.scoring.reference import FILE as REFERENCE
 from skinml.scoring.reference import parse_reference
 from skinml.scoring.refuse import refuse_other_bytes
+from skinml.scoring.resume import Resumption, resume
+from skinml.scoring.shard_records import delete_failures, delete_records
 from skinml.storage.list_ahead import list_ahead
 from skinml.tables import Snapshot
 from skinml.workspace import model_url, table_url
 from tasks import artifacts
+from tasks.cluster import workspace_check
 from tasks.shards import rejections, run_shards
 from tasks.stage import stage
 
@@ -66,19 +78,13 @@ def check_tables(workspace: str) -> None:
         tables.check_table(workspace, table)
 
 
-@stage("finish what died", tags=("storage",))
-def finish_dead_runs(workspace: str, run: Run) -> None:
-    """Do what must follow the scores of runs that died after committing them."""
-    for redo in unfinished_runs(workspace):
-        finish(workspace, redo, run.run_id)
-
-
 @dataclass(frozen=True, eq=False)
 class New:
-    """What is new, and the state of `scores` that it is new against."""
+    """What is new, the state of `scores` that it is new against, and what interrupted runs have done of it."""
 
     pending: Pending
     before: Snapshot
+    resumption: Resumption
 
 
 @stage("find what is new", "find what {model.version} has not scored", tags=("storage",))
@@ -99,25 +105,30 @@ def find_new(workspace: str, archive: str, model: ScoringModel, request: ScoreRe
             "of the skipped, %d were modified outside --since and --until, %d are beyond --limit",
             *(pending.outside_window, pending.beyond_limit),
         )
-    return New(pending, before)
+    return New(pending, before, resume(workspace, model.origin("score"), pending, lambda: ledger))
 
 
 @stage("score shards", "score with {model.version}", tags=("dask",))
 def score_images(
     workspace: str, new: New, model: ScoringModel, cluster: ClusterRequest, run: Run
 ) -> list[ShardScored]:
-    """Decode and predict the new images, on Dask workers."""
+    """Decode and predict the new images, on Dask workers; take over what interrupted runs have done of them."""
     crash_point(2)
     pending = new.pending
     refused = refuse_other_bytes(workspace, pending.other_bytes, run.flow, run.run_id)
     if not pending.images:
         return refused
-    each = images_per_shard(pending.images, cluster.workers or os.cpu_count() or 1)
-    shards = math.ceil(pending.images / each)
-    jobs = score_jobs(pending.read(each), workspace, model, run.run_id, run.started_at.date(), run.flow)
-    with connect(cluster.cluster, cluster.workers, shards) as client:
+    adoptions, left = new.resumption.adoptions, new.resumption.left
+    with connect(cluster.cluster, cluster.workers, len(adoptions) + most_shards(left.images)) as client:
+        each = images_per_shard(left.images, width(client, cluster.workers))
+        shards = len(adoptions) + math.ceil(left.images / each)
+        jobs: Iterable[ScoreJob | AdoptJob] = chain(
+            adopt_jobs(adoptions, workspace, model, run.run_id, run.started_at.date()),
+            score_jobs(left.read(each), workspace, model, run.run_id, run.started_at.date(), run.flow),
+        )
         description = f"score {pending.images} images"
-        return refused + run_shards(client, score_shard, jobs, shards, "score-progress", description)
+        sees = workspace_check(workspace, cluster, run)
+        return refused + run_shards(client, run_job, jobs, shards, "score-progress", description, sees)
 
 
 @stage("commit the scores", tags=("storage",))
@@ -133,8 +144,17 @@ def commit_scores(
 ) -> Published:
     """Check that no image was lost and not too many are bad, then publish scores and quarantine."""
     crash_point(6)
-    check_quarantined(workspace, shards, most_quarantined, run.run_id)
-    return publish_night(workspace, Night(run, model, shards, counts, new.before, health))
+    try:
+        check_quarantined(workspace, shards, most_quarantined, run.run_id)
+    except RunError:
+        delete_failures(workspace)  # perhaps this machine is to blame, and not the images
+        raise
+    published = publish_night(workspace, Night(run, model, shards, counts, new.before, health))
+    try:
+        delete_records(workspace, run.run_id, new.resumption.spent)
+    except StorageError as error:  # the next run, or `skinml compact`, deletes them
+        logger.warning("records of what is committed by now stay: %s", error)
+    return published
 
 
 def judge(model: ScoringModel, shards: Sequence[ShardScored]) -> Health | None:
@@ -152,6 +172,11 @@ def count(new: New, shards: Sequence[ShardScored]) -> Counts:
     """What became of the listed images."""
     done = sum(shard.scored for shard in shards)
     return Counts(new.pending.listed, new.pending.skipped, done, rejections(shards).total())
+
+
+def count_resumed(shards: Sequence[ShardScored]) -> int:
+    """How many images of this run an interrupted run had done."""
+    return sum(shard.resumed for shard in shards)
 
 
 def count_reasons(shards: Sequence[ShardScored]) -> dict[str, int]:

@@ -6,13 +6,13 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
-from skinml.cluster import map_shards
+from skinml.compute import map_shards
 from skinml.dataset.prepare import ShardDone
 from skinml.scoring.predict import ShardScored
 from tasks import artifacts
 
 if TYPE_CHECKING:
-    from skinml.cluster import Client
+    from skinml.compute import Client
 
 Job = TypeVar("Job")
 Done = TypeVar("Done")
@@ -25,11 +25,12 @@ def run_shards(
     shards: int,
     key: str,
     description: str,
+    check: Callable[[], object] | None = None,
 ) -> list[Done]:
     """Run every job on the workers, showing how far it is; what came of them, in any order."""
     outcomes = []
     with artifacts.progress(key, description, shards, "shards") as progress:
-        for outcome in map_shards(client, function, jobs):
+        for outcome in map_shards(client, function, jobs, check, total=shards):
             outcomes.append(outcome)
             progress.advance(1)
     return outcomes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import os
 import secrets
 import shutil
@@ -10,15 +11,17 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import dask
 import numpy as np
 import pytest
+from distributed import LocalCluster
 from filelock import FileLock
 from PIL import Image
 
 from flows.cli import main
 from flows.server import Server, free_port
 from flows.server import prefect_server as start_prefect_server
-from skinml.cluster import connect
+from skinml.compute.local import LOCAL_CLUSTER
 from skinml.storage import connection
 from skinml.storage.urls import normalise
 from skinml.synth import make_archive
@@ -185,12 +188,16 @@ def dask_cluster(object_store: ObjectStore) -> Iterator[str]:
     with pytest.MonkeyPatch.context() as patched:
         for name, value in object_store.environment().items():
             patched.setenv(name, value)
-        running = connect(None, 2)
-        client = running.__enter__()
-    try:
-        yield str(client.scheduler.address)
-    finally:
-        running.__exit__(None, None, None)
+        with dask.config.set(LOCAL_CLUSTER):
+            cluster = LocalCluster(
+                n_workers=2,
+                threads_per_worker=1,
+                host="127.0.0.1",
+                scheduler_kwargs={"dashboard": False, "dashboard_address": "127.0.0.1:0"},
+                silence_logs=logging.CRITICAL,
+            )
+    with cluster:
+        yield str(cluster.scheduler_address)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from datetime import date
 
 from benchmarks.bench import Result, say
 from benchmarks.sections.table import rows_of
-from skinml.cluster import connect, map_shards
+from skinml.compute import connect, map_shards
 from skinml.images.preprocessing import Preprocessing
 from skinml.schemas import LISTING
 from skinml.scoring.predict import MOST, ScoreJob, ScoringModel

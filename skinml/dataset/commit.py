@@ -22,9 +22,10 @@ from skinml.errors import RunError
 from skinml.quarantine import quarantine_rows
 from skinml.runs import Counts
 from skinml.schemas import SAMPLES
+from skinml.storage.look import check_objects
 from skinml.storage.objects import exists, read_bytes, write_bytes
 from skinml.storage.removal import delete
-from skinml.workspace import index_url, pending_index_url, table_url
+from skinml.workspace import index_url, pending_index_url, shards_url, table_url
 
 
 def publish_samples(
@@ -101,6 +102,16 @@ def _any_of(groups: Mapping[str, str], workspace: str) -> bool:
     return bool(pc.any(pc.is_in(known, pa.array(list(groups), pa.string()))).as_py())
 
 
+def check_pixels(workspace: str, dataset_key: str, shards: Sequence[ShardDone]) -> None:
+    """Make sure that the files of pixels are there as they were written, which may be by other machines.
+
+    Raises:
+        RunError: one is missing or has another size.
+    """
+    folder = shards_url(workspace, dataset_key)
+    check_objects({f"{folder}/{shard.file}": shard.file_bytes for shard in shards if shard.file})
+
+
 def publish_pixels(
     workspace: str,
     dataset_key: str,
@@ -120,9 +131,10 @@ def publish_pixels(
         run_id: the run, which is the transaction.
 
     Raises:
-        RunError: the counts do not add up.
+        RunError: the counts do not add up, or a file of pixels is not there as it was written.
     """
     counts.check()
+    check_pixels(workspace, dataset_key, shards)
     quarantine = [shard.quarantine for shard in shards if shard.quarantine is not None]
     if len(rejected):
         rows = quarantine_rows(rejected, "prepare", run_id)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -17,11 +17,13 @@ from numpy.typing import NDArray
 
 from skinml.dataset.outcome import decode_images, read_record, write_record
 from skinml.dataset.shards import cut, encode_shard, shard_name
-from skinml.errors import RunError
+from skinml.errors import RunError, StorageError
 from skinml.images.preprocessing import Preprocessing, ShardFormat
 from skinml.quarantine import quarantine_rows
 from skinml.schemas import SAMPLES
+from skinml.storage.look import look_at
 from skinml.storage.objects import create_bytes, read_bytes
+from skinml.storage.urls import file_uri, is_remote
 from skinml.tables import Part, attempt, write_part
 from skinml.workspace import shards_url
 
@@ -55,6 +57,8 @@ class ShardDone:
         rejected: how many images for which reason.
         samples: rows for `samples`, or None.
         quarantine: rows for `quarantine`, or None.
+        file: the name of the file of its pixels; "" where none of its images could be used.
+        file_bytes: how many bytes that file has.
     """
 
     number: int
@@ -63,6 +67,8 @@ class ShardDone:
     rejected: Counter[str]
     samples: Part | None
     quarantine: Part | None
+    file: str = ""
+    file_bytes: int = 0
 
 
 def shard_jobs(
@@ -82,24 +88,43 @@ def write_shard(job: ShardJob) -> ShardDone:
     """Read, decode and write one shard, or take over a finished one. Run twice, it leaves the same behind."""
     if job.finished:
         outcome = read_record(job.workspace, job.dataset_key, job.number)
-    else:
-        pixels, outcome = decode_images(job.images, job.preprocessing)
-        if len(pixels):
-            _write_pixels(job, pixels)
-        write_record(job.workspace, job.dataset_key, job.number, outcome)
-    return _write_rows(job, outcome)
+        size = _size_of_pixels(job) if outcome["reason"].isna().any() else 0
+        if size is not None:
+            return _write_rows(job, outcome, size)
+        job = replace(job, finished=False)  # the record is there and the pixels are not
+    pixels, outcome = decode_images(job.images, job.preprocessing)
+    size = _write_pixels(job, pixels) if len(pixels) else 0
+    write_record(job.workspace, job.dataset_key, job.number, outcome)
+    return _write_rows(job, outcome, size)
 
 
-def _write_pixels(job: ShardJob, pixels: NDArray[np.uint8]) -> None:
-    url = f"{shards_url(job.workspace, job.dataset_key)}/{shard_name(job.number, job.stored_as)}"
+def _pixels_url(job: ShardJob) -> str:
+    return f"{shards_url(job.workspace, job.dataset_key)}/{shard_name(job.number, job.stored_as)}"
+
+
+def _size_of_pixels(job: ShardJob) -> int | None:
+    """The bytes of a finished shard's pixels; None where they are gone."""
+    url = _pixels_url(job)
+    [seen] = look_at([url if is_remote(url) else file_uri(url)])
+    if isinstance(seen, FileNotFoundError):
+        return None
+    if isinstance(seen, Exception):
+        raise StorageError(f"{url}: {seen}") from seen
+    return seen.size_bytes
+
+
+def _write_pixels(job: ShardJob, pixels: NDArray[np.uint8]) -> int:
+    """Write a shard's pixels; how many bytes."""
+    url = _pixels_url(job)
     data = encode_shard(pixels, job.stored_as)
     if not create_bytes(url, data) and read_bytes(url) != data:
         raise RunError(
             f"{url}: is there with other pixels; another preparation is at work here, run again later"
         )
+    return len(data)
 
 
-def _write_rows(job: ShardJob, outcome: pd.DataFrame) -> ShardDone:
+def _write_rows(job: ShardJob, outcome: pd.DataFrame, file_bytes: int) -> ShardDone:
     """Labels and outcomes, side by side in the same order, as parts of `samples` and `quarantine`."""
     labels = job.images.drop(columns=[name for name in outcome if name in job.images]).reset_index(drop=True)
     images = pd.concat([labels, outcome], axis="columns").assign(run_id=job.run_id, shard=job.number)
@@ -114,4 +139,7 @@ def _write_rows(job: ShardJob, outcome: pd.DataFrame) -> ShardDone:
         table = quarantine_rows(rejected, "prepare", job.run_id)
         quarantine_part = write_part(job.workspace, "quarantine", table, name)
     prepared, reasons = int(kept.sum()), Counter(rejected["reason"])
-    return ShardDone(job.number, job.finished, prepared, reasons, samples_part, quarantine_part)
+    file = shard_name(job.number, job.stored_as) if prepared else ""
+    return ShardDone(
+        job.number, job.finished, prepared, reasons, samples_part, quarantine_part, file, file_bytes
+    )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,7 +17,7 @@ from skinml import tables
 from skinml.quarantine import RETRIED
 from skinml.schemas import IMAGE_VERSION, PROBABILITY_COLUMNS
 from skinml.storage.tree import walk
-from skinml.workspace import table_url
+from skinml.workspace import table_url, unpublished_parts_url
 
 KEY = [*IMAGE_VERSION, "model_name", "model_version"]
 SAME_TEXT = ("image_id", "size_bytes", "predicted_dx", "flags", "precision")
@@ -55,12 +57,14 @@ class State:
         quarantine: rows of the flow `score`.
         runs: rows of the flow `score`.
         unpublished: names of Parquet files in the tables' folders that no version refers to.
+        records: names of records of such files, which a later run could take over.
     """
 
     scores: pd.DataFrame
     quarantine: pd.DataFrame
     runs: pd.DataFrame
     unpublished: Sequence[str]
+    records: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -73,6 +77,7 @@ class Account:
         code: its exit code, negative for a signal.
         result: what it printed, where it completed.
         alone: no other run was under way, and nothing of it was killed: whatever it wrote is published.
+        leaves_row: it ended by itself, or was killed where it had a record already: `runs` must have its row.
     """
 
     label: str
@@ -80,6 +85,7 @@ class Account:
     code: int
     result: dict[str, Any] | None
     alone: bool
+    leaves_row: bool
 
 
 def read_state(workspace: str) -> State:
@@ -90,6 +96,7 @@ def read_state(workspace: str) -> State:
         quarantine[quarantine["flow"] == "score"],
         runs[runs["flow"] == "score"],
         [name for table in ("scores", "quarantine", "runs") for name in _unpublished(workspace, table)],
+        list(walk(unpublished_parts_url(workspace))),
     )
 
 
@@ -105,7 +112,9 @@ def compare(expected: State, found: State, accounts: Sequence[Account]) -> list[
         *compare_scores(expected.scores, found.scores),
         *compare_quarantine(expected.quarantine, found.quarantine),
         *check_runs(found, accounts),
+        *compare_health(expected.runs, found.runs),
         *check_files(found.unpublished, accounts),
+        *_some(Wrong.ORPHAN, found.records, "records of parts that no run can take over any more"),
     ]
 
 
@@ -150,6 +159,8 @@ def check_runs(found: State, accounts: Sequence[Account]) -> Iterator[Finding]:
     yield from _some(Wrong.RUNS, no_row, "runs with rows in the tables and none in runs")
     known = {account.run_id for account in accounts}
     yield from _some(Wrong.RUNS, sorted({*runs["run_id"]} - known), "rows of runs that were never started")
+    due = {account.run_id for account in accounts if account.run_id is not None and account.leaves_row}
+    yield from _some(Wrong.RUNS, sorted(due - {*runs["run_id"]}), "runs that have no row in runs")
     unequal = runs["listed"] != runs["skipped"] + runs["done"] + runs["quarantined"]
     yield from _some(Wrong.RUNS, runs.loc[unequal, "run_id"], "rows in which images do not add up")
     for row in runs.drop_duplicates("run_id").itertuples():
@@ -176,6 +187,31 @@ def _check_result(rows: pd.DataFrame, account: Account, result: dict[str, Any]) 
         said = dict(zip(columns, printed, strict=True))
         there = rows[["status", *columns]].to_dict("records")
         yield Finding(Wrong.RUNS, 1, f"{account.label}: {account.run_id} printed {said}, runs has {there}")
+
+
+def compare_health(expected: pd.DataFrame, found: pd.DataFrame) -> Iterator[Finding]:
+    """A run that published all images, whoever scored them, judges the night as the undisturbed one did."""
+    for wanted in expected[expected["status"] == "completed"].itertuples():
+        nights = found[(found["status"] == "completed") & (found["done"] == wanted.done)]
+        for row in nights.itertuples():
+            if not _alike(_judgement(row), _judgement(wanted)):
+                yield Finding(Wrong.DIFFERENT, 1, f"{row.run_id}: health is {row.health_detail} instead")
+
+
+def _judgement(run: Any) -> list[Any]:
+    """The verdict on a night and what it rests on; nothing where nobody looked."""
+    return [run.health, json.loads(run.health_detail)] if isinstance(run.health_detail, str) else []
+
+
+def _alike(ours: Any, theirs: Any) -> bool:
+    """Whether two JSON values are equal, but for the order in which their numbers were added up."""
+    if isinstance(ours, dict) and isinstance(theirs, dict):
+        return ours.keys() == theirs.keys() and all(_alike(ours[key], theirs[key]) for key in ours)
+    if isinstance(ours, list) and isinstance(theirs, list):
+        return len(ours) == len(theirs) and all(map(_alike, ours, theirs))
+    if isinstance(ours, float) and isinstance(theirs, float):
+        return math.isclose(ours, theirs, rel_tol=TOLERANCE)
+    return bool(ours == theirs)
 
 
 def check_files(unpublished: Iterable[str], accounts: Sequence[Account]) -> Iterator[Finding]:

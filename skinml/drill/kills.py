@@ -31,6 +31,7 @@ WORKING = 0.3
 """The part of a run during which it has workers, most of that being their start."""
 
 RUN = re.compile(r" run (score-\S+)$", re.MULTILINE)
+RESUMED = re.compile(r" an interrupted run has scored (\d+) of these images")
 
 
 @dataclass(frozen=True)
@@ -79,12 +80,21 @@ class Started:
 
 @dataclass(frozen=True)
 class Ended:
-    """A run that has ended: what is known of it, whether it was hit as planned, and what is wrong with it."""
+    """A run that has ended: what is known of it, whether it was hit as planned, and what is wrong with it.
+
+    Attributes:
+        account: what is known of it.
+        hit: whether the kill came as planned.
+        session: of its processes.
+        findings: what is wrong.
+        resumed: images that an interrupted run had done, as it found out before it was hit.
+    """
 
     account: Account
     hit: bool
     session: int
     findings: Sequence[Finding]
+    resumed: int = 0
 
 
 def one_run(scene: Scene, name: str, kill: Kill | None = None) -> Ended:
@@ -174,12 +184,14 @@ def _finish(scene: Scene, started: Started, kill: Kill | None, struck: bool, alo
         code,
         _result(started.out) if code == 0 else None,
         alone and not hit and code == 0,
+        code >= 0 or (hit and kill is not None and kill.point is not None),
     )
     findings = [
         Finding(Wrong.UNEXPLAINED, 1, f"{started.name}: {text}; see {started.log}")
         for text in judge(code, log, kill, hit, hangs)
     ]
-    return Ended(account, hit, started.process.pid, findings)
+    resumed = int(found[1]) if (found := RESUMED.search(log)) else 0
+    return Ended(account, hit, started.process.pid, findings, resumed)
 
 
 def judge(code: int, log: str, kill: Kill | None, hit: bool, hangs: bool) -> Iterator[str]:

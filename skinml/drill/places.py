@@ -150,6 +150,7 @@ def wait_for_server(place: Place) -> None:
 
 
 def clean_environment(home: Path, more: Mapping[str, str]) -> dict[str, str]:
-    """This environment without what is the user's own; scratch files lie in `home`, Prefect's beside it."""
+    """This environment without what is the user's own; temporary files and kept rows lie in `home`."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(OWN)}
-    return {**kept, "PREFECT_HOME": str(home.parent / "prefect"), "TMPDIR": str(home), **more}
+    own = {"PREFECT_HOME": home.parent / "prefect", "TMPDIR": home, "XDG_STATE_HOME": home / "state"}
+    return {**kept, **{name: str(value) for name, value in own.items()}, **more}

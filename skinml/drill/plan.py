@@ -11,6 +11,12 @@ from itertools import count
 RECOVERY = 11
 """The crash point of a run that finishes what a dead one has left."""
 
+RECORDED, ADOPTED = 12, 13
+"""The crash points after the record of a shard, and after rows were taken over from an interrupted run."""
+
+LEAVES_RECORDS = (6, 7, RECORDED, ADOPTED)
+"""Points at which a run that dies has left records that the next one must take over."""
+
 SHORT, LONG = (0.0, 4.0), (45.0, 110.0)
 """Seconds that an S3 server stays away before it is started again: less, and more, than runs wait for it."""
 
@@ -62,7 +68,7 @@ class Round:
         number: counts rounds, from 1.
         site: where workspace and archive lie.
         kills: one for each run.
-        at_once: two runs start at the same time, and the kill, if there is one, is for the first.
+        at_once: two runs start at the same time, and the last kill, if there is one, is for the first of them.
         seed: of what is left to chance while it is played.
     """
 
@@ -74,7 +80,7 @@ class Round:
 
     def kind(self, kill: Kill) -> str:
         """What kind of kill this is, for people: its victim, or that it hits one of two runs."""
-        if self.at_once:
+        if self.at_once and kill is self.kills[-1]:
             return "one of two"
         return "store, long" if kill.outage > max(SHORT) else kill.victim
 
@@ -121,8 +127,15 @@ CHAINS = (
     Chain(((FLOW, 9),), at_once=True),
     Chain(((STORE, 9),), outage=LONG),
     Chain(((FLOW, 8), (FLOW, 1), (FLOW, RECOVERY), (FLOW, 10))),
+    Chain(((FLOW, RECORDED), (FLOW, ADOPTED), (FLOW, ADOPTED), (FLOW, RECORDED), (FLOW, 7), (FLOW, 8))),
+    Chain(((FLOW, 6), (FLOW, ADOPTED)), at_once=True),
+    Chain(((STORE, RECORDED), (FLOW, RECORDED), (STORE, ADOPTED))),
+    Chain(((FLOW, 5), (WORKER, RECORDED), (FLOW, 7), (WORKER, ADOPTED))),
+    Chain(((FLOW, 7), (FLOW, 9)), at_once=True),
+    Chain(((FLOW, RECORDED),), at_once=True),
+    Chain(((FLOW, 6), (FLOW, 9), (FLOW, RECOVERY))),
 )
-"""The first two alone have something of everything; all of them, by turns on both sites, have everything."""
+"""The first two alone have something of each victim; all of them, by turns on both sites, have everything."""
 
 
 def rounds(seed: int, sites: Sequence[Site]) -> Iterator[Round]:
@@ -156,4 +169,4 @@ def _commits(victim: Victim, point: int | None) -> bool:
 
 def _needs_images(victim: Victim, point: int | None) -> bool:
     """Whether only a run that has images to score gets there."""
-    return victim is not FLOW or point is None or 3 <= point <= 9
+    return victim is not FLOW or point is None or 3 <= point <= 9 or point in {RECORDED, ADOPTED}

@@ -5,12 +5,12 @@ from __future__ import annotations
 import shutil
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
-from skinml.drill.compare import Finding, State, compare, read_state
+from skinml.drill.compare import Finding, State, Wrong, compare, read_state
 from skinml.drill.kills import Ended, Scene, end_sessions, one_run, two_runs
 from skinml.drill.places import (
     Place,
@@ -19,7 +19,7 @@ from skinml.drill.places import (
     make_workspace,
     wait_for_server,
 )
-from skinml.drill.plan import Round
+from skinml.drill.plan import LEAVES_RECORDS, Kill, Round, Victim
 from skinml.errors import RunError
 from skinml.quarantine import RETRIED
 
@@ -63,6 +63,7 @@ class Outcome:
         too_late: kills planned for a moment when the run was over.
         starts: how many runs were started.
         read_errors: images that could not be read while the S3 server was away, and were tried again.
+        resumed: images that runs took over from interrupted ones.
         findings: what is wrong.
         kept: the workspace, where something is wrong.
         seconds: how long it took.
@@ -73,6 +74,7 @@ class Outcome:
     too_late: int
     starts: int
     read_errors: int
+    resumed: int
     findings: Sequence[Finding]
     kept: Path | None
     seconds: float
@@ -111,21 +113,34 @@ def play(this: Round, place: Place, setting: Setting, expected: Undisturbed) -> 
     findings += end_sessions(ended)
     wait_for_server(place)
     state = read_state(scene.workspace)
+    pairs = list(zip(this.kills, ended, strict=False))
     findings += compare(expected.state, state, [run.account for run in ended])
+    findings += check_resumed(this, pairs, sum(run.resumed for run in ended))
     kept = keep_workspace(scene.workspace, scene.folder) if findings else None
     if not findings:
         _clear(scene)
-    pairs = list(zip(this.kills, ended, strict=False))
     return Outcome(
         this,
         Counter((this.kind(kill), kill.when) for kill, run in pairs if run.hit),
         sum(kill.point is None and not run.hit for kill, run in pairs),
         len(ended),
         int(state.quarantine["reason"].isin(RETRIED).sum()),
+        sum(run.resumed for run in ended),
         findings,
         kept,
         time.monotonic() - start,
     )
+
+
+def check_resumed(this: Round, pairs: Sequence[tuple[Kill, Ended]], resumed: int) -> Iterator[Finding]:
+    """Where a run was killed with scored shards behind it, alone, a later one has to take them over."""
+    left = [
+        run.account.label
+        for kill, run in (pairs[:-1] if this.at_once else pairs)
+        if run.hit and kill.victim is Victim.FLOW and kill.point in LEAVES_RECORDS
+    ]
+    if left and not resumed:
+        yield Finding(Wrong.UNEXPLAINED, 1, f"nothing of what {left[0]!r} had scored was taken over")
 
 
 def _scene(place: Place, setting: Setting, name: str, rng: Random, seconds: float, limit: int) -> Scene:
@@ -136,13 +151,14 @@ def _scene(place: Place, setting: Setting, name: str, rng: Random, seconds: floa
 
 
 def _runs(this: Round, scene: Scene) -> list[Ended]:
-    """The killed runs in the plan's order, then what else was started."""
+    """The killed runs in the plan's order, the last beside another one if two start at once; then the rest."""
     names = [f"{number} {this.kind(kill)} at {kill.when}" for number, kill in enumerate(this.kills, 1)]
+    if this.at_once and not this.kills:
+        return two_runs(scene, ("1 of two", "2 of two"), None)
+    before = len(this.kills) - 1 if this.at_once else len(this.kills)
+    ended = [one_run(scene, names[number], this.kills[number]) for number in range(before)]
     if this.at_once:
-        kill = this.kills[0] if this.kills else None
-        ended = two_runs(scene, (names[0] if names else "1 of two", "2 of two"), kill)
-        return [*ended, one_run(scene, "3 undisturbed")] if this.kills else ended
-    ended = [one_run(scene, name, kill) for name, kill in zip(names, this.kills, strict=True)]
+        ended += two_runs(scene, (names[-1], f"{before + 2} of two"), this.kills[-1])
     return [*ended, one_run(scene, f"{len(ended) + 1} undisturbed")]
 
 

@@ -38,6 +38,7 @@ def summarise(outcomes: Sequence[Outcome], asked: int) -> dict[str, Any]:
         "starts": sum(outcome.starts for outcome in outcomes),
         "too_late": sum(outcome.too_late for outcome in outcomes),
         "read_errors": sum(outcome.read_errors for outcome in outcomes),
+        "resumed": sum(outcome.resumed for outcome in outcomes),
         "problems": said,
     }
 

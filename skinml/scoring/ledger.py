@@ -119,17 +119,30 @@ def _longest_run(ascending: NDArray[np.uint64]) -> int:
 def look_up(ledger: Ledger, keys: Keys, size_bytes: NDArray[np.int64]) -> NDArray[np.int8]:
     """What the ledger says of image versions: values of Known, int8 (n,)."""
     answer = np.full(len(keys), Known.NEW, dtype=np.int8)
+    for position, same in _same_keys(ledger, keys):
+        answer[same & (answer == Known.NEW)] = Known.OTHER_BYTES
+        answer[same & (ledger.size_bytes[position] == size_bytes)] = Known.KNOWN
+    return answer
+
+
+def positions(ledger: Ledger, keys: Keys, size_bytes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Where in the ledger's order image versions are, with this size: int64 (n,), -1 where they are not."""
+    found = np.full(len(keys), -1, dtype=np.int64)
+    for position, same in _same_keys(ledger, keys):
+        equal = same & (ledger.size_bytes[position] == size_bytes)
+        found[equal] = position[equal]
+    return found
+
+
+def _same_keys(ledger: Ledger, keys: Keys) -> Iterator[tuple[NDArray[np.int64], NDArray[np.bool_]]]:
+    """Positions, int64 (n,), at which the keys may be, and whether they are there, bool (n,): all there are."""
     if not len(ledger):
-        return answer
+        return
     start = np.searchsorted(ledger.first, keys[:, 0])
     for step in range(ledger.longest):
         position = np.minimum(start + step, len(ledger) - 1)
         same = (ledger.first[position] == keys[:, 0]) & (ledger.second[position] == keys[:, 1])
-        same &= start + step < len(ledger)
-        equal = same & (ledger.size_bytes[position] == size_bytes)
-        answer[same & (answer == Known.NEW)] = Known.OTHER_BYTES
-        answer[equal] = Known.KNOWN
-    return answer
+        yield position, same & (start + step < len(ledger))
 
 
 def read_scored(

@@ -14,6 +14,7 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from skinml import __version__
 from skinml.crash_points import crash_point
 from skinml.images.load import Rejected, load_images
 from skinml.images.preprocessing import Preprocessing
@@ -26,6 +27,7 @@ from skinml.schemas import PROBABILITY_COLUMNS, SCORES
 from skinml.scoring.flags import flag_images
 from skinml.scoring.health import Tally, tally
 from skinml.scoring.reference import Usual, gather_measures
+from skinml.scoring.shard_records import Origin, Record, write_record
 from skinml.storage.objects import read_bytes
 from skinml.storage.urls import image_ids
 from skinml.tables import Part, attempt, write_part
@@ -37,7 +39,7 @@ FEWEST, MOST = 64, 4096
 """Images in a shard. Few where there are few, so that all cores have some; many where there are many, so that
 a million leave 250 files. What a worker keeps of an image until its shard is written is its row."""
 
-SHARDS_PER_WORKER = 8
+SHARDS_PER_WORKER = 32
 """Shards for each worker where the bounds allow it: the last ones end at nearly the same time."""
 
 BATCH: dict[Precision, int] = {"fp32": 8, "int8": 16}
@@ -59,6 +61,10 @@ class ScoringModel:
     preprocessing: Preprocessing
     precision: Precision = "fp32"
     usual: Usual | None = None  # what held-out images look like to it; older bundles do not say
+
+    def origin(self, flow: str) -> Origin:
+        """What the rows of a flow that scores with it depend on beside the images."""
+        return Origin(flow, self.name, self.version, self.precision, self.onnx_sha256, __version__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,6 +91,7 @@ class ShardScored:
         scores: their rows, or None.
         quarantine: the others' rows, or None.
         health: how the scored images look, counted in the bins of the model's reference.
+        resumed: how many of all these images an interrupted run had done.
     """
 
     scored: int
@@ -93,11 +100,17 @@ class ShardScored:
     scores: Part | None
     quarantine: Part | None
     health: Tally = field(default_factory=Tally)
+    resumed: int = 0
 
 
 def images_per_shard(images: int, workers: int) -> int:
-    """How many images a shard has."""
-    return max(FEWEST, min(MOST, -(-images // (workers * SHARDS_PER_WORKER))))
+    """How many images a shard has: so few that each worker gets SHARDS_PER_WORKER, within the bounds."""
+    return max(FEWEST, min(MOST, images // (workers * SHARDS_PER_WORKER)))
+
+
+def most_shards(images: int) -> int:
+    """How many shards there are at the most, however many workers."""
+    return -(-images // FEWEST)
 
 
 def score_jobs(
@@ -156,8 +169,19 @@ def score_shard(job: ScoreJob) -> ShardScored:
         rows = quarantine_rows(rejected, job.flow, job.run_id)
         quarantine_part = write_part(job.workspace, "quarantine", rows, name)
     crash_point(5)
+    _record(job, scores_part, quarantine_part)
+    crash_point(12)
     replaced = int((scored["etag"] != listed.loc[usable, "etag"]).sum())
     return ShardScored(len(scored), replaced, Counter(rejected["reason"]), scores_part, quarantine_part, health)
+
+
+def _record(job: ScoreJob, scores: Part | None, quarantine: Part | None) -> None:
+    """Leave word of the parts for a later run, should this one be interrupted."""
+    origin = job.model.origin(job.flow)
+    if scores is not None:
+        write_record(job.workspace, job.run_id, Record("scores", scores, origin))
+    if quarantine is not None and job.flow != "replay":  # which is there to try failures again
+        write_record(job.workspace, job.run_id, Record("quarantine", quarantine, origin))
 
 
 @lru_cache(maxsize=2)

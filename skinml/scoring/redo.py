@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
 
-from skinml.runs import Counts
-from skinml.schemas import RUNS
+from skinml.runs import Counts, as_table
 from skinml.tables import Part
 
 COUNTED = ("listed", "skipped", "done", "quarantined")
@@ -32,11 +30,8 @@ class Redo:
 
     def row_with(self, counts: Counts, remark: str | None) -> pa.Table:
         """The run's row, schema RUNS, with these counts and, in the column `error`, a remark."""
-        row = {**self.row, **{name: getattr(counts, name) for name in COUNTED}, "error": remark}
-        for field in RUNS:
-            if pa.types.is_timestamp(field.type):
-                row[field.name] = datetime.fromisoformat(str(row[field.name]))
-        return pa.Table.from_pylist([row], schema=RUNS)
+        counted = {name: getattr(counts, name) for name in COUNTED}
+        return as_table({**self.row, **counted, "error": remark})
 
 
 def to_note(redo: Redo) -> str:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from skinml.errors import RunError
 from skinml.storage import odd_keys
-from skinml.storage.connection import split
+from skinml.storage.connection import explained, split
 from skinml.storage.listing import file_etag
 from skinml.storage.patience import patiently
-from skinml.storage.urls import normalise
+from skinml.storage.urls import file_uri, is_remote, normalise
 
 THREADS = 16
 
@@ -36,6 +37,30 @@ def look_at(uris: Sequence[str]) -> Iterator[Seen | Exception]:
     """
     with ThreadPoolExecutor(THREADS, thread_name_prefix="look") as pool:
         yield from pool.map(_answer, uris)
+
+
+def check_objects(sizes: Mapping[str, int]) -> None:
+    """Make sure that each object is there with so many bytes.
+
+    Args:
+        sizes: bytes by normalised URL.
+
+    Raises:
+        RunError: one is missing or has another size; it names the first.
+        StorageError: storage does not say.
+    """
+    uris = [url if is_remote(url) else file_uri(url) for url in sizes]
+    for (url, size), seen in zip(sizes.items(), look_at(uris), strict=True):
+        if isinstance(seen, FileNotFoundError):
+            raise RunError(f"{url}: was written by this run and is not there; nothing was committed, run again")
+        if isinstance(seen, Exception):
+            with explained(url):
+                raise seen
+        elif seen.size_bytes != size:
+            raise RunError(
+                f"{url}: {size} bytes were written by this run, {seen.size_bytes} are there; nothing was "
+                "committed, run again"
+            )
 
 
 def _answer(uri: str) -> Seen | Exception:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import multiprocessing
-import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from skinml.compute.cores import cores
 from skinml.errors import RequestError, StorageError
 from skinml.labels import DIAGNOSES
 from skinml.synth.corrupt import WAYS, corrupted
@@ -97,7 +97,7 @@ def make_archive(
     tasks = [task(lesion) for lesion in lesions]
     batches = [tasks[start : start + _BATCH] for start in range(0, len(tasks), _BATCH)]
     if processes is None:
-        processes = 1 if images <= _ALONE else os.cpu_count() or 1
+        processes = 1 if images <= _ALONE else cores()
     _make_folders(folder, roots)
     try:
         for written in _map(partial(_write_images, seed=seed), batches, min(processes, len(batches))):

@@ -17,7 +17,7 @@ from skinml.tables.compaction import (
     table_size,
 )
 from skinml.tables.connection import check_table
-from skinml.tables.parts import Part, attempt, keep_rows, read_parts, write_part
+from skinml.tables.parts import Part, attempt, keep_rows, parse_part, part_url, read_parts, write_part
 from skinml.tables.read import Snapshot, gathered, notes, read, scan, snapshot, transactions, version
 
 __all__ = [
@@ -32,6 +32,8 @@ __all__ = [
     "keep_rows",
     "make_checkpoint",
     "notes",
+    "parse_part",
+    "part_url",
     "publish",
     "put_together",
     "read",

@@ -12,7 +12,7 @@ import pyarrow as pa
 from skinml.errors import RunError
 from skinml.schemas import PARTITIONS, TABLES
 from skinml.tables.connection import add_columns, explained, make_table, open_table
-from skinml.tables.parts import Part, attempt, write_part
+from skinml.tables.parts import Part, attempt, check_parts, write_part
 from skinml.tables.read import NOTE, Snapshot, rows_of, snapshot_of
 from skinml.workspace import table_url
 
@@ -46,7 +46,7 @@ def publish(
         The table's version afterwards; None where there is no table and nothing to publish.
 
     Raises:
-        RunError: other writers were first again and again.
+        RunError: a part is not there as it was written, or other writers were first again and again.
     """
     from deltalake import Schema
     from deltalake.transaction import RemoveAction
@@ -60,6 +60,7 @@ def publish(
         if examine is not None:
             chosen, note = examine(snapshot_of(delta))
             properties = alone(transaction, {NOTE: note})
+        check_parts(workspace, table, chosen)
         actions: list[AddAction | RemoveAction] = [_add_action(part) for part in chosen]
         delta.create_write_transaction(
             actions,
@@ -131,7 +132,10 @@ def replace(
     from deltalake import write_deltalake
 
     def commit(delta: DeltaTable) -> None:
-        data = {} if examine is None else {NOTE: examine(snapshot_of(delta))[1]}
+        data: dict[str, str] = {}
+        if examine is not None:
+            parts, data[NOTE] = examine(snapshot_of(delta))
+            check_parts(workspace, table, parts)
         rows = change(rows_of(delta, TABLES[table])).cast(TABLES[table])
         write_deltalake(delta, rows, mode="overwrite", commit_properties=alone(transaction, data))
 

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from skinml.schemas import PARTITIONS, TABLES
+from skinml.storage.look import check_objects
 from skinml.storage.objects import read_bytes, write_bytes
 from skinml.workspace import table_url
 
@@ -61,6 +62,16 @@ def write_part(
     return Part(path, buffer.tell(), rows.num_rows, partition)
 
 
+def check_parts(workspace: str, table: str, parts: Sequence[Part]) -> None:
+    """Make sure that each part is there as it was written: its rows may have been written by another machine.
+
+    Raises:
+        RunError: one is missing or has another size.
+    """
+    folder = table_url(workspace, table)
+    check_objects({f"{folder}/{unquote(part.path)}": part.size_bytes for part in parts})
+
+
 def read_parts(
     workspace: str, table: str, parts: Sequence[Part], columns: Sequence[str] | None = None
 ) -> pa.Table:
@@ -70,9 +81,21 @@ def read_parts(
         schema = pa.schema([schema.field(name) for name in columns])
     rows = [schema.empty_table()]
     for part in parts:
-        data = read_bytes(f"{table_url(workspace, table)}/{unquote(part.path)}")
-        rows.append(pq.read_table(io.BytesIO(data), columns=schema.names, partitioning=None).cast(schema))
+        rows.append(parse_part(table, read_bytes(part_url(workspace, table, part)), schema.names))
     return pa.concat_tables(rows)
+
+
+def part_url(workspace: str, table: str, part: Part) -> str:
+    """Where a part's file lies."""
+    return f"{table_url(workspace, table)}/{unquote(part.path)}"
+
+
+def parse_part(table: str, data: bytes, columns: Sequence[str] | None = None) -> pa.Table:
+    """The rows in the bytes of a part. Raises pyarrow.ArrowException or OSError where it is damaged."""
+    schema = _stored(table)
+    if columns is not None:
+        schema = pa.schema([schema.field(name) for name in columns])
+    return pq.read_table(io.BytesIO(data), columns=schema.names, partitioning=None).cast(schema)
 
 
 def keep_rows(workspace: str, table: str, part: Part, kept: pa.Array) -> Part | None:

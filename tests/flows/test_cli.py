@@ -91,7 +91,7 @@ def test_a_wrong_request_gets_one_line_exit_2_and_writes_nothing(
     assert len(lines) == 1
     assert words in lines[0]
     assert "Traceback" not in answer.stderr
-    assert answer.stdout == ""
+    assert json.loads(answer.stdout) == {"error": lines[0].removeprefix("skinml: "), "exit_code": 2}
     assert sorted(tmp_path.rglob("*")) == before
 
 

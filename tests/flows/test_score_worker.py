@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from skinml.cluster import connect, map_shards
+from skinml.compute import connect, map_shards
 from skinml.schemas import LISTING
 from skinml.scoring.predict import ScoreJob, score_shard
 from skinml.storage.listing import list_images

@@ -18,7 +18,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skinml import tables, upkeep
+from skinml.runs import begin
 from skinml.schemas import QUARANTINE, TABLES
+from skinml.scoring.shard_records import Origin, Record, record_urls, write_record
 from skinml.storage.connection import s3_options
 from skinml.storage.objects import create_bytes, exists, names, read_bytes
 from skinml.tables import Part
@@ -206,7 +208,7 @@ def age(place: Path, days: float = 8) -> None:
 
 def delete_spare(workspace: str, hours: int = upkeep.SAFE_HOURS) -> int:
     spare = upkeep.find_spare(workspace, hours)
-    assert set(spare) == set(TABLES)
+    assert set(spare) == {*TABLES, upkeep.RECORDS}
     upkeep.delete_spare(spare, nothing)
     return sum(len(urls) for urls in spare.values())
 
@@ -246,6 +248,23 @@ def test_what_dead_runs_left_goes_after_a_week_and_what_a_run_that_goes_on_left_
     tables.publish(workspace, "quarantine", [old[0]], alive)
     tables.publish(workspace, "quarantine", [fresh], young)
     assert uris(workspace) == sorted(["published", alive, young])
+
+
+def test_records_go_with_the_parts_of_their_run(tmp_path: Path) -> None:
+    """A run that began long ago and still writes parts is alive; so is one that has only begun."""
+    workspace = str(tmp_path)
+    append(workspace, "published")
+    dead, alive = (f"score-20260101T000000Z-00000{number}" for number in (1, 2))
+    begun = begin("score", {}).run_id
+    for run in (dead, alive, begun):
+        part = tables.write_part(workspace, "quarantine", broken(run), f"{run}-00000")
+        write_record(
+            workspace, run, Record("quarantine", part, Origin("score", "cnn", "v1", "fp32", "", "0.1.0"))
+        )
+    age(tmp_path)
+    tables.write_part(workspace, "quarantine", broken(alive), f"{alive}-00001")
+    assert delete_spare(workspace) == 3, "two parts, of which one has a record still: its run began just now"
+    assert [url.split("/")[-2] for url in record_urls(workspace)] == [alive, begun]
 
 
 def test_files_in_a_bucket_go_too(bucket: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import statistics
 import time
 from collections.abc import Callable
@@ -18,6 +17,7 @@ from threadpoolctl import threadpool_limits
 from benchmarks.bench import Bench, Result, say
 from benchmarks.scoring.bundle import make_bundle
 from benchmarks.scoring.peers.common import BATCH, SIZE, one_thread_session
+from skinml.compute import cores
 
 EDGE = 1024
 """Edge of the matrices: three of them, of 4 MB, and a library for matrices is at its best."""
@@ -31,13 +31,13 @@ NETWORKS = {"fp32": "model.onnx", "int8": "model-int8.onnx"}
 def measure(bench: Bench) -> Result:
     """Microseconds an image of both networks, and GFLOP/s of a product of matrices, of each repetition."""
     folder = make_bundle(bench).folder
-    cores = os.cpu_count() or 1
+    count = cores()
     context = multiprocessing.get_context("spawn")  # nobody starts with another's threads in memory
     turns: list[dict[str, float]] = []
-    with context.Manager() as manager, context.Pool(cores) as pool:
-        task = (str(folder), bench.count(IMAGES) // BATCH, manager.Barrier(cores))
+    with context.Manager() as manager, context.Pool(count) as pool:
+        task = (str(folder), bench.count(IMAGES) // BATCH, manager.Barrier(count))
         for repetition in range(bench.repetitions):
-            found = pool.starmap(on_a_core, [task] * cores, chunksize=1)
+            found = pool.starmap(on_a_core, [task] * count, chunksize=1)
             turns.append({name: round(statistics.fmean(one[name] for one in found), 2) for name in found[0]})
             say(f"network {repetition + 1}/{bench.repetitions}: {turns[-1]}")
     figures: Result = {name: [turn[name] for turn in turns] for name in turns[0]}

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pyarrow as pa
 import pytest
 from deltalake import DeltaTable, write_deltalake
 
 from skinml import tables
-from skinml.drill.compare import Account, State, Wrong, compare, read_state
+from skinml.drill.compare import Account, State, Wrong, compare, compare_health, read_state
 from skinml.schemas import PROBABILITY_COLUMNS, QUARANTINE, RUNS, SCORES
+from skinml.scoring.shard_records import Origin, Record, write_record
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 FIRST, SECOND, DEAD = (f"score-20260102T030405Z-00000{number}" for number in range(3))
@@ -75,7 +78,7 @@ def expected(tmp_path: Path) -> State:
 
 
 def account(run_id: str, code: int = 0, alone: bool = True, **result: int) -> Account:
-    return Account(f"run {run_id[-1]}", run_id, code, result or None, alone)
+    return Account(f"run {run_id[-1]}", run_id, code, result or None, alone, leaves_row=code >= 0)
 
 
 ACCOUNTS = [
@@ -185,6 +188,11 @@ def a_stray_file(workspace: str) -> None:
     write_unseen(workspace, SECOND)
 
 
+def a_record_left(workspace: str) -> None:
+    part = tables.Part("run_date=2026-01-02/part-x.parquet", 1, 1, {"run_date": "2026-01-02"})
+    write_record(workspace, DEAD, Record("scores", part, Origin("score", "cnn", "v1", "fp32", "", "0.1.0")))
+
+
 LOST, DOUBLED, ORPHAN, RUNS_WRONG = (Wrong.LOST, 1), (Wrong.DOUBLED, 1), (Wrong.ORPHAN, 1), (Wrong.RUNS, 1)
 DIFFERENT, BAD = (Wrong.DIFFERENT, 1), (Wrong.QUARANTINE, 1)
 
@@ -215,6 +223,7 @@ DIFFERENT, BAD = (Wrong.DIFFERENT, 1), (Wrong.QUARANTINE, 1)
         (failed, {RUNS_WRONG}),
         (no_row_of_a_run_that_completed, {RUNS_WRONG}),
         (a_stray_file, {ORPHAN}),
+        (a_record_left, {ORPHAN}),
     ],
 )
 def test_tampering_is_found(
@@ -231,8 +240,30 @@ def test_a_difference_within_rounding_is_none(workspace: str, expected: State) -
     assert compare(expected, read_state(workspace), ACCOUNTS) == []
 
 
+def test_a_night_that_published_everything_has_the_health_of_the_undisturbed_one(tmp_path: Path) -> None:
+    def runs(run_id: str, done: int, health: str, psi: float) -> pd.DataFrame:
+        detail = json.dumps({"verdict": health, "images": done, "measures": [{"psi": psi}]})
+        row = run_record(run_id, done, 0, 0) | {"health": health, "health_detail": detail}
+        frame: pd.DataFrame = pa.Table.from_pylist([row], schema=RUNS).to_pandas()
+        return frame
+
+    wanted = runs(FIRST, 4, "usual", 0.1)
+    assert list(compare_health(wanted, runs(SECOND, 4, "usual", 0.1 + 1e-12))) == []
+    assert list(compare_health(wanted, runs(SECOND, 3, "drifted", 0.9))) == [], "another night: fewer images"
+    for other in (runs(SECOND, 4, "drifted", 0.1), runs(SECOND, 4, "usual", 0.2)):
+        [finding] = compare_health(wanted, other)
+        assert (finding.wrong, finding.number) == (Wrong.DIFFERENT, 1)
+        assert SECOND in finding.text
+
+
 def test_what_a_run_printed_is_held_against_its_row(workspace: str, expected: State) -> None:
     wrong = account(SECOND, listed=5, skipped=3, scored=2, quarantined=0)
     [finding] = compare(expected, read_state(workspace), [ACCOUNTS[0], wrong, ACCOUNTS[2]])
     assert finding.wrong is Wrong.RUNS
     assert SECOND in finding.text
+
+
+def test_a_run_that_ended_by_itself_and_has_no_row_is_found(workspace: str, expected: State) -> None:
+    failed = account(DEAD, 1, alone=False)
+    [finding] = compare(expected, read_state(workspace), [*ACCOUNTS[:2], failed])
+    assert (finding.wrong, finding.text) == (Wrong.RUNS, f"1 runs that have no row in runs: {DEAD}")

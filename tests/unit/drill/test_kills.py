@@ -31,6 +31,7 @@ print('{{"listed": 1}}')
 
 def scene(tmp_path: Path, body: str, seconds: float = 0.0) -> Scene:
     """Runs that do something else than skinml does."""
+    tmp_path.mkdir(exist_ok=True)
     script = tmp_path / "run.py"
     script.write_text(RUN.format(body=body))
     folder = tmp_path / "round"
@@ -73,6 +74,13 @@ def test_a_run_dies_at_its_point_once(tmp_path: Path) -> None:
     assert (ended.account.run_id, ended.account.alone) == ("score-20260101T000000Z-abcdef", False)
     ended = one_run(where, "2 undisturbed")
     assert (ended.hit, ended.account.result, ended.account.alone) == (False, {"listed": 1}, True)
+
+
+def test_what_a_run_took_over_is_counted_though_it_was_killed(tmp_path: Path) -> None:
+    said = "12:00:01 INFO    an interrupted run has scored 64 of these images, 11 are left"
+    where = scene(tmp_path, f"print({said!r}, file=sys.stderr, flush=True); crash_point(3)")
+    assert one_run(where, "1 flow at 3", FLOW_AT_3).resumed == 64
+    assert one_run(scene(tmp_path / "2", "pass"), "2").resumed == 0
 
 
 def test_a_point_that_is_never_passed_is_a_finding(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from itertools import islice
 
-from skinml.drill.plan import CHAINS, RECOVERY, Round, Site, Victim, rounds
+from skinml.drill.plan import ADOPTED, CHAINS, LEAVES_RECORDS, RECORDED, RECOVERY, Round, Site, Victim, rounds
 
 BOTH = (Site.FOLDER, Site.BUCKET)
 CYCLE = len(CHAINS)
@@ -23,9 +23,9 @@ def test_two_turns_kill_everything_everywhere() -> None:
         for kill in this.kills
     }
     points = {
-        Victim.FLOW: [*range(1, RECOVERY + 1), None],
-        Victim.WORKER: [3, 4, 5, None],
-        Victim.STORE: [*range(1, 10), None],
+        Victim.FLOW: [*range(1, RECOVERY + 1), RECORDED, ADOPTED, None],
+        Victim.WORKER: [3, 4, 5, RECORDED, ADOPTED, None],
+        Victim.STORE: [*range(1, 10), RECORDED, ADOPTED, None],
     }
     for victim, wanted in points.items():
         sites = [Site.BUCKET] if victim is Victim.STORE else BOTH
@@ -34,8 +34,11 @@ def test_two_turns_kill_everything_everywhere() -> None:
 
 def test_two_runs_at_once_come_up_undisturbed_and_with_one_of_them_killed() -> None:
     pairs = [this for this in taken(1, BOTH, CYCLE) if this.at_once]
-    assert Counter(len(this.kills) for this in pairs) == {0: 1, 1: 4}
-    assert {kill.point for this in pairs for kill in this.kills} == {None, 7, 8, 9}
+    assert Counter(len(this.kills) for this in pairs) == {0: 1, 1: 5, 2: 2}
+    assert {this.kills[-1].point for this in pairs if this.kills} == {None, 7, 8, 9, RECORDED, ADOPTED}
+    for this in pairs:
+        assert [this.kind(kill) for kill in this.kills[:-1]] == ["flow"] * (len(this.kills) - 1)
+        assert [this.kind(kill) for kill in this.kills[-1:]] == ["one of two"] * bool(this.kills)
 
 
 def test_a_server_stays_away_for_seconds_mostly_and_sometimes_for_longer_than_runs_wait() -> None:
@@ -81,6 +84,15 @@ def test_recovery_is_killed_only_where_there_is_something_to_recover() -> None:
             if kill.point == RECOVERY:
                 before = [one.point for one in this.kills[:position] if one.point != 1]
                 assert before[-1] in {8, 9, RECOVERY}
+
+
+def test_rows_are_taken_over_only_where_a_run_has_left_some() -> None:
+    for this in taken(3, BOTH, 2 * CYCLE):
+        for position, kill in enumerate(this.kills):
+            if kill.point == ADOPTED:
+                before = this.kills[position - 1]
+                assert before.victim is Victim.FLOW
+                assert before.point in LEAVES_RECORDS
 
 
 def test_a_round_can_be_shortened() -> None:

@@ -17,7 +17,7 @@ AWAY = Kill(Victim.STORE, None, outage=max(LONG))
 def outcome(number: int, kills: tuple[Kill, ...], findings: tuple[Finding, ...] = (), **more: bool) -> Outcome:
     this = Round(number, Site.BUCKET, kills, more.get("at_once", False), 1)
     happened = Counter((this.kind(kill), kill.when) for kill in kills)
-    return Outcome(this, happened, 0, len(kills) + 1, 0, findings, Path("kept") if findings else None, 7.0)
+    return Outcome(this, happened, 0, len(kills) + 1, 0, 5, findings, Path("kept") if findings else None, 7.0)
 
 
 def test_kills_are_counted_and_problems_named() -> None:
@@ -27,6 +27,7 @@ def test_kills_are_counted_and_problems_named() -> None:
     assert (found["kills"], found["rounds"], found["starts"], found["two_at_once"]) == (4, 2, 6, 1)
     assert found["by_kind"] == {"flow": 2, "one of two": 1, "store, long": 1}
     assert found["by_point"] == {"flow at 8": 2, "one of two at 8": 1, "store, long at a moment": 1}
+    assert found["resumed"] == 2 * 5
     assert (found["lost"], found["runs"], found["doubled"], found["unexplained"]) == (3, 1, 0, 0)
     assert found["problems"] == ["lost: 3 images (kept: kept)", "runs: a run (kept: kept)"]
     assert table(outcomes).splitlines() == [

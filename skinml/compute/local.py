@@ -1,0 +1,138 @@
+"""Worker processes on this machine, which nobody else can reach and which end with the run."""
+
+from __future__ import annotations
+
+import logging
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from multiprocessing import resource_tracker
+from typing import TYPE_CHECKING, Any
+
+from skinml.compute.cores import cores
+from skinml.compute.spec import ClusterSpec
+from skinml.errors import RunError
+from skinml.interrupts import deferred
+from skinml.memory import ARENAS, MMAP_THRESHOLD, TRIM_THRESHOLD
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+logger = logging.getLogger("skinml.compute")
+
+LOCAL_CLUSTER: dict[str, Any] = {
+    # The scheduler keeps its last 1,000 steps for debugging, each with the shard that it was about: 0.3 MB for
+    # every shard that has long been done.
+    "distributed.admin.low-level-log-length": 10,
+    # See skinml/memory.py. As variables these hold from the first allocation on.
+    "distributed.nanny.pre-spawn-environ": {
+        "MALLOC_TRIM_THRESHOLD_": TRIM_THRESHOLD,
+        "MALLOC_MMAP_THRESHOLD_": MMAP_THRESHOLD,
+        "MALLOC_ARENA_MAX": ARENAS,
+        **dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), 1),
+    },
+    # Looks at stacks every 10 ms and at memory every 100 ms: for a dashboard that is off, sooner than needed.
+    "distributed.worker.profile.enabled": False,
+    "distributed.worker.memory.monitor-interval": "1s",
+    "distributed.admin.system-monitor.interval": "5s",
+    # Dask's HTTP servers are open to everybody on this machine and have no password: they say that they live,
+    # and nothing of the run.
+    "distributed.scheduler.http.routes": ["distributed.http.health"],
+    "distributed.worker.http.routes": ["distributed.http.health"],
+}
+"""What is set otherwise than Dask has it, in clusters that are started here."""
+
+STARTS = 3
+"""How often a local cluster is begun."""
+
+
+@contextmanager
+def open_local(spec: ClusterSpec) -> Iterator[Client]:
+    """A client of `spec.workers` processes of one thread each (decoding and predicting hold a core).
+
+    They are spawned, never forked (s3fs, delta-rs and TensorFlow are not fork-safe), and listen on loopback
+    alone. Every connection is TLS with a certificate that is made here and kept in memory: Dask's own
+    protocol has no password, and over plain TCP any user of the machine could run code as this one.
+
+    Raises:
+        RunError: workers do not start.
+    """
+    import dask
+    from distributed import Client, LocalCluster
+    from distributed.security import Security
+
+    # Dask logs every connection at INFO, and Prefect shows what the root logger gets.
+    logging.getLogger("distributed").setLevel(logging.ERROR)
+    count = spec.workers or cores()
+    if spec.shards is not None:
+        count = max(1, min(count, spec.shards))
+    with dask.config.set(LOCAL_CLUSTER):
+        with _uninterrupted():
+            cluster = _start(
+                LocalCluster,
+                n_workers=count,
+                threads_per_worker=1,
+                processes=True,
+                host="127.0.0.1",
+                protocol="tls://",
+                security=Security.temporary(),  # 0.12 s, and with it workers start as fast as without
+                local_directory=None if spec.scratch is None else str(spec.scratch),
+                # No dashboard, and the health page that Dask always serves on any free loopback port: two runs
+                # on one machine must not fight for 8787.
+                scheduler_kwargs={"dashboard": False, "dashboard_address": "127.0.0.1:0"},
+                # What goes wrong in a shard comes back as an exception. What is left at ERROR are tracebacks of
+                # workers that were closed while they told the scheduler that they live.
+                silence_logs=logging.CRITICAL,
+            )
+        try:
+            with Client(cluster, set_as_default=False) as client:
+                yield client
+        finally:
+            _close(cluster)
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Hold Ctrl-C and SIGHUP back while worker processes start, and keep both from them for good.
+
+    Both reach every process of a terminal, SIGHUP when it is closed. A worker that gets one dies with a
+    traceback, while it is for the driver alone to end the run. A blocked signal stays blocked in the threads
+    that are started here (Dask's event loop) and in all processes that those start, also in a worker that
+    replaces a dead one.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+    resource_tracker.ensure_running()  # which ignores SIGINT by itself, and unblocks it here when it starts
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        with deferred():  # another thread of this process may take the signal
+            yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _start(make: Callable[..., Any], **options: Any) -> Any:
+    """A local cluster; begun again if a worker died while it started, which Dask does not forgive."""
+    for _ in range(STARTS):
+        try:
+            return make(**options)
+        except RuntimeError as error:
+            failure = error
+            logger.warning("a worker died while it started (%s)", error)
+    raise RunError(f"workers died while they started, {STARTS} times in a row ({failure}); look for memory")
+
+
+def _close(cluster: Any) -> None:
+    """End a local cluster. Its work is done by then, or has failed already: nothing here may fail a run.
+
+    Dask gives a worker that it has killed 5 s to be gone. Once in 200 runs, on two cores that a dozen other
+    processes wanted, that was not enough.
+    """
+    from distributed.core import Status
+
+    # Its event loop logs a traceback of a page of what is caught here. While shards are at work it may speak.
+    logging.getLogger("tornado.application").setLevel(logging.CRITICAL)
+    try:
+        cluster.close()
+    except Exception as error:
+        logger.warning("workers took too long to end (%s): they end with this process", type(error).__name__)
+        cluster.status = Status.closed  # Dask would wait for them once more, at the end of this process

@@ -1,0 +1,195 @@
+"""Whether a cluster that we did not start can do the work: asked before anything else is done.
+
+Its workers are on other machines: they may be missing, run other versions, and see another disk or bucket.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from skinml.compute.cores import is_local
+from skinml.compute.versions import LIBRARIES, difference, version_reader, versions_here
+from skinml.errors import RequestError, RunError, SkinmlError
+from skinml.memory import keep_freed_memory
+from skinml.storage.objects import read_bytes, read_many, write_bytes
+from skinml.storage.probe import probe_folder
+from skinml.storage.removal import delete
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+logger = logging.getLogger("skinml.compute")
+
+ANSWER_SECONDS = 120
+"""How long all workers together may take for one question: each waits 21 s for storage that does not answer."""
+
+
+def check_cluster(
+    client: Client,
+    workspace: str,
+    first_objects: Sequence[str],
+    wait_seconds: float,
+    workers: int | None = None,
+) -> None:
+    """Refuse a cluster whose workers are missing, differ in their libraries, or do not see what they need.
+
+    Local workers are not asked: they are this machine, this environment and this user.
+
+    Args:
+        client: of the cluster.
+        workspace: normalised URL. Every worker reads an object there that is written here, and the other way
+            round. Nothing of it stays.
+        first_objects: uris of images, as a listing gives them, that every worker reads.
+        wait_seconds: how long workers are waited for.
+        workers: how many there should be; one at least.
+
+    Raises:
+        RequestError: in one line: how many workers came, or which worker differs or fails, and in what.
+        RunError: the scheduler went away meanwhile.
+    """
+    if is_local(client):
+        return
+    address = client.scheduler.address
+    try:
+        with _enough_workers(client, workers or 1, wait_seconds):
+            _check_versions(client)
+            _check_storage(client, workspace, first_objects)
+            _set_allocators(client)
+    except OSError as error:
+        raise RunError(
+            f"--cluster {address}: the scheduler went away ({_one_line(error)}); run again"
+        ) from error
+
+
+@contextmanager
+def _enough_workers(client: Client, workers: int, seconds: float) -> Iterator[None]:
+    """Wait until so many are there. An adaptive cluster has none without work, so it gets some meanwhile."""
+    pretended = []
+    try:
+        if len(client.nthreads()) < workers:
+            # Dask's adaptive clusters start a worker for each 5 s of work that waits, and take a task that they
+            # do not know yet for half a second.
+            seconds_each = [1.0] * (10 * workers)
+            pretended = client.map(time.sleep, seconds_each, pure=False, key="skinml-preflight")
+            try:
+                client.wait_for_workers(workers, timeout=seconds)
+            except TimeoutError:
+                raise RequestError(
+                    f"--cluster {client.scheduler.address}: {len(client.nthreads())} of {workers} workers came "
+                    f"within {seconds:g} s; start them, or give --cluster-wait more seconds"
+                ) from None
+        yield
+    finally:
+        if pretended and client.status == "running":
+            client.cancel(pretended, force=True)
+
+
+def _check_versions(client: Client) -> None:
+    """Refuse another Python, other libraries, and workers without skinml."""
+    # Python first, by a question that Dask itself answers: ours is sent as bytecode.
+    asked = client.get_versions(check=False)
+    ours = _python(asked["client"])
+    for worker, versions in asked["workers"].items():
+        theirs = _python(versions)
+        if theirs != ours:
+            raise RequestError(
+                f"worker {worker}: Python is {theirs} there and {ours} here; install the same version on both"
+            )
+    here = versions_here()
+    for worker, there in _ask(client, partial(version_reader(), LIBRARIES)).items():
+        if isinstance(there, Exception):
+            raise RequestError(f"worker {worker}: cannot say its versions: {_one_line(there)}") from there
+        problem = difference(here, there)
+        if problem is not None:
+            raise RequestError(f"worker {worker}: {problem}")
+
+
+def _python(versions: Mapping[str, Any]) -> str:
+    """3.11, of what Dask says of a process."""
+    return ".".join(str(versions["host"]["python"]).split(".")[:2])
+
+
+def _check_storage(client: Client, workspace: str, first_objects: Sequence[str]) -> None:
+    """Every worker reads what is written here and the first images, and what it writes is read here."""
+    token = secrets.token_bytes(16)
+    with probe_folder(workspace) as folder:
+        write_bytes(f"{folder}/driver", token)
+        answers = _ask(client, partial(_probe, workspace, folder, token, list(first_objects)))
+        for worker, answer in answers.items():
+            if isinstance(answer, Exception):
+                raise RequestError(f"worker {worker}: {_one_line(answer)}") from answer
+            problem, written = answer
+            if problem is not None:
+                raise RequestError(f"worker {worker}: {problem}")
+            try:
+                seen = read_bytes(written) == token
+            except SkinmlError:
+                seen = False
+            if not seen:
+                client.run(delete, [written], workers=[worker])
+                raise RequestError(
+                    f"worker {worker}: writes to {workspace}, and what it wrote is not there for this process; "
+                    f"{_SHARED}"
+                )
+
+
+_SHARED = "put the workspace in a bucket or on a disk that every worker mounts at the same place"
+_REACHABLE = "every worker needs the archive at the same place, and the right to read it"
+
+
+def _probe(workspace: str, folder: str, token: bytes, first_objects: list[str]) -> tuple[str | None, str]:
+    """In a worker: what is wrong, or None; and the object that it wrote."""
+    written = f"{folder}/worker-{secrets.token_hex(8)}"
+    try:
+        seen = read_bytes(f"{folder}/driver")
+    except SkinmlError as error:
+        return f"does not see the workspace {workspace}: {error}; {_SHARED}", written
+    if seen != token:
+        return f"sees another workspace at {workspace}; {_SHARED}", written
+    for uri, read in zip(first_objects, read_many(first_objects), strict=True):
+        if read.error is not None:
+            return f"cannot read {uri} of the archive: {read.error}; {_REACHABLE}", written
+    try:
+        write_bytes(written, token)
+    except SkinmlError as error:
+        return f"cannot write to the workspace {workspace}: {error}", written
+    return None, written
+
+
+def _set_allocators(client: Client) -> None:
+    """Give workers the allocator settings that ours have, and say what is lost without them."""
+    answers = _ask(client, keep_freed_memory)
+    without = [worker for worker, answer in answers.items() if answer is not True]
+    if without:
+        logger.warning(
+            "%d of %d workers do not run on glibc and keep no freed memory (such as %s): decoding takes "
+            "about a quarter longer there",
+            *(len(without), len(answers), without[0]),
+        )
+
+
+def _ask(client: Client, function: Callable[[], Any]) -> dict[str, Any]:
+    """The answer of every worker, or the exception that it answered with; without those that left meanwhile."""
+    try:
+        answers: dict[str, Any] = client.run(function, on_error="return", callback_timeout=ANSWER_SECONDS)
+    except TimeoutError:
+        raise RequestError(
+            f"--cluster {client.scheduler.address}: not all {len(client.nthreads())} workers answered within "
+            f"{ANSWER_SECONDS} s; look at their logs"
+        ) from None
+    there = client.nthreads()
+    answers = {worker: answer for worker, answer in answers.items() if worker in there}
+    if not answers:
+        raise RequestError(f"--cluster {client.scheduler.address}: all workers left while they were checked")
+    return answers
+
+
+def _one_line(error: Exception) -> str:
+    text = str(error).splitlines()
+    return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__

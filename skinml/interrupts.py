@@ -1,0 +1,124 @@
+"""Signals that end a process, as an exception: what is under way is put in order, in a bounded time."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
+from typing import NoReturn
+
+from skinml import scratch
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Ctrl-C, the end that a service manager or a batch system asks for, and the terminal that was closed."""
+
+END_SECONDS = 9.0
+"""How long a process that got a signal may take to end in order. Batch systems send SIGKILL some time later."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """A signal asked this process to end. A KeyboardInterrupt, so that libraries let it through as one."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+    @property
+    def exit_code(self) -> int:
+        """What a shell reports of a process that this signal ended: 130, 143 or 129."""
+        return 128 + self.number
+
+    def __str__(self) -> str:
+        return f"ended by {signal.Signals(self.number).name}"
+
+
+@contextmanager
+def raised() -> Iterator[None]:
+    """Within the block, the first of SIGNALS raises Interrupted in the main thread, and later ones do nothing.
+
+    A signal that is ignored on entry stays ignored, such as SIGHUP below nohup. From the first signal on the
+    process has END_SECONDS to end, also after the block: then its children are killed and it exits.
+    """
+    ending = False
+
+    def end(number: int, _: FrameType | None) -> None:
+        nonlocal ending
+        if ending:
+            return
+        ending = True
+        timer = threading.Timer(END_SECONDS, _end_at_once, (number,))
+        timer.daemon = True
+        timer.start()
+        raise Interrupted(number)
+
+    before = _replace_handlers(end)
+    try:
+        yield
+    finally:
+        if not ending:  # else a second Ctrl-C would print a traceback over the last words
+            _restore_handlers(before)
+
+
+@contextmanager
+def deferred() -> Iterator[None]:
+    """Hold SIGNALS back until the block ends, for what must not be left half done, such as starting workers.
+
+    Whoever handles them otherwise, skinml, Prefect or Python itself, gets the first one then.
+    """
+    came: list[int] = []
+
+    def note(number: int, _: FrameType | None) -> None:
+        came.append(number)
+
+    before = _replace_handlers(note)
+    try:
+        yield
+    finally:
+        _restore_handlers(before)
+        if came:
+            os.kill(os.getpid(), came[0])
+
+
+def leave(number: int) -> NoReturn:
+    """End this process, whose work is in order, without what libraries do at the end, which takes seconds."""
+    with suppress(OSError, ValueError):
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(128 + number)
+
+
+Handlers = dict[int, object]
+
+
+def _replace_handlers(handler: object) -> Handlers:
+    """Handle SIGNALS that are not ignored by `handler`; who did so before. Only a main thread may."""
+    if threading.current_thread() is not threading.main_thread():
+        return {}
+    before: Handlers = {number: signal.getsignal(number) for number in SIGNALS}
+    handled = {number: old for number, old in before.items() if old not in (signal.SIG_IGN, None)}
+    for number in handled:
+        signal.signal(number, handler)  # type: ignore[arg-type]
+    return handled
+
+
+def _restore_handlers(before: Handlers) -> None:
+    for number, handler in before.items():
+        signal.signal(number, handler)  # type: ignore[arg-type]
+
+
+def _end_at_once(number: int) -> None:
+    """End this process and its children, whatever they are waiting for."""
+    import psutil
+
+    with suppress(OSError, ValueError):  # who read it may be gone
+        sys.stderr.write(f"skinml: still not in order {END_SECONDS:.0f} s after the signal: ending at once\n")
+        sys.stderr.flush()
+    for child in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            child.kill()
+    scratch.remove_own()
+    os._exit(128 + number)

@@ -1,0 +1,50 @@
+"""Rows of `runs`: put once for a run, also for one that died and could not write its own."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from skinml import tables
+from skinml.records.under_way import DeadRun
+from skinml.runs import Counts, as_record, as_table
+
+logger = logging.getLogger("skinml.runs")
+
+
+def put_row(workspace: str, row: Mapping[str, Any], corrected: bool = False) -> bool:
+    """Append a run's row, once for its run_id. False where it had one, and that stays.
+
+    Args:
+        workspace: normalised URL.
+        row: columns of RUNS.
+        corrected: another run may have believed this one dead and written a row for it: ours takes its place.
+    """
+    run_id = row["run_id"]
+    if not tables.transactions(workspace, "runs", [run_id]):
+        tables.append(workspace, "runs", as_table(row), run_id)
+        return True
+    if not corrected:
+        return False
+
+    def change(rows: pa.Table) -> pa.Table:
+        return pa.concat_tables([rows.filter(pc.not_equal(rows["run_id"], run_id)), as_table(row)])
+
+    tables.replace(workspace, "runs", change, f"{run_id}-corrected")
+    logger.warning("another run had recorded run %s as dead: its row is corrected", run_id)
+    return True
+
+
+def died(dead: DeadRun, found_by: str) -> dict[str, Any]:
+    """The row of a run that ended without a word. Nothing is known of its images."""
+    error = (
+        f"died without a word, such as killed or with its machine ({dead.where}); "
+        f"last sign of life {dead.last_sign:%Y-%m-%dT%H:%M:%SZ}; recorded by {found_by}"
+    )
+    seconds = (dead.last_sign - dead.run.started_at).total_seconds()
+    row = as_record(dead.run, "failed", Counts(), error=error)
+    return {**row, "finished_at": dead.last_sign, "seconds": max(0.0, seconds)}

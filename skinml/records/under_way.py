@@ -1,0 +1,186 @@
+"""Which runs are under way in a workspace, and which of those are dead: killed, or their machine went down.
+
+A run keeps a small object in `under_way/` from its first write until its row stands in `runs`, and writes it
+again every BEAT_SECONDS. On a run's own machine the system knows whether its process is alive. On another
+machine it is dead once its object was not written for DEAD_SECONDS, by the storage's own clock.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import socket
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from skinml.errors import RunError, StorageError
+from skinml.runs import Run
+from skinml.storage.look import Seen, look_at
+from skinml.storage.objects import names, read_bytes, write_bytes
+from skinml.storage.removal import delete
+from skinml.storage.urls import file_uri, is_remote
+from skinml.workspace import under_way_url
+
+logger = logging.getLogger("skinml.runs")
+
+BEAT_SECONDS = 30.0
+DEAD_SECONDS = 900.0
+"""15 minutes: a run waits up to three minutes for storage at a time, and a machine that was cut off from the
+network for ten may go on."""
+
+
+@dataclass(frozen=True)
+class DeadRun:
+    """A run that ended without a word, when it gave its last sign of life, and where it ran."""
+
+    run: Run
+    last_sign: datetime
+    where: str
+
+
+@contextmanager
+def kept_under_way(workspace: str, run: Run) -> Iterator[None]:
+    """Write the run's record, and again every BEAT_SECONDS until the block ends. It stays: see `forget`.
+
+    Raises:
+        StorageError: the first record could not be written.
+    """
+    url = under_way_url(workspace, run.run_id)
+    content = json.dumps({**_as_json(run), **_this_process()}).encode()
+    write_bytes(url, content)
+    ended = threading.Event()
+
+    def beat() -> None:
+        while not ended.wait(BEAT_SECONDS):
+            try:
+                write_bytes(url, content)
+            except Exception as error:  # storage is away: what the run itself does about that is what counts
+                logger.debug("no sign of life in %s: %s", url, error)
+
+    thread = threading.Thread(target=beat, name="under-way", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join(BEAT_SECONDS)
+
+
+def forget(workspace: str, run_ids: Sequence[str]) -> None:
+    """Remove the records of runs whose rows stand in `runs`."""
+    delete(under_way_url(workspace, run_id) for run_id in run_ids)
+
+
+def is_known(workspace: str, run_id: str) -> bool:
+    """Whether a run's record is still there: another run that believed it dead has removed it otherwise."""
+    return f"{run_id}.json" in names(under_way_url(workspace))
+
+
+def check_seen(workspace: str, run_id: str) -> None:
+    """Raise RunError where this process does not see the workspace: a worker whose disk is another one."""
+    if not is_known(workspace, run_id):
+        raise RunError(f"does not see the workspace {workspace}: the record of run {run_id} is not in it")
+
+
+def find_dead(workspace: str, ours: str) -> list[DeadRun]:
+    """The runs that are dead, the oldest first; never one that is alive and only slow.
+
+    Args:
+        workspace: normalised URL.
+        ours: run_id of a run whose record was written a moment ago, which says what time it is.
+    """
+    others = [name.removesuffix(".json") for name in names(under_way_url(workspace)) if name.endswith(".json")]
+    others = [run_id for run_id in others if run_id != ours]
+    if not others:
+        return []
+    seen = look_at([_uri(under_way_url(workspace, run_id)) for run_id in [ours, *others]])
+    now = _moment(next(seen)) or datetime.now(UTC)
+    found = []
+    for run_id, answer in zip(others, seen, strict=True):
+        last_sign = _moment(answer)
+        record = _read(workspace, run_id)
+        if last_sign is None or record is None:  # it has just ended, or storage does not say
+            continue
+        if not _is_alive(record, now - last_sign):
+            where = f"{record['host']}, process {record['pid']}"
+            found.append(DeadRun(_from_json(record), last_sign, where))
+    return sorted(found, key=lambda dead: dead.run.started_at)
+
+
+def _is_alive(record: dict[str, Any], silent: timedelta) -> bool:
+    import psutil
+
+    here = _this_process()
+    if (record["host"], record["system"]) != (here["host"], here["system"]):
+        return silent < timedelta(seconds=DEAD_SECONDS)
+    try:
+        process = psutil.Process(record["pid"])
+        # Numbers are given again: it is the same process only if it has started at the same time.
+        same: bool = abs(process.create_time() - record["process_started"]) < 1.0
+        return same and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+    except psutil.AccessDenied:  # it is there, and another user's
+        return True
+
+
+def _this_process() -> dict[str, Any]:
+    """What tells this process from all others: its machine, since when that runs, and its number there."""
+    import psutil
+
+    process = psutil.Process()
+    return {
+        "host": socket.gethostname(),
+        "system": _system(),
+        "pid": process.pid,
+        "process_started": process.create_time(),
+    }
+
+
+def _system() -> str:
+    """Within which process numbers mean the same: one start of one machine, and in Linux one namespace."""
+    boot, namespace = Path("/proc/sys/kernel/random/boot_id"), Path("/proc/self/ns/pid")
+    if boot.exists() and namespace.is_symlink():
+        return f"{boot.read_text().strip()} {namespace.readlink()}"
+    import psutil
+
+    return f"{psutil.boot_time():.0f}"
+
+
+def _as_json(run: Run) -> dict[str, Any]:
+    parameters = json.loads(json.dumps(run.parameters, default=str))
+    started_at = run.started_at.isoformat()
+    return {"run_id": run.run_id, "flow": run.flow, "started_at": started_at, "parameters": parameters}
+
+
+def _from_json(record: dict[str, Any]) -> Run:
+    started_at = datetime.fromisoformat(record["started_at"])
+    return Run(record["run_id"], record["flow"], started_at, record["parameters"])
+
+
+def _read(workspace: str, run_id: str) -> dict[str, Any] | None:
+    """The record; None where it is gone by now, or cannot be understood, which is said."""
+    url = under_way_url(workspace, run_id)
+    try:
+        record: dict[str, Any] = json.loads(read_bytes(url))
+        _from_json(record)
+        _ = (record["host"], record["system"], record["pid"], record["process_started"])
+    except StorageError:
+        return None
+    except (ValueError, KeyError, TypeError) as error:
+        logger.warning("%s is not the record of a run (%s: %s): left alone", url, type(error).__name__, error)
+        return None
+    return record
+
+
+def _moment(answer: Seen | Exception) -> datetime | None:
+    return answer.last_modified if isinstance(answer, Seen) else None
+
+
+def _uri(url: str) -> str:
+    return url if is_remote(url) else file_uri(url)

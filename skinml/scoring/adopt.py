@@ -1,0 +1,79 @@
+"""Take over rows that an interrupted run has scored, in a worker: read, written again under this run's id."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+import pyarrow as pa
+
+from skinml.crash_points import crash_point
+from skinml.schemas import PROBABILITY_COLUMNS
+from skinml.scoring.health import Tally, tally
+from skinml.scoring.predict import ScoreJob, ScoringModel, ShardScored, score_shard
+from skinml.scoring.reference import Usual, gather_measures
+from skinml.scoring.resume import Adoption
+from skinml.scoring.shard_records import Record, write_record
+from skinml.tables import attempt, read_parts, write_part
+
+
+@dataclass(frozen=True)
+class AdoptJob:
+    """One part's work: which of its rows are taken over, by which run."""
+
+    number: int
+    adoption: Adoption
+    workspace: str
+    model: ScoringModel
+    run_id: str
+    run_date: date
+
+
+def adopt_jobs(
+    adoptions: Iterable[Adoption], workspace: str, model: ScoringModel, run_id: str, run_date: date
+) -> Iterator[AdoptJob]:
+    """Number the parts of which rows are taken over."""
+    for number, adoption in enumerate(adoptions):
+        yield AdoptJob(number, adoption, workspace, model, run_id, run_date)
+
+
+def run_job(job: ScoreJob | AdoptJob) -> ShardScored:
+    """Score a shard, or take over rows that have been scored."""
+    return adopt_rows(job) if isinstance(job, AdoptJob) else score_shard(job)
+
+
+def adopt_rows(job: AdoptJob) -> ShardScored:
+    """Write the rows again as this run's, with a record of their own: should it die, the next run finds them.
+
+    The moment at which an image was scored stays as it was.
+    """
+    record = job.adoption.record
+    rows = read_parts(job.workspace, record.table, [record.part]).filter(pa.array(job.adoption.kept))
+    rows = rows.set_column(
+        rows.schema.get_field_index("run_id"), "run_id", pa.repeat(job.run_id, rows.num_rows)
+    )
+    partition = {"run_date": job.run_date.isoformat()} if record.table == "scores" else None
+    name = attempt(f"{job.run_id}-adopted-{job.number:05d}")
+    part = write_part(job.workspace, record.table, rows, name, partition)
+    crash_point(13)
+    write_record(job.workspace, job.run_id, Record(record.table, part, record.origin))
+    crash_point(12)
+    if record.table == "quarantine":
+        rejected = Counter(rows["reason"].to_pylist())
+        return ShardScored(0, 0, rejected, None, part, resumed=rows.num_rows)
+    return ShardScored(
+        rows.num_rows, 0, Counter(), part, None, count_again(rows, job.model.usual), rows.num_rows
+    )
+
+
+def count_again(rows: pa.Table, usual: Usual | None) -> Tally:
+    """How these images look beside the model's reference, as when they were scored; from rows of `scores`."""
+    if usual is None or rows["unlike_training"].null_count == rows.num_rows:  # an older bundle's network
+        return Tally()
+    names = ("brightness", "sharpness", "width", "height", "unlike_training")
+    columns = {name: rows[name].to_numpy() for name in names}
+    probabilities = np.stack([rows[name].to_numpy() for name in PROBABILITY_COLUMNS], axis=1)
+    return tally(usual, gather_measures(probabilities=probabilities, **columns), rows["flags"].to_pylist())

@@ -1,0 +1,99 @@
+"""Records of what a run has scored and not committed yet, one for each part: what a later run can take over.
+
+A record is a small JSON file below `unpublished/`. To delete one is always safe: its images are scored again.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import TypeAdapter, ValidationError
+
+from skinml.storage.objects import names, read_many, write_bytes
+from skinml.storage.removal import delete
+from skinml.storage.urls import file_uri, is_remote
+from skinml.tables import Part
+from skinml.workspace import unpublished_parts_url
+
+logger = logging.getLogger("skinml.resume")
+
+Table = Literal["scores", "quarantine"]
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a row depends on beside its image: only a run for which all of it is equal takes rows over."""
+
+    flow: str
+    model_name: str
+    model_version: str
+    precision: str
+    onnx_sha256: str
+    skinml_version: str
+
+
+@dataclass(frozen=True)
+class Record:
+    """One part that a worker has written: of which table, and where its rows come from."""
+
+    table: Table
+    part: Part
+    origin: Origin
+
+
+_JSON = TypeAdapter(Record)
+
+
+def write_record(workspace: str, run_id: str, record: Record) -> None:
+    """Say that this part is whole, once it is."""
+    name = f"{record.part.name.removeprefix(f'{run_id}-')}-{record.table}.json"
+    write_bytes(f"{unpublished_parts_url(workspace, run_id)}/{name}", _JSON.dump_json(record))
+
+
+def read_records(workspace: str) -> Iterator[tuple[str, Record]]:
+    """All records with their URLs. One that cannot be read is logged and left out.
+
+    Where there are none, this costs one listing.
+    """
+    urls = record_urls(workspace)
+    for url, read in zip(urls, read_many(map(as_uri, urls)), strict=True):
+        if read.data is None:  # its run has committed and deleted it, most likely
+            logger.warning("%s is left out: %s", url, read.error)
+            continue
+        try:
+            record = _JSON.validate_json(read.data)
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(map(str, first["loc"])) or "it"
+            logger.warning("%s is not a record of a part and is left out: %s: %s", url, place, first["msg"])
+            continue
+        yield url, record
+
+
+def record_urls(workspace: str, runs: Sequence[str] | None = None) -> list[str]:
+    """The URLs of the records of these runs; None for all."""
+    folders = names(unpublished_parts_url(workspace)) if runs is None else runs
+    return [
+        f"{folder}/{name}"
+        for folder in (unpublished_parts_url(workspace, run_id) for run_id in folders)
+        for name in names(folder)
+        if name.endswith(".json")
+    ]
+
+
+def delete_records(workspace: str, run_id: str, spent: Sequence[str]) -> None:
+    """Delete a run's own records once it has committed, and those of others that are of no use any more."""
+    delete([*record_urls(workspace, [run_id]), *spent])
+
+
+def delete_failures(workspace: str) -> None:
+    """Delete the records of images that could not be used, so that the next run tries all of them again."""
+    delete(url for url in record_urls(workspace) if url.endswith("-quarantine.json"))
+
+
+def as_uri(url: str) -> str:
+    """How `read_many` wants the name of an object of the workspace."""
+    return url if is_remote(url) else file_uri(url)

@@ -1,0 +1,51 @@
+"""The stage that looks at a cluster before anything is done: its workers, their versions, what they see."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+
+from skinml import compute
+from skinml.config import ClusterRequest
+from skinml.records.under_way import check_seen
+from skinml.runs import Run
+from skinml.storage.listing import list_images
+from skinml.storage.urls import normalise
+from tasks.stage import stage
+
+
+def check_cluster(
+    workspace: str, request: ClusterRequest, archives: Sequence[str] = (), images: Sequence[str] = ()
+) -> None:
+    """Refuse a cluster that cannot do the work. Nothing is done for local processes.
+
+    Args:
+        workspace: normalised URL.
+        request: which cluster, how many workers it must have, how long they are waited for.
+        archives: every worker reads the first image of each.
+        images: uris of more images that every worker reads.
+    """
+    if request.cluster is not None:
+        _check_cluster(workspace, request, archives, images)
+
+
+def workspace_check(workspace: str, request: ClusterRequest, run: Run) -> Callable[[], None] | None:
+    """What a worker that joins late is asked before its first shard; None for local processes."""
+    return None if request.cluster is None else partial(check_seen, workspace, run.run_id)
+
+
+@stage("check the cluster", "check {request.cluster}", tags=("dask",))
+def _check_cluster(
+    workspace: str, request: ClusterRequest, archives: Sequence[str], images: Sequence[str]
+) -> None:
+    read = [*_first_images(archives), *images]
+    with compute.connect(request.cluster) as client:
+        compute.check_cluster(client, workspace, read, request.cluster_wait, request.workers)
+
+
+def _first_images(archives: Sequence[str]) -> Iterator[str]:
+    for archive in archives:
+        for piece in list_images(normalise(archive)):
+            if piece.images.num_rows:
+                yield piece.images["uri"][0].as_py()
+                break

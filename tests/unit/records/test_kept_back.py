@@ -1,0 +1,75 @@
+"""Tests of skinml/records/kept_back.py and rows.py."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from skinml import tables
+from skinml.records.kept_back import keep_back, write_kept_back
+from skinml.records.rows import died, put_row
+from skinml.records.under_way import DeadRun
+from skinml.runs import Counts, as_record, begin
+
+
+@pytest.fixture(autouse=True)
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    return tmp_path / "state" / "skinml" / "runs"
+
+
+def test_a_kept_row_gets_to_its_workspace_once(place: str, state: Path) -> None:
+    run = begin("score", {"archive": "a"})
+    row = as_record(run, "failed", Counts(5, 2, 2, 1), "v1", "StorageError: gone")
+    kept = keep_back(place, row)
+    assert kept == state / f"{run.run_id}.json"
+    assert kept.stat().st_mode & 0o077 == 0 or kept.parent.stat().st_mode & 0o077 == 0, "nobody else reads it"
+    assert write_kept_back(f"{place}/another") == 0
+    assert (write_kept_back(place), write_kept_back(place)) == (1, 0)
+    [found] = tables.read(place, "runs").to_pylist()
+    assert found == row | {"started_at": run.started_at}
+    assert list(state.iterdir()) == []
+
+
+def test_a_row_that_is_there_by_now_is_not_doubled(tmp_path: Path) -> None:
+    workspace = str(tmp_path / "workspace")
+    row = as_record(begin("score", {}), "failed", Counts())
+    keep_back(workspace, row)
+    assert put_row(workspace, row)
+    write_kept_back(workspace)
+    assert tables.read(workspace, "runs").num_rows == 1
+
+
+def test_what_is_no_row_is_said_and_left_alone(
+    tmp_path: Path, state: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    state.mkdir(parents=True)
+    (state / "broken.json").write_text("{")
+    (state / "other.json").write_text('{"workspace": "' + str(tmp_path) + '", "row": {"run_id": "x"}}')
+    assert write_kept_back(str(tmp_path)) == 0
+    assert "broken.json is not a run's row" in caplog.text
+    assert "other.json is not a run's row" in caplog.text
+    assert len(list(state.iterdir())) == 2
+
+
+def test_where_the_home_takes_nothing_it_lies_beside_temporary_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
+    kept = keep_back("/w", as_record(begin("score", {}), "failed", Counts()))
+    assert kept is not None
+    assert kept.is_file()
+    kept.unlink()
+
+
+def test_a_dead_run_s_row_is_corrected_by_the_run_itself_if_it_lives(tmp_path: Path) -> None:
+    workspace, run = str(tmp_path), begin("score", {})
+    dead = died(DeadRun(run, datetime.now(UTC), "host, process 1"), "score-2")
+    assert put_row(workspace, dead)
+    assert not put_row(workspace, as_record(run, "completed", Counts())), "only who is told so corrects"
+    assert put_row(workspace, as_record(run, "completed", Counts(1, 0, 1, 0)), corrected=True)
+    [row] = tables.read(workspace, "runs").to_pylist()
+    assert (row["status"], row["done"], row["error"]) == ("completed", 1, None)

@@ -1,0 +1,106 @@
+"""Tests of skinml/records/under_way.py, on a folder and in a bucket, with real processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from skinml.records import under_way
+from skinml.records.under_way import find_dead, forget, is_known, kept_under_way
+from skinml.runs import begin
+from skinml.storage.objects import names, read_bytes, write_bytes
+from skinml.workspace import under_way_url
+
+HOLD = """
+import sys
+from skinml.records.under_way import kept_under_way
+from skinml.runs import begin
+run = begin("score", {"archive": "x"})
+with kept_under_way(sys.argv[1], run):
+    print(run.run_id, flush=True)
+    sys.stdin.read()
+"""
+
+
+def hold(workspace: str) -> tuple[subprocess.Popen[str], str]:
+    """A process that has a run under way until its input ends."""
+    command, pipe = [sys.executable, "-c", HOLD, workspace], subprocess.PIPE
+    process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True)
+    assert process.stdout is not None
+    return process, process.stdout.readline().strip()
+
+
+def test_a_killed_run_is_dead_and_a_slow_one_is_not(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(under_way, "DEAD_SECONDS", 0.0)  # only other machines are judged by silence
+    (killed, dead_id), (alive, alive_id) = hold(place), hold(place)
+    killed.kill()
+    killed.communicate()
+    ours = begin("score", {})
+    with kept_under_way(place, ours):
+        [dead] = find_dead(place, ours.run_id)
+        assert (dead.run.run_id, dead.run.flow, dead.run.parameters) == (dead_id, "score", {"archive": "x"})
+        assert f"process {killed.pid}" in dead.where
+        assert abs(dead.last_sign - dead.run.started_at) < timedelta(seconds=60)
+        forget(place, [dead_id])
+        assert not is_known(place, dead_id)
+        assert is_known(place, alive_id)
+    alive.communicate("")
+    forget(place, [alive_id, ours.run_id])
+    assert not [name for name in names(under_way_url(place)) if name.endswith(".json")]
+
+
+def elsewhere(record: dict[str, Any]) -> dict[str, Any]:
+    return {**record, "host": "another machine"}
+
+
+def another_start(record: dict[str, Any]) -> dict[str, Any]:
+    return {**record, "process_started": record["process_started"] - 100}
+
+
+@pytest.mark.parametrize(
+    ("change", "seconds", "dead"),
+    [(elsewhere, 3600.0, False), (elsewhere, 0.0, True), (another_start, 3600.0, True)],
+)
+def test_other_machines_are_judged_by_silence_and_process_numbers_by_their_start(
+    change: Callable[[dict[str, Any]], dict[str, Any]],
+    seconds: float,
+    dead: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(under_way, "DEAD_SECONDS", seconds)
+    workspace, other, ours = str(tmp_path), begin("train", {}), begin("score", {})
+    with kept_under_way(workspace, other), kept_under_way(workspace, ours):
+        url = under_way_url(workspace, other.run_id)
+        write_bytes(url, json.dumps(change(json.loads(read_bytes(url)))).encode())
+        os.utime(url, (0, os.stat(under_way_url(workspace, ours.run_id)).st_mtime))  # noqa: PTH116
+        assert [one.run.run_id for one in find_dead(workspace, ours.run_id)] == [other.run_id] * dead
+
+
+def test_a_run_gives_signs_of_life(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(under_way, "BEAT_SECONDS", 0.01)
+    run = begin("score", {})
+    path = Path(under_way_url(str(tmp_path), run.run_id))
+    with kept_under_way(str(tmp_path), run):
+        first = path.stat().st_mtime_ns
+        while path.stat().st_mtime_ns == first:  # the suite's timeout ends this if no sign ever comes
+            pass
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"[1]", b'{"run_id": 3}', b"\xff"])
+def test_what_is_no_record_is_said_and_left_alone(
+    content: bytes, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    workspace, ours = str(tmp_path), begin("score", {})
+    write_bytes(under_way_url(workspace, "score-x"), content)
+    with kept_under_way(workspace, ours):
+        assert find_dead(workspace, ours.run_id) == []
+    assert "score-x.json is not the record of a run" in caplog.text

@@ -1,0 +1,203 @@
+"""Tests of skinml/scoring/resume.py and shard_records.py: which rows are taken over, each once."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from skinml.schemas import LISTING, QUARANTINE, SCORES
+from skinml.scoring.ledger import hash_keys, make_ledger
+from skinml.scoring.pending import Window, find_pending
+from skinml.scoring.resume import Resumption, resume
+from skinml.scoring.shard_records import (
+    Origin,
+    Record,
+    Table,
+    delete_failures,
+    delete_records,
+    read_records,
+    record_urls,
+    write_record,
+)
+from skinml.storage.listing import Listed
+from skinml.storage.objects import write_bytes
+from skinml.storage.removal import delete
+from skinml.tables import Part, part_url, read_parts, write_part
+from skinml.workspace import unpublished_parts_url
+
+Version = tuple[str, str, int]
+"""uri, etag, size."""
+
+NOW = datetime(2026, 1, 2, tzinfo=UTC)
+ORIGIN = Origin("score", "cnn", "v1", "fp32", "00ff", "0.1.0")
+VERSIONS = st.tuples(st.sampled_from("abcdef"), st.sampled_from("12"), st.sampled_from([1, 2]))
+SOME = st.lists(VERSIONS, unique_by=lambda version: version[0], max_size=6)
+
+
+def columns(versions: list[Version], schema: pa.Schema, **more: object) -> pa.Table:
+    rows = [
+        dict.fromkeys(schema.names) | {"uri": uri, "etag": etag, "size_bytes": size} | more
+        for uri, etag, size in versions
+    ]
+    return pa.Table.from_pylist(rows, schema)
+
+
+def leave(
+    workspace: str,
+    name: str,
+    versions: list[Version],
+    origin: Origin = ORIGIN,
+    table: Table = "scores",
+    reason: str = "empty",
+) -> Part:
+    """What a worker of a run leaves of a shard."""
+    if table == "scores":
+        rows, partition = columns(versions, SCORES, run_date=date(2026, 1, 2)), {"run_date": "2026-01-02"}
+    else:
+        rows, partition = columns(versions, QUARANTINE, reason=reason), None
+    part = write_part(workspace, table, rows, name, partition)
+    write_record(workspace, "dead", Record(table, part, origin))
+    return part
+
+
+def find(workspace: str, folder: Path, listed: list[Version], known: list[Version]) -> Resumption:
+    rows = columns(known, LISTING)
+    ledger = make_ledger([(hash_keys(rows["uri"], rows["etag"]), rows["size_bytes"].to_numpy())])
+    pieces = [Listed(batch, 0) for batch in columns(listed, LISTING).to_batches()]
+    pending = find_pending(pieces, ledger, Window(), folder / "pending.parquet")
+    return resume(workspace, ORIGIN, pending, lambda: ledger)
+
+
+def versions_of(rows: pa.Table) -> list[Version]:
+    return list(zip(*(rows[name].to_pylist() for name in ("uri", "etag", "size_bytes")), strict=True))
+
+
+def adopted(workspace: str, found: Resumption) -> list[Version]:
+    return [
+        version
+        for adoption in found.adoptions
+        for version in versions_of(
+            read_parts(workspace, adoption.record.table, [adoption.record.part]).filter(pa.array(adoption.kept))
+        )
+    ]
+
+
+def left(found: Resumption) -> list[Version]:
+    rows = [version for piece in found.left.read(2) for version in versions_of(piece)]
+    assert len(rows) == found.left.images
+    return rows
+
+
+A, B, C = ("a", "1", 1), ("b", "1", 1), ("c", "1", 1)
+
+
+@settings(max_examples=80, derandomize=True, deadline=None)
+@given(st.lists(SOME, max_size=4), SOME, st.lists(VERSIONS, max_size=4))
+def test_whatever_changed_each_pending_version_is_taken_over_once_or_left(
+    shards: list[list[Version]], listed: list[Version], known: list[Version]
+) -> None:
+    """Between the two listings anything may have happened: other bytes, gone, new, scored."""
+    with TemporaryDirectory() as folder:
+        for number, versions in enumerate(shards):
+            if versions:
+                leave(folder, f"dead-{number}", versions)
+        found = find(folder, Path(folder), listed, known)
+        names = {(uri, etag) for uri, etag, _ in known}
+        pending = [version for version in listed if version[:2] not in names]
+        done = {version for versions in shards for version in versions}
+        assert sorted(adopted(folder, found)) == sorted(set(pending) & done)
+        assert left(found) == [version for version in pending if version not in done]
+        useless = [set(versions) <= {*pending, *known} for versions in shards if versions]
+        assert len(found.spent) == sum(useless)
+
+
+def test_without_records_nothing_is_written_and_nothing_is_read(tmp_path: Path) -> None:
+    found = find(str(tmp_path / "workspace"), tmp_path, [A, B], [])
+    assert (found.adoptions, found.spent, found.left.images) == ((), (), 2)
+    assert [path.name for path in tmp_path.iterdir()] == ["pending.parquet"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"flow": "replay"},
+        {"model_name": "other"},
+        {"model_version": "v2"},
+        {"precision": "int8"},
+        {"onnx_sha256": "00fe"},
+        {"skinml_version": "0.2.0"},
+    ],
+)
+def test_rows_of_another_origin_are_not_taken_over(change: dict[str, str], tmp_path: Path) -> None:
+    leave(str(tmp_path), "dead-0", [A], replace(ORIGIN, **change))
+    assert find(str(tmp_path), tmp_path, [A], []).adoptions == ()
+
+
+def test_failures_are_taken_over_unless_they_were_transient(place: str, tmp_path: Path) -> None:
+    leave(place, "dead-0", [A], table="quarantine", reason="read_error")
+    leave(place, "dead-1", [B, C], table="quarantine")
+    leave(place, "dead-2", [C])
+    found = find(place, tmp_path, [A, B, C], [])
+    assert [(one.record.table, one.record.part.rows) for one in found.adoptions] == [
+        ("scores", 1),
+        ("quarantine", 2),
+    ]
+    assert sorted(adopted(place, found)) == [B, C], "the score of C, not its failure"
+    assert left(found) == [A]
+    assert len(found.spent) == 3
+
+
+def cut(workspace: str, part: Part) -> None:
+    url = part_url(workspace, "scores", part)
+    write_bytes(url, bytes(part.size_bytes))
+
+
+def lose(workspace: str, part: Part) -> None:
+    delete([part_url(workspace, "scores", part)])
+
+
+def replaced(workspace: str, part: Part) -> None:
+    leave(workspace, part.name, [A, B, C])
+    write_record(workspace, "dead", Record("scores", part, ORIGIN))
+
+
+def garble(workspace: str, part: Part) -> None:
+    [url] = record_urls(workspace)
+    write_bytes(url, b'{"table": "scores"}')
+
+
+@pytest.mark.parametrize("damage", [cut, lose, replaced, garble])
+def test_what_cannot_be_read_is_said_in_a_line_and_scored_again(
+    damage: Callable[[str, Part], None], place: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    damage(place, leave(place, "dead-0", [A]))
+    with caplog.at_level(logging.WARNING):
+        found = find(place, tmp_path, [A, B], [])
+    assert (found.adoptions, found.left.images, found.spent) == ((), 2, ())
+    [line] = caplog.messages
+    assert " left out" in line
+    assert "\n" not in line
+
+
+def test_records_go_with_their_run_and_failures_by_themselves(place: str) -> None:
+    leave(place, "dead-0", [A])
+    leave(place, "dead-1", [B], table="quarantine")
+    write_record(place, "own", Record("scores", Part("p/part-own-0.parquet", 1, 1, {"run_date": "d"}), ORIGIN))
+    assert len(list(read_records(place))) == 3
+    delete_failures(place)
+    [spent, own] = sorted(record_urls(place))
+    assert spent == f"{unpublished_parts_url(place, 'dead')}/0-scores.json"
+    assert own == f"{unpublished_parts_url(place, 'own')}/0-scores.json"
+    delete_records(place, "own", [])
+    assert record_urls(place) == [spent]
+    delete_records(place, "own", [spent])
+    assert list(read_records(place)) == []
