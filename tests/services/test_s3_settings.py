@@ -403,6 +403,7 @@ def test_a_run_with_an_endpoint_that_is_none_is_refused_in_one_line(
     assert done.returncode == 2
     last = done.stderr.splitlines()[-1]
     assert shown in last
+    assert json.loads(done.stdout.splitlines()[-1])["exit_code"] == 2
     assert "Traceback" not in done.stderr
     assert "not-to-be-shown" not in done.stdout + done.stderr
 
