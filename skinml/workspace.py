@@ -11,8 +11,8 @@ def open_workspace(url: str) -> str:
     """The workspace's normalised URL, once it is sure that it can be one; nothing stays written.
 
     Raises:
-        RequestError: it is a file, may not be written to, is a bucket that is missing or refuses the key, or lies
-            on a store without conditional puts.
+        RequestError: it is a file, may not be written to, is a bucket that is missing or refuses the key, or
+            lies on a store without conditional puts.
     """
     workspace = normalise(url)
     check_writable(workspace)
