@@ -8,10 +8,11 @@ from skinml.storage.urls import normalise
 
 
 def open_workspace(url: str) -> str:
-    """The workspace's normalised URL, once it is sure that it can be one; nothing is written.
+    """The workspace's normalised URL, once it is sure that it can be one; nothing stays written.
 
     Raises:
-        RequestError: it is a file, may not be written to, or is a bucket that is missing or refuses the key.
+        RequestError: it is a file, may not be written to, is a bucket that is missing or refuses the key, or
+            lies on a store without conditional puts.
     """
     workspace = normalise(url)
     check_writable(workspace)

@@ -6,7 +6,7 @@ import os
 import re
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any, cast
@@ -199,12 +199,13 @@ def check_answers(url: str) -> None:
         RequestError: it is not.
     """
     import obstore
-    from obstore.exceptions import PermissionDeniedError
 
-    store, prefix = split(url)
-    with explained(url), suppress(FileNotFoundError, PermissionDeniedError):
+    store, prefix = split(url, retries=0)
+    try:
         obstore.head(store, f"{prefix}/.{secrets.token_hex(16)}".lstrip("/"))
-        raise not_s3(url)
+    except Exception:  # not found, not allowed, not now: no login page says so
+        return
+    raise not_s3(url)
 
 
 @cache

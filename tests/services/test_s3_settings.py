@@ -411,9 +411,9 @@ def test_a_run_with_an_endpoint_that_is_none_is_refused_in_one_line(
 def test_a_folder_needs_none_of_it(tmp_path: Path) -> None:
     """botocore takes a quarter of a second to import, and credentials may take longer to find."""
     code = (
-        "import sys; from flows.cli import main; from skinml.workspace import open_workspace;"
-        "from skinml import tables;"
-        "w = open_workspace(sys.argv[1]); tables.check_table(w, 'runs'); print('botocore' in sys.modules)"
+        "import sys; from flows.cli import main; from skinml import tables, workspace;"
+        "w = workspace.open_workspace(sys.argv[1]); tables.check_table(w, 'runs');"
+        "print('botocore' in sys.modules)"
     )
     environment = {**os.environ, "AWS_ENDPOINT_URL": "no endpoint", "AWS_PROFILE": "nobody"}
     done = subprocess.run(
