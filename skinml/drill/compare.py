@@ -96,7 +96,7 @@ def read_state(workspace: str) -> State:
         quarantine[quarantine["flow"] == "score"],
         runs[runs["flow"] == "score"],
         [name for table in ("scores", "quarantine", "runs") for name in _unpublished(workspace, table)],
-        list(walk(unpublished_parts_url(workspace))),
+        [name for name in walk(unpublished_parts_url(workspace)) if name.endswith(".json")],
     )
 
 

@@ -12,8 +12,9 @@ from typing import Literal
 
 from pydantic import TypeAdapter, ValidationError
 
-from skinml.storage.objects import names, read_many, write_bytes
+from skinml.storage.objects import read_many, write_bytes
 from skinml.storage.removal import delete
+from skinml.storage.tree import walk
 from skinml.storage.urls import file_uri, is_remote
 from skinml.tables import Part
 from skinml.workspace import unpublished_parts_url
@@ -58,7 +59,7 @@ def read_records(workspace: str) -> Iterator[tuple[str, Record]]:
 
     Where there are none, this costs one listing.
     """
-    urls = record_urls(workspace)
+    urls = [url for url in record_urls(workspace) if url.endswith(".json")]
     for url, read in zip(urls, read_many(map(as_uri, urls)), strict=True):
         if read.data is None:  # its run has committed and deleted it, most likely
             logger.warning("%s is left out: %s", url, read.error)
@@ -73,20 +74,19 @@ def read_records(workspace: str) -> Iterator[tuple[str, Record]]:
         yield url, record
 
 
-def record_urls(workspace: str, runs: Sequence[str] | None = None) -> list[str]:
-    """The URLs of the records of these runs; None for all."""
-    folders = names(unpublished_parts_url(workspace)) if runs is None else runs
-    return [
-        f"{folder}/{name}"
-        for folder in (unpublished_parts_url(workspace, run_id) for run_id in folders)
-        for name in names(folder)
-        if name.endswith(".json")
-    ]
+def record_urls(workspace: str, run_id: str | None = None) -> list[str]:
+    """The URLs of all records, or of one run's. With them what a killed writer left half done.
+
+    One listing: some S3 servers show a run's folder long after its last object was deleted.
+    """
+    base = unpublished_parts_url(workspace)
+    runs = ((path, path.partition("/")) for path in sorted(walk(base)))
+    return [f"{base}/{path}" for path, (run, _, name) in runs if name and run_id in (None, run)]
 
 
 def delete_records(workspace: str, run_id: str, spent: Sequence[str]) -> None:
     """Delete a run's own records once it has committed, and those of others that are of no use any more."""
-    delete([*record_urls(workspace, [run_id]), *spent])
+    delete([*record_urls(workspace, run_id), *spent])
 
 
 def delete_failures(workspace: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +15,9 @@ def walk(url: str) -> Iterator[str]:
     with explained(url):
         if not is_remote(url):
             root = Path(url)
-            yield from (path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file())
+            for folder, _, files in os.walk(root):  # which passes over a folder that is deleted meanwhile
+                paths = (Path(folder, name) for name in files)
+                yield from (path.relative_to(root).as_posix() for path in paths if path.is_file())
             return
         import obstore
 
