@@ -3,8 +3,7 @@
 The later source wins: defaults, file, environment, flags. In the file a verb's values stand in the table
 of its name (`[score]`), and values at the top (`workspace`, `cluster`, `cluster_wait`, `workers`) serve every
 verb; in the environment `SKINML_SCORE_ARCHIVE` is for one verb and `SKINML_WORKSPACE` for all. Flags of the
-command line are made from these models too (field name, type, description), so that there is one list of what
-can be asked.
+command line are made from these models too (field name, type, description): one list of what can be asked.
 """
 
 from __future__ import annotations
@@ -69,14 +68,13 @@ class ClusterRequest(Request):
 
     cluster: str | None = Field(
         None,
-        description="address of an existing Dask scheduler, tcp://host:port or tls://host:port "
-        "(default: local processes)",
+        description="existing Dask scheduler, tcp:// or tls://host:port (default: local processes)",
     )
     workers: int | None = Field(
         None,
         ge=1,
         le=1024,
-        description="local worker processes (default: one per core); with --cluster, how many it must have",
+        description="local processes (default: one per core); with --cluster: how many it must have",
     )
     cluster_wait: float = Field(
         60.0, ge=0.0, le=86_400.0, description="seconds to wait for the workers of --cluster"
@@ -218,8 +216,7 @@ REQUESTS: dict[str, type[Request]] = {
 """What can be asked, by verb."""
 
 SHARED = tuple(ClusterRequest.model_fields)
-"""What may be set once for all verbs: at the top of the file, and as SKINML_CLUSTER, SKINML_CLUSTER_WAIT and
-SKINML_WORKERS."""
+"""What may be set once for all verbs, at the top of the file and as SKINML_CLUSTER and so on."""
 
 
 def read_file(path: Path | None) -> dict[str, Any]:

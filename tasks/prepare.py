@@ -13,7 +13,7 @@ import pandas as pd
 from skinml import tables
 from skinml.compute import call, connect
 from skinml.config import ClusterRequest
-from skinml.dataset.commit import check_pixels, publish_pixels, publish_samples
+from skinml.dataset.commit import check_shards, publish_pixels, publish_samples
 from skinml.dataset.metadata import Metadata
 from skinml.dataset.metadata import read_metadata as read_metadata_table
 from skinml.dataset.neighbours import Duplicates
@@ -150,7 +150,7 @@ def commit_dataset(
     run: Run,
 ) -> int | None:
     """Check that no image was lost, then publish samples, quarantine and index. The version of `samples`."""
-    check_pixels(workspace, dataset_key, shards)  # before `samples` names what they hold
+    check_shards(workspace, dataset_key, shards)  # before `samples` names what they hold
     version = publish_samples(workspace, shards, plan, duplicates.groups, counts, run.run_id, plan.before)
     publish_pixels(workspace, dataset_key, shards, plan.rejected, counts, run.run_id)
     return version

@@ -69,7 +69,7 @@ def check_cluster(
 
 @contextmanager
 def _enough_workers(client: Client, workers: int, seconds: float) -> Iterator[None]:
-    """Wait until so many are there. An adaptive cluster has none without work, so it gets some meanwhile."""
+    """Wait until so many are there. An adaptive cluster has none without work: it gets some."""
     pretended = []
     try:
         if len(client.nthreads()) < workers:

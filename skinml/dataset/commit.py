@@ -102,14 +102,18 @@ def _any_of(groups: Mapping[str, str], workspace: str) -> bool:
     return bool(pc.any(pc.is_in(known, pa.array(list(groups), pa.string()))).as_py())
 
 
-def check_pixels(workspace: str, dataset_key: str, shards: Sequence[ShardDone]) -> None:
-    """Make sure that the files of pixels are there as they were written, which may be by other machines.
+def check_shards(workspace: str, dataset_key: str, shards: Sequence[ShardDone]) -> None:
+    """Make sure that what shards left is there as it was written, which may be by other machines.
+
+    The rows of `samples` are checked by their own commit, which is the first one.
 
     Raises:
-        RunError: one is missing or has another size.
+        RunError: a file of pixels or of rows is missing or has another size.
     """
     folder = shards_url(workspace, dataset_key)
     check_objects({f"{folder}/{shard.file}": shard.file_bytes for shard in shards if shard.file})
+    quarantine = [shard.quarantine for shard in shards if shard.quarantine is not None]
+    tables.check_parts(workspace, "quarantine", quarantine)
 
 
 def publish_pixels(
@@ -134,7 +138,7 @@ def publish_pixels(
         RunError: the counts do not add up, or a file of pixels is not there as it was written.
     """
     counts.check()
-    check_pixels(workspace, dataset_key, shards)
+    check_shards(workspace, dataset_key, shards)
     quarantine = [shard.quarantine for shard in shards if shard.quarantine is not None]
     if len(rejected):
         rows = quarantine_rows(rejected, "prepare", run_id)

@@ -55,13 +55,14 @@ def publish_night(workspace: str, night: Night) -> Published:
     it goes on where it was.
 
     Raises:
-        RunError: the counts do not add up; nothing is committed then.
+        RunError: the counts do not add up, or a part is not there as it was written; nothing is committed then.
     """
     night.counts.check()
     scores = [shard.scores for shard in night.shards if shard.scores is not None]
     quarantine = [shard.quarantine for shard in night.shards if shard.quarantine is not None]
     if not (scores or quarantine):
         return Published(tables.version(workspace, "scores"), night.counts)
+    tables.check_parts(workspace, "quarantine", quarantine)  # it follows the commit of `scores`
     redo: Redo | None = None
 
     def examine(state: Snapshot) -> tuple[Sequence[Part], str]:

@@ -52,14 +52,16 @@ def check_objects(sizes: Mapping[str, int]) -> None:
     uris = [url if is_remote(url) else file_uri(url) for url in sizes]
     for (url, size), seen in zip(sizes.items(), look_at(uris), strict=True):
         if isinstance(seen, FileNotFoundError):
-            raise RunError(f"{url}: was written by this run and is not there; nothing was committed, run again")
+            raise RunError(
+                f"{url}: {size} bytes were written and nothing is there; it was not committed, run again"
+            )
         if isinstance(seen, Exception):
             with explained(url):
                 raise seen
         elif seen.size_bytes != size:
             raise RunError(
-                f"{url}: {size} bytes were written by this run, {seen.size_bytes} are there; nothing was "
-                "committed, run again"
+                f"{url}: {size} bytes were written and {seen.size_bytes} are there; it was not committed, run "
+                "again"
             )
 
 

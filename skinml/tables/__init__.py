@@ -17,7 +17,16 @@ from skinml.tables.compaction import (
     table_size,
 )
 from skinml.tables.connection import check_table
-from skinml.tables.parts import Part, attempt, keep_rows, parse_part, part_url, read_parts, write_part
+from skinml.tables.parts import (
+    Part,
+    attempt,
+    check_parts,
+    keep_rows,
+    parse_part,
+    part_url,
+    read_parts,
+    write_part,
+)
 from skinml.tables.read import Snapshot, gathered, notes, read, scan, snapshot, transactions, version
 
 __all__ = [
@@ -27,6 +36,7 @@ __all__ = [
     "Snapshot",
     "append",
     "attempt",
+    "check_parts",
     "check_table",
     "gathered",
     "keep_rows",

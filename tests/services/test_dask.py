@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -15,7 +16,9 @@ import pytest
 from skinml import tables
 from skinml.schemas import PROBABILITY_COLUMNS
 from tests.command import CommandLine
+from tests.conftest import MadeUp
 from tests.services.processes import service, wait_for
+from tests.unit.compute import clusters
 
 DASK = [sys.executable, "-m", "dask"]
 
@@ -62,3 +65,44 @@ def test_a_scheduler_that_is_not_there_is_said(trained: Path, tmp_path: Path, sk
     address = "tcp://127.0.0.1:9"
     answer = skinml("--workspace", workspace, "score", "--archive", archive, "--cluster", address, expect=2)
     assert f"--cluster {address}: no Dask scheduler answers there" in answer.stderr
+
+
+# Clusters that cannot do the work
+
+
+def test_a_cluster_without_workers_is_refused_and_nothing_is_written(
+    trained: Path, tmp_path: Path, skinml: CommandLine
+) -> None:
+    archive = tmp_path / "archive"
+    archive.mkdir()
+    (archive / "a.jpg").write_bytes(b"broken")
+    workspace = shutil.copytree(trained, tmp_path / "workspace")
+    before = files_of(workspace)
+    with clusters.scheduler(tmp_path) as scheduler:
+        asked = ["--workspace", workspace, "score", "--archive", archive, "--cluster", scheduler.address]
+        answer = skinml(*asked, "--cluster-wait", "1", expect=2)
+    assert f"--cluster {scheduler.address}: 0 of 1 workers came within 1 s" in answer.stderr
+    assert files_of(workspace) == before
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="a mount namespace of its own, as root can have one")
+def test_a_workspace_that_a_worker_does_not_see_is_refused_and_nothing_is_written(
+    made_up: MadeUp, tmp_path: Path, skinml: CommandLine
+) -> None:
+    workspace = tmp_path / "workspace"
+    workspace.mkdir()
+    before = ["unshare", "-m", "sh", "-c", f'mount -t tmpfs tmpfs "{workspace}" && exec "$@"', "sh"]
+    with (
+        clusters.scheduler(tmp_path) as scheduler,
+        clusters.worker(scheduler.address, tmp_path, before=before),
+    ):
+        clusters.wait_for_workers(scheduler.address, 1)
+        asked = ["--workspace", workspace, "prepare", *made_up.flags(), "--size", 16]
+        answer = skinml(*asked, "--cluster", scheduler.address, expect=2)
+    assert f"does not see the workspace {workspace}" in answer.stderr
+    assert list(workspace.iterdir()) == []
+
+
+def files_of(folder: Path) -> list[Path]:
+    """Everything below a folder."""
+    return sorted(folder.rglob("*"))

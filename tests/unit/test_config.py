@@ -69,6 +69,17 @@ def test_the_verbs_own_value_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert load(PrepareRequest, "prepare", GIVEN, file).workers == 3
 
 
+def test_how_long_workers_are_waited_for_can_be_set_for_all_verbs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert load(ScoreRequest, "score", {"archive": "x"}, {}).cluster_wait == 60
+    file = file_of(tmp_path, "cluster_wait = 5\n[score]\ncluster_wait = 7.5\n")
+    assert load(PrepareRequest, "prepare", GIVEN, file).cluster_wait == 5
+    assert load(ScoreRequest, "score", {"archive": "x"}, file).cluster_wait == 7.5
+    monkeypatch.setenv("SKINML_CLUSTER_WAIT", "9")
+    assert load(TrainRequest, "train", {}, {}).cluster_wait == 9
+
+
 def test_a_variable_that_is_empty_was_not_given(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SKINML_PREPARE_SIZE", "")
     assert load(PrepareRequest, "prepare", GIVEN, {}).size == 64

@@ -21,6 +21,7 @@ from skinml.errors import RequestError, RunError, StorageError
 from skinml.schemas import QUARANTINE, SCORES, TABLES
 from skinml.storage import connection
 from skinml.storage.objects import exists, names, read_bytes, write_bytes
+from skinml.storage.removal import delete
 from skinml.tables.connection import explained
 
 Put = Callable[[str, bytes], None]
@@ -128,6 +129,27 @@ def test_a_shard_that_is_done_again_replaces_its_part(place: str) -> None:
     tables.publish(place, "quarantine", [second], "run")
     assert uris(place) == ["b"]
     assert (second.rows, second.size_bytes) == (1, len(read_bytes(f"{place}/quarantine/{second.path}")))
+
+
+@pytest.mark.parametrize("damage", ["missing", "cut short"])
+def test_a_part_that_is_not_there_as_it_was_written_is_not_published(place: str, damage: str) -> None:
+    parts = [tables.write_part(place, "quarantine", broken(str(n)), f"run-{n:05d}") for n in range(3)]
+    url = f"{place}/quarantine/{parts[1].path}"
+    if damage == "missing":
+        delete([url])
+        found = "nothing is there"
+    else:
+        write_bytes(url, b"PAR1")
+        found = "4 are there"
+    size = parts[1].size_bytes
+    said = f"{url}: {size} bytes were written and {found}; it was not committed, run again"
+    with pytest.raises(RunError) as failure:
+        tables.publish(place, "quarantine", parts, "run")
+    assert str(failure.value) == said
+    with pytest.raises(RunError) as failure:
+        tables.replace(place, "quarantine", lambda rows: rows, "run", lambda _: (parts, "note"))
+    assert str(failure.value) == said
+    assert uris(place) == []
 
 
 def test_without_parts_nothing_is_published(place: str) -> None:

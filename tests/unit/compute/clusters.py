@@ -44,9 +44,9 @@ def worker(
     environment: Mapping[str, str] | None = None,
     before: Sequence[str] = (),
     python: Sequence[str] = DASK,
-    flags: Sequence[str] = ("--no-nanny",),
+    threads: int = 1,
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """A worker of one thread, which may not have come to the scheduler yet.
+    """A worker, which may not have come to the scheduler yet.
 
     Args:
         address: of the scheduler.
@@ -55,10 +55,10 @@ def worker(
         environment: beside this process's.
         before: a command that starts the rest, such as `unshare -m`.
         python: how Dask's command line is started.
-        flags: more flags of `dask worker`.
+        threads: how many it has.
     """
-    command = [*before, *python, "worker", address, "--nthreads", "1", "--no-dashboard", "--name", name]
-    command += ["--local-directory", str(folder / f"{name}-files"), *flags]
+    command = [*before, *python, "worker", address, "--nthreads", str(threads), "--no-dashboard", "--no-nanny"]
+    command += ["--name", name, "--local-directory", str(folder / f"{name}-files")]
     with service(command, environment or {}, folder / f"{name}.log") as process:
         yield process
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from skinml import tables
-from skinml.dataset.commit import publish_pixels, publish_samples
+from skinml.dataset.commit import check_shards, publish_pixels, publish_samples
 from skinml.dataset.metadata import Metadata
 from skinml.dataset.neighbours import Duplicates
 from skinml.dataset.plan import Plan
@@ -20,8 +20,9 @@ from skinml.dataset.survey import SurveyJob, find_duplicates, write_pending_inde
 from skinml.errors import RunError, StorageError
 from skinml.runs import Counts
 from skinml.schemas import INDEX, QUARANTINE, SAMPLES
-from skinml.storage.objects import exists, names
-from skinml.workspace import index_url, unpublished_url
+from skinml.storage.objects import exists, names, read_bytes, write_bytes
+from skinml.storage.removal import delete
+from skinml.workspace import index_url, shards_url, unpublished_url
 from tests.unit.dataset.test_prepare import SMALL, fill, labels, plan_of
 
 Jpeg = Callable[..., bytes]
@@ -178,6 +179,28 @@ def test_counts_that_do_not_add_up_stop_everything(place: str, jpeg: Jpeg) -> No
         prepared.publish(Counts(3, 0, 1, 1))
     assert (samples(place), broken(place), located(place)) == ([], [], [])
     assert tables.version(f"{place}/workspace", "samples") is None
+
+
+def test_pixels_that_are_not_there_as_they_were_written_stop_everything(place: str, jpeg: Jpeg) -> None:
+    """As where a worker wrote them to a disk of its own."""
+    fill(f"{place}/archive", {f"i{number}.jpg": jpeg(number) for number in range(4)} | {"i4.jpg": b""})
+    prepared = prepare(place, labels(*(f"i{number}" for number in range(5))), "run 1")
+    workspace, shards = prepared.workspace, prepared.shards
+    check_shards(workspace, KEY, shards)
+    files = [f"{shards_url(workspace, KEY)}/{shard.file}" for shard in shards if shard.file]
+    pixels = read_bytes(files[1])
+    write_bytes(files[1], pixels[:-1])
+    cut_short = f"shard-00001.npy: {len(pixels)} bytes were written and {len(pixels) - 1} are there"
+    with pytest.raises(RunError, match=cut_short):
+        check_shards(workspace, KEY, shards)
+    with pytest.raises(RunError, match=cut_short):
+        publish_pixels(workspace, KEY, shards, prepared.plan.rejected, prepared.counts, "run 1")
+    write_bytes(files[1], pixels)
+    [quarantine] = [shard.quarantine for shard in shards if shard.quarantine is not None]
+    delete([f"{workspace}/quarantine/{quarantine.path}"])
+    with pytest.raises(RunError, match="bytes were written and nothing is there"):
+        check_shards(workspace, KEY, shards)
+    assert (samples(place), broken(place), located(place)) == ([], [], [])
 
 
 def test_a_run_that_dies_before_its_index_is_made_good_by_the_next(tmp_path: Path, jpeg: Jpeg) -> None:

@@ -257,6 +257,20 @@ def test_a_finished_shard_is_taken_over_without_reading_images(place: str, jpeg:
     assert (broken["run_id"], broken["reason"], broken["detail"]) == ("next", "empty", "0 bytes")
 
 
+def test_a_finished_shard_whose_pixels_are_gone_is_done_again(place: str, jpeg: Jpeg) -> None:
+    archive, workspace = f"{place}/archive", f"{place}/workspace"
+    fill(archive, {"i0.jpg": jpeg(0), "i1.jpg": b""})
+    job = job_of(archive, workspace, "i0", "i1")
+    first = write_shard(job)
+    before = read_bytes(shard_url(workspace, 0))
+    assert (first.file, first.file_bytes) == ("shard-00000.npy", len(before))
+    assert write_shard(replace(job, finished=True)).file_bytes == len(before)
+    delete([shard_url(workspace, 0)])
+    again = write_shard(replace(job, finished=True))
+    assert (again.resumed, again.prepared, again.file_bytes) == (False, 1, len(before))
+    assert read_bytes(shard_url(workspace, 0)) == before
+
+
 def test_where_all_is_broken_no_pixels_are_stored(tmp_path: Path) -> None:
     archive, workspace = f"{tmp_path}/archive", f"{tmp_path}/workspace"
     fill(archive, {"i0.jpg": b"", "i1.jpg": b""})

@@ -20,6 +20,7 @@ from skinml.scoring.pending import Window, find_pending
 from skinml.scoring.predict import ScoreJob, score_shard
 from skinml.storage.listing import list_images
 from skinml.storage.objects import write_bytes
+from skinml.storage.removal import delete
 from tests.unit.scoring.test_predict import DAY, plain, registered
 
 OBJECTS = {"a.bmp": plain(1), "b.bmp": b"", "c.bmp": plain(3), "d.bmp": b"<html>", "e.bmp": plain(5)}
@@ -86,6 +87,17 @@ def test_counts_that_do_not_add_up_stop_everything(place: str, tmp_path: Path) -
         publish(place, wrong)
     assert (scored(place), broken(place)) == ([], [])
     assert tables.version(f"{place}/workspace", "scores") is None
+
+
+@pytest.mark.parametrize("table", ["scores", "quarantine"])
+def test_a_part_that_is_not_there_stops_everything(place: str, tmp_path: Path, table: str) -> None:
+    fill(place)
+    one = night(place, "run 1", tmp_path)
+    part = next(part for shard in one.shards if (part := getattr(shard, table)) is not None)
+    delete([f"{place}/workspace/{table}/{part.path}"])
+    with pytest.raises(RunError, match="bytes were written and nothing is there"):
+        publish(place, one)
+    assert (scored(place), broken(place)) == ([], [])
 
 
 def test_where_nothing_was_ever_scored_there_is_no_version(tmp_path: Path) -> None:
