@@ -65,6 +65,7 @@ def run_in_process(
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
     with tempfile.TemporaryDirectory(prefix="skinml-", ignore_cleanup_errors=True) as scratch:
+        Path(scratch, PRINTED).touch()  # a child may die before it opens it
         process = context.Process(
             target=_child, args=(sender, scratch, function, job, dict(environment or {})), name=name
         )
