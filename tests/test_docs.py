@@ -79,12 +79,6 @@ def test_modules_stay_readable() -> None:
             assert len(path.read_text(encoding="utf-8").splitlines()) <= 300, path
 
 
-def test_constraints_hold_names_and_versions_only() -> None:
-    lines = (REPOSITORY / "constraints.txt").read_text(encoding="utf-8").splitlines()
-    for line in lines:
-        assert line.startswith("#") or re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.+!-]+", line), line
-
-
 def test_no_path_of_a_machine_is_in_the_repository() -> None:
     home = re.compile(r"/(?:home|root|Users)/\w")
     for pattern in ("*.md", "*.toml", "*.yaml", "Makefile", "*.txt"):

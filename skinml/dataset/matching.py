@@ -33,7 +33,8 @@ def look_up(values: pd.Series[str], names: pd.Series[str], meanings: pd.Series[s
     positions = pc.index_in(_text(values), value_set=_text(names.drop_duplicates()))
     firsts = meanings[~names.duplicated()]
     found = _text(firsts).take(positions)
-    return pd.Series(pd.array(found, dtype="str"), index=values.index, dtype="str")
+    texts: pd.Series[str] = found.to_pandas()  # pandas 2 would make the text 'None' of a null, by dtype="str"
+    return texts.set_axis(values.index)
 
 
 def _key(rows: pd.DataFrame, columns: Sequence[str]) -> pa.Array:

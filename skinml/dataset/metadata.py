@@ -88,7 +88,7 @@ def _columns(table: pd.DataFrame, name: str) -> pd.DataFrame:
     rows = pd.DataFrame({column: table[column].str.strip() for column in NEEDED})
     for column in OPTIONAL:
         given = table[column].str.strip() if column in table.columns else pd.Series("", index=table.index)
-        rows[column] = given.where(given != "", None).astype("str")
+        rows[column] = given.where(given != "", None)  # astype("str") of pandas 2 would make it the text 'None'
     return rows
 
 

@@ -32,6 +32,8 @@ logger = logging.getLogger(__name__)
 _GRACE_SECONDS = 10.0
 # How often a silent child is asked whether it lives.
 _ASK_SECONDS = 1.0
+PRINTED = "printed.log"
+"""What a child prints, in its temporary folder."""
 
 
 def run_in_process(
@@ -45,6 +47,7 @@ def run_in_process(
     What the function gives to `emit(...)` reaches `on_message(...)` here, in order, while it runs. Function,
     job, messages and result travel by pickle, so the function must be importable by name. What the child
     prints is kept and shown only when it fails: TensorFlow alone greets with a dozen lines that help nobody.
+    Its temporary files go with it, also those that a library leaves: TensorFlow's graphs leave a __pycache__.
     When the caller is interrupted or dies, the child ends too.
 
     Args:
@@ -61,9 +64,10 @@ def run_in_process(
     name = getattr(function, "__name__", "function")
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
-    with tempfile.NamedTemporaryFile(prefix="skinml-", suffix=".log") as printed:
+    with tempfile.TemporaryDirectory(prefix="skinml-", ignore_cleanup_errors=True) as scratch:
+        Path(scratch, PRINTED).touch()  # a child may die before it opens it
         process = context.Process(
-            target=_child, args=(sender, printed.name, function, job, dict(environment or {})), name=name
+            target=_child, args=(sender, scratch, function, job, dict(environment or {})), name=name
         )
         process.start()
         sender.close()  # the child holds the only other end now, so that its death is an end of file here
@@ -74,7 +78,7 @@ def run_in_process(
             receiver.close()
             _end(process)
         if kind in {"error", "died"}:
-            logger.error("%s printed, at the end:\n%s", name, _tail(Path(printed.name)))
+            logger.error("%s printed, at the end:\n%s", name, _tail(Path(scratch, PRINTED)))
     if kind == "result":
         result: Result = content[0]
         return result
@@ -107,15 +111,16 @@ def _listen(receiver: Connection, process: BaseProcess, on_message: Callable[...
 
 
 def _child(
-    sender: Connection, printed: str, function: Callable[..., Any], job: Any, environment: dict[str, str]
+    sender: Connection, scratch: str, function: Callable[..., Any], job: Any, environment: dict[str, str]
 ) -> None:
     """What the spawned process runs: the function, then one last answer."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, and the parent ends this one
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    with Path(printed).open("ab", buffering=0) as output:
+    with Path(scratch, PRINTED).open("ab", buffering=0) as output:
         for stream in (1, 2):
             os.dup2(output.fileno(), stream)
-    os.environ.update(environment)
+    os.environ.update({"TMPDIR": scratch, **environment})
+    tempfile.tempdir = None  # so that Python looks at TMPDIR again
 
     def emit(*arguments: Any, **keywords: Any) -> None:
         sender.send(("message", arguments, keywords))

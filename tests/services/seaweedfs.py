@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import s3fs
+from botocore.exceptions import BotoCoreError
 
 from skinml.drill import object_store
 from skinml.drill.object_store import Server
@@ -60,7 +61,7 @@ def _wait(store: ObjectStore) -> None:
     while True:
         try:
             store.new_bucket()
-        except OSError as error:
+        except (OSError, BotoCoreError) as error:  # the latter from s3fs of 2025
             if time.monotonic() > deadline or store.server.is_dead():
                 log = store.server.log.read_text()[-2000:]
                 raise RuntimeError(f"SeaweedFS did not start: {log}") from error

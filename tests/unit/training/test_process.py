@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +23,12 @@ def count_to(job: int, emit: Emit) -> str:
     for number in range(job):
         emit(number)
     return f"counted to {job} in {os.getpid()}"
+
+
+def leave_a_file(job: str, emit: Emit) -> str:
+    handle, name = tempfile.mkstemp(job)
+    os.close(handle)
+    return name
 
 
 def read_variable(job: str, emit: Emit) -> str | None:
@@ -153,3 +160,12 @@ def test_the_child_ends_when_the_parent_is_killed() -> None:
         assert _is_alive(child)
         parent.kill()
     assert _wait_until_dead(child)
+
+
+def test_temporary_files_that_the_child_leaves_go_with_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    left = run_in_process(leave_a_file, "graph.py", lambda _: None)
+    assert left.startswith(f"{tmp_path}{os.sep}skinml-")
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,19 @@
+"""The short form of the unit tests: without the extra `train`, what needs it is left out."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+NEEDS_TRAIN = [
+    "dataset/test_resampling.py",
+    "models/test_onnx.py",
+    "models/test_outliers.py",
+    "models/test_quantise.py",
+    "models/test_zoo.py",
+    "report/test_figures.py",
+    "test_labels.py",
+    "training",
+]
+"""Files and folders whose tests import keras, tensorflow, scikit-learn or matplotlib."""
+
+collect_ignore = [] if find_spec("keras") else NEEDS_TRAIN
