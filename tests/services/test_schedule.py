@@ -1,0 +1,33 @@
+"""A schedule fires by itself: server, deploy, worker, and then nobody asks for anything."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from flows.server import free_port
+from flows.server import prefect_server as start_prefect_server
+from skinml import tables
+from tests.conftest import MadeUp
+from tests.services.deployed import OFTEN, install, nights, some_images
+from tests.services.processes import wait_for
+
+
+def test_the_shipped_schedule_scores_a_night_by_itself(
+    trained: Path, made_up: MadeUp, tmp_path: Path, jpeg: Callable[..., bytes]
+) -> None:
+    installed = install(tmp_path, trained, made_up, some_images(jpeg, 5), cron=OFTEN)
+    workspace = str(installed.workspace)
+    with start_prefect_server(tmp_path / "prefect", free_port()) as server:
+        server.wait_until_ready()
+        installed.deploy(server)
+        with installed.worker(server):
+            wait_for(lambda: bool(tables.version(workspace, "scores")), 150, "the first scheduled night")
+            wait_for(
+                lambda: bool(tables.version(workspace, "runs")), 30, "the end of the first scheduled night"
+            )
+        asked_by = {run["created_by"]["type"] for run in nights(server, limit=5)}
+    assert asked_by == {"SCHEDULE"}
+    assert tables.read(workspace, "scores").num_rows == 4
+    runs = tables.read(workspace, "runs").to_pandas()
+    assert (runs.iloc[-1]["flow"], runs.iloc[-1]["status"]) == ("score", "completed")
