@@ -61,7 +61,7 @@ def test_the_night_after_a_power_loss_scores(
     runs = tables.read(str(installed.workspace), "runs").to_pandas()
     assert not (runs["status"] != "completed").any()
     print(
-        f"\n{moment}: the dead run was {left['state_name']} after the restart and {now['state_name']} later; all"
+        f"\n{moment}: the dead run was {left['state_name']} after the restart, {now['state_name']} later; all"
         f" scored {seconds:.0f} s after the power loss: {len(scores)} rows, {scores['uri'].nunique()} images,"
         f" {len(quarantine)} in quarantine; {len(runs)} rows in runs"
     )
