@@ -131,19 +131,22 @@ def _remembered(
             outcome.finished = True
         except BaseException as error:
             outcome.error = error
-            _leave_a_lost_server()
+            _leave_a_lost_server(error)
             raise
         finally:
             outcome.running = False
-        _leave_a_lost_server()
+        _leave_a_lost_server(None)
         return outcome.result
 
     return call
 
 
-def _leave_a_lost_server() -> None:
-    """Do not tell a server how the run ended that has failed and is still not back."""
-    if not under_prefect() and why_unusable() is not None:
+def _leave_a_lost_server(error: BaseException | None) -> None:
+    """Do not report the end of a run to a server that has failed and is not back."""
+    if under_prefect():
+        return
+    in_a_hurry = TaskRunContext.get() is not None or not isinstance(error, Exception | None)
+    if in_a_hurry or why_unusable() is not None:
         raise _NotReported("the Prefect server is gone")
 
 

@@ -33,7 +33,7 @@ def why_unusable() -> str | None:
 def _ask() -> str | None:
     """Ask for health and version, each once."""
     answers: list[httpx.Response] = []
-    settings = {"timeout": PATIENCE / 2, "event_hooks": {"response": [answers.append]}}
+    settings = {"timeout": PATIENCE, "event_hooks": {"response": [answers.append]}}
     try:
         with (
             temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}),

@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pandas as pd
 
 from flows.server import Server
+from skinml import tables
 from tests.conftest import REPOSITORY, MadeUp
 from tests.services.processes import service
 
@@ -99,3 +101,10 @@ def nights(server: Server, **only: Any) -> list[dict[str, Any]]:
 def some_images(jpeg: Callable[..., bytes], number: int) -> dict[str, bytes]:
     """So many small images for the archive, the first of them broken."""
     return {f"{index}.jpg": jpeg(index) if index else b"" for index in range(number)}
+
+
+def rows_of_nights(workspace: str) -> pd.DataFrame:
+    """The rows of `runs` that nights have left."""
+    rows = tables.read(workspace, "runs").to_pandas()
+    scored: pd.DataFrame = rows[rows["flow"] == "score"]
+    return scored

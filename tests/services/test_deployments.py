@@ -7,10 +7,12 @@ from pathlib import Path
 
 import httpx
 
-from flows.server import Server
+from flows.server import Server, free_port
+from flows.server import prefect_server as start_prefect_server
 from skinml import tables
 from tests.conftest import MadeUp
-from tests.services.deployed import NIGHTLY, install, some_images
+from tests.services.deployed import NIGHTLY, install, rows_of_nights, some_images
+from tests.services.processes import wait_for
 
 
 def test_deploy_all_and_a_worker_that_scores_a_night(
@@ -42,3 +44,24 @@ def test_deploy_all_and_a_worker_that_scores_a_night(
     runs = tables.read(str(installed.workspace), "runs").to_pandas().set_index("flow")
     assert (runs.loc["score", "status"], runs.loc["score", "listed"]) == ("completed", 5)
     assert tables.read(str(fresh), "samples").num_rows == 140
+
+
+def test_a_deployed_night_goes_on_when_its_server_dies(
+    trained: Path, made_up: MadeUp, tmp_path: Path, jpeg: Callable[..., bytes]
+) -> None:
+    installed = install(tmp_path, trained, made_up, some_images(jpeg, 5))
+    workspace, log = str(installed.workspace), tmp_path / "worker.log"
+    with start_prefect_server(tmp_path / "prefect", free_port()) as server:
+        server.wait_until_ready()
+        installed.deploy(server)
+        with installed.worker(server, PREFECT_CLIENT_MAX_RETRIES="1"):  # Prefect's own 5 last a minute
+            installed.prefect(server, "deployment", "run", "score/score-nightly")
+            wait_for(lambda: "5 images listed" in log.read_text(encoding="utf-8"), 120, "the listing")
+            server.process.kill()
+            server.process.wait()
+            wait_for(lambda: len(rows_of_nights(workspace)) > 0, 120, "the end of the night")
+        said = log.read_text(encoding="utf-8")
+    assert set(rows_of_nights(workspace)["status"]) == {"completed"}
+    assert tables.read(workspace, "scores").num_rows == 4
+    assert said.count("5 images listed") == 1
+    assert said.count("going on without it") == 1

@@ -157,6 +157,7 @@ def test_a_server_that_dies_takes_no_finished_work_along(
     def in_trouble(*verb: object, sign: str) -> tuple[dict[str, Any], list[str], float]:
         with start_prefect_server(home, port) as server:
             server.wait_until_ready()
+            httpx.get(f"{server.url}/admin/version", timeout=60)  # its first answers are slow on a busy machine
             arguments = ["--workspace", workspace, *verb]
             return run_and_break(arguments, sign, lambda: kill(server), server.url, tmp_path)
 

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import pandas as pd
-
 from flows.server import free_port
 from flows.server import prefect_server as start_prefect_server
 from skinml import tables
 from tests.conftest import MadeUp
-from tests.services.deployed import OFTEN, install, nights, some_images
+from tests.services.deployed import OFTEN, install, nights, rows_of_nights, some_images
 from tests.services.processes import wait_for
 
 
@@ -24,15 +22,8 @@ def test_the_shipped_schedule_scores_a_night_by_itself(
         server.wait_until_ready()
         installed.deploy(server)
         with installed.worker(server):
-            wait_for(lambda: len(_scored(workspace)) > 0, 200, "the first scheduled night")
+            wait_for(lambda: len(rows_of_nights(workspace)) > 0, 200, "the first scheduled night")
         asked_by = {run["created_by"]["type"] for run in nights(server, limit=5)}
     assert asked_by == {"SCHEDULE"}
     assert tables.read(workspace, "scores").num_rows == 4
-    assert set(_scored(workspace)["status"]) == {"completed"}
-
-
-def _scored(workspace: str) -> pd.DataFrame:
-    """The rows of `runs` that nights have left."""
-    rows = tables.read(workspace, "runs").to_pandas()
-    scored: pd.DataFrame = rows[rows["flow"] == "score"]
-    return scored
+    assert set(rows_of_nights(workspace)["status"]) == {"completed"}
