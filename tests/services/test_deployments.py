@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import httpx
+import pytest
 
 from flows.server import Server, free_port
 from flows.server import prefect_server as start_prefect_server
@@ -46,6 +47,7 @@ def test_deploy_all_and_a_worker_that_scores_a_night(
     assert tables.read(str(fresh), "samples").num_rows == 140
 
 
+@pytest.mark.timeout(600)  # waits for a worker and for a client that gives up
 def test_a_deployed_night_goes_on_when_its_server_dies(
     trained: Path, made_up: MadeUp, tmp_path: Path, jpeg: Callable[..., bytes]
 ) -> None:

@@ -143,6 +143,7 @@ def kill(server: Server) -> None:
     server.process.wait()
 
 
+@pytest.mark.timeout(600)  # three servers, three verbs
 def test_a_server_that_dies_takes_no_finished_work_along(
     trained: Path, tmp_path: Path, jpeg: Callable[..., bytes]
 ) -> None:

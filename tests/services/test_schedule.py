@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from flows.server import free_port
 from flows.server import prefect_server as start_prefect_server
 from skinml import tables
@@ -13,6 +15,7 @@ from tests.services.deployed import OFTEN, install, nights, rows_of_nights, some
 from tests.services.processes import wait_for
 
 
+@pytest.mark.timeout(600)  # server, deployment and schedule take their time on a busy machine
 def test_the_shipped_schedule_scores_a_night_by_itself(
     trained: Path, made_up: MadeUp, tmp_path: Path, jpeg: Callable[..., bytes]
 ) -> None:
