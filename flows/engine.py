@@ -1,61 +1,57 @@
-"""Run a flow: on the Prefect server where one answers, plainly where none does. A dead one stops no night."""
+"""Run a flow: on the Prefect server if a usable one answers, plainly if not. Prefect never stops a run."""
 
 from __future__ import annotations
 
 import logging
-from typing import Any, cast
+from typing import Any
 
-import httpx
 from prefect import Flow, tags
-from prefect.settings import PREFECT_API_URL
+from prefect.settings import (
+    PREFECT_API_REQUEST_TIMEOUT,
+    PREFECT_API_URL,
+    PREFECT_CLIENT_MAX_RETRIES,
+    get_current_settings,
+    temporary_settings,
+)
 
-from skinml.errors import SkinmlError
+from tasks.orchestration import begin_with_prefect, call_as_run
+from tasks.server_check import server_address, why_unusable
 
 logger = logging.getLogger("skinml.engine")
 
-PATIENCE = 5.0
-"""Seconds that the server has for saying that it is well."""
+MAX_RETRIES = 1
+"""How often Prefect's client repeats a request that got no answer. Its default of 5 takes 62 s."""
+
+REQUEST_SECONDS = 10.0
+"""How long Prefect's client waits for one answer. Its default is 60 s, six times over with its retries."""
 
 
 def run(flow: Flow[..., dict[str, Any]], **parameters: Any) -> dict[str, Any]:
-    """Call the flow, as a Prefect flow run if a server is configured and answers; say which it is.
+    """Call the flow, as a Prefect flow run if a server is configured and usable; say which it is.
 
-    A server that dies on the way costs its run, not the night: the flow is called again without it, and what
-    was committed by then is known and skipped.
+    If the server fails on the way, the run goes on without it from where it is: tasks/orchestration.py.
     """
     url = PREFECT_API_URL.value()
     if not url:
         logger.info("no Prefect server configured (PREFECT_API_URL): running without one")
         return flow.fn(**parameters)
-    if not _answers(url):
-        logger.warning("the Prefect server %s does not answer: running without it", url)
+    trouble = why_unusable()
+    if trouble is not None:
+        logger.warning("running without Prefect: %s %s", server_address(), trouble)
         return flow.fn(**parameters)
-    try:
-        with tags("skinml"):
-            return cast(dict[str, Any], flow(**parameters))
-    except Exception as error:
-        trouble = _trouble_with_server(error)
-        if trouble is None:
-            raise
-        logger.warning("the Prefect server %s stopped answering (%s): going on without it", url, trouble)
-        return flow.fn(**parameters)
+    begin_with_prefect()
+    logging.raiseExceptions = False  # Prefect's log thread would print what is logged in one line already
+    with tags("skinml"), temporary_settings(_impatience()):
+        # The command line has validated the request. Prefect cannot, because call_as_run wraps the function.
+        return call_as_run(flow.with_options(validate_parameters=False), flow.fn, flow.fn, **parameters)
 
 
-def _trouble_with_server(error: BaseException | None) -> httpx.HTTPError | None:
-    """What went wrong between Prefect's client, which alone speaks HTTP here, and its server; None if nothing.
-
-    Prefect may say it in other words: a task that got no concurrency slot fails with an error of its own, of
-    which the lost connection is only the cause.
-    """
-    while error is not None and not isinstance(error, SkinmlError):
-        if isinstance(error, httpx.HTTPError):
-            return error
-        error = error.__cause__ or error.__context__
-    return None
-
-
-def _answers(url: str) -> bool:
-    try:
-        return httpx.get(f"{url.rstrip('/')}/health", timeout=PATIENCE).status_code < 500
-    except httpx.HTTPError:
-        return False
+def _impatience() -> dict[Any, Any]:
+    """Settings of Prefect's client for a dead server not to delay a run for long. The user's own stand."""
+    settings = get_current_settings()
+    chosen: dict[Any, Any] = {}
+    if "max_retries" not in settings.client.model_fields_set:
+        chosen[PREFECT_CLIENT_MAX_RETRIES] = MAX_RETRIES
+    if "request_timeout" not in settings.api.model_fields_set:
+        chosen[PREFECT_API_REQUEST_TIMEOUT] = REQUEST_SECONDS
+    return chosen

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,13 +15,11 @@ from prefect.artifacts import (
     create_table_artifact,
     update_progress_artifact,
 )
-from prefect.context import FlowRunContext, TaskRunContext
 from tqdm import tqdm
 
 from skinml import DISCLAIMER
 from skinml.storage.urls import file_uri, is_remote
-
-logger = logging.getLogger("skinml.artifacts")
+from tasks.orchestration import go_on_without, under_prefect
 
 SECONDS_BETWEEN_UPDATES = 1.0
 
@@ -42,7 +39,7 @@ class Progress:
         self._bar.update(steps)
         self._done += steps
         due = time.monotonic() - self._updated > SECONDS_BETWEEN_UPDATES or self._done >= self._total
-        if self._artifact is not None and due:
+        if self._artifact is not None and due and under_prefect():
             self._updated = time.monotonic()
             with _never_in_the_way():
                 update_progress_artifact(self._artifact, progress=100.0 * self._done / self._total)
@@ -59,7 +56,7 @@ def progress(key: str, description: str, total: int, unit: str) -> Iterator[Prog
         unit: what a step is.
     """
     artifact: UUID | None = None
-    if in_run():
+    if under_prefect():
         with _never_in_the_way():
             made = create_progress_artifact(progress=0.0, key=key, description=f"{description}: {total} {unit}")
             artifact = made if isinstance(made, UUID) else None
@@ -70,7 +67,7 @@ def progress(key: str, description: str, total: int, unit: str) -> Iterator[Prog
 
 def show_table(key: str, description: str, rows: list[dict[str, Any]]) -> None:
     """Show a small table."""
-    if in_run():
+    if under_prefect():
         with _never_in_the_way():
             table = [{name: _rounded(value) for name, value in row.items()} for row in rows]
             create_table_artifact(table=table, key=key, description=f"{description} {DISCLAIMER}")
@@ -78,7 +75,7 @@ def show_table(key: str, description: str, rows: list[dict[str, Any]]) -> None:
 
 def show_links(key: str, title: str, links: Mapping[str, str]) -> None:
     """Show where results lie: text to URL. One is a link artifact, several are a list."""
-    if not in_run() or not links:
+    if not under_prefect() or not links:
         return
     with _never_in_the_way():
         if len(links) == 1:
@@ -89,11 +86,6 @@ def show_links(key: str, title: str, links: Mapping[str, str]) -> None:
         create_markdown_artifact(
             "\n".join([f"# {title}", "", *lines, "", DISCLAIMER]), key=key, description=title
         )
-
-
-def in_run() -> bool:
-    """Whether this is a Prefect run, which has a UI to show things in."""
-    return FlowRunContext.get() is not None or TaskRunContext.get() is not None
 
 
 def _rounded(value: Any) -> Any:
@@ -107,8 +99,8 @@ def _href(url: str) -> str:
 
 @contextmanager
 def _never_in_the_way() -> Iterator[None]:
-    """A picture of the work must not stop the work: what goes wrong here is said and passed over."""
+    """An artifact that fails does not stop the work, and a dead server is not asked again and again."""
     try:
         yield
     except Exception as error:
-        logger.warning("the Prefect UI will miss an artifact: %s", error)
+        go_on_without(error)

@@ -3,28 +3,41 @@
 from __future__ import annotations
 
 import functools
-import time
+import logging
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar, cast
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
-from prefect.context import FlowRunContext
 from prefect.tasks import Task
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception_type,
+    stop_after_attempt,
+    wait_chain,
+    wait_fixed,
+)
 
 from skinml.errors import StorageError
 from skinml.memory import release_memory
+from tasks.orchestration import call_as_run, under_prefect
 
 Arguments = ParamSpec("Arguments")
 Answer = TypeVar("Answer")
+
+logger = logging.getLogger("skinml.stage")
 
 RETRY_DELAYS = (2.0, 10.0, 30.0)
 """Seconds before the second, third and fourth try of a stage that storage failed."""
 
 
 def stage(
-    name: str, run_name: str | Callable[[dict[str, Any]], str] | None = None, tags: tuple[str, ...] = ()
+    name: str,
+    run_name: str | Callable[[dict[str, Any]], str] | None = None,
+    tags: tuple[str, ...] = (),
+    retried: bool = True,
 ) -> Callable[[Callable[Arguments, Answer]], Callable[Arguments, Answer]]:
     """Make a function a stage: retried where storage failed, never where the request or the run is wrong.
 
@@ -33,9 +46,12 @@ def stage(
         run_name: what it calls one run of it; names of parameters in braces are filled in, or a function
             of the parameters.
         tags: for filtering in the UI, and for concurrency limits.
+        retried: False for a stage whose parts are retried one by one, so that it is not begun again as a whole.
     """
 
     def decorate(function: Callable[Arguments, Answer]) -> Callable[Arguments, Answer]:
+        delays = list(RETRY_DELAYS) if retried else []
+
         @functools.wraps(function)
         def tidy(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Answer:
             try:
@@ -47,26 +63,45 @@ def stage(
             name=name,
             task_run_name=cast(Any, run_name or name),
             tags=list(tags),
-            retries=len(RETRY_DELAYS),
-            retry_delay_seconds=list(RETRY_DELAYS),
+            retries=len(delays),
+            retry_delay_seconds=delays,
             retry_condition_fn=_storage_failed,
             cache_policy=NO_CACHE,  # whether work is done already is for the tables to say
         )(tidy)
 
         @functools.wraps(function)
+        def plainly(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Answer:
+            return _retrying(name, delays)(tidy, *args, **kwargs)
+
+        @functools.wraps(function)
         def run(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Answer:
-            if FlowRunContext.get() is not None:
-                return cast(Answer, prefect_task(*args, **kwargs))
-            for delay in RETRY_DELAYS:
-                try:
-                    return tidy(*args, **kwargs)
-                except StorageError:
-                    time.sleep(delay)
-            return tidy(*args, **kwargs)
+            if under_prefect():
+                return call_as_run(prefect_task, tidy, plainly, *args, **kwargs)
+            return plainly(*args, **kwargs)
 
         return run
 
     return decorate
+
+
+def _retrying(name: str, delays: list[float]) -> Retrying:
+    """The same tries as Prefect makes, each said in one line of the log."""
+
+    def say(state: RetryCallState) -> None:
+        failed = state.outcome.exception() if state.outcome is not None else None
+        logger.warning(
+            "stage '%s' failed: %s; try %d of %d in %g s",
+            *(name, " ".join(str(failed).split()), state.attempt_number + 1, len(delays) + 1),
+            state.upcoming_sleep,
+        )
+
+    return Retrying(
+        retry=retry_if_exception_type(StorageError),
+        stop=stop_after_attempt(len(delays) + 1),
+        wait=wait_chain(*map(wait_fixed, delays)) if delays else wait_fixed(0),
+        before_sleep=say,
+        reraise=True,
+    )
 
 
 def _storage_failed(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:

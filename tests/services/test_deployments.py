@@ -2,74 +2,68 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import httpx
+import pytest
 
-from flows.server import Server
+from flows.server import Server, free_port
+from flows.server import prefect_server as start_prefect_server
 from skinml import tables
-from tests.conftest import REPOSITORY, MadeUp
-from tests.services.processes import service
-
-PREFECT = [sys.executable, "-m", "prefect"]
+from tests.conftest import MadeUp
+from tests.services.deployed import NIGHTLY, install, rows_of_nights, some_images
+from tests.services.processes import wait_for
 
 
 def test_deploy_all_and_a_worker_that_scores_a_night(
     prefect_server: Server, trained: Path, made_up: MadeUp, tmp_path: Path, jpeg: Callable[..., bytes]
 ) -> None:
-    clone = tmp_path / "clone"
-    mine = ("skinml-demo", ".venv*", ".bench", ".drill", ".git", ".*_cache", "__pycache__")
-    shutil.copytree(REPOSITORY, clone, symlinks=True, ignore=shutil.ignore_patterns(*mine))
-    archive = tmp_path / "archive"
-    archive.mkdir()
-    for number in range(5):
-        (archive / f"{number}.jpg").write_bytes(jpeg(number) if number else b"")
-    workspace = shutil.copytree(trained, tmp_path / "workspace")
+    installed = install(tmp_path, trained, made_up, some_images(jpeg, 5))
     fresh = tmp_path / "fresh"
-    environment = {
-        "PREFECT_API_URL": prefect_server.url,
-        "PREFECT_HOME": str(tmp_path / "prefect"),
-        "SKINML_WORKSPACE": str(workspace),
-        "SKINML_ARCHIVE": str(archive),
-        "SKINML_IMAGES": ",".join(str(root) for root in made_up.roots),
-        "SKINML_METADATA": str(made_up.metadata),
-        "PREFECT_WORKER_QUERY_SECONDS": "1",  # a worker asks for work every 10 s otherwise
-    }
-
-    def prefect(*arguments: str) -> None:
-        command = [*PREFECT, "--no-prompt", *arguments]
-        done = subprocess.run(
-            command, cwd=clone, env={**os.environ, **environment}, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-
-    prefect("work-pool", "create", "--type", "process", "skinml")
-    prefect("deploy", "--all")
+    installed.deploy(prefect_server)
 
     deployed = httpx.get(f"{prefect_server.url}/deployments/name/score/score-nightly").json()
     [schedule] = deployed["schedules"]
-    assert schedule["schedule"] == {"cron": "0 2 * * *", "timezone": "Europe/Vienna", "day_or": True}
+    assert schedule["schedule"] == {"cron": NIGHTLY, "timezone": "Europe/Vienna", "day_or": True}
     assert schedule["active"]
-    assert deployed["global_concurrency_limit"]["limit"] == 1
-    assert deployed["concurrency_options"]["collision_strategy"] == "CANCEL_NEW"
+    # A slot that a dead run holds would cancel every later night: tests/services/test_power_loss.py.
+    assert deployed["global_concurrency_limit"] is None
 
     weekly = httpx.get(f"{prefect_server.url}/deployments/name/compact/compact-weekly").json()
     [schedule] = weekly["schedules"]
     assert (schedule["schedule"]["cron"], schedule["active"]) == ("0 5 * * 0", True)
 
-    worker = [*PREFECT, "worker", "start", "--pool", "skinml"]
-    with service(worker, environment, tmp_path / "worker.log"):
+    with installed.worker(prefect_server):
         watch = ("--watch", "--watch-interval", "1", "--watch-timeout", "180")
-        prefect("deployment", "run", "score/score-nightly", *watch)
-        prefect("deployment", "run", "prepare/prepare", *watch, "--param", f'workspace="{fresh}"')
+        installed.prefect(prefect_server, "deployment", "run", "score/score-nightly", *watch)
+        to_fresh = ("--param", f'workspace="{fresh}"')
+        installed.prefect(prefect_server, "deployment", "run", "prepare/prepare", *watch, *to_fresh)
 
-    scores = tables.read(str(workspace), "scores")
+    scores = tables.read(str(installed.workspace), "scores")
     assert scores.num_rows == 4
-    runs = tables.read(str(workspace), "runs").to_pandas().set_index("flow")
+    runs = tables.read(str(installed.workspace), "runs").to_pandas().set_index("flow")
     assert (runs.loc["score", "status"], runs.loc["score", "listed"]) == ("completed", 5)
     assert tables.read(str(fresh), "samples").num_rows == 140
+
+
+@pytest.mark.timeout(600)  # waits for a worker and for a client that gives up
+def test_a_deployed_night_goes_on_when_its_server_dies(
+    trained: Path, made_up: MadeUp, tmp_path: Path, jpeg: Callable[..., bytes]
+) -> None:
+    installed = install(tmp_path, trained, made_up, some_images(jpeg, 5))
+    workspace, log = str(installed.workspace), tmp_path / "worker.log"
+    with start_prefect_server(tmp_path / "prefect", free_port()) as server:
+        server.wait_until_ready()
+        installed.deploy(server)
+        with installed.worker(server, PREFECT_CLIENT_MAX_RETRIES="1"):  # Prefect's own 5 last a minute
+            installed.prefect(server, "deployment", "run", "score/score-nightly")
+            wait_for(lambda: "5 images listed" in log.read_text(encoding="utf-8"), 120, "the listing")
+            server.process.kill()
+            server.process.wait()
+            wait_for(lambda: len(rows_of_nights(workspace)) > 0, 120, "the end of the night")
+        said = log.read_text(encoding="utf-8")
+    assert set(rows_of_nights(workspace)["status"]) == {"completed"}
+    assert tables.read(workspace, "scores").num_rows == 4
+    assert said.count("5 images listed") == 1
+    assert said.count("going on without it") == 1

@@ -1,0 +1,171 @@
+"""Call a function as a Prefect run, and keep what it came to if Prefect fails around it."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any, Generic, ParamSpec, TypeVar, cast
+from uuid import UUID
+
+from prefect import Flow
+from prefect.context import FlowRunContext, TaskRunContext
+from prefect.events.clients import NullEventsClient
+from prefect.events.worker import EventsWorker
+from prefect.exceptions import Abort, PrefectSignal
+from prefect.logging.handlers import set_api_log_sink
+from prefect.tasks import Task
+
+from tasks.server_check import first_cause, server_address, why_unusable
+
+Arguments = ParamSpec("Arguments")
+Answer = TypeVar("Answer")
+
+logger = logging.getLogger("skinml.engine")
+
+_without_prefect: set[UUID] = set()
+"""Flow runs for which Prefect has failed: the rest of each runs plainly."""
+
+_changed = ExitStack()
+"""What `go_on_without` has changed of Prefect in this process, and how to undo it."""
+
+
+def under_prefect() -> bool:
+    """Whether this code runs in a Prefect run, for which Prefect has not failed so far."""
+    context = FlowRunContext.get()
+    if context is None or context.flow_run is None:
+        return context is not None or TaskRunContext.get() is not None
+    return context.flow_run.id not in _without_prefect
+
+
+def call_as_run(
+    kind: Flow[..., Any] | Task[..., Any],
+    function: Callable[Arguments, Answer],
+    plainly: Callable[Arguments, Answer],
+    *args: Arguments.args,
+    **kwargs: Arguments.kwargs,
+) -> Answer:
+    """Call `function` as a run of a Prefect flow or task; its result or error stands, whatever Prefect does.
+
+    Prefect talks to its server before and after the function. If that fails, for whatever reason, the result or
+    error of a function that was called is kept, and `plainly` replaces one that was not: nothing is done twice.
+
+    Args:
+        kind: the flow or task as which Prefect records the call.
+        function: what is called in the run.
+        plainly: what is called instead if Prefect fails before it has called `function`.
+        args: what both are given.
+        kwargs: what both are given.
+    """
+    outcome: _Outcome[Answer] = _Outcome()
+    run = copy.copy(kind)
+    run.fn = _remembered(function, outcome)
+    try:
+        with _prefect_errors_in_one_line(outcome):
+            return cast(Answer, run(*args, **kwargs))
+    except BaseException as error:
+        if outcome.error is not None:
+            # Also if Prefect has raised an error of its own on top, such as a lost connection.
+            raise outcome.error  # noqa: B904
+        if not isinstance(error, _NotReported):
+            if not isinstance(error, Exception | PrefectSignal):
+                raise  # a signal
+            if isinstance(error, PrefectSignal) and not outcome.finished:
+                raise  # somebody has paused or cancelled the run in the UI
+            go_on_without(error)
+        return cast(Answer, outcome.result) if outcome.finished else plainly(*args, **kwargs)
+
+
+def go_on_without(error: BaseException) -> None:
+    """Run the rest of this flow run plainly, and say why, once a run."""
+    context = FlowRunContext.get()
+    if context is not None and context.flow_run is not None:
+        if context.flow_run.id in _without_prefect:
+            return
+        _without_prefect.add(context.flow_run.id)
+    address = server_address()
+    logger.warning("the Prefect server %s failed (%s): going on without it", address, first_cause(error))
+    # What is not sent yet would be tried again and again, for up to a minute at the end of the process.
+    set_api_log_sink(lambda _: None)
+    _changed.callback(set_api_log_sink, None)
+    EventsWorker.set_client_override(NullEventsClient)
+    _changed.callback(EventsWorker.set_client_override, None)
+    for name in ("prefect", "prefect._internal"):
+        changed = logging.getLogger(name)
+        _changed.callback(changed.setLevel, changed.level)
+        changed.setLevel(logging.CRITICAL)
+
+
+def begin_with_prefect() -> None:
+    """Let Prefect speak again, which an earlier run of this process may have gone on without."""
+    _changed.close()
+
+
+@dataclass
+class _Outcome(Generic[Answer]):
+    """What a function's last call came to."""
+
+    running: bool = False
+    finished: bool = False
+    result: Answer | None = None
+    error: BaseException | None = None
+
+
+class _NotReported(Abort):
+    """Makes Prefect leave a run without a word to a server that is known to be gone."""
+
+
+def _remembered(
+    function: Callable[Arguments, Answer], outcome: _Outcome[Answer]
+) -> Callable[Arguments, Answer]:
+    """The function, whose outcome is kept."""
+
+    @functools.wraps(function)
+    def call(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Answer:
+        outcome.running, outcome.error = True, None
+        try:
+            outcome.result = function(*args, **kwargs)
+            outcome.finished = True
+        except BaseException as error:
+            outcome.error = error
+            _leave_a_lost_server(error)
+            raise
+        finally:
+            outcome.running = False
+        _leave_a_lost_server(None)
+        return outcome.result
+
+    return call
+
+
+def _leave_a_lost_server(error: BaseException | None) -> None:
+    """Do not report the end of a run to a server that has failed and is not back."""
+    if under_prefect():
+        return
+    in_a_hurry = TaskRunContext.get() is not None or not isinstance(error, Exception | None)
+    if in_a_hurry or why_unusable() is not None:
+        raise _NotReported("the Prefect server is gone")
+
+
+@contextmanager
+def _prefect_errors_in_one_line(outcome: _Outcome[Any]) -> Iterator[None]:
+    """Keep off the terminal what Prefect logs as an error before and after the function.
+
+    It is about its server, in up to 80 lines, and `go_on_without` says it in one. Errors in the function stay.
+    """
+
+    def about_the_function(record: logging.LogRecord) -> bool:
+        foreign = record.levelno < logging.ERROR or not record.name.startswith("prefect")
+        return foreign or outcome.running or outcome.error is not None
+
+    handlers = [*logging.getLogger().handlers, *logging.getLogger("prefect._internal").handlers]
+    for handler in handlers:
+        handler.addFilter(about_the_function)
+    try:
+        yield
+    finally:
+        for handler in handlers:
+            handler.removeFilter(about_the_function)

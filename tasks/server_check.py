@@ -1,0 +1,87 @@
+"""What answers at PREFECT_API_URL: a Prefect server that this Prefect can use, or what else, in a few words."""
+
+from __future__ import annotations
+
+import contextvars
+import re
+import threading
+
+import httpx
+from prefect.client.orchestration import get_client
+from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
+
+PATIENCE = 10.0
+"""Seconds that the server has for saying who it is, looking its name up included. Measured: 0.05 s on an idle
+machine, 4 s on one with ten times the work that it can do."""
+
+NEEDS_KEYS = (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN, httpx.codes.PROXY_AUTHENTICATION_REQUIRED)
+
+
+def why_unusable() -> str | None:
+    """Why the server at PREFECT_API_URL cannot be used, as the end of a sentence about it; None if it can.
+
+    Prefect's own client asks, with the user's keys and certificates, and knows which versions go together. It
+    asks in a thread, because a name server or a slow server can take far longer than we wait.
+    """
+    found: list[str | None] = []
+    context = contextvars.copy_context()
+    asking = threading.Thread(target=lambda: found.append(context.run(_ask)), daemon=True)
+    asking.start()
+    asking.join(PATIENCE)
+    return found[0] if found else f"does not answer (nothing came within {PATIENCE:g} s)"
+
+
+def _ask() -> str | None:
+    """Ask for health and version, each once."""
+    answers: list[httpx.Response] = []
+    settings = {"timeout": PATIENCE, "event_hooks": {"response": [answers.append]}}
+    try:
+        with (
+            temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}),
+            get_client(httpx_settings=settings, sync_client=True) as client,
+        ):
+            sick = client.api_healthcheck()
+            if sick is not None:
+                raise sick
+            client.raise_for_api_version_mismatch()
+    except Exception as error:
+        return _described(error, answers)
+    return None
+
+
+def _described(error: Exception, answers: list[httpx.Response]) -> str:
+    """What was wrong with the answer, or that there was none."""
+    chain = _causes(error)
+    if any(isinstance(cause, httpx.UnsupportedProtocol | httpx.InvalidURL) for cause in chain):
+        return f"is no address of a server ({first_cause(error)})"
+    if any(isinstance(cause, httpx.TransportError) for cause in chain) or not answers:
+        return f"does not answer ({first_cause(error)})"
+    if isinstance(error, RuntimeError) and len(chain) == 1:  # Prefect's words for another major version
+        return f"cannot be used: {' '.join(str(error).split())}"
+    answer = answers[-1]
+    said = f"{answer.status_code} {answer.reason_phrase}".strip()
+    if answer.status_code in NEEDS_KEYS:
+        return f"wants authorisation ({said}): set PREFECT_API_AUTH_STRING or PREFECT_API_KEY"
+    kind = answer.headers.get("content-type", "no content type").split(";")[0]
+    where = f" from {answer.url}" if answer.history else ""
+    return f"does not answer as a Prefect server does (but {said}, {kind}{where})"
+
+
+def server_address() -> str:
+    """PREFECT_API_URL without the password that it can hold."""
+    return re.sub(r"//[^/]*@", "//", PREFECT_API_URL.value() or "")
+
+
+def first_cause(error: BaseException) -> str:
+    """An error in one line: the first of its chain, which says more than Prefect's words around it."""
+    first = _causes(error)[-1]
+    said = " ".join(str(first).split())
+    return f"{type(first).__name__}: {said}"[:200] if said else type(first).__name__
+
+
+def _causes(error: BaseException) -> list[BaseException]:
+    """An error and those that led to it, the first one last."""
+    chain = [error]
+    while (cause := chain[-1].__cause__ or chain[-1].__context__) is not None:
+        chain.append(cause)
+    return chain
