@@ -53,7 +53,7 @@ def find_python(version: str) -> str | None:
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"), "versions")
     candidates: list[str | Path | None] = [shutil.which(f"python{version}")]
     candidates += sorted(pyenv.glob(f"{version}.*/bin/python{version}"))
-    for candidate in filter(None, candidates):
+    for candidate in [path for path in candidates if path is not None]:
         # pyenv puts a python3.12 on the PATH that only says that it is not chosen
         if subprocess.run([candidate, "-c", "import venv"], capture_output=True, check=False).returncode == 0:
             return str(candidate)
