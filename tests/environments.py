@@ -51,12 +51,13 @@ def supported() -> list[str]:
 def find_python(version: str) -> str | None:
     """A Python of this version that starts: on the PATH, or one that pyenv has; None where there is none."""
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"), "versions")
-    candidates: list[str | Path | None] = [shutil.which(f"python{version}")]
-    candidates += sorted(pyenv.glob(f"{version}.*/bin/python{version}"))
-    for candidate in [path for path in candidates if path is not None]:
+    on_path = shutil.which(f"python{version}")
+    candidates = [on_path] if on_path else []
+    candidates += [str(path) for path in sorted(pyenv.glob(f"{version}.*/bin/python{version}"))]
+    for candidate in candidates:
         # pyenv puts a python3.12 on the PATH that only says that it is not chosen
         if subprocess.run([candidate, "-c", "import venv"], capture_output=True, check=False).returncode == 0:
-            return str(candidate)
+            return candidate
     return None
 
 

@@ -61,7 +61,7 @@ def _wait(store: ObjectStore) -> None:
     while True:
         try:
             store.new_bucket()
-        except (OSError, BotoCoreError) as error:  # the latter from s3fs of 2025
+        except (OSError, BotoCoreError) as error:
             if time.monotonic() > deadline or store.server.is_dead():
                 log = store.server.log.read_text()[-2000:]
                 raise RuntimeError(f"SeaweedFS did not start: {log}") from error
