@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from itertools import chain
 from pathlib import Path
@@ -13,7 +14,7 @@ from skinml import tables
 from skinml.compute import connect, width
 from skinml.config import ClusterRequest, ScoreRequest
 from skinml.crash_points import crash_point
-from skinml.errors import RunError, StorageError
+from skinml.errors import RunError, SkinmlError
 from skinml.models import registry
 from skinml.models.allowed import network_file
 from skinml.models.precisions import Precision
@@ -147,12 +148,13 @@ def commit_scores(
     try:
         check_quarantined(workspace, shards, most_quarantined, run.run_id)
     except RunError:
-        delete_failures(workspace)  # perhaps this machine is to blame, and not the images
+        with suppress(SkinmlError):  # what is wrong is said already
+            delete_failures(workspace)  # perhaps this machine is to blame, and not the images
         raise
     published = publish_night(workspace, Night(run, model, shards, counts, new.before, health))
     try:
         delete_records(workspace, run.run_id, new.resumption.spent)
-    except StorageError as error:  # the next run, or `skinml compact`, deletes them
+    except SkinmlError as error:  # such as no right to delete; the next run, or `skinml compact`, tries again
         logger.warning("records of what is committed by now stay: %s", error)
     return published
 
