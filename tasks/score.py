@@ -110,7 +110,7 @@ def find_new(workspace: str, archive: str, model: ScoringModel, request: ScoreRe
 
 
 def refuse(workspace: str, new: New, run: Run) -> list[ShardScored]:
-    """Put images whose uri and etag are in the tables with another size into quarantine, where there are any."""
+    """Put images whose uri and etag are in the tables with another size into quarantine."""
     return _refuse(workspace, new, run) if new.pending.other_bytes.num_rows else []
 
 
