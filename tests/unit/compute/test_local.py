@@ -57,6 +57,24 @@ def test_files_of_workers_lie_in_the_scratch_folder(tmp_path: Path, monkeypatch:
     assert list(tmp_path.iterdir()) == []
 
 
+# Who can reach it
+
+
+OTHER_USER = """
+import os, sys
+from distributed import Client
+os.setgroups([]); os.setgid(65534); os.setuid(65534)
+for address in sys.argv[1:]:
+    try:
+        Client(address, timeout=3, set_as_default=False)
+        print("in")
+    except BaseException as error:
+        print(type(error).__name__)
+os._exit(0)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="becomes another user, as root can")
 def test_another_user_of_the_machine_is_refused(client: Client) -> None:
     port = client.scheduler.address.rpartition(":")[2]
     addresses = [f"tcp://127.0.0.1:{port}", f"tls://127.0.0.1:{port}"]
