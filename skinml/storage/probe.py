@@ -23,9 +23,9 @@ ABANDONED = timedelta(hours=1)
 def probe_folder(place: str) -> Iterator[str]:
     """A new name below a folder or prefix, for objects that are deleted when the block ends.
 
-    Listings of images pass over it, because it begins with a dot. What a killed process has left of such folders
-    is deleted first, once it is an hour old. Folders that were made for it, also `place`
-    itself and those above it, are removed again if they are empty.
+    Listings of images pass over it, because it begins with a dot. What a killed process has left of such
+    folders is deleted first, once it is an hour old. Folders that were made for it, also `place` itself and
+    those above it, are removed again if they are empty.
 
     Args:
         place: normalised URL, which may not exist yet.
