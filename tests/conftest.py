@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from distributed import LocalCluster
 from filelock import FileLock
+from hypothesis import settings
 from PIL import Image
 
 from flows.cli import main
@@ -44,6 +45,17 @@ def pytest_configure() -> None:
             del os.environ[name]
     os.environ["AWS_CONFIG_FILE"] = os.environ["AWS_SHARED_CREDENTIALS_FILE"] = os.devnull
     os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
+    # A property's example has no time limit of its own: on a busy machine it may take any time.
+    settings.register_profile("any machine", deadline=None)
+    settings.load_profile("any machine")
+
+
+@pytest.fixture(autouse=True)
+def _log_is_captured() -> None:
+    """The command line and Prefect give skinml's logger handlers of their own, for the life of a process."""
+    logger = logging.getLogger("skinml")
+    logger.propagate = True
+    logger.handlers.clear()
 
 
 @pytest.fixture(autouse=True)

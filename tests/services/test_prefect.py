@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -114,7 +113,6 @@ def test_storage_is_tried_again_and_a_wrong_request_is_not(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setattr(stages, "RETRY_DELAYS", (0.0, 0.01, 0.0))
-    monkeypatch.setattr(logging.getLogger("skinml"), "propagate", True)
     tries: list[str] = []
 
     @stages.stage("fails twice")

@@ -144,7 +144,7 @@ def count_calls(folder: str) -> None:
 
 
 def refuse(folder: str) -> None:
-    raise StorageError(f"{folder}: not found")
+    raise RunError(f"{folder}: not found")
 
 
 def test_a_worker_process_is_checked_once_before_its_first_shard(client: Client, tmp_path: Path) -> None:

@@ -156,7 +156,6 @@ def test_another_run_that_read_other_bytes_under_one_etag_is_said(
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
     other = night(place, "run 2", tmp_path)
     publish(place, one)
-    logging.getLogger("skinml").propagate = True
     with caplog.at_level(logging.ERROR):
         counts = publish(place, other).counts
     assert "run 1 has scored other bytes under this very uri and etag" in caplog.text
