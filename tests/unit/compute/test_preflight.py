@@ -206,7 +206,7 @@ def test_a_worker_on_another_disk_is_named(tmp_path: Path, archive: Path, hidden
 def test_a_worker_with_other_credentials_is_named(
     tmp_path: Path, object_store: ObjectStore, bucket: str
 ) -> None:
-    wrong = {**object_store.environment(), "AWS_SECRET_ACCESS_KEY": "not the right one"}
+    wrong = {**object_store.environment(), "AWS_SECRET_ACCESS_KEY": "not-the-right-one"}
     with cluster_of(tmp_path, {"environment": wrong}) as client:
         [worker] = client.nthreads()
         said = refusal_of(lambda: check_cluster(client, f"{bucket}/workspace", [], 10))
