@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
+from urllib.parse import urlsplit
 
 from flows.printing import print_result
 from skinml import __version__, config, interrupts
@@ -45,6 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(arguments: Sequence[str]) -> int:
     options = _parser().parse_args(arguments)
     _log_to_stderr()
+    _leave_out_a_broken_address()
     given = {name: value for name, value in vars(options).items() if value is not None}
     file = config.read_file(given.get("config"))
     verb, model = VERBS[options.verb], config.REQUESTS[options.verb]
@@ -232,6 +234,16 @@ def _log_to_stderr() -> None:
     for earlier in [one for one in logger.handlers if one.get_name() == handler.get_name()]:
         logger.removeHandler(earlier)
     logger.addHandler(handler)
+
+
+def _leave_out_a_broken_address() -> None:
+    """Run without Prefect where its import would fail: at an address that cannot be parsed."""
+    address = os.environ.get("PREFECT_API_URL", "")
+    try:
+        urlsplit(address)
+    except ValueError as error:
+        logging.getLogger("skinml").warning("running without Prefect: PREFECT_API_URL %s: %s", address, error)
+        del os.environ["PREFECT_API_URL"]
 
 
 def _fail(line: str, exit_code: int, as_json: bool) -> int:

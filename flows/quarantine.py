@@ -45,7 +45,8 @@ def replay(workspace: str, request: QuarantineRequest) -> dict[str, Any]:
 
         begin_run(record, workspace)
         again, new = stages.find_again(workspace, images, model, record.scratch)
-        shards = score.score_images(workspace, new, model, request, run)
+        shards = score.refuse(workspace, new, run)
+        shards += score.score_images(workspace, new, model, request, run)
         tried = stages.leave_known_failures(workspace, shards, images, again)
         record.counts = tried.counts
         published = score.commit_scores(workspace, tried.shards, tried.counts, new, model, None, run)

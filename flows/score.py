@@ -39,7 +39,8 @@ def score(workspace: str, request: ScoreRequest) -> dict[str, Any]:
 
         begin_run(record, workspace)
         new = stages.find_new(workspace, archive, model, request, record.scratch)
-        shards = stages.score_images(workspace, new, model, request, run)
+        shards = stages.refuse(workspace, new, run)
+        shards += stages.score_images(workspace, new, model, request, run)
         record.counts = stages.count(new, shards)
         health = stages.judge(model, shards)
         record.more = health_columns(health)

@@ -11,7 +11,7 @@ from skinml import tables
 from skinml.errors import RequestError
 from skinml.models import registry
 from skinml.schemas import TABLES
-from skinml.scoring.shard_records import record_urls
+from skinml.scoring.shard_records import record_urls, run_of
 from skinml.storage.removal import delete
 from skinml.tables import Group, Size
 from skinml.workspace import table_url
@@ -108,7 +108,7 @@ def _run_of(path: str) -> str | None:
 
 def _is_old(record: str, alive: Collection[str | None], before: datetime) -> bool:
     """Whether a record is of a run that began before this moment and has written no part since."""
-    run_id = record.split("/")[-2]
+    run_id = run_of(record)
     found = re.fullmatch(RUN_ID, run_id)
     if found is None or run_id in alive:
         return False

@@ -19,7 +19,7 @@ from skinml.dataset.metadata import read_metadata as read_metadata_table
 from skinml.dataset.neighbours import Duplicates
 from skinml.dataset.plan import LABELS, Plan, make_plan, unmatched
 from skinml.dataset.prepare import ShardDone, ShardJob, shard_jobs, write_shard
-from skinml.dataset.resume import resume
+from skinml.dataset.resume import Resumption, resume
 from skinml.dataset.shards import cut, read_index
 from skinml.dataset.survey import SurveyJob, find_duplicates, write_pending_index
 from skinml.images.preprocessing import Preprocessing, ShardFormat
@@ -90,7 +90,6 @@ def name_unmatched(workspace: str, plan: Plan, run: Run) -> dict[str, int]:
     }
 
 
-@stage("decode into shards", "decode into {dataset_key}", tags=("dask",))
 def write_shards(
     workspace: str,
     work: pd.DataFrame,
@@ -107,10 +106,33 @@ def write_shards(
     """
     if work.empty:
         return [], find_duplicates(SurveyJob(workspace, dataset_key, (), (), corrected))
+    before = find_finished(workspace, dataset_key, work)
+    return decode(workspace, before, preprocessing, stored_as, dataset_key, cluster, run, corrected)
+
+
+@stage("find what is decoded already", tags=("storage",))
+def find_finished(workspace: str, dataset_key: str, work: pd.DataFrame) -> Resumption:
+    """Shards of this work that an interrupted run has finished."""
     before = resume(workspace, dataset_key, work)
-    left = len(before.left)
     if before.finished:
+        left = len(before.left)
         logger.info("an interrupted run has decoded %d images of these, %d are left", len(work) - left, left)
+    return before
+
+
+# Not tried again as a whole: each shard is, by itself.
+@stage("decode into shards", "decode into {dataset_key}", tags=("dask",), retried=False)
+def decode(
+    workspace: str,
+    before: Resumption,
+    preprocessing: Preprocessing,
+    stored_as: ShardFormat,
+    dataset_key: str,
+    cluster: ClusterRequest,
+    run: Run,
+    corrected: pd.DataFrame,
+) -> tuple[list[ShardDone], Duplicates]:
+    """Take over the shards that are finished, decode the images that are left, find duplicates."""
     finished = (
         ShardJob(number, images, workspace, preprocessing, stored_as, run.run_id, finished=True)
         for number, images in before.finished.items()
@@ -118,7 +140,8 @@ def write_shards(
     new = shard_jobs(before.left, before.first, workspace, preprocessing, stored_as, run.run_id)
     shards = len(before.finished) + len(cut(before.left["size_bytes"].to_numpy(), preprocessing.size))
     with connect(cluster.cluster, cluster.workers, shards) as client:
-        description = f"decode {len(work)} images"
+        images = len(before.left) + sum(len(images) for images in before.finished.values())
+        description = f"decode {images} images"
         jobs = chain(finished, new)
         sees = workspace_check(workspace, cluster, run)
         done = run_shards(client, write_shard, jobs, shards, "prepare-progress", description, sees)

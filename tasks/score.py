@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from itertools import chain
 from pathlib import Path
@@ -13,7 +14,7 @@ from skinml import tables
 from skinml.compute import connect, width
 from skinml.config import ClusterRequest, ScoreRequest
 from skinml.crash_points import crash_point
-from skinml.errors import RunError, StorageError
+from skinml.errors import RunError, SkinmlError
 from skinml.models import registry
 from skinml.models.allowed import network_file
 from skinml.models.precisions import Precision
@@ -108,16 +109,26 @@ def find_new(workspace: str, archive: str, model: ScoringModel, request: ScoreRe
     return New(pending, before, resume(workspace, model.origin("score"), pending, lambda: ledger))
 
 
-@stage("score shards", "score with {model.version}", tags=("dask",))
+def refuse(workspace: str, new: New, run: Run) -> list[ShardScored]:
+    """Put images whose uri and etag are in the tables with another size into quarantine."""
+    return _refuse(workspace, new, run) if new.pending.other_bytes.num_rows else []
+
+
+@stage("refuse other bytes", tags=("storage",))
+def _refuse(workspace: str, new: New, run: Run) -> list[ShardScored]:
+    return refuse_other_bytes(workspace, new.pending.other_bytes, run.flow, run.run_id)
+
+
+# Not tried again as a whole: each shard is, by itself.
+@stage("score shards", "score with {model.version}", tags=("dask",), retried=False)
 def score_images(
     workspace: str, new: New, model: ScoringModel, cluster: ClusterRequest, run: Run
 ) -> list[ShardScored]:
     """Decode and predict the new images, on Dask workers; take over what interrupted runs have done of them."""
     crash_point(2)
     pending = new.pending
-    refused = refuse_other_bytes(workspace, pending.other_bytes, run.flow, run.run_id)
     if not pending.images:
-        return refused
+        return []
     adoptions, left = new.resumption.adoptions, new.resumption.left
     with connect(cluster.cluster, cluster.workers, len(adoptions) + most_shards(left.images)) as client:
         each = images_per_shard(left.images, width(client, cluster.workers))
@@ -128,7 +139,7 @@ def score_images(
         )
         description = f"score {pending.images} images"
         sees = workspace_check(workspace, cluster, run)
-        return refused + run_shards(client, run_job, jobs, shards, "score-progress", description, sees)
+        return run_shards(client, run_job, jobs, shards, "score-progress", description, sees)
 
 
 @stage("commit the scores", tags=("storage",))
@@ -147,12 +158,13 @@ def commit_scores(
     try:
         check_quarantined(workspace, shards, most_quarantined, run.run_id)
     except RunError:
-        delete_failures(workspace)  # perhaps this machine is to blame, and not the images
+        with suppress(SkinmlError):  # what is wrong is said already
+            delete_failures(workspace)  # perhaps this machine is to blame, and not the images
         raise
     published = publish_night(workspace, Night(run, model, shards, counts, new.before, health))
     try:
         delete_records(workspace, run.run_id, new.resumption.spent)
-    except StorageError as error:  # the next run, or `skinml compact`, deletes them
+    except SkinmlError as error:  # such as no right to delete; the next run, or `skinml compact`, tries again
         logger.warning("records of what is committed by now stay: %s", error)
     return published
 

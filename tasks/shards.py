@@ -27,10 +27,13 @@ def run_shards(
     description: str,
     check: Callable[[], object] | None = None,
 ) -> list[Done]:
-    """Run every job on the workers, showing how far it is; what came of them, in any order."""
+    """Run every job on the workers, showing how far it is; what came of them, in any order.
+
+    `check` is called once in each worker process before its first job; see `map_shards`.
+    """
     outcomes = []
     with artifacts.progress(key, description, shards, "shards") as progress:
-        for outcome in map_shards(client, function, jobs, check, total=shards):
+        for outcome in map_shards(client, function, jobs, check, shards):
             outcomes.append(outcome)
             progress.advance(1)
     return outcomes

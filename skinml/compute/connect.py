@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from skinml.compute.address import open_address
@@ -26,7 +25,6 @@ def connect(
     address: str | None = None,
     workers: int | None = None,
     shards: int | None = None,
-    scratch: Path | None = None,
 ) -> Iterator[Client]:
     """A Dask client: of an existing scheduler, or of worker processes on this machine that end with it.
 
@@ -34,12 +32,11 @@ def connect(
         address: `tcp://host:port` or `tls://host:port` of a scheduler; None for local processes.
         workers: local processes; None for one per core.
         shards: how many shards there are to do: no more local workers than that are started.
-        scratch: folder for the files that local workers keep; None for Dask's own.
 
     Raises:
         RequestError: no scheduler answers at `address`.
         RunError: local workers do not start.
     """
-    spec = ClusterSpec(address, workers, shards, scratch)
+    spec = ClusterSpec(address, workers, shards)
     with OPENERS[spec.kind](spec) as client:
         yield client

@@ -76,7 +76,6 @@ def open_local(spec: ClusterSpec) -> Iterator[Client]:
                 host="127.0.0.1",
                 protocol="tls://",
                 security=Security.temporary(),  # 0.12 s, and with it workers start as fast as without
-                local_directory=None if spec.scratch is None else str(spec.scratch),
                 # No dashboard, and the health page that Dask always serves on any free loopback port: two runs
                 # on one machine must not fight for 8787.
                 scheduler_kwargs={"dashboard": False, "dashboard_address": "127.0.0.1:0"},

@@ -78,7 +78,8 @@ def map_shards(
         total: how many shards there are, for the log.
 
     Raises:
-        RunError: a shard killed every worker that it was given to, `check` failed, or the scheduler is gone.
+        RunError: a shard killed every worker that it was given to, `check` failed, there has been no worker for
+            ten minutes, or the scheduler is gone.
         StorageError: a shard failed with it four times.
         Exception: whatever `function` raised, as it raised it.
     """
@@ -210,10 +211,6 @@ def _outcome(client: Client, future: Future, under_way: int) -> Any:
     except KilledWorker as error:
         raise RunError(
             f"workers died over and over on one shard ({error}); look for memory or a bad library"
-        ) from error
-    except ImportError as error:
-        raise RunError(
-            f"a worker could not load the work ({error}); every worker needs this skinml and its libraries"
         ) from error
     finally:
         future.release()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -14,13 +13,11 @@ class ClusterSpec:
         address: of a scheduler, tcp://host:port or tls://host:port; None for processes of this machine.
         workers: how many workers; None for one per core (local) or whatever the cluster has (address).
         shards: how many shards there are at the most: no more local workers than that are started.
-        scratch: folder for the files that local workers keep; None for Dask's own below the temporary folder.
     """
 
     address: str | None = None
     workers: int | None = None
     shards: int | None = None
-    scratch: Path | None = None
 
     @property
     def kind(self) -> str:

@@ -21,9 +21,9 @@ from skinml.quarantine import RETRIED
 from skinml.schemas import LISTING
 from skinml.scoring.ledger import Keys, Known, Ledger, hash_keys, look_up, make_ledger, positions
 from skinml.scoring.pending import ROWS_AT_ONCE, Pending
-from skinml.scoring.shard_records import Origin, Record, as_uri, read_records
+from skinml.scoring.shard_records import Origin, Record, as_uri, read_records, run_of
 from skinml.storage.objects import read_many
-from skinml.tables import parse_part, part_url
+from skinml.tables import parse_part, part_url, transactions
 
 logger = logging.getLogger("skinml.resume")
 
@@ -78,14 +78,21 @@ def resume(workspace: str, origin: Origin, pending: Pending, known: Callable[[],
         pending: tonight's new images; those that are left are written to a file beside it.
         known: gives the image versions that have a row in the tables.
     """
-    records = [(url, record) for url, record in read_records(workspace) if record.origin == origin]
-    if not records:
+    found = list(read_records(workspace))
+    if not found:
         return Resumption((), pending, ())
+    # Of a run that died after its commit, or may not delete: their parts need not be read.
+    committed = transactions(workspace, "scores", sorted({run_of(url) for url, _ in found}))
+    spent = [url for url, _ in found if run_of(url) in committed]
+    records = [
+        (url, record) for url, record in found if record.origin == origin and run_of(url) not in committed
+    ]
+    if not records:
+        return Resumption((), pending, tuple(spent))
     records.sort(key=lambda entry: entry[1].table != "scores")  # a result is better than a failure
     wanted, there = make_ledger(_keyed(pending)), known()
     taken = np.zeros(len(wanted), dtype=bool)
     adoptions: list[Adoption] = []
-    spent: list[str] = []
     for (url, record), rows in zip(records, _read_parts(workspace, records), strict=True):
         if rows is None:
             continue

@@ -84,6 +84,11 @@ def record_urls(workspace: str, run_id: str | None = None) -> list[str]:
     return [f"{base}/{path}" for path, (run, _, name) in runs if name and run_id in (None, run)]
 
 
+def run_of(url: str) -> str:
+    """The run whose record this is."""
+    return url.split("/")[-2]
+
+
 def delete_records(workspace: str, run_id: str, spent: Sequence[str]) -> None:
     """Delete a run's own records once it has committed, and those of others that are of no use any more."""
     delete([*record_urls(workspace, run_id), *spent])

@@ -171,3 +171,12 @@ def test_a_run_that_fails_is_recorded_and_exits_1(
     run = tables.read(str(workspace), "runs").to_pandas().set_index("flow").loc["score"]
     assert run["status"] == "failed"
     assert "scores" in run["error"]
+
+
+def test_a_prefect_address_that_cannot_be_parsed_stops_no_verb(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, skinml: CommandLine
+) -> None:
+    """Prefect's own import refuses it, with a page of text."""
+    monkeypatch.setenv("PREFECT_API_URL", "http://[::1/api")
+    answer = skinml("--workspace", tmp_path, "export", "--run", "x", "--out", tmp_path / "x.csv", expect=2)
+    assert "running without Prefect: PREFECT_API_URL http://[::1/api: Invalid IPv6 URL" in answer.stderr

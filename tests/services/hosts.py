@@ -12,7 +12,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 NETWORK = "10.213.77"
@@ -32,12 +32,13 @@ def can_make_hosts() -> bool:
 
 @dataclass(frozen=True)
 class Host:
-    """One machine: its namespace, its cable on the bridge, its address, and its own disk."""
+    """One machine: its namespace, its cable, its address, its own disk, and what was started there."""
 
     name: str
     cable: str
     address: str
     disk: Path
+    started: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def start(
         self, command: Sequence[str], environment: Mapping[str, str], log: Path
@@ -58,13 +59,15 @@ class Host:
         ]
         clean = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "SKINML_"))}
         with log.open("ab") as output:
-            return subprocess.Popen(
+            process = subprocess.Popen(
                 [*inside, *command],
                 env={**clean, "HOME": "/tmp", "TMPDIR": "/tmp", **environment},  # noqa: S108 - the host's own
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
             )
+        self.started.append(process)
+        return process
 
     def cut_off(self) -> None:
         """Pull the cable: packets are lost, and nobody is told."""
@@ -90,7 +93,7 @@ def hosts(names: Sequence[str], folder: Path) -> Iterator[list[Host]]:
             disk.mkdir()
             host = Host(f"{name}-{mark}", f"sk{mark}{number}", f"{NETWORK}.{number}", disk)
             _ip("netns", "add", host.name)
-            stack.callback(_end, host.name)
+            stack.callback(_end, host)
             _ip("link", "add", host.cable, "type", "veth", "peer", "name", "eth0", "netns", host.name)
             _ip("link", "set", host.cable, "master", bridge, "up")
             _ip("-n", host.name, "address", "add", f"{host.address}/24", "dev", "eth0")
@@ -100,11 +103,13 @@ def hosts(names: Sequence[str], folder: Path) -> Iterator[list[Host]]:
         yield made
 
 
-def _end(namespace: str) -> None:
-    listed = subprocess.run(["ip", "netns", "pids", namespace], capture_output=True, text=True, check=False)
+def _end(host: Host) -> None:
+    listed = subprocess.run(["ip", "netns", "pids", host.name], capture_output=True, text=True, check=False)
     for pid in listed.stdout.split():
         subprocess.run(["kill", "-KILL", pid], capture_output=True, check=False)
-    _ip("netns", "delete", namespace)
+    for process in host.started:
+        process.wait()
+    _ip("netns", "delete", host.name)
 
 
 def _ip(*arguments: str) -> None:

@@ -56,14 +56,13 @@ def test_a_deployed_night_goes_on_when_its_server_dies(
     with start_prefect_server(tmp_path / "prefect", free_port()) as server:
         server.wait_until_ready()
         installed.deploy(server)
-        with installed.worker(server, PREFECT_CLIENT_MAX_RETRIES="1"):  # Prefect's own 5 last a minute
+        with installed.worker(server, PREFECT_CLIENT_MAX_RETRIES="2"):  # Prefect's own 5 last a minute
             installed.prefect(server, "deployment", "run", "score/score-nightly")
-            wait_for(lambda: "5 images listed" in log.read_text(encoding="utf-8"), 120, "the listing")
+            wait_for(lambda: "Task run 'look at" in log.read_text(encoding="utf-8"), 120, "the first stages")
             server.process.kill()
             server.process.wait()
             wait_for(lambda: len(rows_of_nights(workspace)) > 0, 120, "the end of the night")
         said = log.read_text(encoding="utf-8")
     assert set(rows_of_nights(workspace)["status"]) == {"completed"}
     assert tables.read(workspace, "scores").num_rows == 4
-    assert said.count("5 images listed") == 1
     assert said.count("going on without it") == 1

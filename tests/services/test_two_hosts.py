@@ -150,16 +150,18 @@ def certificates(disks: Sequence[Path]) -> dict[str, str]:
 def kill_when_busy(host: Host) -> None:
     """SIGKILL a worker process of a host that has begun to use its core."""
     listed = subprocess.run(["ip", "netns", "pids", host.name], capture_output=True, text=True, check=True)
-    workers = []
-    for process in map(psutil.Process, map(int, listed.stdout.split())):
+    workers = {}
+    for pid in map(int, listed.stdout.split()):
         with suppress(psutil.NoSuchProcess):
+            process = psutil.Process(pid)
             if any("spawn_main" in word for word in process.cmdline()):
-                workers.append((process, process.cpu_times().user))
-    busy = [process for process, before in workers if process.cpu_times().user > before + 0.3]
-    deadline = time.monotonic() + 60
-    while not busy and time.monotonic() < deadline:
-        busy = [process for process, before in workers if process.cpu_times().user > before + 0.3]
-    busy[0].kill()
+                workers[process] = process.cpu_times().user
+
+    def busy() -> list[psutil.Process]:
+        return [process for process, before in workers.items() if process.cpu_times().user > before + 0.3]
+
+    wait_for(lambda: bool(busy()), 60, "a worker that works")
+    busy()[0].kill()
 
 
 def put(made: Network, source: Path, place: str) -> None:

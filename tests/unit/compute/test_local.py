@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ import pytest
 from distributed import Client as AnyClient
 
 from skinml.compute import connect, map_shards
+from skinml.scratch import scratch_folder
 from tests.services.processes import wait_for
 from tests.unit.compute import work
 
@@ -44,13 +46,15 @@ def test_workers_are_spawned_have_one_thread_and_listen_on_loopback(client: Clie
     assert {(inherited, threads) for _, inherited, threads in seen} == {(False, 1)}, "a worker was forked"
 
 
-def test_files_of_workers_lie_in_the_scratch_folder(tmp_path: Path) -> None:
-    def folder(dask_worker: object) -> str:
+def test_files_of_workers_lie_in_the_scratch_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def local_directory(dask_worker: object) -> str:
         return str(dask_worker.local_directory)  # type: ignore[attr-defined]
 
-    with connect(workers=1, scratch=tmp_path) as client:
-        [place] = client.run(folder).values()
-    assert Path(place).is_relative_to(tmp_path)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with scratch_folder("score") as folder, connect(workers=1) as client:
+        [place] = client.run(local_directory).values()
+        assert Path(place).is_relative_to(folder)
+    assert list(tmp_path.iterdir()) == []
 
 
 # Who can reach it
@@ -122,6 +126,7 @@ def test_workers_do_not_die_of_ctrl_c_and_neither_do_those_that_replace_them(tmp
 INTERRUPTED = """
 import sys
 from skinml.compute import connect, map_shards
+from skinml.scratch import scratch_folder
 
 if __name__ == "__main__":
     try:
@@ -168,6 +173,7 @@ SLOW_TO_END = """
 import logging
 import distributed.process
 from skinml.compute import connect, map_shards
+from skinml.scratch import scratch_folder
 
 async def still_there(process, timeout=None):
     raise TimeoutError

@@ -6,7 +6,6 @@ import logging
 import os
 import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import Iterator
 from functools import partial
@@ -201,8 +200,21 @@ def test_a_worker_that_joins_late_gets_shards_and_is_checked(tmp_path: Path) -> 
         outcomes.close()  # type: ignore[attr-defined]  # a generator
 
 
+def test_shards_do_not_wait_for_ever_for_workers_that_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("skinml.compute.shards.DESERTED_SECONDS", 2.0)
+    with clusters.scheduler(tmp_path) as scheduler, connect(scheduler.address) as client:
+        with clusters.worker(scheduler.address, tmp_path):
+            clusters.wait_for_workers(scheduler.address, 1)
+            outcomes = map_shards(client, work.take_a_tenth, range(1000))
+            next(outcomes)
+        with pytest.raises(RunError, match="no worker has been there for 2 s"):
+            list(outcomes)
+
+
 DYING_SCHEDULER = """
-import logging, os, signal, sys
+import logging, os, signal, sys, time
 from skinml.compute import connect, map_shards
 from skinml.errors import RunError
 from tests.unit.compute.work import take_a_tenth
@@ -210,12 +222,15 @@ from tests.unit.compute.work import take_a_tenth
 if __name__ == "__main__":
     logging.basicConfig()
     address, process = sys.argv[1:]
+    killed = 0.0
     try:
         with connect(address) as client:
             for outcome in map_shards(client, take_a_tenth, range(1000)):
+                killed = killed or time.monotonic()
                 os.kill(int(process), signal.SIGKILL)
     except RunError as error:
         print(error)
+    print(time.monotonic() - killed)
 """
 
 
@@ -224,15 +239,14 @@ def test_a_scheduler_that_dies_is_one_line(tmp_path: Path) -> None:
     script.write_text(DYING_SCHEDULER)
     with clusters.scheduler(tmp_path) as scheduler, clusters.worker(scheduler.address, tmp_path):
         clusters.wait_for_workers(scheduler.address, 1)
-        began = time.monotonic()
         done = subprocess.run(
             [sys.executable, script, scheduler.address, str(scheduler.process.pid)],
             capture_output=True,
             text=True,
             check=False,
         )
-    assert time.monotonic() - began < 25
     assert done.returncode == 0, done.stderr
-    [line] = done.stdout.splitlines()
+    line, seconds = done.stdout.splitlines()
+    assert float(seconds) < 15
     assert line.startswith(f"{scheduler.address}: the scheduler ended or can no longer be reached, with ")
     assert done.stderr == ""

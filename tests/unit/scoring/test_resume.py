@@ -31,7 +31,7 @@ from skinml.scoring.shard_records import (
 from skinml.storage.listing import Listed
 from skinml.storage.objects import write_bytes
 from skinml.storage.removal import delete
-from skinml.tables import Part, part_url, read_parts, write_part
+from skinml.tables import Part, part_url, publish, read_parts, write_part
 from skinml.workspace import unpublished_parts_url
 
 Version = tuple[str, str, int]
@@ -154,6 +154,15 @@ def test_failures_are_taken_over_unless_they_were_transient(place: str, tmp_path
     assert sorted(adopted(place, found)) == [B, C], "the score of C, not its failure"
     assert left(found) == [A]
     assert len(found.spent) == 3
+
+
+def test_records_of_a_run_that_has_committed_are_spent_whatever_they_name(place: str, tmp_path: Path) -> None:
+    """Its parts are not even read: it died before it could delete its records, or may not delete."""
+    part = leave(place, "dead-0", [A, B])
+    leave(place, "dead-1", [C], replace(ORIGIN, model_version="v2"))
+    publish(place, "scores", [part], "dead")
+    found = find(place, tmp_path, [A, B, C], [])
+    assert (found.adoptions, found.left.images, len(found.spent)) == ((), 3, 2)
 
 
 def cut(workspace: str, part: Part) -> None:

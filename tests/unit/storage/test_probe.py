@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from pathlib import Path
 
 import pytest
@@ -38,3 +40,13 @@ def test_what_others_put_there_meanwhile_stays(tmp_path: Path) -> None:
     with probe_folder(str(workspace)):
         pass
     assert [path.name for path in workspace.iterdir()] == ["runs"]
+
+
+def test_what_a_killed_process_has_left_goes_after_an_hour(tmp_path: Path) -> None:
+    for name, hours in ((".probe-old", 2), (".probe-young", 0)):
+        write_bytes(f"{tmp_path}/{name}/driver", b"x")
+        moment = time.time() - 3600 * hours
+        os.utime(tmp_path / name / "driver", (moment, moment))
+    with probe_folder(str(tmp_path)):
+        pass
+    assert names(str(tmp_path)) == [".probe-young"]
