@@ -45,7 +45,7 @@ def pytest_configure() -> None:
             del os.environ[name]
     os.environ["AWS_CONFIG_FILE"] = os.environ["AWS_SHARED_CREDENTIALS_FILE"] = os.devnull
     os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
-    # A shell starts its background jobs with SIGINT ignored, and our children would inherit that: tests of Ctrl-C.
+    # A shell ignores SIGINT in background jobs, and children would inherit that: tests of Ctrl-C would hang.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
