@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import dask
+import hypothesis
 import numpy as np
 import pytest
 from distributed import LocalCluster
@@ -47,6 +48,11 @@ def pytest_configure() -> None:
     os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
     # A shell ignores SIGINT in background jobs, and children would inherit that: tests of Ctrl-C would hang.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    # Hypothesis fails an example that takes 200 ms, as any may on a busy machine.
+    hypothesis.settings.register_profile(
+        "tests", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+    )
+    hypothesis.settings.load_profile("tests")
 
 
 @pytest.fixture(autouse=True)
