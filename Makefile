@@ -13,7 +13,7 @@ help:
 	@echo "make demo   the main job end to end on made-up images, with a Prefect server (about 2 minutes)"
 	@echo "make test   every check: style, types, architecture, tests with real S3, Dask and Prefect"
 	@echo "make test-lowest   the unit tests on the lowest versions that pyproject.toml declares, on Python 3.11"
-	@echo "make test-pythons  the unit tests, short form, on Python 3.11, 3.12 and 3.13 where they are installed"
+	@echo "make test-pythons  the unit tests without training on Python 3.11, 3.12 and 3.13 where they are installed"
 	@echo "make drill  300 runs killed on purpose, and the tables compared with an undisturbed run's (about 30 minutes)"
 	@echo "make drill-hosts     two hosts that share only the network and a bucket; one is cut off (about 10 minutes, root)"
 	@echo "make drill-schedule  power cuts during a scheduled night, and the next scheduled night (about 10 minutes)"
@@ -35,10 +35,12 @@ demo: $(INSTALLED)
 
 test: lint unit
 
+# mypy again as on macOS: names that it lacks are guarded. A cache of its own, or each call makes the other's anew.
 lint: $(INSTALLED)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/mypy --platform darwin --cache-dir .mypy_cache/darwin skinml tasks flows deployments
 	$(BIN)/lint-imports --no-cache
 
 # Two at a time: a test waits for services half of its time. A file's tests stay together, so that what a module
@@ -48,14 +50,14 @@ PROCESSES ?= 2
 unit: $(INSTALLED)
 	$(BIN)/python -m pytest --numprocesses $(PROCESSES) --dist loadfile --no-loadscope-reorder
 
-# In environments of their own: .venv-lowest, .venv-3.12. FORM=--short leaves out what needs the extra `train`.
+# In environments of their own: .venv-lowest, .venv-3.12. tests/environments.py says what FORM=--short leaves out.
 FORM ?=
 
-test-lowest:
-	$(PYTHON) -m tests.environments lowest $(FORM)
+test-lowest: $(INSTALLED)
+	$(BIN)/python -m tests.environments lowest $(FORM)
 
-test-pythons:
-	$(PYTHON) -m tests.environments pythons
+test-pythons: $(INSTALLED)
+	$(BIN)/python -m tests.environments pythons
 
 # After a bound in pyproject.toml has changed.
 constraints-lowest: $(INSTALLED)

@@ -7,16 +7,17 @@ import logging
 import os
 import secrets
 import shutil
+import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import dask
+import hypothesis
 import numpy as np
 import pytest
 from distributed import LocalCluster
 from filelock import FileLock
-from hypothesis import settings
 from PIL import Image
 
 from flows.cli import main
@@ -45,9 +46,13 @@ def pytest_configure() -> None:
             del os.environ[name]
     os.environ["AWS_CONFIG_FILE"] = os.environ["AWS_SHARED_CREDENTIALS_FILE"] = os.devnull
     os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
-    # A property's example has no time limit of its own: on a busy machine it may take any time.
-    settings.register_profile("any machine", deadline=None)
-    settings.load_profile("any machine")
+    # A shell ignores SIGINT in background jobs, and children would inherit that: tests of Ctrl-C would hang.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    # Hypothesis fails an example that takes 200 ms, as any may on a busy machine.
+    hypothesis.settings.register_profile(
+        "tests", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+    )
+    hypothesis.settings.load_profile("tests")
 
 
 @pytest.fixture(autouse=True)
