@@ -24,6 +24,7 @@ from skinml.errors import RunError, StorageError
 from skinml.runs import Run
 from skinml.storage.look import Seen, look_at
 from skinml.storage.objects import names, read_bytes, write_bytes
+from skinml.storage.redaction import redacted
 from skinml.storage.removal import delete
 from skinml.storage.urls import file_uri, is_remote
 from skinml.workspace import under_way_url
@@ -194,7 +195,7 @@ def _system() -> str:
 
 
 def _as_json(run: Run) -> dict[str, Any]:
-    parameters = json.loads(json.dumps(run.parameters, default=str))
+    parameters = json.loads(redacted(json.dumps(run.parameters, default=str)))
     started_at = run.started_at.isoformat()
     return {"run_id": run.run_id, "flow": run.flow, "started_at": started_at, "parameters": parameters}
 

@@ -163,3 +163,9 @@ def test_what_is_a_record_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     write_bytes(under_way_url(workspace, "score-x"), odd())
     with kept_under_way(workspace, ours):
         assert [dead.run.run_id for dead in find_dead(workspace, ours.run_id)] == ["score-x"]
+
+
+def test_no_password_of_what_was_asked_stands_in_the_record(tmp_path: Path) -> None:
+    run = begin("score", {"archive": "https://reader:sesame@host/x"})
+    with kept_under_way(str(tmp_path), run):
+        assert b"https://***@host/x" in read_bytes(under_way_url(str(tmp_path), run.run_id))
