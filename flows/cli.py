@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 from flows.printing import print_result
 from skinml import __version__, config, interrupts
 from skinml.errors import RequestError, SkinmlError
+from skinml.storage.redaction import redacted
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
@@ -37,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with interrupts.raised():
             return _run(arguments)
     except SkinmlError as error:
-        return _fail(" ".join(str(error).split()), error.exit_code, as_json)
+        return _fail(redacted(" ".join(str(error).split())), error.exit_code, as_json)
     except interrupts.Interrupted as error:
         _fail(str(error), error.exit_code, as_json)
         interrupts.leave(error.number)

@@ -85,10 +85,17 @@ def _skinml(*arguments: object) -> dict[str, Any]:
     _say(f"\n$ skinml {shlex.join(words)}")
     # -P: a folder called flows where the demo is started is not ours
     command = [sys.executable, "-P", "-m", "flows.cli", "--json", *words]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
-    if done.returncode:
-        raise RunError(f"this step failed with exit code {done.returncode}:\n{done.stderr}")
-    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True) as process:  # noqa: S603
+        try:
+            stdout, stderr = process.communicate()
+        except BaseException:  # a signal, which the step handles as well: it writes its row and tidies up
+            process.terminate()
+            process.communicate()
+            raise
+    if process.returncode:
+        raise RunError(f"this step failed with exit code {process.returncode}:\n{stderr}")
+    result: dict[str, Any] = json.loads(stdout.splitlines()[-1])
     shown = {**result, **result.get("metrics", {})}
     facts = ("images", "corrupt", "listed", "skipped", "prepared", "scored", "quarantined", "seconds")
     measures = ("accuracy", "balanced_accuracy", "macro_auc", "melanoma_sensitivity")

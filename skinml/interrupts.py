@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from multiprocessing import util
 from types import FrameType
 from typing import NoReturn
 
@@ -88,6 +89,10 @@ def leave(number: int) -> NoReturn:
     with suppress(OSError, ValueError):
         sys.stdout.flush()
         sys.stderr.flush()
+    # Give back the semaphores that processes were started with: else Python's resource tracker, which outlives
+    # this process, gives them back and warns of it in two lines.
+    with suppress(Exception):
+        util._run_finalizers(0)  # type: ignore[attr-defined]
     os._exit(128 + number)
 
 

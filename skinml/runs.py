@@ -107,7 +107,7 @@ def as_record(
         "seconds": seconds,
         "images_per_second": worked / seconds if seconds else 0.0,
         "model_version": model_version,
-        "parameters": json.dumps(run.parameters, default=str),
+        "parameters": redacted(json.dumps(run.parameters, default=str)),
         "versions": json.dumps(library_versions()),
         "error": None if error is None else redacted(error),
         "health": health,

@@ -15,6 +15,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from skinml import interrupts
 from skinml.crash_points import VARIABLE
 from skinml.drill import processes
 from skinml.drill.compare import Account, Finding, Wrong
@@ -126,14 +127,16 @@ def begin(scene: Scene, name: str, kill: Kill | None) -> Iterator[Started]:
     if kill is not None and kill.limited:
         command += ["--limit", str(scene.limit)]
     log, out = scene.folder / f"{name}.log", scene.folder / f"{name}.json"
-    process = processes.start(command, environment, log, out)
-    if kill is not None and kill.point is not None:  # long before the run gets to any point
-        order.write_text(_victim(scene, kill, process.pid), encoding="ascii")
+    started = None
     try:
+        with interrupts.deferred():  # else a signal leaves a run behind that nobody knows
+            process = started = processes.start(command, environment, log, out)
+        if kill is not None and kill.point is not None:  # long before the run gets to any point
+            order.write_text(_victim(scene, kill, process.pid), encoding="ascii")
         meanwhile = partial(scene.mend, 0.0 if kill is None else kill.outage)
         yield Started(process, name, log, out, order, meanwhile)
     except BaseException:
-        for pid in processes.members(process.pid):
+        for pid in [] if started is None else processes.members(started.pid):
             processes.kill(pid)
         raise
 

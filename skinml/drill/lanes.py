@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
+from skinml import interrupts
 from skinml.drill.object_store import running
 from skinml.drill.places import Place, bucket_place, folder_place
 from skinml.drill.plan import Round, Site, rounds
@@ -86,6 +87,9 @@ def _lane(setting: Setting, number: int) -> Iterator[Lane]:
     theirs.close()
     try:
         yield Lane(process, ours)
+    except BaseException:  # a signal, or another lane's error: its round is not played to its end
+        process.terminate()
+        raise
     finally:
         ours.close()
         process.join()
@@ -94,7 +98,7 @@ def _lane(setting: Setting, number: int) -> Iterator[Lane]:
 def serve(line: Connection, setting: Setting) -> None:
     """Play what comes on the line, until nobody is there any more."""
     places: dict[Site, tuple[Place, Undisturbed]] = {}
-    with ExitStack() as stack, suppress(EOFError, KeyboardInterrupt):
+    with ExitStack() as stack, suppress(EOFError, KeyboardInterrupt), interrupts.raised():
         while True:
             this: Round = line.recv()
             try:

@@ -15,6 +15,9 @@ from skinml.runs import Counts, as_record, as_table
 
 logger = logging.getLogger("skinml.runs")
 
+DIED = "died without a word"
+"""How the error of a row begins that another run has written."""
+
 
 def put_row(workspace: str, row: Mapping[str, Any], corrected: bool = False) -> bool:
     """Append a run's row, once for its run_id. False where it had one, and that stays.
@@ -39,10 +42,19 @@ def put_row(workspace: str, row: Mapping[str, Any], corrected: bool = False) -> 
     return True
 
 
+def is_recorded_as_dead(workspace: str, run_id: str) -> bool:
+    """Whether another run has written this run's row, because it believed it dead."""
+    if not tables.transactions(workspace, "runs", [run_id]):
+        return False
+    rows = tables.read(workspace, "runs")
+    errors = rows.filter(pc.equal(rows["run_id"], run_id))["error"].to_pylist()
+    return any(error is not None and error.startswith(DIED) for error in errors)
+
+
 def died(dead: DeadRun, found_by: str) -> dict[str, Any]:
     """The row of a run that ended without a word. Nothing is known of its images."""
     error = (
-        f"died without a word, such as killed or with its machine ({dead.where}); "
+        f"{DIED}, such as killed or with its machine ({dead.where}); "
         f"last sign of life {dead.last_sign:%Y-%m-%dT%H:%M:%SZ}; recorded by {found_by}"
     )
     seconds = (dead.last_sign - dead.run.started_at).total_seconds()

@@ -16,15 +16,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import AwareDatetime, Field, TypeAdapter, ValidationError
 
 from skinml.errors import RunError, StorageError
 from skinml.runs import Run
 from skinml.storage.look import Seen, look_at
 from skinml.storage.objects import names, read_bytes, write_bytes
+from skinml.storage.redaction import redacted
 from skinml.storage.removal import delete
 from skinml.storage.urls import file_uri, is_remote
 from skinml.workspace import under_way_url
+
+if TYPE_CHECKING:
+    import psutil
 
 logger = logging.getLogger("skinml.runs")
 
@@ -32,6 +38,35 @@ BEAT_SECONDS = 30.0
 DEAD_SECONDS = 900.0
 """15 minutes: a run waits up to three minutes for storage at a time, and a machine that was cut off from the
 network for ten may go on."""
+
+MOST_BYTES = 2**20
+"""A record has half a kilobyte. It is no more than text that whoever may write to the workspace has written."""
+
+Moment = Annotated[
+    AwareDatetime, Field(ge=datetime(2000, 1, 1, tzinfo=UTC), lt=datetime(2200, 1, 1, tzinfo=UTC))
+]
+
+
+@dataclass(frozen=True)
+class _Record:
+    """What a run's object says: the run, and the process that it is."""
+
+    run_id: str
+    flow: str
+    started_at: Moment
+    parameters: dict[str, Any]
+    host: str
+    system: str
+    pid: Annotated[int, Field(gt=0, lt=2**31)]
+    process_started: float
+
+    @property
+    def run(self) -> Run:
+        """The run."""
+        return Run(self.run_id, self.flow, self.started_at, self.parameters)
+
+
+_JSON = TypeAdapter(_Record)
 
 
 @dataclass(frozen=True)
@@ -102,26 +137,25 @@ def find_dead(workspace: str, ours: str) -> list[DeadRun]:
     now = _moment(next(seen)) or datetime.now(UTC)
     found = []
     for run_id, answer in zip(others, seen, strict=True):
-        last_sign = _moment(answer)
-        record = _read(workspace, run_id)
-        if last_sign is None or record is None:  # it has just ended, or storage does not say
+        if not isinstance(answer, Seen):  # it has just ended, or storage does not say
             continue
-        if not _is_alive(record, now - last_sign):
-            where = f"{record['host']}, process {record['pid']}"
-            found.append(DeadRun(_from_json(record), last_sign, where))
+        record = _read(workspace, run_id, answer.size_bytes)
+        if record is not None and not _is_alive(record, now - answer.last_modified):
+            where = f"{record.host}, process {record.pid}"
+            found.append(DeadRun(record.run, answer.last_modified, where))
     return sorted(found, key=lambda dead: dead.run.started_at)
 
 
-def _is_alive(record: dict[str, Any], silent: timedelta) -> bool:
+def _is_alive(record: _Record, silent: timedelta) -> bool:
     import psutil
 
     here = _this_process()
-    if (record["host"], record["system"]) != (here["host"], here["system"]):
+    if (record.host, record.system) != (here["host"], here["system"]):
         return silent < timedelta(seconds=DEAD_SECONDS)
     try:
-        process = psutil.Process(record["pid"])
+        process = psutil.Process(record.pid)
         # Numbers are given again: it is the same process only if it has started at the same time.
-        same: bool = abs(process.create_time() - record["process_started"]) < 1.0
+        same: bool = abs(_started(process) - record.process_started) < 1.0
         return same and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
@@ -138,8 +172,16 @@ def _this_process() -> dict[str, Any]:
         "host": socket.gethostname(),
         "system": _system(),
         "pid": process.pid,
-        "process_started": process.create_time(),
+        "process_started": _started(process),
     }
+
+
+def _started(process: psutil.Process) -> float:
+    """When a process has started: the same number in every process that asks, also once the clock was set."""
+    import psutil
+
+    # Linux counts from the start of the machine, and psutil adds when that was by the clock of now.
+    return float(process.create_time() - (psutil.boot_time() if psutil.LINUX else 0.0))
 
 
 def _system() -> str:
@@ -153,27 +195,26 @@ def _system() -> str:
 
 
 def _as_json(run: Run) -> dict[str, Any]:
-    parameters = json.loads(json.dumps(run.parameters, default=str))
+    parameters = json.loads(redacted(json.dumps(run.parameters, default=str)))
     started_at = run.started_at.isoformat()
     return {"run_id": run.run_id, "flow": run.flow, "started_at": started_at, "parameters": parameters}
 
 
-def _from_json(record: dict[str, Any]) -> Run:
-    started_at = datetime.fromisoformat(record["started_at"])
-    return Run(record["run_id"], record["flow"], started_at, record["parameters"])
-
-
-def _read(workspace: str, run_id: str) -> dict[str, Any] | None:
+def _read(workspace: str, run_id: str, size_bytes: int) -> _Record | None:
     """The record; None where it is gone by now, or cannot be understood, which is said."""
     url = under_way_url(workspace, run_id)
     try:
-        record: dict[str, Any] = json.loads(read_bytes(url))
-        _from_json(record)
-        _ = (record["host"], record["system"], record["pid"], record["process_started"])
+        if size_bytes > MOST_BYTES:
+            raise ValueError(f"it has {size_bytes} bytes")
+        record = _JSON.validate_json(read_bytes(url))
+        if record.run_id != run_id:  # a row would be written, and a file be deleted, under that name
+            raise ValueError(f"it says run_id {record.run_id!r}")
     except StorageError:
         return None
-    except (ValueError, KeyError, TypeError) as error:
-        logger.warning("%s is not the record of a run (%s: %s): left alone", url, type(error).__name__, error)
+    except ValueError as error:
+        first = error.errors()[0] if isinstance(error, ValidationError) else None
+        problem = error if first is None else f"{'.'.join(map(str, first['loc'])) or 'it'}: {first['msg']}"
+        logger.warning("%s is not the record of a run (%s): left alone", url, problem)
         return None
     return record
 

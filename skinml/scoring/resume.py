@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from skinml.quarantine import RETRIED
-from skinml.schemas import LISTING
+from skinml.schemas import LISTING, PROBABILITY_COLUMNS
 from skinml.scoring.ledger import Keys, Known, Ledger, hash_keys, look_up, make_ledger, positions
 from skinml.scoring.pending import ROWS_AT_ONCE, Pending
 from skinml.scoring.shard_records import Origin, Record, as_uri, read_records, run_of
@@ -26,6 +26,12 @@ from skinml.storage.objects import read_many
 from skinml.tables import parse_part, part_url, transactions
 
 logger = logging.getLogger("skinml.resume")
+
+NEVER_NULL = {
+    "scores": ("uri", "etag", "size_bytes", "image_id", "predicted_dx", *PROBABILITY_COLUMNS),
+    "quarantine": ("uri", "etag", "size_bytes", "reason"),
+}
+"""Columns that every part that a worker has written has values in."""
 
 PARTS_AHEAD = 16
 """Parts that are read ahead: 0.6 MB each, of 4,096 images."""
@@ -145,11 +151,23 @@ def _read_parts(
         if read.data is None or rows is None:
             logger.warning("%s is left out, its images are scored again: %s", uri, problem)
             yield None
-        elif (len(read.data), rows.num_rows) != (record.part.size_bytes, record.part.rows):
+        elif (len(read.data), rows.num_rows) != (record.part.size_bytes, record.part.rows) or not _holds(
+            record, rows
+        ):
             logger.warning("%s is left out, its images are scored again: it is not what its record says", uri)
             yield None
         else:
             yield hash_keys(rows["uri"], rows["etag"]), rows["size_bytes"].to_numpy(), _usable(record, rows)
+
+
+def _holds(record: Record, rows: pa.Table) -> bool:
+    """Whether the rows are as a worker writes them, and of the model that the record names."""
+    if any(rows[name].null_count for name in NEVER_NULL[record.table]):
+        return False
+    if record.table != "scores":
+        return True
+    model = {"model_name": record.origin.model_name, "model_version": record.origin.model_version}
+    return all(rows[name].unique().to_pylist() in ([], [value]) for name, value in model.items())
 
 
 def _usable(record: Record, rows: pa.Table) -> NDArray[np.bool_]:

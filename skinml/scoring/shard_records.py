@@ -9,6 +9,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
+from urllib.parse import unquote
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -71,7 +72,15 @@ def read_records(workspace: str) -> Iterator[tuple[str, Record]]:
             place = ".".join(map(str, first["loc"])) or "it"
             logger.warning("%s is not a record of a part and is left out: %s: %s", url, place, first["msg"])
             continue
+        if not _is_inside(record.part.path):
+            logger.warning("%s is left out: it names %r, which is no part", url, record.part.path)
+            continue
         yield url, record
+
+
+def _is_inside(path: str) -> bool:
+    """Whether a part's path stays in its table's folder: any text may stand in a record."""
+    return "\0" not in path and not {"", ".", ".."} & set(unquote(path).split("/"))
 
 
 def record_urls(workspace: str, run_id: str | None = None) -> list[str]:

@@ -13,7 +13,7 @@ _known: set[str] = set()
 
 # user:password before a host, also where there is no scheme. Without "s3": keys may have an @ in them.
 _USERINFO = re.compile(
-    r"(?i)\b((?:https?|ftp|socks\w*)://)[^\s/?#\"']*@|(?<![\w/])[^\s/?#:@\"']+:[^\s/?#@\"']+@(?=[\w.\[])"
+    r"(?i)\b((?!s3a?:|file:)[a-z][a-z0-9+.-]*://)[^\s/?#\"']*@|(?<![\w/])[^\s/?#:@\"']+:[^\s/?#@\"']+@(?=[\w.\[])"
 )
 
 # What signs a URL (AWS' version 4 and 2), and the header that has a session token.

@@ -61,6 +61,7 @@ def test_what_is_not_loaded(code: str, absent: set[str]) -> None:
         (["prepare", "--images", "nowhere", "--metadata", "META"], "nowhere: no such folder"),
         (["prepare", "--images", "META", "--metadata", "META"], "is a file"),
         (["prepare", "--images", "ftp://host/x", "--metadata", "META"], "ftp://host/x"),
+        (["prepare", "--images", "ftp://reader:sesame@host/x", "--metadata", "META"], "ftp://***@host/x"),
         (["score", "--archive", "IMAGES"], "has no champion yet"),
         (["train", "--epochs", "-1"], "--epochs '-1'"),
         (["train", "--protocol", "wishful"], "--protocol 'wishful'"),

@@ -24,6 +24,13 @@ except interrupts.Interrupted as error:
     sys.exit(error.exit_code)
 """
 
+LEAVE = """
+import multiprocessing
+from skinml import interrupts
+held = multiprocessing.get_context("spawn").Lock()
+interrupts.leave(15)
+"""
+
 DEFERRED = """
 import os, signal
 from skinml import interrupts
@@ -77,6 +84,13 @@ def test_a_process_that_does_not_end_in_order_is_ended() -> None:
         assert process.stdout.readline() == "ended by SIGTERM\n"
     assert process.returncode == 143
     assert time.monotonic() - start_time < 60
+
+
+def test_semaphores_are_given_back_without_a_word() -> None:
+    """Python's resource tracker outlives the process and shares its stderr, which is read until both ended."""
+    with start(LEAVE) as process:
+        assert process.communicate(timeout=30) == ("", "")
+    assert process.returncode == 143
 
 
 def test_what_is_ignored_stays_ignored() -> None:

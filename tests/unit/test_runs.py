@@ -73,3 +73,12 @@ def test_the_libraries_that_matter_are_recorded() -> None:
     versions = library_versions()
     assert {"prefect", "dask", "deltalake", "obstore", "onnxruntime", "pillow", "simplejpeg"} <= set(versions)
     assert all(re.match(r"\d+\.", version) for version in versions.values())
+
+
+def test_no_password_of_what_was_asked_stands_in_the_row() -> None:
+    run = begin(
+        "score", {"cluster": "tcp://reader:sesame@host:1", "archive": "s3://x/y?X-Amz-Signature=0a1b2c"}
+    )
+    [values] = run_row(run, "failed", Counts()).to_pylist()
+    asked = json.loads(values["parameters"])
+    assert asked == {"cluster": "tcp://***@host:1", "archive": "s3://x/y?X-Amz-Signature=***"}

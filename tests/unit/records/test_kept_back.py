@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -47,11 +49,55 @@ def test_what_is_no_row_is_said_and_left_alone(
 ) -> None:
     state.mkdir(parents=True)
     (state / "broken.json").write_text("{")
-    (state / "other.json").write_text('{"workspace": "' + str(tmp_path) + '", "row": {"run_id": "x"}}')
+    row = json.loads(json.dumps(as_record(begin("score", {}), "failed", Counts()), default=str))
+    changes: list[dict[str, object]] = [
+        {"run_id": "../../elsewhere"},
+        {"run_id": 7},
+        {"flow": "\ud800"},
+        {"started_at": "9999-12-31T23:59:59-23:00"},  # no Python reads that back
+    ]
+    rows = [*(row | {"run_id": f"{number}"} | change for number, change in enumerate(changes)), {}, [1], None]
+    for number, odd in enumerate(rows):
+        (state / f"{number}.json").write_text(json.dumps({"workspace": str(tmp_path), "row": odd}))
+    (state / "deep.json").write_text("[" * 100_000)
+    os.mkfifo(state / "pipe.json")  # nobody writes to it: reading it would wait for ever
     assert write_kept_back(str(tmp_path)) == 0
-    assert "broken.json is not a run's row" in caplog.text
-    assert "other.json is not a run's row" in caplog.text
-    assert len(list(state.iterdir())) == 2
+    for name in ("broken", "deep", *map(str, range(len(rows)))):
+        assert f"/{name}.json is not a run's row" in caplog.text
+    assert len(list(state.iterdir())) == len(rows) + 3
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_kept_row_takes_the_place_of_one_by_which_another_machine_believed_the_run_dead(
+    tmp_path: Path, state: Path
+) -> None:
+    workspace, run = str(tmp_path / "workspace"), begin("prepare", {})
+    keep_back(workspace, as_record(run, "completed", Counts(5, 0, 5, 0)))
+    put_row(workspace, died(DeadRun(run, datetime.now(UTC), "host, process 1"), "score-2"))
+    assert write_kept_back(workspace) == 1
+    [row] = tables.read(workspace, "runs").to_pylist()
+    assert (row["status"], row["done"], row["error"]) == ("completed", 5, None)
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o770, None])
+def test_a_folder_beside_temporary_files_that_others_could_write_to_is_not_used(
+    mode: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
+    monkeypatch.setattr("skinml.records.kept_back.temporary_folder", lambda: tmp_path)
+    beside, theirs = tmp_path / f"skinml-runs-{os.getuid()}", tmp_path / "theirs"
+    theirs.mkdir()
+    if mode is None:
+        beside.symlink_to(theirs)
+    else:
+        beside.mkdir()
+        beside.chmod(mode)
+    row = as_record(begin("score", {}), "failed", Counts())
+    text = json.dumps({"workspace": str(tmp_path), "row": row}, default=str)
+    (beside / f"{row['run_id']}.json").write_text(text)
+    assert write_kept_back(str(tmp_path)) == 0
+    assert keep_back(str(tmp_path), row) is None
 
 
 def test_where_the_home_takes_nothing_it_lies_beside_temporary_files(

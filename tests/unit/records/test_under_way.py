@@ -11,6 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from skinml.records import under_way
@@ -61,6 +62,26 @@ def elsewhere(record: dict[str, Any]) -> dict[str, Any]:
     return {**record, "host": "another machine"}
 
 
+def clock_was_set(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    """What psutil says on Linux once the clock was set: when the machine started, and so every process."""
+    boot, create = psutil.boot_time, psutil.Process.create_time
+    monkeypatch.setattr(psutil, "boot_time", lambda: boot() + seconds)
+    monkeypatch.setattr(psutil.Process, "create_time", lambda self: create(self) + seconds)
+
+
+@pytest.mark.skipif(not psutil.LINUX, reason="elsewhere the start of a process does not move with the clock")
+def test_a_live_run_is_not_dead_because_the_clock_was_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alive, alive_id = hold(str(tmp_path))
+    clock_was_set(monkeypatch, 90.0)
+    ours = begin("score", {})
+    with kept_under_way(str(tmp_path), ours):
+        assert find_dead(str(tmp_path), ours.run_id) == []
+    assert is_known(str(tmp_path), alive_id)
+    alive.communicate("")
+
+
 def another_start(record: dict[str, Any]) -> dict[str, Any]:
     return {**record, "process_started": record["process_started"] - 100}
 
@@ -95,12 +116,56 @@ def test_a_run_gives_signs_of_life(tmp_path: Path, monkeypatch: pytest.MonkeyPat
             pass
 
 
-@pytest.mark.parametrize("content", [b"", b"{}", b"[1]", b'{"run_id": 3}', b"\xff"])
+DEAD = {
+    "run_id": "score-x",
+    "flow": "score",
+    "started_at": "2026-11-27T02:00:00+00:00",
+    "parameters": {},
+    "host": "h",
+    "system": "s",
+    "pid": 1,
+    "process_started": 1.0,
+}
+
+
+def odd(**changes: object) -> bytes:
+    return json.dumps({**DEAD, **changes}).encode()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *(b"", b"{}", b"[1]", b'{"run_id": 3}', b"\xff", b"[" * 100_000, odd() + b" " * under_way.MOST_BYTES),
+        odd(run_id="../../precious"),
+        odd(run_id="score-y"),
+        odd(started_at="2026-11-27T02:00:00"),
+        odd(started_at="9999-12-31T23:59:59-23:00"),
+        *(odd(flow=None), odd(flow=3), odd(flow="\ud800"), odd(parameters="p")),
+        *(odd(pid="one"), odd(pid=-1), odd(pid=2**70), odd(process_started="then")),
+    ],
+)
 def test_what_is_no_record_is_said_and_left_alone(
-    content: bytes, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    content: bytes, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    workspace, ours = str(tmp_path), begin("score", {})
+    monkeypatch.setattr(under_way, "DEAD_SECONDS", 0.0)
+    workspace, ours = str(tmp_path / "workspace"), begin("score", {})
+    write_bytes(str(tmp_path / "precious.json"), b"kept")
     write_bytes(under_way_url(workspace, "score-x"), content)
     with kept_under_way(workspace, ours):
         assert find_dead(workspace, ours.run_id) == []
     assert "score-x.json is not the record of a run" in caplog.text
+    assert (tmp_path / "precious.json").exists()
+
+
+def test_what_is_a_record_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(under_way, "DEAD_SECONDS", 0.0)
+    workspace, ours = str(tmp_path), begin("score", {})
+    write_bytes(under_way_url(workspace, "score-x"), odd())
+    with kept_under_way(workspace, ours):
+        assert [dead.run.run_id for dead in find_dead(workspace, ours.run_id)] == ["score-x"]
+
+
+def test_no_password_of_what_was_asked_stands_in_the_record(tmp_path: Path) -> None:
+    run = begin("score", {"archive": "https://reader:sesame@host/x"})
+    with kept_under_way(str(tmp_path), run):
+        assert b"https://***@host/x" in read_bytes(under_way_url(str(tmp_path), run.run_id))

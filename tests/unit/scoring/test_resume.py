@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skinml.schemas import LISTING, QUARANTINE, SCORES
+from skinml.schemas import LISTING, PROBABILITY_COLUMNS, QUARANTINE, SCORES
 from skinml.scoring.ledger import hash_keys, make_ledger
 from skinml.scoring.pending import Window, find_pending
 from skinml.scoring.resume import Resumption, resume
@@ -29,7 +29,7 @@ from skinml.scoring.shard_records import (
     write_record,
 )
 from skinml.storage.listing import Listed
-from skinml.storage.objects import write_bytes
+from skinml.storage.objects import read_bytes, write_bytes
 from skinml.storage.removal import delete
 from skinml.tables import Part, part_url, publish, read_parts, write_part
 from skinml.workspace import unpublished_parts_url
@@ -39,6 +39,14 @@ Version = tuple[str, str, int]
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 ORIGIN = Origin("score", "cnn", "v1", "fp32", "00ff", "0.1.0")
+SCORED = {
+    "run_date": date(2026, 1, 2),
+    "image_id": "i",
+    "model_name": "cnn",
+    "model_version": "v1",
+    "predicted_dx": "nv",
+    **dict.fromkeys(PROBABILITY_COLUMNS, 1 / 7),
+}
 VERSIONS = st.tuples(st.sampled_from("abcdef"), st.sampled_from("12"), st.sampled_from([1, 2]))
 SOME = st.lists(VERSIONS, unique_by=lambda version: version[0], max_size=6)
 
@@ -61,7 +69,7 @@ def leave(
 ) -> Part:
     """What a worker of a run leaves of a shard."""
     if table == "scores":
-        rows, partition = columns(versions, SCORES, run_date=date(2026, 1, 2)), {"run_date": "2026-01-02"}
+        rows, partition = columns(versions, SCORES, **SCORED), {"run_date": "2026-01-02"}
     else:
         rows, partition = columns(versions, QUARANTINE, reason=reason), None
     part = write_part(workspace, table, rows, name, partition)
@@ -184,7 +192,33 @@ def garble(workspace: str, part: Part) -> None:
     write_bytes(url, b'{"table": "scores"}')
 
 
-@pytest.mark.parametrize("damage", [cut, lose, replaced, garble])
+def write_again(workspace: str, part: Part, **values: object) -> None:
+    """The part with other values, and a record to go with it."""
+    rows = columns([A], SCORES, **{**SCORED, **values})
+    part = write_part(workspace, "scores", rows, part.name, part.partition)
+    write_record(workspace, "dead", Record("scores", part, ORIGIN))
+
+
+def keyless(workspace: str, part: Part) -> None:
+    write_again(workspace, part, etag=None)
+
+
+def unscored(workspace: str, part: Part) -> None:
+    write_again(workspace, part, p_mel=None)
+
+
+def of_another_model(workspace: str, part: Part) -> None:
+    write_again(workspace, part, model_version="v2")
+
+
+def outside(workspace: str, part: Part) -> None:
+    """A part that would do, but that is not in the table's folder."""
+    write_bytes(f"{workspace}/{part.name}", read_bytes(part_url(workspace, "scores", part)))
+    [url] = record_urls(workspace)
+    write_bytes(url, read_bytes(url).replace(part.path.encode(), f"x/%2e%2e/../{part.name}".encode()))
+
+
+@pytest.mark.parametrize("damage", [cut, lose, replaced, garble, keyless, unscored, of_another_model, outside])
 def test_what_cannot_be_read_is_said_in_a_line_and_scored_again(
     damage: Callable[[str, Part], None], place: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
