@@ -67,6 +67,8 @@ def call_as_run(
         with _prefect_errors_in_one_line(outcome):
             return cast(Answer, run(*args, **kwargs))
     except BaseException as error:
+        if isinstance(error, KeyboardInterrupt):
+            raise  # Prefect turns SIGTERM into an error of its own, and then sends it to our handler once more
         if outcome.error is not None:
             # Also if Prefect has raised an error of its own on top, such as a lost connection.
             raise outcome.error  # noqa: B904

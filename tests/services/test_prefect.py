@@ -18,7 +18,7 @@ from skinml import tables
 from skinml.errors import RequestError, StorageError
 from tasks import stage as stages
 from tests.conftest import MadeUp
-from tests.services.processes import skinml_process
+from tests.services.processes import skinml_process, wait_for
 
 OF_THE_RUN = ["run_id", "run_date", "scored_at", "prepared_at", "quarantined_at", "started_at", "finished_at"]
 OF_THE_CLOCK = ["seconds", "images_per_second"]
@@ -162,3 +162,26 @@ def test_a_stage_whose_parts_are_retried_is_not_begun_again(with_server: bool, p
     with temporary_settings(settings), pytest.raises(StorageError):
         (one_stage if with_server else one_stage.fn)()
     assert tries == ["shards"]
+
+
+def test_a_signal_ends_a_flow_run_with_its_exit_code_and_a_row(
+    prefect_server: Server, trained: Path, tmp_path: Path, jpeg: Callable[..., bytes]
+) -> None:
+    """Prefect has a handler of its own, which makes another error of SIGTERM."""
+    (tmp_path / "archive").mkdir()
+    for number in range(80):
+        (tmp_path / "archive" / f"{number}.jpg").write_bytes(jpeg(number))
+    workspace, log = shutil.copytree(trained, tmp_path / "workspace"), tmp_path / "log"
+    command = [sys.executable, "-P", "-m", "flows.cli", "--workspace", str(workspace)]
+    command += ["score", "--archive", str(tmp_path / "archive"), "--workers", "1"]
+    with log.open("wb") as errors:
+        night = subprocess.Popen(
+            command, env={**os.environ, "PREFECT_API_URL": prefect_server.url}, cwd=tmp_path, stderr=errors
+        )
+    wait_for(lambda: any(workspace.glob("scores/**/*.parquet")), 120, "the first part")
+    night.terminate()
+    assert night.wait(60) == 143, log.read_text()
+    assert log.read_text().splitlines()[-1] == "skinml: ended by SIGTERM"
+    assert "Traceback" not in log.read_text()
+    rows = tables.read(str(workspace), "runs").to_pandas()
+    assert rows[rows["flow"] == "score"]["error"].tolist() == ["ended by SIGTERM"]
