@@ -30,7 +30,7 @@ from flows.server import Server, free_port
 from flows.server import prefect_server as start_prefect_server
 from skinml import tables
 from skinml.errors import RunError
-from tasks.server_check import PATIENCE, why_unusable
+from tasks.server_check import PATIENCE, server_address, why_unusable
 from tasks.stage import stage
 from tests.services import answers
 from tests.services.processes import skinml_process
@@ -54,6 +54,13 @@ GOING_ON = "going on without it"
 def test_what_is_no_prefect_server_is_named(answer: answers.Answer, said: str) -> None:
     with answers.answering(answer) as url, temporary_settings({PREFECT_API_URL: url}):
         assert said in str(why_unusable())
+
+
+def test_no_secret_of_the_address_is_shown() -> None:
+    with temporary_settings({PREFECT_API_URL: "http://me:sesame@127.0.0.1:1/api?token=sesame"}):
+        said = f"{server_address()} {why_unusable()}"
+    assert said.startswith("http://127.0.0.1:1/api?token=*** does not answer")
+    assert "sesame" not in said
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
