@@ -10,6 +10,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
@@ -17,7 +18,7 @@ from urllib.parse import urlsplit
 
 from flows.printing import print_result
 from skinml import __version__, config, interrupts
-from skinml.errors import RequestError, SkinmlError
+from skinml.errors import RequestError, RunError, SkinmlError
 from skinml.storage.redaction import redacted
 
 if TYPE_CHECKING:
@@ -55,7 +56,12 @@ def _run(arguments: Sequence[str]) -> int:
     request = config.load(model, options.verb, flags, file)
     workspace = config.choose_workspace(given.get("workspace"), file) if verb.needs_workspace else ""
     result = verb.run(workspace, request)
-    print_result(result, as_json=given.get("json", False))
+    try:
+        print_result(result, as_json=given.get("json", False))
+    except OSError as error:  # who reads it is gone, or a file that it goes to has no room
+        with suppress(OSError):  # else Python would fail over it again at its end
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise RunError(f"done, but the result could not be written to stdout: {error.strerror}") from error
     return 0 if verb.went_well(result) else 1
 
 
@@ -249,9 +255,10 @@ def _leave_out_a_broken_address() -> None:
 
 def _fail(line: str, exit_code: int, as_json: bool) -> int:
     """Say in one line why there is no result, and with --json in one object too."""
-    print(f"skinml: {line}", file=sys.stderr)
-    if as_json:
-        print_result({"error": line, "exit_code": exit_code}, as_json=True)
+    with suppress(OSError):  # nobody reads it
+        print(f"skinml: {line}", file=sys.stderr)
+        if as_json:
+            print_result({"error": line, "exit_code": exit_code}, as_json=True)
     return exit_code
 
 

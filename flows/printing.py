@@ -13,9 +13,9 @@ NARROWEST = 20
 
 
 def print_result(result: Mapping[str, Any], as_json: bool) -> None:
-    """Print what a verb gave back."""
+    """Print what a verb gave back. Raises OSError if nobody reads it any more, or a full disk takes no more."""
     if as_json:
-        print(json.dumps(result, default=str, allow_nan=False))
+        print(json.dumps(result, default=str, allow_nan=False), flush=True)
         return
     rows = {key: found for key, value in result.items() if (found := _as_rows(value)) is not None}
     for table in rows.values():
@@ -28,6 +28,7 @@ def print_result(result: Mapping[str, Any], as_json: bool) -> None:
         if isinstance(value, dict):
             shown = ", ".join(f"{name} {_short(item)}" for name, item in value.items() if not _is_bulky(item))
         print(f"{key:<{width}}  {shown if shown not in (None, '', []) else '-'}")
+    print(end="", flush=True)
 
 
 def _as_rows(value: Any) -> list[dict[str, Any]] | None:

@@ -19,6 +19,7 @@ from prefect.exceptions import Abort, PrefectSignal
 from prefect.logging.handlers import set_api_log_sink
 from prefect.tasks import Task
 
+from skinml.interrupts import Interrupted
 from tasks.server_check import first_cause, server_address, why_unusable
 
 Arguments = ParamSpec("Arguments")
@@ -67,8 +68,8 @@ def call_as_run(
         with _prefect_errors_in_one_line(outcome):
             return cast(Answer, run(*args, **kwargs))
     except BaseException as error:
-        if isinstance(error, KeyboardInterrupt):
-            raise  # Prefect turns SIGTERM into an error of its own, and then sends it to our handler once more
+        if isinstance(error, Interrupted):  # Prefect has handed its SIGTERM on to us, once the run was over
+            raise
         if outcome.error is not None:
             # Also if Prefect has raised an error of its own on top, such as a lost connection.
             raise outcome.error  # noqa: B904

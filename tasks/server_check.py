@@ -10,6 +10,8 @@ import httpx
 from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
+from skinml.storage.redaction import redacted
+
 PATIENCE = 10.0
 """Seconds that the server has for saying who it is, looking its name up included. Measured: 0.05 s on an idle
 machine, 4 s on one with ten times the work that it can do."""
@@ -63,19 +65,19 @@ def _described(error: Exception, answers: list[httpx.Response]) -> str:
     if answer.status_code in NEEDS_KEYS:
         return f"wants authorisation ({said}): set PREFECT_API_AUTH_STRING or PREFECT_API_KEY"
     kind = answer.headers.get("content-type", "no content type").split(";")[0]
-    where = f" from {answer.url}" if answer.history else ""
+    where = f" from {redacted(str(answer.url))}" if answer.history else ""
     return f"does not answer as a Prefect server does (but {said}, {kind}{where})"
 
 
 def server_address() -> str:
-    """PREFECT_API_URL without the password that it can hold."""
-    return re.sub(r"//[^/]*@", "//", PREFECT_API_URL.value() or "")
+    """PREFECT_API_URL without the secrets that it can hold."""
+    return redacted(re.sub(r"//[^/]*@", "//", PREFECT_API_URL.value() or ""))
 
 
 def first_cause(error: BaseException) -> str:
     """An error in one line: the first of its chain, which says more than Prefect's words around it."""
     first = _causes(error)[-1]
-    said = " ".join(str(first).split())
+    said = redacted(" ".join(str(first).split()))
     return f"{type(first).__name__}: {said}"[:200] if said else type(first).__name__
 
 

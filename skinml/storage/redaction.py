@@ -16,10 +16,10 @@ _USERINFO = re.compile(
     r"(?i)\b((?!s3a?:|file:)[a-z][a-z0-9+.-]*://)[^\s/?#\"']*@|(?<![\w/])[^\s/?#:@\"']+:[^\s/?#@\"']+@(?=[\w.\[])"
 )
 
-# What signs a URL (AWS' version 4 and 2), and the header that has a session token.
+# What signs a URL (AWS' version 4 and 2), also percent-encoded, and the header that has a session token.
 _SIGNED = re.compile(
-    r"(?i)(?<![a-z])(x-amz-(?:signature|credential|security-token)|awsaccesskeyid|signature|security-token|secret\w*"
-    r"|password|token)(=|:\s*)[^&\s\"'<>,)]+"
+    r"(?i)(?:(?<![a-z])|(?<=%3f))(x-amz-(?:signature|credential|security-token)|awsaccesskeyid|signature|security-token|secret\w*"
+    r"|password|token)(=|%3d|:\s*)[^&\s\"'<>,)]+"
 )
 
 

@@ -154,6 +154,17 @@ def test_people_read_stderr_and_programs_the_last_line_of_stdout(tmp_path: Path)
     assert len(list((tmp_path / "b").iterdir())) == 3
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has it")
+@pytest.mark.parametrize("flags", [["--json"], []])
+def test_a_result_that_nobody_takes_is_one_line_and_exit_1(flags: list[str], tmp_path: Path) -> None:
+    verb = ["synth", "--images", "10", "--out", str(tmp_path / "out")]
+    command = [sys.executable, "-P", "-m", "flows.cli", *flags, *verb]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    said = "skinml: done, but the result could not be written to stdout: No space left on device"
+    assert (done.returncode, done.stderr.splitlines()) == (1, [said])
+
+
 def test_a_run_that_fails_is_recorded_and_exits_1(
     trained: Path, tmp_path: Path, jpeg: Jpeg, skinml: CommandLine
 ) -> None:

@@ -6,6 +6,7 @@ import base64
 import json
 import os
 import shutil
+import signal
 import ssl
 import subprocess
 import sys
@@ -30,7 +31,7 @@ from flows.server import Server, free_port
 from flows.server import prefect_server as start_prefect_server
 from skinml import tables
 from skinml.errors import RunError
-from tasks.server_check import PATIENCE, why_unusable
+from tasks.server_check import PATIENCE, server_address, why_unusable
 from tasks.stage import stage
 from tests.services import answers
 from tests.services.processes import skinml_process
@@ -54,6 +55,13 @@ GOING_ON = "going on without it"
 def test_what_is_no_prefect_server_is_named(answer: answers.Answer, said: str) -> None:
     with answers.answering(answer) as url, temporary_settings({PREFECT_API_URL: url}):
         assert said in str(why_unusable())
+
+
+def test_no_secret_of_the_address_is_shown() -> None:
+    with temporary_settings({PREFECT_API_URL: "http://me:sesame@127.0.0.1:1/api?token=sesame"}):
+        said = f"{server_address()} {why_unusable()}"
+    assert said.startswith("http://127.0.0.1:1/api?token=*** does not answer")
+    assert "sesame" not in said
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
@@ -229,6 +237,35 @@ def test_a_server_that_fails_once_has_the_run_as_completed(prefect_server: Serve
     query = {"flows": {"name": {"any_": ["fails once"]}}}
     [run] = httpx.post(f"{prefect_server.url}/flow_runs/filter", json=query).json()
     assert run["state_type"] == "COMPLETED"
+
+
+NAP = """
+import sys, time
+from prefect import flow
+from flows.engine import run
+from skinml import interrupts
+
+@flow
+def nap():
+    print("under way", flush=True)
+    time.sleep(60)
+
+try:
+    with interrupts.raised():
+        run(nap)
+except interrupts.Interrupted as error:
+    sys.exit(error.exit_code)
+"""
+
+
+def test_sigterm_ends_a_run_on_a_server_as_it_ends_one_without(prefect_server: Server) -> None:
+    """Prefect has a handler of its own during the run, and another exception."""
+    environment = {**os.environ, "PREFECT_API_URL": prefect_server.url}
+    with subprocess.Popen([sys.executable, "-c", NAP], env=environment, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"under way\n"
+        process.terminate()
+        assert process.wait(60) == 128 + signal.SIGTERM
 
 
 def test_what_is_wrong_with_the_run_itself_stays_wrong(prefect_server: Server) -> None:

@@ -23,6 +23,11 @@ from skinml.storage.redaction import hide, redact, redacted
             "GET http://h/b/k?X-Amz-Credential=AK%2F2026&X-Amz-Signature=abc&partNumber=1 in 3 ms",
             "GET http://h/b/k?X-Amz-Credential=***&X-Amz-Signature=***&partNumber=1 in 3 ms",
         ),
+        (
+            "GET http://h/b?prefix=x%3FX-Amz-Signature%3Dabc&n=1",
+            "GET http://h/b?prefix=x%3FX-Amz-Signature%3D***&n=1",
+        ),
+        ("GET http://h/b?prefix=x%3Ftoken%3Dabc in 3 ms", "GET http://h/b?prefix=x%3Ftoken%3D*** in 3 ms"),
         ("?AWSAccessKeyId=AK&Signature=a%2Bb&Expires=1", "?AWSAccessKeyId=***&Signature=***&Expires=1"),
         ("x-amz-security-token:IQoJb3JpZ2lu\nhost:h", "x-amz-security-token:***\nhost:h"),
         ("AWS_SECRET_ACCESS_KEY=abc, AWS_REGION=r", "AWS_SECRET_ACCESS_KEY=***, AWS_REGION=r"),
