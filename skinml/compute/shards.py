@@ -251,18 +251,18 @@ def _run(function: Callable[[Shard], Outcome], shard: Shard, preparation: bytes)
 def _prepare(preparation: bytes) -> None:
     """Once a process. What fails is tried again by the next shard, if there still is one."""
     driver, check = pickle.loads(preparation)  # noqa: S301 - from the driver, as the shard is
-    problem: object = None
+    problem: SkinmlError | str | None = None
     if driver is not None:  # workers that we did not start; one that joined late was not asked before
         keep_freed_memory()
         problem = difference(driver, versions_here())
     try:
         if check is not None:
             check()
-    except StorageError:  # it may be better at the next try
-        raise
     except SkinmlError as error:
         problem = problem or error
     if problem is not None:
         from distributed import get_worker
 
-        raise RunError(f"worker {get_worker().address}: {problem}")
+        # Storage that fails may be better at the next try of the shard.
+        kind = StorageError if isinstance(problem, StorageError) else RunError
+        raise kind(f"worker {get_worker().address}: {problem}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -161,6 +162,23 @@ def test_a_worker_that_fails_the_check_is_named_and_does_no_shard(client: Client
     assert worker in client.nthreads()
     assert rest == "/somewhere: not found"
     assert list(tmp_path.iterdir()) == []
+
+
+def fail_once(folder: str) -> None:
+    marker = Path(folder, "failed")
+    if not marker.exists():
+        marker.touch()
+        raise StorageError("503 slow down")
+
+
+def test_storage_that_fails_in_the_check_costs_a_try_and_names_the_worker(
+    client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("skinml.compute.shards.WAITS", (0.01, 0.01, 0.01))
+    assert sorted(map_shards(client, work.square, range(5), check=partial(fail_once, str(tmp_path)))) == [
+        number * number for number in range(5)
+    ]
+    assert re.search(r"shard \d failed: worker tls://[0-9.:]+: 503 slow down; try 2 of 4", caplog.text)
 
 
 # Clusters that grow, shrink and go away
