@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,15 +69,12 @@ def site(trained: Path, tmp_path: Path, jpeg: Callable[..., bytes]) -> Site:
 
 
 def left_of(session: int) -> list[psutil.Process]:
-    """Living processes of a session; Python's own resource tracker ends by itself a moment later."""
+    """Living processes of a session."""
     found = []
-    for process in psutil.process_iter(["status", "cmdline"]):
-        try:
-            of_session = os.getsid(process.pid) == session and process.info["status"] != psutil.STATUS_ZOMBIE
-        except ProcessLookupError:
-            continue
-        if of_session and "resource_tracker" not in " ".join(process.info["cmdline"] or []):
-            found.append(process)
+    for process in psutil.process_iter(["status"]):
+        with suppress(ProcessLookupError):
+            if os.getsid(process.pid) == session and process.info["status"] != psutil.STATUS_ZOMBIE:
+                found.append(process)
     return found
 
 
@@ -97,7 +95,8 @@ def test_a_signal_ends_a_run_in_order(
     os.killpg(night.pid, number) if number == signal.SIGINT else night.send_signal(number)
     assert night.wait(60) == code, log.read_text()
     assert time.monotonic() - start < 10
-    assert left_of(night.pid) == []
+    # Python's own resource tracker sees the end of its pipe, and then needs the core for a moment.
+    wait_for(lambda: not left_of(night.pid), 10, "the end of its processes")
 
     said = log.read_text()
     assert said.splitlines()[-1] == f"skinml: ended by {number.name}"
