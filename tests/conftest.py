@@ -56,11 +56,12 @@ def pytest_configure() -> None:
 
 
 @pytest.fixture(autouse=True)
-def _log_is_captured() -> None:
-    """The command line and Prefect give skinml's logger handlers of their own, for the life of a process."""
+def _log_is_captured(caplog: pytest.LogCaptureFixture) -> None:
+    """What skinml logs reaches caplog once, whatever Prefect and the command line have set up in this process."""
     logger = logging.getLogger("skinml")
-    logger.propagate = True
-    logger.handlers.clear()
+    logger.handlers[:] = [caplog.handler]
+    logger.propagate = False
+    logger.setLevel(logging.INFO)
 
 
 @pytest.fixture(autouse=True)
