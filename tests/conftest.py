@@ -57,7 +57,7 @@ def pytest_configure() -> None:
 
 @pytest.fixture(autouse=True)
 def _log_is_captured(caplog: pytest.LogCaptureFixture) -> None:
-    """What skinml logs reaches caplog once, whatever Prefect and the command line have set up in this process."""
+    """What skinml logs reaches caplog once, whatever Prefect and the command line have set up before."""
     logger = logging.getLogger("skinml")
     logger.handlers[:] = [caplog.handler]
     logger.propagate = False
