@@ -11,7 +11,7 @@ import pyarrow as pa
 from skinml import workspace as layout
 from skinml.schemas import LISTING
 from skinml.storage.listing import list_images
-from skinml.storage.urls import file_uri, is_remote, normalise
+from skinml.storage.urls import as_uri, normalise
 from tasks.stage import stage
 
 
@@ -54,6 +54,6 @@ def list_archives(archives: tuple[str, ...]) -> Listing:
     places = [normalise(archive) for archive in archives]
     listed = [piece for place in places for piece in list_images(place)]
     images = pa.Table.from_batches([piece.images for piece in listed], LISTING).to_pandas()
-    roots = tuple(place if is_remote(place) else file_uri(place) for place in places)
+    roots = tuple(as_uri(place) for place in places)
     ignored = sum(piece.ignored for piece in listed)
     return Listing(images.drop_duplicates("uri", ignore_index=True), roots, ignored)

@@ -18,7 +18,7 @@ from prefect.artifacts import (
 from tqdm import tqdm
 
 from skinml import DISCLAIMER
-from skinml.storage.urls import file_uri, is_remote
+from skinml.storage.urls import as_uri
 from tasks.orchestration import go_on_without, under_prefect
 
 SECONDS_BETWEEN_UPDATES = 1.0
@@ -80,9 +80,9 @@ def show_links(key: str, title: str, links: Mapping[str, str]) -> None:
     with _never_in_the_way():
         if len(links) == 1:
             [(text, url)] = links.items()
-            create_link_artifact(link=_href(url), link_text=text, key=key, description=f"{title} {DISCLAIMER}")
+            create_link_artifact(link=as_uri(url), link_text=text, key=key, description=f"{title} {DISCLAIMER}")
             return
-        lines = [f"- [{text}]({_href(url)}) `{url}`" for text, url in links.items()]
+        lines = [f"- [{text}]({as_uri(url)}) `{url}`" for text, url in links.items()]
         create_markdown_artifact(
             "\n".join([f"# {title}", "", *lines, "", DISCLAIMER]), key=key, description=title
         )
@@ -91,10 +91,6 @@ def show_links(key: str, title: str, links: Mapping[str, str]) -> None:
 def _rounded(value: Any) -> Any:
     """Four digits are what a person reads; the tables have them all."""
     return float(f"{value:.4g}") if isinstance(value, float) else value
-
-
-def _href(url: str) -> str:
-    return url if is_remote(url) else file_uri(url)
 
 
 @contextmanager

@@ -23,7 +23,7 @@ from skinml.quarantine import quarantine_rows
 from skinml.schemas import SAMPLES
 from skinml.storage.look import look_at
 from skinml.storage.objects import create_bytes, read_bytes
-from skinml.storage.urls import file_uri, is_remote
+from skinml.storage.urls import as_uri
 from skinml.tables import Part, attempt, write_part
 from skinml.workspace import shards_url
 
@@ -105,7 +105,7 @@ def _pixels_url(job: ShardJob) -> str:
 def _size_of_pixels(job: ShardJob) -> int | None:
     """The bytes of a finished shard's pixels; None where they are gone."""
     url = _pixels_url(job)
-    [seen] = look_at([url if is_remote(url) else file_uri(url)])
+    [seen] = look_at([as_uri(url)])
     if isinstance(seen, FileNotFoundError):
         return None
     if isinstance(seen, Exception):

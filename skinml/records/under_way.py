@@ -26,7 +26,7 @@ from skinml.storage.look import Seen, look_at
 from skinml.storage.objects import names, read_bytes, write_bytes
 from skinml.storage.redaction import redacted
 from skinml.storage.removal import delete
-from skinml.storage.urls import file_uri, is_remote
+from skinml.storage.urls import as_uri
 from skinml.workspace import under_way_url
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ def find_dead(workspace: str, ours: str) -> list[DeadRun]:
     others = [run_id for run_id in others if run_id != ours]
     if not others:
         return []
-    seen = look_at([_uri(under_way_url(workspace, run_id)) for run_id in [ours, *others]])
+    seen = look_at([as_uri(under_way_url(workspace, run_id)) for run_id in [ours, *others]])
     now = _moment(next(seen)) or datetime.now(UTC)
     found = []
     for run_id, answer in zip(others, seen, strict=True):
@@ -221,7 +221,3 @@ def _read(workspace: str, run_id: str, size_bytes: int) -> _Record | None:
 
 def _moment(answer: Seen | Exception) -> datetime | None:
     return answer.last_modified if isinstance(answer, Seen) else None
-
-
-def _uri(url: str) -> str:
-    return url if is_remote(url) else file_uri(url)

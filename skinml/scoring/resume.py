@@ -21,8 +21,9 @@ from skinml.quarantine import RETRIED
 from skinml.schemas import LISTING, PROBABILITY_COLUMNS
 from skinml.scoring.ledger import Keys, Known, Ledger, hash_keys, look_up, make_ledger, positions
 from skinml.scoring.pending import ROWS_AT_ONCE, Pending
-from skinml.scoring.shard_records import Origin, Record, as_uri, read_records, run_of
+from skinml.scoring.shard_records import Origin, Record, read_records, run_of
 from skinml.storage.objects import read_many
+from skinml.storage.urls import as_uri
 from skinml.tables import parse_part, part_url, transactions
 
 logger = logging.getLogger("skinml.resume")

@@ -16,7 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 from skinml.storage.objects import read_many, write_bytes
 from skinml.storage.removal import delete
 from skinml.storage.tree import walk
-from skinml.storage.urls import file_uri, is_remote
+from skinml.storage.urls import as_uri
 from skinml.tables import Part
 from skinml.workspace import unpublished_parts_url
 
@@ -106,8 +106,3 @@ def delete_records(workspace: str, run_id: str, spent: Sequence[str]) -> None:
 def delete_failures(workspace: str) -> None:
     """Delete the records of images that could not be used, so that the next run tries all of them again."""
     delete(url for url in record_urls(workspace) if url.endswith("-quarantine.json"))
-
-
-def as_uri(url: str) -> str:
-    """How `read_many` wants the name of an object of the workspace."""
-    return url if is_remote(url) else file_uri(url)

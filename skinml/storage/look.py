@@ -13,7 +13,7 @@ from skinml.storage import odd_keys
 from skinml.storage.connection import explained, split
 from skinml.storage.listing import file_etag
 from skinml.storage.patience import patiently
-from skinml.storage.urls import file_uri, is_remote, normalise
+from skinml.storage.urls import as_uri, normalise
 
 THREADS = 16
 
@@ -49,7 +49,7 @@ def check_objects(sizes: Mapping[str, int]) -> None:
         RunError: one is missing or has another size; it names the first.
         StorageError: storage does not say.
     """
-    uris = [url if is_remote(url) else file_uri(url) for url in sizes]
+    uris = [as_uri(url) for url in sizes]
     for (url, size), seen in zip(sizes.items(), look_at(uris), strict=True):
         if isinstance(seen, FileNotFoundError):
             raise RunError(

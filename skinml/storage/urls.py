@@ -52,6 +52,11 @@ def file_uri(path: str) -> str:
     return "file://" + quote_from_bytes(os.fsencode(path))
 
 
+def as_uri(url: str) -> str:
+    """A normalised URL as the uri of an object: a bucket's is that already, a folder's path becomes `file://`."""
+    return url if is_remote(url) else file_uri(url)
+
+
 def image_id(uri: str) -> str:
     """The stem of the object's name; bytes that are not UTF-8 are shown as U+FFFD."""
     name = uri.rsplit("/", 1)[-1]
