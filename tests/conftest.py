@@ -46,8 +46,10 @@ def pytest_configure() -> None:
             del os.environ[name]
     os.environ["AWS_CONFIG_FILE"] = os.environ["AWS_SHARED_CREDENTIALS_FILE"] = os.devnull
     os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
-    # A shell ignores SIGINT in background jobs, and children would inherit that: tests of Ctrl-C would hang.
+    # A shell ignores SIGINT in background jobs, nohup ignores SIGHUP, and children would inherit that: tests of
+    # signals would hang.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     # Hypothesis fails an example that takes 200 ms, as any may on a busy machine.
     hypothesis.settings.register_profile(
         "tests", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
