@@ -59,7 +59,8 @@ def pytest_configure() -> None:
 
 @pytest.fixture(autouse=True)
 def _log_is_captured(caplog: pytest.LogCaptureFixture) -> None:
-    """What skinml logs reaches caplog once, whatever Prefect and the command line have set up before."""
+    """What skinml logs reaches caplog once, whatever Prefect, Dask and the command line have set up before."""
+    caplog.handler.setLevel(logging.NOTSET)  # LocalCluster(silence_logs=...) sets it while a cluster is open
     logger = logging.getLogger("skinml")
     logger.handlers[:] = [caplog.handler]
     logger.propagate = False
