@@ -17,6 +17,7 @@ from skinml.crash_points import crash_point
 from skinml.errors import RunError, SkinmlError
 from skinml.models import registry
 from skinml.models.allowed import network_file
+from skinml.models.external_data import check_whole
 from skinml.models.precisions import Precision
 from skinml.runs import Counts, Run
 from skinml.schemas import TABLES
@@ -55,7 +56,8 @@ def choose_model(workspace: str, version: str, precision: Precision) -> ScoringM
     """The version that scores, once its files' hashes are known to be the registered ones."""
     manifest = registry.find(workspace, version)
     network = network_file(manifest, precision)
-    registry.read_verified(workspace, manifest, network)
+    onnx_url = f"{model_url(workspace, manifest.name, manifest.version)}/{network}"
+    check_whole(registry.read_verified(workspace, manifest, network), onnx_url)
     usual = None
     if REFERENCE in manifest.files:
         reference = parse_reference(registry.read_verified(workspace, manifest, REFERENCE), manifest.version)
@@ -64,7 +66,7 @@ def choose_model(workspace: str, version: str, precision: Precision) -> ScoringM
     return ScoringModel(
         name=manifest.name,
         version=manifest.version,
-        onnx_url=f"{model_url(workspace, manifest.name, manifest.version)}/{network}",
+        onnx_url=onnx_url,
         onnx_sha256=manifest.files[network].sha256,
         preprocessing=manifest.pixels(),
         precision=precision,

@@ -20,6 +20,7 @@ from skinml.images.load import Rejected, load_images
 from skinml.images.preprocessing import Preprocessing
 from skinml.images.quality import measure
 from skinml.labels import DIAGNOSES, malignant_probability
+from skinml.models.external_data import check_whole
 from skinml.models.precisions import Precision
 from skinml.models.registry import check_sha256
 from skinml.quarantine import quarantine_rows
@@ -191,6 +192,7 @@ def load_session(url: str, sha256: str) -> InferenceSession:
 
     data = read_bytes(url)
     check_sha256(data, sha256, url)
+    check_whole(data, url)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1

@@ -6,17 +6,17 @@ training, from images that the model was not fitted on.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Annotated, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, NonNegativeInt, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, NonNegativeInt, TypeAdapter, model_validator
 
 from skinml.errors import RequestError
 from skinml.labels import DIAGNOSES
 from skinml.models.precisions import Precision
+from skinml.strict_json import parse_json
 
 FILE = "reference.json"
 """Its name in the bundle."""
@@ -185,16 +185,15 @@ class Reference(Frozen):
         return self.precisions[precision]
 
 
+_REFERENCE = TypeAdapter(Reference)
+
+
 def parse_reference(data: bytes, version: str) -> Reference:
     """Check the bytes of a reference. Raises RequestError, in one line, where it is none."""
     try:
-        return Reference.model_validate(json.loads(data))
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"])) or "it"
-        raise RequestError(f"model {version}: {FILE} is not a reference: {place}: {first['msg']}") from error
+        return parse_json(_REFERENCE, data)
     except ValueError as error:
-        raise RequestError(f"model {version}: {FILE} is not JSON: {error}") from error
+        raise RequestError(f"model {version}: {FILE} is not a reference: {error}; train it anew") from error
 
 
 def make_reference(measured: Mapping[Precision, Measured], held_out: bool) -> Reference:
