@@ -24,7 +24,7 @@ from skinml.schemas import TABLES
 from skinml.scoring.adopt import AdoptJob, adopt_jobs, run_job
 from skinml.scoring.bad_nights import check_quarantined
 from skinml.scoring.commit import Night, Published, publish_night
-from skinml.scoring.health import Health, Tally, compare
+from skinml.scoring.health import Health, compare
 from skinml.scoring.ledger import make_ledger, read_quarantined, read_scored
 from skinml.scoring.pending import Pending, Window, find_pending
 from skinml.scoring.predict import (
@@ -40,6 +40,7 @@ from skinml.scoring.reference import parse_reference
 from skinml.scoring.refuse import refuse_other_bytes
 from skinml.scoring.resume import Resumption, resume
 from skinml.scoring.shard_records import delete_failures, delete_records
+from skinml.scoring.tally import Tally
 from skinml.storage.list_ahead import list_ahead
 from skinml.tables import Snapshot
 from skinml.workspace import model_url, table_url

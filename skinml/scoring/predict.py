@@ -26,9 +26,9 @@ from skinml.models.registry import check_sha256
 from skinml.quarantine import quarantine_rows
 from skinml.schemas import PROBABILITY_COLUMNS, SCORES
 from skinml.scoring.flags import flag_images
-from skinml.scoring.health import Tally, tally
 from skinml.scoring.reference import Usual, gather_measures
 from skinml.scoring.shard_records import Origin, Record, write_record
+from skinml.scoring.tally import Tally, tally
 from skinml.storage.objects import read_bytes
 from skinml.storage.urls import image_ids
 from skinml.tables import Part, attempt, write_part

@@ -104,12 +104,29 @@ class Distribution(Frozen):
             and the last bin are open.
         counts: images in each of the k + 1 bins.
         mean: of the images.
+        median: a value with half of the images at or below it; None in bundles from before it was kept.
 
     """
 
     edges: tuple[FiniteFloat, ...] = Field(min_length=1)
     counts: tuple[NonNegativeInt, ...]
     mean: FiniteFloat
+    median: FiniteFloat | None = None
+
+    def middle(self) -> float:
+        """The median; in older bundles what the bins say of it.
+
+        Ten bins have an edge there, which is exact. With fewer it is interpolated within its bin, or, in an
+        open one, that bin's only edge.
+        """
+        if self.median is not None:
+            return self.median
+        half, below = sum(self.counts) / 2, np.cumsum((0, *self.counts))
+        place = int(np.searchsorted(below[1:], half))
+        if place == 0 or place >= len(self.edges):
+            return self.edges[min(place, len(self.edges) - 1)]
+        low, high = self.edges[place - 1 : place + 1]
+        return float(low + (high - low) * (half - below[place]) / self.counts[place])
 
     @model_validator(mode="after")
     def _is_one(self) -> Distribution:
@@ -236,7 +253,12 @@ def distribution(values: NDArray[np.float64]) -> Distribution:
     if edges[0] == values.min():
         edges = np.concatenate([[np.nextafter(edges[0], -np.inf)], edges])
     counts = count_bins(edges, values)
-    return Distribution(edges=tuple(edges.tolist()), counts=tuple(counts.tolist()), mean=float(values.mean()))
+    return Distribution(
+        edges=tuple(edges.tolist()),
+        counts=tuple(counts.tolist()),
+        mean=float(values.mean()),
+        median=float(np.quantile(values, 0.5, method="lower")),
+    )
 
 
 def count_bins(
