@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import re
+from collections import Counter
+from itertools import chain
 from typing import Any, NoReturn, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
@@ -12,6 +15,9 @@ Value = TypeVar("Value")
 
 DEEPEST = 64
 """Lists and objects within one another. Ours have five; a thousand end Python's recursion."""
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+"""Half of a character that takes two in UTF-16. JSON can spell one alone; UTF-8 has none."""
 
 LONGEST_PROBLEM = 300
 """Characters of what a message says: a name in a file may be as long as the file."""
@@ -52,7 +58,7 @@ def _loads(data: bytes) -> Any:
         raise ValueError(f"not UTF-8 at byte {error.start}") from error
     except json.JSONDecodeError as error:
         raise ValueError(f"not JSON: {error}") from error
-    _check_depth(value)
+    _check(value)
     return value
 
 
@@ -60,8 +66,7 @@ def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """An object, if no key stands in it twice: which of the two counts, readers do not agree on."""
     found = dict(pairs)
     if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
+        twice = next(name for name, times in Counter(name for name, _ in pairs).items() if times > 1)
         raise ValueError(f"the key {printable(twice)!r} stands in it twice")
     return found
 
@@ -77,16 +82,21 @@ def _no_number(text: str) -> NoReturn:
     raise ValueError(f"{text} is not a finite number")
 
 
-def _check_depth(value: Any) -> None:
-    """Refuse what would end the recursion of whoever prints or copies it later."""
+def _check(value: Any) -> None:
+    """Refuse what ends whoever prints or copies it later: deep nesting, and text that no encoding has."""
     level = [value]
     for _ in range(DEEPEST + 1):
-        inner = [
-            one.values() if isinstance(one, dict) else one for one in level if isinstance(one, dict | list)
+        for text in level:
+            if isinstance(text, str) and _SURROGATE.search(text):
+                raise ValueError(f"{printable(text)} holds half a character")
+        level = [
+            one
+            for part in level
+            if isinstance(part, dict | list)
+            for one in (chain(part.keys(), part.values()) if isinstance(part, dict) else part)
         ]
-        if not inner:
+        if not level:
             return
-        level = [one for part in inner for one in part]
     raise ValueError(f"nested more than {DEEPEST} levels deep")
 
 

@@ -86,7 +86,8 @@ def test_as_deep_as_may_be_is_read() -> None:
         ({"a": 1}, "a: Input should be a valid string"),
         ({"a\nb": 1}, "'a\\nb: Input should be a valid string'"),
         ({"x" * 10_000: 1}, "x" * LONGEST_PROBLEM + "…"),
-        ({"a": "\ud800"}, "a: Input should be a valid string, unable to parse raw data as a unicode string"),
+        ({"a": "x\ud800"}, r"'x\ud800' holds half a character"),
+        ({"\udfff": "x"}, r"'\udfff' holds half a character"),
     ],
 )
 def test_what_is_of_another_type_is_said_with_its_place(data: Any, said: str) -> None:
