@@ -100,7 +100,7 @@ def _needed(int8: Network) -> str:
     few = (
         sum(lesions.values()) < FEWEST_LESIONS or min(_of(int8, name) for name in DIAGNOSES) < FEWEST_OF_A_CLASS
     )
-    return f": {FEWEST_LESIONS} and {FEWEST_OF_A_CLASS} of each diagnosis are the fewest" if few else ""
+    return f": {FEWEST_LESIONS} are needed, {FEWEST_OF_A_CLASS} of each diagnosis" if few else ""
 
 
 def _of(int8: Network, name: str) -> int:

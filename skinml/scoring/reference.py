@@ -11,7 +11,7 @@ from typing import Annotated, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, NonNegativeInt, TypeAdapter, model_validator
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, StrictInt, TypeAdapter, model_validator
 
 from skinml.errors import RequestError
 from skinml.labels import DIAGNOSES
@@ -90,6 +90,10 @@ def gather_measures(
     )
 
 
+Count = Annotated[StrictInt, Field(ge=0, le=2**53)]
+"""Images. More are no whole numbers in float64, in which they are compared."""
+
+
 class Frozen(BaseModel):
     """A part of the file."""
 
@@ -109,7 +113,7 @@ class Distribution(Frozen):
     """
 
     edges: tuple[FiniteFloat, ...] = Field(min_length=1)
-    counts: tuple[NonNegativeInt, ...]
+    counts: tuple[Count, ...]
     mean: FiniteFloat
     median: FiniteFloat | None = None
 
@@ -134,6 +138,8 @@ class Distribution(Frozen):
             raise ValueError("edges do not rise")
         if len(self.counts) != len(self.edges) + 1:
             raise ValueError(f"{len(self.counts)} counts for {len(self.edges)} edges")
+        if not sum(self.counts):
+            raise ValueError("all counts are 0")
         return self
 
 
@@ -167,11 +173,9 @@ class Usual(Frozen):
 
     """
 
-    images: int = Field(ge=1)
+    images: Annotated[Count, Field(ge=1)]
     measures: dict[str, Distribution]
-    predicted: Annotated[
-        tuple[NonNegativeInt, ...], Field(min_length=len(DIAGNOSES), max_length=len(DIAGNOSES))
-    ]
+    predicted: Annotated[tuple[Count, ...], Field(min_length=len(DIAGNOSES), max_length=len(DIAGNOSES))]
     thresholds: Thresholds
 
     @model_validator(mode="after")

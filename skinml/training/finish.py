@@ -85,7 +85,7 @@ class Finished:
 
     def to_json(self) -> dict[str, Any]:
         """What was measured of each precision, as plain data."""
-        return {name: network.model_dump() for name, network in self.precisions.items()}
+        return {name: network.model_dump(mode="json") for name, network in self.precisions.items()}
 
 
 def finish(job: FinishJob, emit: Callable[[], None]) -> Finished:

@@ -95,10 +95,14 @@ def _measured(low: float, high: float, **lesions: int) -> Network:
         (
             _measured(0, 0, nv=0),
             False,
-            "cannot be shown with 300 lesions (0 of nv): 600 and 10 of each diagnosis are the fewest (balanced",
+            "cannot be shown with 300 lesions (0 of nv): 600 are needed, 10 of each diagnosis (balanced",
         ),
-        (_measured(0, 0, vasc=9), False, "cannot be shown with 1,125 lesions (9 of vasc): 600 and 10 of each"),
-        (_measured(-0.9, -0.8, vasc=2), False, "cannot be shown with 1,118 lesions (2 of vasc): 600 and 10"),
+        (_measured(0, 0, vasc=9), False, "cannot be shown with 1,125 lesions (9 of vasc): 600 are needed, 10"),
+        (
+            _measured(-0.9, -0.8, vasc=2),
+            False,
+            "cannot be shown with 1,118 lesions (2 of vasc): 600 are needed",
+        ),
         (INT8.model_copy(update={"allowed": False}), False, "a drop of more than 0.005"),
     ],
 )

@@ -130,6 +130,12 @@ def test_any_values_have_a_distribution_and_fall_into_its_bins(values: list[floa
             "11 counts for 11 edges",
         ),
         (
+            lambda file: file["precisions"]["fp32"]["measures"]["brightness"].update(counts=[0] * 12),
+            "precisions.fp32.measures.brightness: Value error, all counts are 0",
+        ),
+        (lambda file: file["precisions"]["fp32"].update(images=10**30), "precisions.fp32.images: Input should"),
+        (lambda file: file["precisions"]["fp32"].update(images=True), "precisions.fp32.images: Input should"),
+        (
             lambda file: file["precisions"]["fp32"]["thresholds"].update(dark=float("nan")),
             "reference.json is not a reference: NaN is not a finite number",
         ),
