@@ -103,4 +103,4 @@ def _check(value: Any) -> None:
 def _first_problem(error: ValidationError) -> str:
     first = error.errors(include_url=False, include_input=False)[0]
     place = ".".join(map(str, first["loc"])) or "it"
-    return printable(f"{place}: {first['msg']}")
+    return printable(f"{place}: {first['msg'].removeprefix('Value error, ')}")  # pydantic's, before ours

@@ -59,7 +59,7 @@ class Network(BaseModel):
     balanced_accuracy: Fraction | None = None
     macro_auc: Fraction | None = None
     agreement: Fraction | None = None
-    largest_difference: Fraction | None = None
+    largest_difference: Annotated[float, Field(ge=0, le=1.0001, strict=True)] | None = None  # float32 rounds
     difference: Difference | None = None
     interval: tuple[Difference, Difference] | None = None
     lesions: dict[str, Count] | None = None

@@ -123,7 +123,7 @@ def test_any_values_have_a_distribution_and_fall_into_its_bins(values: list[floa
         ),
         (
             lambda file: file["precisions"]["int8"]["measures"]["brightness"]["edges"].reverse(),
-            "precisions.int8.measures.brightness: Value error, edges do not rise",
+            "precisions.int8.measures.brightness: edges do not rise",
         ),
         (
             lambda file: file["precisions"]["int8"]["measures"]["brightness"]["counts"].pop(),
@@ -131,7 +131,7 @@ def test_any_values_have_a_distribution_and_fall_into_its_bins(values: list[floa
         ),
         (
             lambda file: file["precisions"]["fp32"]["measures"]["brightness"].update(counts=[0] * 12),
-            "precisions.fp32.measures.brightness: Value error, all counts are 0",
+            "precisions.fp32.measures.brightness: all counts are 0",
         ),
         (lambda file: file["precisions"]["fp32"].update(images=10**30), "precisions.fp32.images: Input should"),
         (lambda file: file["precisions"]["fp32"].update(images=True), "precisions.fp32.images: Input should"),
