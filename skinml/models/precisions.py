@@ -80,17 +80,17 @@ def explain(int8: Network) -> str:
     low, high = int8.interval or (-1.0, 1.0)
     total = sum((int8.lesions or {}).values())
     measured = (
-        f"balanced accuracy {int8.difference or 0:+.4f} against fp32, 95 % interval {low:+.4f} to {high:+.4f},"
-        f" {total:,} test lesions in {int8.images:,} images"
+        f"balanced accuracy {int8.difference or 0:+.4f} against fp32, 95 % interval {low:+.4f} to {high:+.4f}"
     )
+    of = f"{total:,} test lesions in {int8.images:,} images"
     if may_score(int8):
-        return f"it loses no more than {LARGEST_DROP} ({measured})"
+        return f"it loses no more than {LARGEST_DROP} ({measured}, {of})"
     if high < -LARGEST_DROP and not _needed(int8):
-        return f"it loses more than {LARGEST_DROP} ({measured})"
+        return f"it loses more than {LARGEST_DROP} ({measured}, {of})"
     rarest = min(DIAGNOSES, key=lambda name: _of(int8, name))
     return (
         f"that it loses no more than {LARGEST_DROP} cannot be shown with {total:,} lesions"
-        f" ({_of(int8, rarest)} of {rarest}){_needed(int8)} ({measured})"
+        f" ({_of(int8, rarest)} of {rarest}){_needed(int8)} ({measured}, {int8.images:,} images)"
     )
 
 
