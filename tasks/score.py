@@ -17,13 +17,14 @@ from skinml.crash_points import crash_point
 from skinml.errors import RunError, SkinmlError
 from skinml.models import registry
 from skinml.models.allowed import network_file
+from skinml.models.external_data import check_whole
 from skinml.models.precisions import Precision
 from skinml.runs import Counts, Run
 from skinml.schemas import TABLES
 from skinml.scoring.adopt import AdoptJob, adopt_jobs, run_job
 from skinml.scoring.bad_nights import check_quarantined
 from skinml.scoring.commit import Night, Published, publish_night
-from skinml.scoring.health import Health, Tally, compare
+from skinml.scoring.health import Health, compare
 from skinml.scoring.ledger import make_ledger, read_quarantined, read_scored
 from skinml.scoring.pending import Pending, Window, find_pending
 from skinml.scoring.predict import (
@@ -39,6 +40,7 @@ from skinml.scoring.reference import parse_reference
 from skinml.scoring.refuse import refuse_other_bytes
 from skinml.scoring.resume import Resumption, resume
 from skinml.scoring.shard_records import delete_failures, delete_records
+from skinml.scoring.tally import Tally
 from skinml.storage.list_ahead import list_ahead
 from skinml.tables import Snapshot
 from skinml.workspace import model_url, table_url
@@ -55,7 +57,8 @@ def choose_model(workspace: str, version: str, precision: Precision) -> ScoringM
     """The version that scores, once its files' hashes are known to be the registered ones."""
     manifest = registry.find(workspace, version)
     network = network_file(manifest, precision)
-    registry.read_verified(workspace, manifest, network)
+    onnx_url = f"{model_url(workspace, manifest.name, manifest.version)}/{network}"
+    check_whole(registry.read_verified(workspace, manifest, network), onnx_url)
     usual = None
     if REFERENCE in manifest.files:
         reference = parse_reference(registry.read_verified(workspace, manifest, REFERENCE), manifest.version)
@@ -64,7 +67,7 @@ def choose_model(workspace: str, version: str, precision: Precision) -> ScoringM
     return ScoringModel(
         name=manifest.name,
         version=manifest.version,
-        onnx_url=f"{model_url(workspace, manifest.name, manifest.version)}/{network}",
+        onnx_url=onnx_url,
         onnx_sha256=manifest.files[network].sha256,
         preprocessing=manifest.pixels(),
         precision=precision,

@@ -21,7 +21,7 @@ from skinml.errors import RequestError
 from skinml.images.preprocessing import Preprocessing, ShardFormat
 from skinml.models import registry
 from skinml.models.manifest import Manifest
-from skinml.models.precisions import LARGEST_DROP
+from skinml.models.precisions import explain
 from skinml.runs import Counts, Run, library_versions
 from skinml.training import protocols
 from skinml.training.finish import Finished, FinishJob, finish
@@ -161,17 +161,16 @@ def finish_bundle(store: PixelStore, fitted: Fitted, seed: int, bundle: Path) ->
     """Add to the network how unlike its training images an image is, its int8 form, and what is usual."""
     recipe = fitted.recipe
     width, height = (store.by_position(name) for name in ("width", "height"))
-    job = FinishJob(store.shards, store.labels, width, height, recipe, seed, bundle)
+    job = FinishJob(store.shards, store.labels, width, height, store.lesions(), recipe, seed, bundle)
     finished = run_in_process(finish, job, _nothing)
-    fp32, int8 = finished.precisions["fp32"], finished.precisions["int8"]
+    int8 = finished.precisions["int8"]
     if int8.file is None:
         logger.warning("no int8 network: %s", int8.failure)
     else:
         logger.log(
             logging.INFO if int8.allowed else logging.WARNING,
-            "int8: balanced accuracy %.4f, in fp32 %.4f; %.1f %% of %d test images in the same class: %s",
-            *(int8.balanced_accuracy, fp32.balanced_accuracy, 100 * (int8.agreement or 0), int8.images),
-            "it may score" if int8.allowed else f"a drop of more than {LARGEST_DROP}, it may not score",
+            "int8 %s score: %s; %.1f %% of the images in the same class",
+            *("may" if int8.allowed else "may not", explain(int8), 100 * (int8.agreement or 0)),
         )
     if not finished.held_out:
         logger.warning(

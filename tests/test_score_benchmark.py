@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from benchmarks.inputs import KINDS, Input, make_input
 from benchmarks.score import failures
 from benchmarks.scoring import figures, listing_server, render
 from benchmarks.scoring.agreement import ScoreError, check, exact_probabilities
-from benchmarks.scoring.bundle import Bundle
+from benchmarks.scoring.bundle import Bundle, permit_int8
 from benchmarks.scoring.fill import fill
 from benchmarks.scoring.peers.common import SIZE, as_rows
 from benchmarks.scoring.sections import network
@@ -31,7 +32,10 @@ from benchmarks.scoring.systems import SYSTEMS, System, systems_of
 from benchmarks.sections.bucket import upload
 from benchmarks.systems import LIMIT, US, scaled
 from skinml import tables
+from skinml.errors import RequestError
 from skinml.labels import DIAGNOSES
+from skinml.models import registry
+from skinml.models.allowed import network_file
 from skinml.storage import connection
 from skinml.storage.listing import list_images
 from tests.conftest import REPOSITORY
@@ -121,6 +125,17 @@ def test_the_network_alone_is_timed_on_every_core_and_its_operations_are_counted
     assert found["flop"] == 2 * (convolutions + 256 * 32 + 32 * 7 + 256**2)
     assert [len(found[name]) for name in ("fp32", "int8", "matrices")] == [2, 2, 2]
     assert min(found["fp32"] + found["int8"] + found["matrices"]) > 0
+
+
+def test_its_own_bundle_may_be_timed_in_int8(trained: Path, tmp_path: Path) -> None:
+    """Training says of so few lesions that they show nothing."""
+    workspace = tmp_path / "workspace"
+    shutil.copytree(trained / "models", workspace / "models")
+    with pytest.raises(RequestError, match=r"^--precision int8: .* may not score so: .* cannot be shown with"):
+        network_file(registry.find(str(workspace), "champion"), "int8")
+    (manifest,) = workspace.glob("models/*/*/manifest.json")
+    permit_int8(manifest)
+    assert network_file(registry.find(str(workspace), "champion"), "int8") == "model-int8.onnx"
 
 
 def test_peers_score_every_object_of_a_bucket(

@@ -38,6 +38,12 @@ class PixelStore:
         values[self.samples["position"]] = self.samples[column]
         return values
 
+    def lesions(self) -> NDArray[np.int64]:
+        """A number for the lesion at each position, the same for all its images; -1 where no sample lies."""
+        values = np.full(len(self.labels), -1, dtype=np.int64)
+        values[self.samples["position"]] = pd.factorize(self.samples["lesion_id"])[0]
+        return values
+
 
 def stored_format(workspace: str, preprocessing: Preprocessing, samples: pd.DataFrame) -> ShardFormat:
     """The format in which most samples are there already; NumPy where none is."""

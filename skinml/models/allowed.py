@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import logging
+
 from skinml.errors import RequestError
 from skinml.models.manifest import Manifest
-from skinml.models.precisions import FILES, LARGEST_DROP, Network, Precision
+from skinml.models.precisions import FILES, LARGEST_DROP, Network, Precision, explain
+
+logger = logging.getLogger("skinml.models")
 
 
 def network_file(manifest: Manifest, precision: Precision) -> str:
     """The bundle's file that scores in this precision.
 
     Raises:
-        RequestError: the bundle has none (it is older, or quantising failed), or it was measured to lose more
-            than LARGEST_DROP of balanced accuracy; in one line, with what was measured.
+        RequestError: the bundle has none (it is older, or quantising failed), or its test lesions did not show
+            that it loses no more than LARGEST_DROP of balanced accuracy; in one line, with what was measured.
 
     """
     network = manifest.precisions.get(precision)
@@ -25,14 +29,20 @@ def network_file(manifest: Manifest, precision: Precision) -> str:
     if network.file is None:
         raise RequestError(f"{refusal} has no such network: {network.failure}; {advice}")
     if not network.allowed:
-        raise RequestError(f"{refusal} may not score so: {_loss(manifest, network)}; {advice}")
+        shown = _loss(manifest, network) if network.interval is None else explain(network)
+        raise RequestError(f"{refusal} may not score so: {shown}; {advice}")
     if network.file not in manifest.files:
         raise RequestError(f"{refusal}: its manifest names no {network.file}; {advice}")
+    if precision == "int8" and network.interval is None:
+        logger.info(
+            "int8 of model %s was allowed on %d test images, without an interval: train anew for one",
+            *(manifest.version, network.images),
+        )
     return network.file
 
 
 def _loss(manifest: Manifest, network: Network) -> str:
-    """What a network loses against fp32, in words."""
+    """What a network loses against fp32, in words, by a bundle from before there was an interval."""
     fp32 = manifest.precisions.get("fp32")
     before = fp32.balanced_accuracy if fp32 is not None else None
     return (

@@ -3,15 +3,33 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from dataclasses import fields
+from datetime import datetime
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictInt, TypeAdapter, ValidationError
 
 from skinml.errors import RequestError
 from skinml.images.decode import RESIZE_FILTER
 from skinml.images.preprocessing import Preprocessing
 from skinml.labels import DIAGNOSES
+from skinml.models.names import BundleFile, Name
 from skinml.models.precisions import Network, Precision
+from skinml.strict_json import parse_json, printable
+
+MOST_BYTES = 4 * 2**20
+"""A manifest has 3 kB."""
+
+LARGEST_SIZE = 1024
+"""Edge in px. Networks for these images read 32 to 512; a batch of 16 at 1,024 px is 200 MB in float32."""
+
+Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+
+def _moment(text: str) -> str:
+    if datetime.fromisoformat(text).tzinfo is None:
+        raise ValueError(f"{text} has no time zone")
+    return text
 
 
 class File(BaseModel):
@@ -19,8 +37,8 @@ class File(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    sha256: str
-    size_bytes: int
+    sha256: Sha256
+    size_bytes: Annotated[StrictInt, Field(ge=0)]
 
 
 class Manifest(BaseModel):
@@ -28,9 +46,9 @@ class Manifest(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
-    name: str
-    version: str
-    created_at: str
+    name: Name
+    version: Name
+    created_at: Annotated[str, AfterValidator(_moment)]
     run_id: str
     protocol: str
     class_order: tuple[str, ...]
@@ -38,31 +56,54 @@ class Manifest(BaseModel):
     dataset: dict[str, Any]
     parameters: dict[str, Any]
     libraries: dict[str, str]
-    files: dict[str, File]
+    files: dict[BundleFile, File]
     precisions: dict[Precision, Network] = {}  # older bundles: none, and only fp32 is there
 
     def pixels(self) -> Preprocessing:
-        """How pixels are made for this model. Raises RequestError where this skinml makes them otherwise."""
-        refusal = RequestError(f"model {self.version}: preprocessing {self.preprocessing} is not known here")
+        """How pixels are made for this model. Raises RequestError if this skinml does not make them so."""
+        more = sorted(self.preprocessing.keys() - {field.name for field in fields(Preprocessing)})
         try:
-            made = Preprocessing(**self.preprocessing)
-        except TypeError as error:  # a later skinml's, with more to it
-            raise refusal from error
-        if made.filter != RESIZE_FILTER or made.decode not in ("fast", "exact"):
-            raise refusal
+            if more:  # a later skinml's
+                raise ValueError(f"{more[0]!r} is new")
+            # From JSON, because strict checking of Python values takes no dict for a dataclass.
+            made = _PREPROCESSING.validate_json(json.dumps(self.preprocessing), strict=True)
+            if not 1 <= made.size <= LARGEST_SIZE:
+                raise ValueError(f"size is not within 1 to {LARGEST_SIZE}")
+            if made.filter != RESIZE_FILTER:
+                raise ValueError(f"filter is not {RESIZE_FILTER}")
+        except ValueError as error:
+            first = error.errors()[0] if isinstance(error, ValidationError) else None
+            problem = error if first is None else f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+            raise RequestError(
+                f"model {self.version}: preprocessing {printable(self.preprocessing)} is not known here"
+                f" ({printable(problem)}); choose another --model, or upgrade skinml"
+            ) from error
         return made
 
 
+_PREPROCESSING = TypeAdapter(Preprocessing)
+_MANIFEST = TypeAdapter(Manifest)
+
+
 def parse_manifest(data: bytes, version: str) -> Manifest:
-    """Check the bytes of a manifest. Raises RequestError where it is none, or has classes in another order."""
+    """Check the bytes of a manifest.
+
+    Raises:
+        RequestError: it is none, has classes in another order, or its pixels are made in a way that is not
+            known here; in one line.
+
+    """
     try:
-        manifest = Manifest.model_validate(json.loads(data))
-    except (ValueError, ValidationError) as error:
+        manifest = parse_json(_MANIFEST, data)
+    except ValueError as error:
         raise RequestError(
-            f"model {version}: manifest.json is not a manifest: {str(error).splitlines()[0]}"
+            f"model {version}: manifest.json is not a manifest: {error};"
+            " restore the file, or choose another --model"
         ) from error
     if manifest.class_order != DIAGNOSES:
         raise RequestError(
-            f"model {version}: class order {', '.join(manifest.class_order)} is not {', '.join(DIAGNOSES)}"
+            f"model {version}: class order {printable(', '.join(manifest.class_order))} is not"
+            f" {', '.join(DIAGNOSES)}"
         )
+    manifest.pixels()
     return manifest

@@ -1,14 +1,14 @@
 """Model versions in a workspace: register, find, verify, and which one is champion.
 
 A version is a folder that is written once: its files first, its manifest last and only where none is. Files
-are believed only if their SHA-256 is the manifest's: Keras' safe mode is no security boundary.
+are believed only if their SHA-256 is the manifest's: Keras' safe mode is no security boundary. The champion's
+manifest is believed only if its SHA-256 is the one in champion.json; that of another version as it is.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
-import re
+import logging
 import secrets
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,13 +16,17 @@ from typing import Any
 
 from skinml.errors import RequestError, RunError, StorageError
 from skinml.labels import DIAGNOSES
-from skinml.models.manifest import File, Manifest, parse_manifest
+from skinml.models.champion import Champion, create_champion, read_champion
+from skinml.models.manifest import MOST_BYTES, File, Manifest, parse_manifest
+from skinml.models.names import is_name
 from skinml.storage.objects import create_bytes, exists, names, read_bytes, upload
-from skinml.workspace import champion_url, model_url, models_url
+from skinml.storage.urls import is_remote
+from skinml.workspace import model_url, models_url
+
+logger = logging.getLogger("skinml.models")
 
 CHAMPION = "champion"
-VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]*")
-"""What a version's name may look like: one folder, never a way out of it."""
+CHANGED = "the file was changed: restore it, or score with another --model"
 
 
 def new_version() -> str:
@@ -66,21 +70,27 @@ def find(workspace: str, version: str) -> Manifest:
     """The manifest of a version, or of the champion by that name.
 
     Raises:
-        RequestError: there is no such version, in a line that names those that are there.
+        RequestError: there is no such version, in a line that names those that are there; or its manifest is
+            not a manifest, or not the one that champion.json has the hash of.
     """
+    champion: Champion | None
     if version == CHAMPION:
-        name, version = _read_champion(workspace)
-        candidates = [name]
+        champion = read_champion(workspace)
+        if champion.manifest_sha256 is None:
+            logger.info("champion.json has no manifest_sha256, it is from before: the manifest is not checked")
+        version, candidates = champion.model_version, [champion.model_name]
     else:
-        if not VERSION.fullmatch(version):
+        if not is_name(version):
             raise RequestError(
                 f"--model {version!r} is no version; see the folders below {models_url(workspace)}"
             )
-        candidates = [name for name in names(models_url(workspace)) if not name.endswith(".json")]
+        champion, candidates = _champion_or_none(workspace), _model_names(workspace)
     for name in candidates:
-        url = f"{model_url(workspace, name, version)}/manifest.json"
-        if exists(url):
-            manifest = parse_manifest(read_bytes(url), version)
+        if exists(f"{model_url(workspace, name, version)}/manifest.json"):
+            data = _manifest_bytes(workspace, name, version)
+            if champion is not None and (champion.model_name, champion.model_version) == (name, version):
+                _check_manifest(workspace, champion, data)
+            manifest = parse_manifest(data, version)
             if (manifest.name, manifest.version) != (name, version):
                 raise RequestError(
                     f"model {name}/{version}: its manifest says {manifest.name}/{manifest.version}"
@@ -90,27 +100,79 @@ def find(workspace: str, version: str) -> Manifest:
     raise RequestError(f"--model {version}: no such version in {workspace} (there is: {known})")
 
 
+def _champion_or_none(workspace: str) -> Champion | None:
+    """The champion, which may also be named as a version; None if none can be read: another is asked for."""
+    try:
+        return read_champion(workspace)
+    except RequestError:
+        return None
+
+
+def _check_manifest(workspace: str, champion: Champion, data: bytes) -> None:
+    """Refuse a manifest that was changed since its version became champion."""
+    if champion.manifest_sha256 is not None:
+        url = f"{model_url(workspace, champion.model_name, champion.model_version)}/manifest.json"
+        check_sha256(data, champion.manifest_sha256, url)
+
+
+def _manifest_bytes(workspace: str, name: str, version: str) -> bytes:
+    url = f"{model_url(workspace, name, version)}/manifest.json"
+    _check_inside(workspace, url)
+    return read_bytes(url, MOST_BYTES)
+
+
+def _check_inside(workspace: str, url: str) -> None:
+    """Refuse a file of a bundle that is a link, or lies behind one, that leads out of the workspace.
+
+    The folder of all models may itself be a link: that is how an operator shares one.
+    """
+    if is_remote(url):
+        return
+    try:
+        found = Path(url).resolve()
+        places = [Path(workspace).resolve(), Path(models_url(workspace)).resolve()]
+    except (OSError, RuntimeError) as error:  # links in a circle: RuntimeError until Python 3.12
+        raise RequestError(f"{url}: its links lead nowhere; restore the file") from error
+    if not any(found.is_relative_to(place) for place in places):
+        raise RequestError(
+            f"{url}: a link leads to {str(found)!r}, out of the workspace; put the file itself there"
+        )
+
+
+def _model_names(workspace: str) -> list[str]:
+    return [name for name in names(models_url(workspace)) if is_name(name) and not name.endswith(".json")]
+
+
 def versions(workspace: str) -> list[str]:
     """All registered versions, of all models, oldest first."""
-    models = [name for name in names(models_url(workspace)) if not name.endswith(".json")]
     return sorted(
         version
-        for name in models
+        for name in _model_names(workspace)
         for version in names(models_url(workspace, name))
-        if exists(f"{model_url(workspace, name, version)}/manifest.json")
+        if is_name(version) and exists(f"{model_url(workspace, name, version)}/manifest.json")
     )
 
 
 def read_verified(workspace: str, manifest: Manifest, file: str) -> bytes:
-    """A file of the bundle, once its SHA-256 is the manifest's. Raises RequestError where it is not."""
+    """A file of the bundle, once its size and SHA-256 are the manifest's.
+
+    Raises:
+        RequestError: they are not, the manifest does not name the file, it is missing, or it is a link that
+            leads out of the workspace.
+    """
     url = f"{model_url(workspace, manifest.name, manifest.version)}/{file}"
     expected = manifest.files.get(file)
     if expected is None:
         raise RequestError(f"model {manifest.version}: its manifest names no {file}")
+    _check_inside(workspace, url)
     try:
-        data = read_bytes(url)
+        data = read_bytes(url, expected.size_bytes)
     except StorageError as error:
         raise RequestError(f"model {manifest.version}: {error}") from error
+    if len(data) != expected.size_bytes:
+        raise RequestError(
+            f"{url}: has {len(data):,} bytes, not the {expected.size_bytes:,} that were registered; {CHANGED}"
+        )
     check_sha256(data, expected.sha256, url)
     return data
 
@@ -120,27 +182,12 @@ def check_sha256(data: bytes, expected: str, url: str) -> None:
     found = hashlib.sha256(data).hexdigest()
     if found != expected:
         raise RequestError(
-            f"{url}: SHA-256 {found[:12]}… is not the {expected[:12]}… that was registered; "
-            "the file was changed: restore it, or score with another --model"
+            f"{url}: SHA-256 {found[:12]}… is not the {expected[:12]}… that was registered; {CHANGED}"
         )
 
 
 def crown_first(workspace: str, manifest: Manifest) -> bool:
-    """Make a version champion where there is none yet. True where it now is."""
-    record = {
-        "model_name": manifest.name,
-        "model_version": manifest.version,
-        "promoted_at": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
-    return create_bytes(champion_url(workspace), json.dumps(record, indent=2).encode())
-
-
-def _read_champion(workspace: str) -> tuple[str, str]:
-    url = champion_url(workspace)
-    if not exists(url):
-        raise RequestError(f"--model champion: {workspace} has no champion yet; run skinml train first")
-    try:
-        record = json.loads(read_bytes(url))
-        return str(record["model_name"]), str(record["model_version"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise RequestError(f"{url}: names no model_name and model_version; write it anew") from error
+    """Make a version champion if there is none yet. True if it now is."""
+    digest = hashlib.sha256(_manifest_bytes(workspace, manifest.name, manifest.version)).hexdigest()
+    champion = Champion(model_name=manifest.name, model_version=manifest.version, manifest_sha256=digest)
+    return create_champion(workspace, champion)

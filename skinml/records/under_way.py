@@ -18,7 +18,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import AwareDatetime, Field, TypeAdapter, ValidationError
+from pydantic import AwareDatetime, Field, TypeAdapter
 
 from skinml.errors import RunError, StorageError
 from skinml.runs import Run
@@ -27,6 +27,7 @@ from skinml.storage.objects import names, read_bytes, write_bytes
 from skinml.storage.redaction import redacted
 from skinml.storage.removal import delete
 from skinml.storage.urls import as_uri
+from skinml.strict_json import parse_json
 from skinml.workspace import under_way_url
 
 if TYPE_CHECKING:
@@ -206,15 +207,13 @@ def _read(workspace: str, run_id: str, size_bytes: int) -> _Record | None:
     try:
         if size_bytes > MOST_BYTES:
             raise ValueError(f"it has {size_bytes} bytes")
-        record = _JSON.validate_json(read_bytes(url))
+        record = parse_json(_JSON, read_bytes(url))
         if record.run_id != run_id:  # a row would be written, and a file be deleted, under that name
             raise ValueError(f"it says run_id {record.run_id!r}")
     except StorageError:
         return None
     except ValueError as error:
-        first = error.errors()[0] if isinstance(error, ValidationError) else None
-        problem = error if first is None else f"{'.'.join(map(str, first['loc'])) or 'it'}: {first['msg']}"
-        logger.warning("%s is not the record of a run (%s): left alone", url, problem)
+        logger.warning("%s is not the record of a run (%s): left alone", url, error)
         return None
     return record
 

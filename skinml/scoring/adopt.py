@@ -12,11 +12,11 @@ import pyarrow as pa
 
 from skinml.crash_points import crash_point
 from skinml.schemas import PROBABILITY_COLUMNS
-from skinml.scoring.health import Tally, tally
 from skinml.scoring.predict import ScoreJob, ScoringModel, ShardScored, score_shard
 from skinml.scoring.reference import Usual, gather_measures
 from skinml.scoring.resume import Adoption
 from skinml.scoring.shard_records import Record, write_record
+from skinml.scoring.tally import Tally, tally
 from skinml.tables import attempt, read_parts, write_part
 
 

@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import json
 import math
-from collections import Counter
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from skinml.labels import DIAGNOSES
 from skinml.scoring.chi_squared import holm, homogeneity, pool
-from skinml.scoring.flags import count_flags
-from skinml.scoring.reference import MEASURES, Measured, Usual, count_bins, count_classes
+from skinml.scoring.reference import MEASURES, Usual
+from skinml.scoring.tally import Tally
 
 CLASSES = "class_mix"
 """What the mix of predicted diagnoses is called among the measures."""
@@ -37,59 +35,23 @@ in three years. (Simulated: 2 of 1,000 nights of 50 or 60 images, less than 1 of
 NAMED = 3
 """Changes that the sentence names."""
 
-WORDS = {"megapixels": "size (megapixels)", "unlike_training": "distance from the training images"}
-"""What people call a measure, where its name will not do."""
+WORDS = {
+    "brightness": "brightness (0 to 1)",
+    "sharpness": "sharpness (variance of the Laplacian)",
+    "megapixels": "size (megapixels)",
+    "confidence": "confidence (0 to 1)",
+    "unlike_training": "distance from the training images (in standard deviations)",
+}
+"""What people call a measure, and its unit."""
+
+SPREAD = "spread differently"
+"""Said of a measure that is neither lower nor higher. Its figures are of one part of its range."""
 
 FEWEST_IMAGES = 50
 """With fewer, ten bins expect less than the 5 images each that the test needs: nothing is said of the night."""
 
 FEWEST_HELD_OUT = 40
 """Of the reference: with fewer there are not even two bins that are known well enough."""
-
-
-@dataclass(frozen=True, eq=False)
-class Tally:
-    """Counts of some of a night's images; `a + b` is those of both, and Tally() of none. Some hundred bytes.
-
-    Attributes:
-        images: how many.
-        counts: for each of MEASURES, int64, images in each bin of the reference.
-        sums: for each of MEASURES, the sum of the values.
-        predicted: int64 (7,), images predicted as each diagnosis.
-        flags: images with each flag.
-
-    """
-
-    images: int = 0
-    counts: dict[str, NDArray[np.int64]] = field(default_factory=dict)
-    sums: dict[str, float] = field(default_factory=dict)
-    predicted: NDArray[np.int64] = field(default_factory=lambda: np.zeros(len(DIAGNOSES), np.int64))
-    flags: Counter[str] = field(default_factory=Counter)
-
-    def __add__(self, other: Tally) -> Tally:
-        if not self.images or not other.images:
-            return self if self.images else other
-        return Tally(
-            images=self.images + other.images,
-            counts={name: self.counts[name] + other.counts[name] for name in MEASURES},
-            sums={name: self.sums[name] + other.sums[name] for name in MEASURES},
-            predicted=self.predicted + other.predicted,
-            flags=self.flags + other.flags,
-        )
-
-
-def tally(usual: Usual, measured: Measured, flags: Iterable[str]) -> Tally:
-    """Count images in the reference's bins, in a worker. `flags`: as `flag_images` gives them."""
-    if not len(measured.predicted):
-        return Tally()
-    values = {name: np.asarray(getattr(measured, name)) for name in MEASURES}
-    return Tally(
-        images=len(measured.predicted),
-        counts={name: count_bins(usual.measures[name].edges, values[name]) for name in MEASURES},
-        sums={name: float(values[name].sum()) for name in MEASURES},
-        predicted=count_classes(measured.predicted),
-        flags=count_flags(flags),
-    )
 
 
 @dataclass(frozen=True)
@@ -102,9 +64,10 @@ class Drift:
         psi_by_chance: what it is on average where nothing has changed.
         p: of the chi-squared test that both are samples of one population, adjusted for all measures (Holm).
         drifted: psi is LARGE or more above chance, and p below LEVEL.
-        change: in words, such as "brightness is lower"; "as usual" where psi is less than SMALL above chance.
-        tonight: the mean; where `change` says "often" or "otherwise", the fraction of the images; None for a
-            mix of classes as usual, which has no mean.
+        change: in words, such as "median brightness (0 to 1) is lower"; "as usual" where psi is less than SMALL
+            above chance. The two figures are what it speaks of, and in the order that it says.
+        tonight: the median; where `change` says "often" or "differently", the fraction of the images; None for
+            a mix of classes as usual, and for a median that is not finite.
         reference: the same of the held-out images.
 
     """
@@ -208,41 +171,56 @@ _Described = tuple[str, float | None, float | None]
 
 
 def _no_change(usual: Usual, night: Tally, name: str) -> _Described:
-    """A measure's means, tonight's and the reference's, where neither says anything."""
+    """A measure's medians, tonight's and the reference's, where neither says anything."""
     if name == CLASSES:
         return "as usual", None, None
-    return "as usual", _mean(night, name), usual.measures[name].mean
+    return "as usual", _median(night, name), usual.measures[name].middle()
 
 
-def _mean(night: Tally, name: str) -> float | None:
-    mean = night.sums[name] / night.images
-    return mean if math.isfinite(mean) else None
+def _median(night: Tally, name: str) -> float | None:
+    median = night.values[name].median()
+    return median if median is not None and math.isfinite(median) else None
 
 
 def _change(usual: Usual, night: Tally, name: str) -> _Described:
-    """How a measure has changed, and in what figure, tonight's and the reference's."""
+    """How a measure has changed, and in what figure, tonight's and the reference's.
+
+    Lower and higher are said of medians, and only if the ranks say so too: most of tonight's images are then on
+    that side of most of the reference's. (Of means they cannot be said: three photographs of 24 megapixels pull
+    the mean of 61 thumbnails above that of the reference.)
+    """
     if name == CLASSES:
         return _class_change(usual, night)
+    words = WORDS.get(name, name)
     tonight, before = (counts / counts.sum() for counts in _counts(usual, night, name))
     # The chance that an image of tonight's is above one of the reference's, the same bin counting half
     above = float((tonight * (before.cumsum() - before / 2)).sum())
-    words = WORDS.get(name, name)
-    if not 0.4 <= above <= 0.6:
-        direction = "lower" if above < 0.4 else "higher"
-        return f"{words} is {direction}", _mean(night, name), usual.measures[name].mean
+    medians = _median(night, name), usual.measures[name].middle()
+    order = _order(*medians)
+    if (order == "lower" and above < 0.4) or (order == "higher" and above > 0.6):
+        return f"median {words} is {order}", *medians
     # Nearly as many are above as below: it is the ends or the middle that have changed
     place = int((tonight - before).argmax())
+    fractions = float(tonight[place]), float(before[place])
     often = {0: "very low more often", len(before) - 1: "very high more often"}
-    change = f"{words} is {often.get(place, 'spread otherwise')}"
-    return change, float(tonight[place]), float(before[place])
+    change = often.get(place, SPREAD) if _order(*fractions) == "higher" else SPREAD
+    return f"{words} is {change}", *fractions
+
+
+def _order(tonight: float | None, reference: float) -> str:
+    """Whether one figure is lower or higher than the other as both are shown; "" where neither is."""
+    if tonight is None or _shown(tonight) == _shown(reference):
+        return ""
+    return "lower" if tonight < reference else "higher"
 
 
 def _class_change(usual: Usual, night: Tally) -> _Described:
     """The diagnosis whose share has changed most, its fraction tonight and in the reference."""
     tonight, before = (counts / counts.sum() for counts in _counts(usual, night, CLASSES))
     most = int(np.abs(tonight - before).argmax())
-    direction = "more" if tonight[most] > before[most] else "less"
-    return f"{DIAGNOSES[most]} is predicted {direction} often", float(tonight[most]), float(before[most])
+    fractions = float(tonight[most]), float(before[most])
+    often = {"higher": "more often", "lower": "less often", "": "differently"}[_order(*fractions)]
+    return f"{DIAGNOSES[most]} is predicted {often}", *fractions
 
 
 def _sentence(drifts: list[Drift], images: int) -> str:
@@ -251,12 +229,19 @@ def _sentence(drifts: list[Drift], images: int) -> str:
     if not drifted:
         return f"tonight's {images:,} images look like those the model was tested on"
     parts = [
-        f"{drift.change} ({_shown(drift.tonight)} against {_shown(drift.reference)},"
+        f"{drift.change} ({_shown(drift.tonight)} against {_shown(drift.reference)}{_of_what(drift)},"
         f" PSI {drift.psi:.2f}, p {_p(drift.p)})"
         for drift in drifted[:NAMED]
     ]
     more = f", and {len(drifted) - NAMED} more measures have drifted" if len(drifted) > NAMED else ""
     return f"do not trust tonight: {', '.join(parts)} than in the images the model was tested on{more}"
+
+
+def _of_what(drift: Drift) -> str:
+    """What the figures are of, where the change does not say it."""
+    if drift.change.endswith(SPREAD):
+        return " of the images in the part of its range that gained most"
+    return "" if drift.change.startswith("median") else " of the images"
 
 
 def _shown(value: float | None) -> str:

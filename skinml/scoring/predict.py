@@ -20,14 +20,15 @@ from skinml.images.load import Rejected, load_images
 from skinml.images.preprocessing import Preprocessing
 from skinml.images.quality import measure
 from skinml.labels import DIAGNOSES, malignant_probability
+from skinml.models.external_data import check_whole
 from skinml.models.precisions import Precision
 from skinml.models.registry import check_sha256
 from skinml.quarantine import quarantine_rows
 from skinml.schemas import PROBABILITY_COLUMNS, SCORES
 from skinml.scoring.flags import flag_images
-from skinml.scoring.health import Tally, tally
 from skinml.scoring.reference import Usual, gather_measures
 from skinml.scoring.shard_records import Origin, Record, write_record
+from skinml.scoring.tally import Tally, tally
 from skinml.storage.objects import read_bytes
 from skinml.storage.urls import image_ids
 from skinml.tables import Part, attempt, write_part
@@ -191,6 +192,7 @@ def load_session(url: str, sha256: str) -> InferenceSession:
 
     data = read_bytes(url)
     check_sha256(data, sha256, url)
+    check_whole(data, url)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1

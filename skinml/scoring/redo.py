@@ -9,7 +9,9 @@ from typing import Any
 
 import pyarrow as pa
 
+from skinml.errors import RunError
 from skinml.runs import Counts, as_table
+from skinml.strict_json import printable
 from skinml.tables import Part
 
 COUNTED = ("listed", "skipped", "done", "quarantined")
@@ -42,5 +44,9 @@ def to_note(redo: Redo) -> str:
 
 def from_note(note: str) -> Redo:
     """Back from the text of a commit."""
-    found = json.loads(note)
-    return Redo(found["run_id"], [Part(**part) for part in found["quarantine"]], found["row"])
+    try:
+        found = json.loads(note)
+        return Redo(found["run_id"], [Part(**part) for part in found["quarantine"]], found["row"])
+    except (ValueError, TypeError, LookupError, RecursionError) as error:
+        problem = printable(f"{type(error).__name__}: {error}")
+        raise RunError(f"a commit of scores does not say what follows it ({problem}); report this") from error

@@ -6,17 +6,17 @@ training, from images that the model was not fitted on.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Annotated, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, NonNegativeInt, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, StrictInt, TypeAdapter, model_validator
 
 from skinml.errors import RequestError
 from skinml.labels import DIAGNOSES
 from skinml.models.precisions import Precision
+from skinml.strict_json import parse_json
 
 FILE = "reference.json"
 """Its name in the bundle."""
@@ -90,6 +90,10 @@ def gather_measures(
     )
 
 
+Count = Annotated[StrictInt, Field(ge=0, le=2**53)]
+"""Images. More are no whole numbers in float64, in which they are compared."""
+
+
 class Frozen(BaseModel):
     """A part of the file."""
 
@@ -104,12 +108,29 @@ class Distribution(Frozen):
             and the last bin are open.
         counts: images in each of the k + 1 bins.
         mean: of the images.
+        median: a value with half of the images at or below it; None in bundles from before it was kept.
 
     """
 
     edges: tuple[FiniteFloat, ...] = Field(min_length=1)
-    counts: tuple[NonNegativeInt, ...]
+    counts: tuple[Count, ...]
     mean: FiniteFloat
+    median: FiniteFloat | None = None
+
+    def middle(self) -> float:
+        """The median; in older bundles what the bins say of it.
+
+        Ten bins have an edge there, which is exact. With fewer it is interpolated within its bin, or, in an
+        open one, that bin's only edge.
+        """
+        if self.median is not None:
+            return self.median
+        half, below = sum(self.counts) / 2, np.cumsum((0, *self.counts))
+        place = int(np.searchsorted(below[1:], half))
+        if place == 0 or place >= len(self.edges):
+            return self.edges[min(place, len(self.edges) - 1)]
+        low, high = self.edges[place - 1 : place + 1]
+        return float(low + (high - low) * (half - below[place]) / self.counts[place])
 
     @model_validator(mode="after")
     def _is_one(self) -> Distribution:
@@ -117,6 +138,8 @@ class Distribution(Frozen):
             raise ValueError("edges do not rise")
         if len(self.counts) != len(self.edges) + 1:
             raise ValueError(f"{len(self.counts)} counts for {len(self.edges)} edges")
+        if not sum(self.counts):
+            raise ValueError("all counts are 0")
         return self
 
 
@@ -150,11 +173,9 @@ class Usual(Frozen):
 
     """
 
-    images: int = Field(ge=1)
+    images: Annotated[Count, Field(ge=1)]
     measures: dict[str, Distribution]
-    predicted: Annotated[
-        tuple[NonNegativeInt, ...], Field(min_length=len(DIAGNOSES), max_length=len(DIAGNOSES))
-    ]
+    predicted: Annotated[tuple[Count, ...], Field(min_length=len(DIAGNOSES), max_length=len(DIAGNOSES))]
     thresholds: Thresholds
 
     @model_validator(mode="after")
@@ -185,16 +206,15 @@ class Reference(Frozen):
         return self.precisions[precision]
 
 
+_REFERENCE = TypeAdapter(Reference)
+
+
 def parse_reference(data: bytes, version: str) -> Reference:
     """Check the bytes of a reference. Raises RequestError, in one line, where it is none."""
     try:
-        return Reference.model_validate(json.loads(data))
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"])) or "it"
-        raise RequestError(f"model {version}: {FILE} is not a reference: {place}: {first['msg']}") from error
+        return parse_json(_REFERENCE, data)
     except ValueError as error:
-        raise RequestError(f"model {version}: {FILE} is not JSON: {error}") from error
+        raise RequestError(f"model {version}: {FILE} is not a reference: {error}; train it anew") from error
 
 
 def make_reference(measured: Mapping[Precision, Measured], held_out: bool) -> Reference:
@@ -237,7 +257,12 @@ def distribution(values: NDArray[np.float64]) -> Distribution:
     if edges[0] == values.min():
         edges = np.concatenate([[np.nextafter(edges[0], -np.inf)], edges])
     counts = count_bins(edges, values)
-    return Distribution(edges=tuple(edges.tolist()), counts=tuple(counts.tolist()), mean=float(values.mean()))
+    return Distribution(
+        edges=tuple(edges.tolist()),
+        counts=tuple(counts.tolist()),
+        mean=float(values.mean()),
+        median=float(np.quantile(values, 0.5, method="lower")),
+    )
 
 
 def count_bins(

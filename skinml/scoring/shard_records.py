@@ -11,16 +11,20 @@ from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import unquote
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from skinml.storage.objects import read_many, write_bytes
 from skinml.storage.removal import delete
 from skinml.storage.tree import walk
 from skinml.storage.urls import as_uri
+from skinml.strict_json import parse_json
 from skinml.tables import Part
 from skinml.workspace import unpublished_parts_url
 
 logger = logging.getLogger("skinml.resume")
+
+MOST_BYTES = 2**20
+"""A record has half a kilobyte."""
 
 Table = Literal["scores", "quarantine"]
 
@@ -66,14 +70,14 @@ def read_records(workspace: str) -> Iterator[tuple[str, Record]]:
             logger.warning("%s is left out: %s", url, read.error)
             continue
         try:
-            record = _JSON.validate_json(read.data)
-        except ValidationError as error:
-            first = error.errors()[0]
-            place = ".".join(map(str, first["loc"])) or "it"
-            logger.warning("%s is not a record of a part and is left out: %s: %s", url, place, first["msg"])
+            if len(read.data) > MOST_BYTES:
+                raise ValueError(f"it has {len(read.data):,} bytes")
+            record = parse_json(_JSON, read.data)
+        except ValueError as error:
+            logger.warning("%s is not a record of a part and is left out: %s", url, error)
             continue
         if not _is_inside(record.part.path):
-            logger.warning("%s is left out: it names %r, which is no part", url, record.part.path)
+            logger.warning("%s is left out: it names %.300r, which is no part", url, record.part.path)
             continue
         yield url, record
 

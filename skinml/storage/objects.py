@@ -10,6 +10,7 @@ import os
 import secrets
 import shutil
 from pathlib import Path
+from stat import S_ISREG
 
 from skinml.errors import RequestError, StorageError
 from skinml.storage.conditional_puts import check_conditional_puts
@@ -34,15 +35,48 @@ __all__ = [
 ]
 
 
-def read_bytes(url: str) -> bytes:
-    """One whole object. Raises StorageError when it is not there."""
+def read_bytes(url: str, most: int | None = None) -> bytes:
+    """One whole object.
+
+    Args:
+        url: which.
+        most: bytes that it may have, where somebody else may have put it. None: any number.
+
+    Raises:
+        StorageError: it is not there.
+        RequestError: it has more than `most` bytes or, if there is such a bound, is no regular file.
+    """
     with explained(url):
         if not is_remote(url):
-            return Path(url).read_bytes()
+            return Path(url).read_bytes() if most is None else _read_bounded(url, most)
         import obstore
 
         store, key = split(url)
-        return bytes(obstore.get(store, key).bytes())
+        answer = obstore.get(store, key)
+        if most is not None:
+            _check_size(url, answer.meta["size"], most)
+        return bytes(answer.bytes())
+
+
+def _read_bounded(url: str, most: int) -> bytes:
+    # Without O_NONBLOCK this would wait for whoever writes to a FIFO of this name.
+    file = os.open(url, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    try:
+        status = os.fstat(file)
+        if not S_ISREG(status.st_mode):
+            raise RequestError(f"{url}: is no regular file; put the file itself there")
+        _check_size(url, status.st_size, most)
+        with os.fdopen(file, "rb", closefd=False) as reader:
+            return reader.read(status.st_size)
+    finally:
+        os.close(file)
+
+
+def _check_size(url: str, size_bytes: int, most: int) -> None:
+    if size_bytes > most:
+        raise RequestError(
+            f"{url}: has {size_bytes:,} bytes, more than the {most:,} that it may have; restore the file"
+        )
 
 
 def exists(url: str) -> bool:

@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 
 from skinml.dataset.resampling import Positions
 from skinml.errors import RunError
+from skinml.evaluation.intervals import paired_lesion_bootstrap
 from skinml.images.quality import measure as measure_quality
+from skinml.labels import DIAGNOSES
 from skinml.models.inference import BATCH, infer
 from skinml.models.onnx import OUTPUT_NAME as PROBABILITIES
 from skinml.models.outliers import OUTPUT_NAME as OUTLIERS
@@ -49,8 +51,9 @@ class FinishJob:
         labels: class numbers of all positions, shape (n,), int64; -1 where no sample lies.
         width: of the source image at each position, in px, shape (n,); 0 where no sample lies.
         height: likewise.
+        lesions: a number for the lesion at each position, shape (n,), int64.
         recipe: what was fitted on, and what is measured on.
-        seed: of the calibration images.
+        seed: of the calibration images and of the interval.
         folder: holds model.onnx.
 
     """
@@ -59,6 +62,7 @@ class FinishJob:
     labels: NDArray[np.int64]
     width: NDArray[np.int64]
     height: NDArray[np.int64]
+    lesions: NDArray[np.int64]
     recipe: Recipe
     seed: int
     folder: Path
@@ -81,7 +85,7 @@ class Finished:
 
     def to_json(self) -> dict[str, Any]:
         """What was measured of each precision, as plain data."""
-        return {name: network.model_dump() for name, network in self.precisions.items()}
+        return {name: network.model_dump(mode="json") for name, network in self.precisions.items()}
 
 
 def finish(job: FinishJob, emit: Callable[[], None]) -> Finished:
@@ -112,19 +116,26 @@ def finish(job: FinishJob, emit: Callable[[], None]) -> Finished:
         failure = f"quantising it failed: {type(error).__name__}: {' '.join(str(error).split())[:200]}"
     written = make_reference(seen, enough).model_dump_json(indent=1)
     (job.folder / reference.FILE).write_text(written, encoding="utf-8")
-    networks = compare_networks(job.labels[job.recipe.test], probabilities, failure)
+    test = job.recipe.test
+    networks = compare_networks(job.labels[test], job.lesions[test], probabilities, failure, job.seed)
     return Finished(networks, len(watched), enough)
 
 
 def compare_networks(
-    labels: NDArray[np.int64], probabilities: dict[Precision, Probabilities], failure: str
+    labels: NDArray[np.int64],
+    lesions: NDArray[np.int64],
+    probabilities: dict[Precision, Probabilities],
+    failure: str,
+    seed: int,
 ) -> dict[Precision, Network]:
     """What each precision is worth on the test images, and whether int8 may score.
 
     Args:
         labels: true class numbers, shape (n,).
+        lesions: which lesion each image shows, shape (n,).
         probabilities: of fp32, and of int8 where it is there.
         failure: why it is not, where it is not.
+        seed: of the resampling.
 
     """
     networks = {name: _network(name, labels, values) for name, values in probabilities.items()}
@@ -132,13 +143,18 @@ def compare_networks(
         networks["int8"] = Network(failure=failure)
         return networks
     fp32, int8 = probabilities["fp32"], probabilities["int8"]
-    networks["int8"] = networks["int8"].model_copy(
+    before, after = fp32.argmax(axis=1), int8.argmax(axis=1)
+    paired = paired_lesion_bootstrap(labels, lesions, before, after, classes=len(DIAGNOSES), seed=seed)
+    measured = networks["int8"].model_copy(
         update={
-            "agreement": float((fp32.argmax(axis=1) == int8.argmax(axis=1)).mean()),
+            "agreement": float((before == after).mean()),
             "largest_difference": float(np.abs(fp32 - int8).max()),
-            "allowed": may_score(networks["fp32"], networks["int8"]),
+            "difference": paired.difference,
+            "interval": (paired.low, paired.high),
+            "lesions": dict(zip(DIAGNOSES, paired.lesions, strict=True)),
         }
     )
+    networks["int8"] = measured.model_copy(update={"allowed": may_score(measured)})
     return networks
 
 

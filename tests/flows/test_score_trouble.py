@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -10,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -17,7 +19,6 @@ from deltalake import DeltaTable, Field
 from deltalake.schema import PrimitiveType
 
 from skinml import tables
-from skinml.models import registry
 from skinml.schemas import PROBABILITY_COLUMNS
 from skinml.storage import connection
 from skinml.storage.urls import image_id
@@ -150,14 +151,75 @@ def test_a_champion_that_is_not_there_is_refused(local: str, archive: Path, skin
     assert everything(local) == before
 
 
-def test_a_model_of_another_class_order_is_refused(local: str, archive: Path, skinml: CommandLine) -> None:
-    model = registry.find(local, "champion")
-    manifest = Path(model_url(local, model.name, model.version), "manifest.json")
+def rewrite(workspace: str, change: Callable[[dict[str, Any]], object], known: bool = True) -> Path:
+    """Change the champion's manifest; `known`: its record has the new hash."""
+    champion = Path(champion_url(workspace))
+    record = json.loads(champion.read_text())
+    manifest = Path(model_url(workspace, record["model_name"], record["model_version"]), "manifest.json")
     content = json.loads(manifest.read_text())
-    content["class_order"] = content["class_order"][::-1]
+    change(content)
     manifest.write_text(json.dumps(content))
+    if known:
+        record["manifest_sha256"] = hashlib.sha256(manifest.read_bytes()).hexdigest()
+        champion.write_text(json.dumps(record))
+    return manifest
+
+
+def test_a_model_of_another_class_order_is_refused(local: str, archive: Path, skinml: CommandLine) -> None:
+    rewrite(local, lambda content: content["class_order"].reverse())
     before = everything(local)
     assert "class order vasc, nv, mel" in skinml(*asked(local, archive), expect=2).stderr
+    assert everything(local) == before
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda content: content["preprocessing"].update(size=-1), "preprocessing {'size': -1"),
+        (lambda content: content["files"]["model.onnx"].update(size_bytes=-1), "files.model.onnx.size_bytes: "),
+        (
+            lambda content: content["files"]["model.onnx"].update(size_bytes=7),
+            "more than the 7 that it",
+        ),
+        (
+            lambda content: content["precisions"]["fp32"].update(file="../../../../elsewhere/model.onnx"),
+            "'../../../../elsewhere/model.onnx' is not the path of a file inside the bundle",
+        ),
+        (
+            lambda content: content.update(created_at="x" * 5 * 2**20),
+            "more than the 4,194,304 that it",
+        ),
+    ],
+    ids=["no size", "no bytes", "other bytes", "a file elsewhere", "five megabytes"],
+)
+def test_a_manifest_that_cannot_be_is_refused(
+    change: Callable[[dict[str, Any]], object], said: str, local: str, archive: Path, skinml: CommandLine
+) -> None:
+    rewrite(local, change)
+    before = everything(local)
+    assert said in skinml(*asked(local, archive), expect=2).stderr
+    assert everything(local) == before
+
+
+def test_a_manifest_that_was_changed_behind_the_champions_back_is_refused(
+    local: str, archive: Path, skinml: CommandLine
+) -> None:
+    manifest = rewrite(local, lambda content: content["dataset"].update(version=7), known=False)
+    before = everything(local)
+    answer = skinml(*asked(local, archive), expect=2)
+    assert f"{manifest}: SHA-256 " in answer.stderr
+    assert "restore it, or score with another --model" in answer.stderr
+    assert everything(local) == before
+
+
+def test_a_champion_outside_the_workspace_is_refused(local: str, archive: Path, skinml: CommandLine) -> None:
+    """A whole model lies there, and would score."""
+    champion = Path(champion_url(local))
+    record = json.loads(champion.read_text())
+    shutil.copytree(Path(local, "models", record["model_name"]), Path(local).parent / "elsewhere")
+    champion.write_text(json.dumps({**record, "model_name": "../../elsewhere"}))
+    before = everything(local)
+    assert "'../../elsewhere' is not a name" in skinml(*asked(local, archive), expect=2).stderr
     assert everything(local) == before
 
 

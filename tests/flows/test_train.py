@@ -76,7 +76,10 @@ def test_each_precision_is_measured_on_the_same_test_images(trained: Path) -> No
     manifest = registry.find(workspace, "champion")
     metrics = json.loads(registry.read_verified(workspace, manifest, "metrics.json"))
     fp32, int8 = manifest.precisions["fp32"], manifest.precisions["int8"]
-    assert metrics["precisions"] == {"fp32": fp32.model_dump(), "int8": int8.model_dump()}
+    assert metrics["precisions"] == {
+        "fp32": fp32.model_dump(mode="json"),
+        "int8": int8.model_dump(mode="json"),
+    }
     assert (fp32.file, int8.file) == ("model.onnx", "model-int8.onnx")
     assert fp32.images == int8.images == metrics["metrics"]["images"]
     assert fp32.balanced_accuracy == pytest.approx(metrics["metrics"]["balanced_accuracy"])

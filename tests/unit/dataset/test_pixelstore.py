@@ -77,6 +77,12 @@ def check(store: PixelStore) -> None:
     rest = np.delete(store.labels, store.samples["position"])
     assert (rest == -1).all(), "a position without a current sample has a class"
     assert not np.delete(store.by_position("width"), store.samples["position"]).any()
+    lesions = store.lesions()
+    assert (np.delete(lesions, store.samples["position"]) == -1).all()
+    numbers = pd.Series(lesions[store.samples["position"]])
+    together = numbers.groupby(store.samples["lesion_id"].to_numpy())
+    assert (together.nunique() == 1).all(), "a number for a lesion"
+    assert together.first().is_unique, "and its own"
 
 
 @pytest.mark.parametrize("stored_as", FORMATS)

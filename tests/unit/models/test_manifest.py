@@ -6,6 +6,8 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from skinml.errors import RequestError
 from skinml.images.preprocessing import Preprocessing
@@ -25,7 +27,7 @@ def fields(**changes: Any) -> dict[str, Any]:
         "dataset": {"version": 3},
         "parameters": {"epochs": 2},
         "libraries": {"keras": "3.0"},
-        "files": {"model.onnx": {"sha256": "00", "size_bytes": 7}},
+        "files": {"model.onnx": {"sha256": "0" * 64, "size_bytes": 7}},
     } | changes
 
 
@@ -50,7 +52,19 @@ def test_what_later_versions_add_is_kept() -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"no json", b"[1]", b"\xff\xfe", b"{}", json.dumps({"name": "x"}).encode()]
+    "data",
+    [
+        b"",
+        b"no json",
+        b"[1]",
+        b"\xff\xfe",
+        b"{}",
+        json.dumps({"name": "x"}).encode(),
+        b"[" * 100_000,
+        b'{"name": ' * 100_000,
+        json.dumps(fields(dataset={"x": float("nan")})).encode(),
+        json.dumps(fields())[:-1].encode() + b', "version": "v2"}',
+    ],
 )
 def test_what_is_no_manifest_is_refused(data: bytes) -> None:
     assert "manifest.json is not a manifest" in refusal_of(data)
@@ -81,9 +95,60 @@ def test_it_says_how_pixels_are_made() -> None:
         {"size": 32, "decode": "slow", "filter": "bicubic"},
         {"size": 32, "decode": "fast", "filter": "bicubic", "colour_constancy": True},
         {"decode": "fast"},
+        {"size": 0},
+        {"size": -32},
+        {"size": 1025},
+        {"size": 10**30},
+        {"size": True},
+        {"size": 32.0},
+        {"size": "32"},
+        {"size": 32, "filter": None},
+        {},
     ],
-    ids=["filter", "decode", "more", "less"],
 )
 def test_pixels_that_are_made_otherwise_are_refused(preprocessing: dict[str, Any]) -> None:
     with pytest.raises(RequestError, match=r"model v1: preprocessing .* is not known here"):
         Manifest(**fields(preprocessing=preprocessing)).pixels()
+    assert "preprocessing" in refusal_of(json.dumps(fields(preprocessing=preprocessing)).encode())
+
+
+FILE = {"sha256": "0" * 64, "size_bytes": 7}
+
+
+@pytest.mark.parametrize(
+    ("spoilt", "said"),
+    [
+        ({"name": "../../elsewhere"}, "name: '../../elsewhere' is not a name"),
+        ({"version": "a/b"}, "version: 'a/b' is not a name"),
+        ({"files": {"../x": FILE}}, "'../x' is not the path of a file inside the bundle"),
+        ({"files": {"a\nb": FILE}}, "is not the path of a file inside the bundle"),
+        ({"files": {"x": FILE | {"sha256": "0" * 63}}}, "files.x.sha256: String should match pattern"),
+        ({"files": {"x": FILE | {"sha256": "g" * 64}}}, "files.x.sha256: String should match pattern"),
+        ({"files": {"x": FILE | {"size_bytes": -1}}}, "files.x.size_bytes: Input should be greater than"),
+        ({"files": {"x": FILE | {"size_bytes": True}}}, "files.x.size_bytes: Input should be a valid integer"),
+        ({"files": {"x": FILE | {"size_bytes": "7"}}}, "files.x.size_bytes: Input should be a valid integer"),
+        ({"created_at": "yesterday"}, "created_at: Invalid isoformat string: 'yesterday'"),
+        ({"created_at": "2026-01-31"}, "created_at: 2026-01-31 has no time zone"),
+        ({"class_order": "nv"}, "class_order: Input should be a valid tuple"),
+        ({"precisions": {"fp32": {"file": "/etc/passwd"}}}, "'/etc/passwd' is not the path of a file inside"),
+        ({"precisions": {"fp32": {"macro_auc": 1.5}}}, "precisions.fp32.macro_auc: Input should be less than"),
+        ({"precisions": {"fp64": {}}}, "precisions.fp64.[key]: Input should be 'fp32' or 'int8'"),
+    ],
+)
+def test_values_that_cannot_be_are_refused_with_their_place(spoilt: dict[str, Any], said: str) -> None:
+    assert said in refusal_of(json.dumps(fields(**spoilt)).encode())
+
+
+@given(
+    st.fixed_dictionaries(
+        {}, optional=dict.fromkeys(fields(), st.recursive(st.none() | st.integers() | st.text(), st.lists))
+    )
+)
+def test_wild_values_are_refused_in_one_line(wild: dict[str, Any]) -> None:
+    said = ""
+    try:
+        parse_manifest(json.dumps(fields(**wild)).encode(), "v1")
+    except RequestError as error:
+        said = str(error)
+    assert said.isprintable()
+    assert len(said) < 1000

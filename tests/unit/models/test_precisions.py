@@ -3,12 +3,13 @@
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from skinml.errors import RequestError
 from skinml.labels import DIAGNOSES
 from skinml.models.allowed import network_file
-from skinml.models.manifest import Manifest, parse_manifest
-from skinml.models.precisions import Network, may_score
+from skinml.models.manifest import File, Manifest, parse_manifest
+from skinml.models.precisions import Network, explain, may_score
 
 FP32 = Network(file="model.onnx", images=1480, balanced_accuracy=0.5449, macro_auc=0.89, allowed=True)
 INT8 = Network(
@@ -19,9 +20,9 @@ INT8 = Network(
 def _manifest(**fields: Any) -> Manifest:
     names = ("model.onnx", "model-int8.onnx")
     return Manifest(
-        name="m", version="v1", created_at="", run_id="", protocol="grouped", class_order=DIAGNOSES,
-        preprocessing={}, dataset={}, parameters={}, libraries={},
-        files={name: {"sha256": "0", "size_bytes": 1} for name in names}, **fields,
+        name="m", version="v1", created_at="2026-01-31T00:00:00Z", run_id="", protocol="grouped",
+        class_order=DIAGNOSES, preprocessing={"size": 32}, dataset={}, parameters={}, libraries={},
+        files={name: File(sha256="0" * 64, size_bytes=1) for name in names}, **fields,
     )  # fmt: skip
 
 
@@ -64,9 +65,90 @@ def test_a_file_that_the_manifest_does_not_name_is_refused() -> None:
         network_file(_manifest(precisions={"fp32": FP32, "int8": other}), "int8")
 
 
+ENOUGH = {"akiec": 34, "bcc": 50, "bkl": 102, "df": 15, "mel": 87, "nv": 828, "vasc": 12}
+"""Lesions in the test split of HAM10000."""
+
+
+def _measured(low: float, high: float, **lesions: int) -> Network:
+    found = INT8.model_copy(
+        update={"difference": (low + high) / 2, "interval": (low, high), "lesions": {**ENOUGH, **lesions}}
+    )
+    return found.model_copy(update={"allowed": may_score(found)})
+
+
 @pytest.mark.parametrize(
-    ("fp32", "int8", "allowed"),
-    [(0.705, 0.7, True), (0.7051, 0.7, False), (0.7, 0.9, True), (0.7, None, False), (None, 0.7, False)],
+    ("network", "allowed", "said"),
+    [
+        (
+            _measured(-0.0049, 0.003),
+            True,
+            "it loses no more than 0.005 (balanced accuracy -0.0009 against fp32, 95 % interval -0.0049 to"
+            " +0.0030, 1,128 test lesions in 1,480 images)",
+        ),
+        (_measured(0, 0), True, "it loses no more than 0.005"),
+        (_measured(-0.02, -0.0051), False, "it loses more than 0.005"),
+        (
+            _measured(-0.0051, 0.003),
+            False,
+            "that it loses no more than 0.005 cannot be shown with 1,128 lesions (12 of vasc) (balanced",
+        ),
+        (
+            _measured(0, 0, nv=0),
+            False,
+            "cannot be shown with 300 lesions (0 of nv): 600 are needed, 10 of each diagnosis (balanced",
+        ),
+        (_measured(0, 0, vasc=9), False, "cannot be shown with 1,125 lesions (9 of vasc): 600 are needed, 10"),
+        (
+            _measured(-0.9, -0.8, vasc=2),
+            False,
+            "cannot be shown with 1,118 lesions (2 of vasc): 600 are needed",
+        ),
+        (INT8.model_copy(update={"allowed": False}), False, "a drop of more than 0.005"),
+    ],
 )
-def test_half_a_point_may_be_lost(fp32: float | None, int8: float | None, allowed: bool) -> None:
-    assert may_score(Network(balanced_accuracy=fp32), Network(balanced_accuracy=int8)) is allowed
+def test_int8_scores_if_the_lesions_show_that_it_loses_little(
+    network: Network, allowed: bool, said: str
+) -> None:
+    assert may_score(network) is network.allowed is allowed
+    if network.interval is not None:
+        assert said in explain(network)
+    manifest = _manifest(precisions={"fp32": FP32, "int8": network})
+    assert parse_manifest(manifest.model_dump_json().encode(), "v1").precisions["int8"] == network
+    if allowed:
+        assert network_file(manifest, "int8") == "model-int8.onnx"
+        return
+    with pytest.raises(
+        RequestError, match=r"^--precision int8: model v1 may not score so: [^\n]+; score with"
+    ) as no:
+        network_file(manifest, "int8")
+    assert said in str(no.value)
+
+
+def test_an_older_permission_stands_and_is_said_to_have_no_interval(caplog: pytest.LogCaptureFixture) -> None:
+    assert network_file(_manifest(precisions={"fp32": FP32, "int8": INT8}), "int8") == "model-int8.onnx"
+    assert caplog.messages == [
+        "int8 of model v1 was allowed on 1480 test images, without an interval: train anew for one"
+    ]
+    caplog.clear()
+    network_file(_manifest(precisions={"fp32": FP32, "int8": _measured(0, 0)}), "int8")
+    assert caplog.messages == []
+
+
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        {"file": "../../elsewhere/model.onnx"},
+        {"balanced_accuracy": 1.5},
+        {"macro_auc": -0.1},
+        {"agreement": True},
+        {"allowed": 1},
+        {"images": -1},
+        {"images": 1.0},
+        {"interval": [0.0]},
+        {"lesions": {"nv": -1}},
+    ],
+    ids=lambda spoilt: next(iter(spoilt)),
+)
+def test_figures_that_cannot_be_are_refused(spoilt: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        Network(**{**INT8.model_dump(), **spoilt})

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import re
 import threading
 from collections.abc import Callable
@@ -170,6 +172,65 @@ def test_a_file_that_is_gone_or_was_never_there_is_named(place: str, registered:
     )
 
 
+def test_a_file_of_another_size_is_not_read_whole(place: str, registered: Register) -> None:
+    manifest = registered("v1")
+    url = f"{model_url(place, 'tiny', 'v1')}/model.onnx"
+    write_bytes(url, FILES["model.onnx"] + b"!" * 1000)
+    assert refusal_of(read_verified, place, manifest, "model.onnx") == (
+        f"{url}: has 1,007 bytes, more than the 7 that it may have; restore the file"
+    )
+    write_bytes(url, b"netw")
+    assert refusal_of(read_verified, place, manifest, "model.onnx").startswith(
+        f"{url}: has 4 bytes, not the 7 that were registered; the file was changed"
+    )
+
+
+@pytest.fixture
+def local(tmp_path: Path) -> str:
+    """A workspace in a folder, with a version that lies elsewhere and is whole."""
+    (tmp_path / "bundle").mkdir()
+    (tmp_path / "bundle" / "model.onnx").write_bytes(b"network")
+    register(f"{tmp_path}/elsewhere", tmp_path / "bundle", fields("tiny", "v1"))
+    return f"{tmp_path}/workspace"
+
+
+@pytest.mark.parametrize("linked", ["tiny", "tiny/v1"])
+def test_a_version_behind_a_link_out_of_the_workspace_is_refused(linked: str, local: str) -> None:
+    link = Path(local, "models", linked)
+    link.parent.mkdir(parents=True)
+    link.symlink_to(Path(local).parent / "elsewhere" / "models" / linked)
+    assert "/elsewhere/models/tiny/v1/manifest.json', out of the workspace; put the file itself there" in (
+        refusal_of(find, local, "v1")
+    )
+
+
+def test_a_file_that_is_a_link_out_of_the_workspace_is_refused(local: str) -> None:
+    folder = Path(local, "models", "tiny", "v1")
+    elsewhere = Path(local).parent / "elsewhere" / "models" / "tiny" / "v1"
+    folder.mkdir(parents=True)
+    (folder / "manifest.json").write_bytes((elsewhere / "manifest.json").read_bytes())
+    (folder / "model.onnx").symlink_to(elsewhere / "model.onnx")
+    manifest = find(local, "v1")
+    assert f"{folder}/model.onnx: a link leads to " in refusal_of(read_verified, local, manifest, "model.onnx")
+    (folder / "model.onnx").unlink()
+    (folder / "model.onnx").symlink_to("model.onnx")
+    assert f"{folder}/model.onnx: " in refusal_of(read_verified, local, manifest, "model.onnx")
+
+
+def test_the_folder_of_all_models_may_be_a_link(local: str) -> None:
+    Path(local).mkdir()
+    Path(local, "models").symlink_to(Path(local).parent / "elsewhere" / "models")
+    assert read_verified(local, find(local, "v1"), "model.onnx") == b"network"
+
+
+@pytest.mark.parametrize("odd", [os.mkfifo, Path.mkdir], ids=["a FIFO", "a folder"])
+def test_what_is_no_file_is_refused_and_not_waited_for(odd: Callable[[Path], None], local: str) -> None:
+    champion = Path(champion_url(local))
+    champion.parent.mkdir(parents=True)
+    odd(champion)
+    assert refusal_of(find, local, "champion") == f"{champion}: is no regular file; put the file itself there"
+
+
 # Finding
 
 
@@ -218,10 +279,89 @@ def test_the_first_version_is_champion_and_the_second_is_not(place: str, registe
 
 
 def test_a_damaged_record_of_the_champion_is_named(place: str) -> None:
-    for data in (b"", b"[]", b"{}", b'{"model_name": "tiny"}', b"\xff"):
+    record = b'{"model_name": "tiny", "model_version": "v1"'
+    for data, said in {
+        b"": "not JSON: ",
+        b"[]": "it: Input should be",
+        b"{}": "model_name: Field required",
+        b'{"model_name": "tiny"}': "model_version: Field required",
+        b'{"model_name": 1, "model_version": "v1"}': "model_name: Input should be a valid string",
+        b"\xff": "not UTF-8 at byte 0",
+        b"[" * 60_000: "nested more than 64 levels deep",
+        record + b', "model_version": "v2"}': "the key 'model_version' stands in it twice",
+        record + b', "since": NaN}': "NaN is not a finite number",
+        record + b', "manifest_sha256": "00"}': "manifest_sha256: String should match pattern",
+    }.items():
         write_bytes(champion_url(place), data)
         refusal = refusal_of(find, place, "champion")
-        assert refusal == f"{champion_url(place)}: names no model_name and model_version; write it anew"
+        assert refusal.startswith(f"{champion_url(place)}: does not name the champion: {said}")
+        assert refusal.endswith("; write it anew, or score with --model VERSION")
+
+
+@pytest.mark.parametrize("outside", ["../../elsewhere", "..", "/", "a/b", "a\\b", "", "a\n", "x" * 129])
+def test_a_champion_is_one_folder_of_the_workspace(outside: str, place: str, registered: Register) -> None:
+    """A foreign model lies there, and is whole."""
+    registered("v1")
+    foreign = read_bytes(f"{model_url(place, 'tiny', 'v1')}/manifest.json")
+    write_bytes(f"{place}/elsewhere/v1/manifest.json", foreign)
+    for record in (
+        {"model_name": outside, "model_version": "v1"},
+        {"model_name": "tiny", "model_version": outside},
+    ):
+        write_bytes(champion_url(place), json.dumps(record).encode())
+        assert " is not a name: letters, digits" in refusal_of(find, place, "champion")
+
+
+def test_too_long_a_record_is_not_read(place: str, registered: Register) -> None:
+    registered("v1")
+    write_bytes(champion_url(place), b" " * (64 * 2**10) + b"{}")
+    refusal = refusal_of(find, place, "champion")
+    assert (
+        refusal
+        == f"{champion_url(place)}: has 65,538 bytes, more than the 65,536 that it may have; restore the file"
+    )
+    manifest = f"{model_url(place, 'tiny', 'v1')}/manifest.json"
+    write_bytes(manifest, b" " * (4 * 2**20) + read_bytes(manifest))
+    assert refusal_of(find, place, "v1").startswith(f"{manifest}: has 4,19")
+
+
+def test_a_changed_manifest_of_the_champion_is_refused(place: str, registered: Register) -> None:
+    """Whoever can change a network can change its hash in the manifest, but not in the champion's record."""
+    manifest = registered("v1")
+    crown_first(place, manifest)
+    url = f"{model_url(place, 'tiny', 'v1')}/manifest.json"
+    original = read_bytes(url)
+    assert (
+        json.loads(read_bytes(champion_url(place)))["manifest_sha256"] == hashlib.sha256(original).hexdigest()
+    )
+    write_bytes(url, original.replace(b'"train-1"', b'"train-2"'))
+    for asked in ("champion", "v1"):
+        refusal = refusal_of(find, place, asked)
+        assert refusal.startswith(f"{url}: SHA-256 ")
+        assert refusal.endswith("the file was changed: restore it, or score with another --model")
+    write_bytes(url, b"not even JSON")
+    assert "SHA-256" in refusal_of(find, place, "champion"), "nothing of it is read before"
+    write_bytes(url, original)
+    assert find(place, "champion") == find(place, "v1") == manifest
+
+
+def test_the_record_of_an_older_champion_is_believed_and_that_is_said(
+    place: str, registered: Register, caplog: pytest.LogCaptureFixture
+) -> None:
+    manifest = registered("v1")
+    write_bytes(champion_url(place), b'{"model_name": "tiny", "model_version": "v1"}')
+    assert find(place, "champion") == manifest
+    assert caplog.messages == [
+        "champion.json has no manifest_sha256, it is from before: the manifest is not checked"
+    ]
+
+
+def test_a_version_can_be_named_though_the_record_of_the_champion_is_damaged(
+    place: str, registered: Register
+) -> None:
+    manifest = registered("v1")
+    write_bytes(champion_url(place), b"{")
+    assert find(place, "v1") == manifest
 
 
 def test_a_champion_that_is_gone_is_named(place: str) -> None:

@@ -19,6 +19,7 @@ from skinml.scoring.ledger import hash_keys, make_ledger
 from skinml.scoring.pending import Window, find_pending
 from skinml.scoring.resume import Resumption, resume
 from skinml.scoring.shard_records import (
+    MOST_BYTES,
     Origin,
     Record,
     Table,
@@ -216,6 +217,37 @@ def outside(workspace: str, part: Part) -> None:
     write_bytes(f"{workspace}/{part.name}", read_bytes(part_url(workspace, "scores", part)))
     [url] = record_urls(workspace)
     write_bytes(url, read_bytes(url).replace(part.path.encode(), f"x/%2e%2e/../{part.name}".encode()))
+
+
+def nested(workspace: str, part: Part) -> None:
+    _record(workspace, b'{"table": ' * 50_000)
+
+
+def long(workspace: str, part: Part) -> None:
+    [url] = record_urls(workspace)
+    _record(workspace, b" " * MOST_BYTES + read_bytes(url))
+
+
+def twofold(workspace: str, part: Part) -> None:
+    [url] = record_urls(workspace)
+    _record(workspace, read_bytes(url)[:-1] + b', "table": "quarantine"}')
+
+
+def _record(workspace: str, content: bytes) -> None:
+    [url] = record_urls(workspace)
+    write_bytes(url, content)
+
+
+@pytest.mark.parametrize("damage", [nested, long, twofold])
+def test_what_is_no_record_is_said_in_a_line_and_scored_again(
+    damage: Callable[[str, Part], None], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    damage(str(tmp_path), leave(str(tmp_path), "dead-0", [A]))
+    assert find(str(tmp_path), tmp_path, [A, B], []).left.images == 2
+    [line] = caplog.messages
+    assert " is not a record of a part and is left out: " in line
+    assert "\n" not in line
+    assert len(line) < 1000
 
 
 @pytest.mark.parametrize("damage", [cut, lose, replaced, garble, keyless, unscored, of_another_model, outside])

@@ -52,6 +52,16 @@ def test_an_object_that_is_not_there_is_a_storage_error(place: str, tmp_path: Pa
             assert str(error.value).startswith(f"{place}/nothing: ")
 
 
+def test_an_object_may_be_as_large_as_is_said_and_no_larger(place: str) -> None:
+    url = f"{place}/object"
+    write_bytes(url, b"12345")
+    assert read_bytes(url, 5) == b"12345"
+    with pytest.raises(RequestError, match=r"/object: has 5 bytes, more than the 4 that it may have; restore"):
+        read_bytes(url, 4)
+    with pytest.raises(StorageError, match="not found"):
+        read_bytes(f"{place}/missing", 5)
+
+
 def test_a_reader_sees_the_old_bytes_or_the_new_ones(place: str) -> None:
     url = f"{place}/x.bin"
     versions = [bytes([number]) * 300_000 for number in range(8)]

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from skinml.images.quality import measure as measure_quality
+from skinml.labels import DIAGNOSES
 from skinml.models.inference import infer
 from skinml.scoring.reference import parse_reference
 from skinml.training import finish as module
@@ -19,6 +20,7 @@ from tests.unit.models.networks import images, write_network
 PIXELS = images(400)
 LABELS = (np.arange(400) % 7).astype(np.int64)
 LABELS[390:] = -1  # shards may hold rows that are no sample any more
+LESIONS = np.arange(400) // 14 * 7 + LABELS  # two images each
 TRAIN, VALIDATION, TEST = np.arange(280), np.arange(280, 330), np.arange(330, 390)
 OUTPUTS = ["probabilities", "unlike_training"]
 
@@ -32,7 +34,7 @@ def _job(folder: Path, train: np.ndarray = TRAIN, test: np.ndarray = TEST) -> Fi
     width, height = np.full(400, 600), np.full(400, 450)
     width[300], height[300] = 1024, 768
     recipe = Recipe("tiny", train, VALIDATION, test, False, False, 16, 1)
-    return FinishJob(shards, LABELS, width, height, recipe, 7, folder)
+    return FinishJob(shards, LABELS, width, height, LESIONS, recipe, 7, folder)
 
 
 def _emit() -> None:
@@ -69,7 +71,14 @@ def test_the_figures_are_those_of_the_files_on_the_test_images(job: FinishJob, f
     same = found["fp32"].argmax(axis=1) == found["int8"].argmax(axis=1)
     assert int8.agreement == pytest.approx(same.mean())
     assert int8.largest_difference == pytest.approx(np.abs(found["fp32"] - found["int8"]).max())
-    assert json.loads(json.dumps(finished.to_json()))["int8"]["allowed"] is int8.allowed
+    said = json.loads(json.dumps(finished.to_json()))["int8"]
+    assert said["allowed"] is int8.allowed is False, "30 lesions show nothing"
+    assert sum(said["lesions"].values()) == len(np.unique(LESIONS[TEST]))
+    low, high = said["interval"]
+    fp32 = finished.precisions["fp32"]
+    assert int8.difference == pytest.approx((int8.balanced_accuracy or 0) - (fp32.balanced_accuracy or 0))
+    assert low <= said["difference"] <= high
+    assert (fp32.difference, fp32.interval, fp32.lesions) == (None, None, None)
 
 
 def test_the_reference_is_of_the_images_that_were_not_fitted_on(job: FinishJob, finished: Finished) -> None:
@@ -126,14 +135,28 @@ def test_of_a_large_archive_some_images_are_taken(job: FinishJob, monkeypatch: p
     assert finish(other, _emit).reference_images == 50
 
 
-def test_more_than_half_a_point_is_too_much() -> None:
+@pytest.mark.parametrize(
+    ("wrong", "allowed"), [(0, True), (1, True), (3, False)], ids=["equal", "one of 700", "three of 700"]
+)
+def test_what_the_lesions_do_not_show_is_not_allowed(wrong: int, allowed: bool) -> None:
+    """Three of 700 are 0.43 points, but a test set of other lesions might have shown six."""
     labels = np.repeat(np.arange(7), 100)
     fp32 = np.eye(7)[labels] * 0.93 + 0.01
-    for wrong, allowed in ((3, True), (4, False)):  # 3 of 700 are 0.43 points, 4 are 0.57
-        int8 = fp32.copy()
-        int8[:wrong] = np.roll(int8[:wrong], 1, axis=1)
-        networks = compare_networks(labels, {"fp32": fp32, "int8": int8}, "")
-        assert networks["fp32"].allowed
-        assert networks["int8"].allowed is allowed
-        assert networks["int8"].agreement == pytest.approx(1 - wrong / 700)
-        assert networks["int8"].largest_difference == pytest.approx(0.93)
+    int8 = fp32.copy()
+    int8[:wrong] = np.roll(int8[:wrong], 1, axis=1)
+    networks = compare_networks(labels, np.arange(700), {"fp32": fp32, "int8": int8}, "", 1)
+    assert networks["fp32"].allowed
+    found = networks["int8"]
+    assert found.allowed is allowed
+    assert found.difference == pytest.approx(-wrong / 700)
+    assert found.lesions == dict.fromkeys(DIAGNOSES, 100)
+    assert found.agreement == pytest.approx(1 - wrong / 700)
+    assert found.largest_difference == pytest.approx(0.93 if wrong else 0)
+
+
+def test_images_of_one_lesion_are_not_taken_for_several() -> None:
+    labels, fp32 = np.repeat(np.arange(7), 100), np.repeat(np.eye(7), 100, axis=0) * 0.93 + 0.01
+    lesions = np.arange(700) // 10
+    equal = compare_networks(labels, lesions, {"fp32": fp32, "int8": fp32}, "", 1)["int8"]
+    assert equal.interval == (0.0, 0.0)
+    assert not equal.allowed, "700 images of 70 lesions"

@@ -1,0 +1,106 @@
+"""JSON that somebody else may have written: bounded, read strictly, and refused in one line."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections import Counter
+from itertools import chain
+from typing import Any, NoReturn, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+Value = TypeVar("Value")
+
+DEEPEST = 64
+"""Lists and objects within one another. Ours have five; a thousand end Python's recursion."""
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+"""Half of a character that takes two in UTF-16. JSON can spell one alone; UTF-8 has none."""
+
+LONGEST_PROBLEM = 300
+"""Characters of what a message says: a name in a file may be as long as the file."""
+
+
+def parse_json(kind: TypeAdapter[Value], data: bytes) -> Value:
+    """The value that `data` holds, checked against its type.
+
+    Raises:
+        ValueError: it is not UTF-8, not JSON, holds a key twice, a number that is not finite or more than
+            DEEPEST levels, or is not of this type. The message is one line and says where.
+
+    """
+    try:
+        return kind.validate_python(_loads(data))
+    except ValidationError as error:
+        raise ValueError(_first_problem(error)) from error
+
+
+def printable(text: object) -> str:
+    """Any text in one line and not too long, for a message."""
+    shown = str(text)
+    shown = shown if shown.isprintable() else repr(shown)
+    return shown if len(shown) <= LONGEST_PROBLEM else f"{shown[:LONGEST_PROBLEM]}…"
+
+
+def _loads(data: bytes) -> Any:
+    try:
+        value = json.loads(
+            data.decode("utf-8-sig"),
+            object_pairs_hook=_without_repeats,
+            parse_float=_finite,
+            parse_constant=_no_number,
+        )
+    except RecursionError as error:
+        raise ValueError(f"nested more than {DEEPEST} levels deep") from error
+    except UnicodeDecodeError as error:
+        raise ValueError(f"not UTF-8 at byte {error.start}") from error
+    except json.JSONDecodeError as error:
+        raise ValueError(f"not JSON: {error}") from error
+    _check(value)
+    return value
+
+
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object, if no key stands in it twice: which of the two counts, readers do not agree on."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twice = next(name for name, times in Counter(name for name, _ in pairs).items() if times > 1)
+        raise ValueError(f"the key {printable(twice)!r} stands in it twice")
+    return found
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):  # such as 1e999
+        raise ValueError(f"{printable(text)} is not a finite number")
+    return number
+
+
+def _no_number(text: str) -> NoReturn:
+    raise ValueError(f"{text} is not a finite number")
+
+
+def _check(value: Any) -> None:
+    """Refuse what ends whoever prints or copies it later: deep nesting, and text that no encoding has."""
+    level = [value]
+    for _ in range(DEEPEST + 1):
+        for text in level:
+            if isinstance(text, str) and _SURROGATE.search(text):
+                raise ValueError(f"{printable(text)} holds half a character")
+        level = [
+            one
+            for part in level
+            if isinstance(part, dict | list)
+            for one in (chain(part.keys(), part.values()) if isinstance(part, dict) else part)
+        ]
+        if not level:
+            return
+    raise ValueError(f"nested more than {DEEPEST} levels deep")
+
+
+def _first_problem(error: ValidationError) -> str:
+    first = error.errors(include_url=False, include_input=False)[0]
+    place = ".".join(map(str, first["loc"])) or "it"
+    return printable(f"{place}: {first['msg'].removeprefix('Value error, ')}")  # pydantic's, before ours
