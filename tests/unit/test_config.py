@@ -9,7 +9,6 @@ import pytest
 from pydantic import ValidationError
 
 from skinml.config import (
-    PrepareRequest,
     ScoreRequest,
     SynthRequest,
     TrainRequest,
@@ -18,6 +17,7 @@ from skinml.config import (
     read_file,
 )
 from skinml.errors import RequestError
+from skinml.requests.dataset import PrepareRequest
 
 GIVEN: dict[str, Any] = {"images": ["a", "b"], "metadata": "m.csv"}
 
