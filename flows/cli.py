@@ -78,6 +78,10 @@ def _prepare(workspace: str, request: PrepareRequest) -> dict[str, Any]:
 
 
 def _train(workspace: str, request: config.TrainRequest) -> dict[str, Any]:
+    from skinml.training.installed import check_installed
+
+    check_installed()  # before Prefect is loaded, which takes longer than this answer may
+
     from flows.engine import run
     from flows.train import train
 

@@ -10,6 +10,7 @@ import csv
 import io
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 
@@ -145,10 +146,8 @@ def _records(data: bytes, dialect: Dialect) -> Iterator[tuple[int, list[str]]]:
 def _fits(data: bytes, dialect: Dialect) -> tuple[bool, int, int]:
     """How well a separator fits: several columns; as many values in the first rows; the most columns."""
     widths: list[int] = []
-    try:
+    with suppress(ValueError):  # which whoever reads the rows will say
         widths.extend(len(row) for _, row in islice(_records(data, dialect), SAMPLE_ROWS + 1))
-    except ValueError:  # which whoever reads the rows will say
-        return (False, 0, 0)
     columns = widths[0] if widths else 0
     return (columns > 1, widths.count(columns), columns)
 
@@ -161,14 +160,14 @@ def _text(data: bytes, encoding: str) -> io.TextIOWrapper:
 
 
 def _encoding(data: bytes) -> str:
-    """What a byte order mark says; UTF-16 if every other byte is NUL; UTF-8 if it is that; else Windows-1252.
+    """What a byte order mark says; UTF-16 if every other byte is NUL at first; UTF-8 if it is; else Windows-1252.
 
     Windows-1252 has a character for nearly every byte, so it is tried last.
     """
     for mark, encoding in BYTE_ORDER_MARKS.items():
         if data.startswith(mark):
             return encoding
-    first = data[:64]
+    first = data[:16]  # names of columns, which are ASCII
     if len(first) > 1:
         nuls = [byte == 0 for byte in first]
         if all(nuls[1::2]) and not any(nuls[::2]):

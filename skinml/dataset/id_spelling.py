@@ -46,7 +46,7 @@ def respell(ids: pd.Series[str], names: pd.Series[str]) -> Respelled:
     """
     left = names[~is_in(names, ids)]
     alone = ~is_in(ids, names)
-    if left.empty or not alone.any():
+    if left.empty:
         return Respelled()
     found = Respelled()
     by_fold = _grouped(left)

@@ -117,6 +117,7 @@ def test_what_does_not_match_is_counted_and_named(
     put(f"{place}/metadata.csv", (HEADER + "".join(rows)).encode())
     workspace = f"{place}/workspace"
     request = ["--images", f"{place}/one", "--images", f"{place}/two", "--metadata", f"{place}/metadata.csv"]
+    request += ["--max-quarantined", "50%"]
 
     answer = skinml("--workspace", workspace, "prepare", *request)
 
@@ -170,7 +171,7 @@ def test_a_changed_image_takes_the_place_of_its_older_version(
     assert before.loc["a", "width"] == 96  # superseded, not lost
 
     put(f"{place}/images/b.jpg", b"")
-    third = skinml("--workspace", workspace, *request).result
+    third = skinml("--workspace", workspace, *request, "--max-quarantined", "100%").result
     assert third["reasons"] == {"empty": 1}
     assert tables.read(workspace, "samples").num_rows == 2  # a broken newcomer drives no good sample out
 
@@ -290,11 +291,12 @@ def test_storage_that_fails_now_and_then_costs_no_image(
 
 BAD_METADATA = {
     "no dx column": ("lesion_id,image_id\nl,a\n", "has no column dx"),
+    "a second dx column": ("image_id,lesion_id,dx,DX\na,l,nv,mel\n", "has 2 columns dx (dx, DX)"),
     "no lesion_id column": ("image_id,dx\na,nv\n", "has no column lesion_id"),
-    "unknown dx": (HEADER + metadata_row("a", "l", "wart"), "'wart'"),
+    "unknown dx": (HEADER + metadata_row("a", "l", "wart"), "'wart' is none of"),
     "blank lesion": (HEADER + metadata_row("a", ""), "lesion_id is blank"),
     "age in words": (HEADER + "l,a,nv,histo,forty,male,back,x\n", "'forty'"),
-    "empty": ("", "not a CSV table"),
+    "empty": ("", "is empty"),
 }
 
 
