@@ -160,7 +160,7 @@ def _text(data: bytes, encoding: str) -> io.TextIOWrapper:
 
 
 def _encoding(data: bytes) -> str:
-    """What a byte order mark says; UTF-16 if every other byte is NUL at first; UTF-8 if it is; else Windows-1252.
+    """What a byte order mark says; UTF-16 if every other byte is NUL at first; UTF-8; else Windows-1252.
 
     Windows-1252 has a character for nearly every byte, so it is tried last.
     """

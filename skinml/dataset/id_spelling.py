@@ -36,6 +36,10 @@ class Respelled:
     ways: Counter[str] = field(default_factory=Counter)
     unclear: dict[str, str] = field(default_factory=dict)
 
+    def apply(self, ids: Iterable[str]) -> list[str]:
+        """Ids as the names are written."""
+        return [self.names.get(one, one) for one in ids]
+
 
 def respell(ids: pd.Series[str], names: pd.Series[str]) -> Respelled:
     """Find the names of ids that no name equals.

@@ -45,12 +45,11 @@ class Metadata:
         """The same with image_ids written as the files are."""
         if not found.names:
             return self
-        names = self.rows["image_id"].map(found.names)
         return replace(
             self,
-            rows=self.rows.assign(image_id=names.fillna(self.rows["image_id"]).astype("str")),
-            conflicting=tuple(found.names.get(name, name) for name in self.conflicting),
-            dropped={found.names.get(name, name): dx for name, dx in self.dropped.items()},
+            rows=self.rows.assign(image_id=texts(found.apply(self.rows["image_id"]))),
+            conflicting=tuple(found.apply(self.conflicting)),
+            dropped=dict(zip(found.apply(self.dropped), self.dropped.values(), strict=True)),
         )
 
 
@@ -164,11 +163,11 @@ def _part(table: Table, number: int, group: str, choices: Choices) -> _Part:
 def _join(first: _Part, second: _Part) -> _Part:
     """Add what another table says of the images; and its own images, if it has diagnoses."""
     found = respell(second.rows["image_id"], first.rows["image_id"])
-    ids = second.rows["image_id"].map(found.names).fillna(second.rows["image_id"]).astype("str")
-    other = second.rows.assign(image_id=ids).set_index("image_id")
+    other = second.rows.set_index(pd.Index(found.apply(second.rows["image_id"]), name="image_id", dtype="str"))
+    other = other.drop(columns="image_id")
     there = other.reindex(first.rows["image_id"]).set_axis(first.rows.index)
     joined = first.rows.copy()
-    conflicting = first.conflicting | {found.names.get(name, name) for name in second.conflicting}
+    conflicting = first.conflicting | set(found.apply(second.conflicting))
     notes = [*first.notes, *second.notes]
     for column in LABELS:
         mine, theirs = first.rows[column], there[column]

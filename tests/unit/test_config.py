@@ -121,9 +121,9 @@ def test_a_name_that_python_keeps_to_itself_is_given_as_it_reads(
 
 @pytest.mark.parametrize(("given", "fraction"), [("20%", 0.2), ("0.35", 0.35), ("100%", 1.0), (0, 0.0)])
 def test_a_fraction_may_be_a_percentage(given: Any, fraction: float) -> None:
-    for verb, model, flags in (("prepare", PrepareRequest, GIVEN), ("score", ScoreRequest, {"archive": "x"})):
-        asked = load(model, verb, {**flags, "max_quarantined": given}, {})
-        assert asked.max_quarantined == fraction
+    prepare = load(PrepareRequest, "prepare", {**GIVEN, "max_quarantined": given}, {})
+    score = load(ScoreRequest, "score", {"archive": "x", "max_quarantined": given}, {})
+    assert prepare.max_quarantined == score.max_quarantined == fraction
 
 
 def test_a_request_does_not_change() -> None:
