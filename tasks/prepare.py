@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from itertools import chain
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -48,7 +49,11 @@ NAMED = 5
 NONE_CORRECTED = pd.DataFrame({"image_id": [], "lesion_id": []}, dtype="str")
 
 
-@stage("read metadata", "read {metadata}", tags=("storage",))
+def _tables(parameters: dict[str, Any]) -> str:
+    return f"read {', '.join(parameters['metadata'])}"
+
+
+@stage("read metadata", _tables, tags=("storage",))
 def read_metadata(metadata: Sequence[str], mapped: Sequence[str], dropped: Sequence[str]) -> Metadata:
     """The labels, checked; the log says how each table was read."""
     found = read_metadata_tables(metadata, mapped, dropped)

@@ -40,8 +40,10 @@ def test_a_made_up_archive_becomes_a_dataset(place: str, made_up: MadeUp, skinml
     assert samples["image_id"].is_unique
     assert result["dataset_version"] == tables.version(workspace, "samples")
     given = pd.read_csv(made_up.metadata).set_index("image_id").loc[samples["image_id"]]
-    for column in ("lesion_id", "dx", "dx_type", "sex", "localization"):
+    for column in ("lesion_id", "dx", "dx_type", "localization"):
         assert samples[column].tolist() == given[column].tolist()
+    assert samples["sex"].fillna("unknown").tolist() == given["sex"].tolist()
+    assert set(samples["sex"].dropna()) == {"female", "male"}
     assert samples["age"].isna().sum() == given["age"].isna().sum() > 0
     assert (samples["split"] == [split_of(lesion) for lesion in samples["lesion_id"]]).all()
     assert (samples.groupby("lesion_id")["split"].nunique() == 1).all()
@@ -337,10 +339,10 @@ def test_metadata_of_other_images_fails_before_anything_is_decoded(
 
     [run] = tables.read(workspace, "runs").to_pylist()
     assert answer.stderr.splitlines()[-1] == (
-        "skinml: 4 of 5 new images (80%) cannot be used (4 no_metadata), more than --max-quarantined 20%: nothing was "
-        f"committed; they are named in {workspace}/reports/{run['run_id']}/quarantined.csv; most likely the metadata "
-        "is of other images: the metadata has no row for image_id b, but rows for x; give the metadata of these "
-        "images, or allow more"
+        "skinml: 4 of 5 new images (80%) cannot be used (4 no_metadata), more than --max-quarantined 20%: "
+        f"nothing was committed; they are named in {workspace}/reports/{run['run_id']}/quarantined.csv; most "
+        "likely the metadata is of other images: the metadata has no row for image_id b, but rows for x; give "
+        "the metadata of these images, or allow more"
     )
     assert run["status"] == "failed"
     assert not exists(f"{workspace}/shards")

@@ -36,7 +36,7 @@ def test_above_it_the_run_fails_and_names_the_images(tmp_path: Path) -> None:
         check_quarantined(str(tmp_path), "run", reasons, 7, 0.2, rows, "give more")
     report = tmp_path / "reports" / "run" / "quarantined.csv"
     assert str(failure.value) == (
-        "3 of 10 new images (30%) cannot be used (2 no_metadata, 1 empty), more than --max-quarantined 20%: nothing "
-        f"was committed; they are named in {report}; give more"
+        "3 of 10 new images (30%) cannot be used (2 no_metadata, 1 empty), more than --max-quarantined 20%: "
+        f"nothing was committed; they are named in {report}; give more"
     )
     assert pyarrow.csv.read_csv(report).to_pylist() == rows().to_pylist()

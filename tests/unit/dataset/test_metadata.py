@@ -169,8 +169,8 @@ def test_the_order_of_the_source_is_kept() -> None:
             (
                 f"image_id,lesion_id,dx\nI0,L0,nv\n\nI1,{blank},mel\nI2,{blank},mel\n".encode(),
                 "--metadata m.csv: line 4 (I1): lesion_id is blank, in 2 rows in all: lesions decide the "
-                "split, so give a file that has them with another --metadata, or leave these images out with --drop "
-                "no-lesion",
+                "split, so give a file that has them with another --metadata, or leave these images out with "
+                "--drop no-lesion",
             )
             for blank in ("", " ", "NaN", "None")  # which would be one lesion with a thousand images
         ),

@@ -53,7 +53,7 @@ def test_what_a_refused_run_could_not_use_is_tried_again_and_the_rest_is_not(pla
         2: ["i4", "i5"],
     }
     assert before.left["image_id"].tolist() == ["i1", "i2", "i3"]
-    fill(f"{place}/archive", images)
+    fill(f"{place}/archive", {f"{name}.jpg": images[f"{name}.jpg"] for name in ("i1", "i2", "i3")})
     after = prepare(place, labels(*IDS), "after")
     after.publish()
     assert samples(place) == [(name, "after") for name in IDS]

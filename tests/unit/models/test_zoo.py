@@ -14,7 +14,7 @@ def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
 
 
 def test_pixels_are_made_for_the_model_that_train_fits() -> None:
-    assert zoo.DEFAULT == TrainRequest().model
+    assert TrainRequest().model == zoo.DEFAULT
     assert (
         zoo.input_size(None, None)
         == zoo.input_size("thesis-cnn", None)
@@ -23,7 +23,7 @@ def test_pixels_are_made_for_the_model_that_train_fits() -> None:
     )
     assert zoo.input_size(None, 64) == 64
     with pytest.raises(
-        RequestError, match="^--size 64 contradicts --for thesis-cnn, which reads 32 px: give one"
+        RequestError, match=r"^--size 64 contradicts --for thesis-cnn, which reads 32 px: give one"
     ):
         zoo.input_size("thesis-cnn", 64)
     with pytest.raises(RequestError, match="no architecture is called 'vgg16'"):
