@@ -19,6 +19,8 @@ from urllib.parse import urlsplit
 from flows.printing import print_result
 from skinml import __version__, config, interrupts
 from skinml.errors import RequestError, RunError, SkinmlError
+from skinml.requests.base import asked_as
+from skinml.requests.dataset import PrepareRequest
 from skinml.storage.redaction import redacted
 
 if TYPE_CHECKING:
@@ -52,7 +54,7 @@ def _run(arguments: Sequence[str]) -> int:
     given = {name: value for name, value in vars(options).items() if value is not None}
     file = config.read_file(given.get("config"))
     verb, model = VERBS[options.verb], config.REQUESTS[options.verb]
-    flags = {name: given[name] for name in model.model_fields if name in given}
+    flags = {name: given[name] for name in config.names_of(model) if name in given}
     request = config.load(model, options.verb, flags, file)
     workspace = config.choose_workspace(given.get("workspace"), file) if verb.needs_workspace else ""
     result = verb.run(workspace, request)
@@ -68,7 +70,7 @@ def _run(arguments: Sequence[str]) -> int:
 # --- Verbs ----------------------------------------------------------------------------------------------
 
 
-def _prepare(workspace: str, request: config.PrepareRequest) -> dict[str, Any]:
+def _prepare(workspace: str, request: PrepareRequest) -> dict[str, Any]:
     from flows.engine import run
     from flows.prepare import prepare
 
@@ -76,6 +78,10 @@ def _prepare(workspace: str, request: config.PrepareRequest) -> dict[str, Any]:
 
 
 def _train(workspace: str, request: config.TrainRequest) -> dict[str, Any]:
+    from skinml.training.installed import check_installed
+
+    check_installed()  # before Prefect is loaded, which takes longer than this answer may
+
     from flows.engine import run
     from flows.train import train
 
@@ -194,7 +200,7 @@ def _parser() -> argparse.ArgumentParser:
         verb_parser = verbs.add_parser(name, help=summary, description=f"{summary} {RESEARCH_ONLY}")
         _add_common(verb_parser, argparse.SUPPRESS)  # accepted after the verb too, where people type them
         for field, about in model.model_fields.items():
-            _add_flag(verb_parser, field, about)
+            _add_flag(verb_parser, asked_as(field, about), about)
     return parser
 
 
@@ -210,7 +216,7 @@ def _add_flag(parser: argparse.ArgumentParser, field: str, about: FieldInfo) -> 
     """One flag of one field, or its place: its values are checked by the model, not here."""
     choices = [str(choice) for choice in get_args(about.annotation) if isinstance(choice, str)]
     metavar = "|".join(choices) if choices else field.upper()
-    unset = about.is_required() or about.default is None or about.default is False
+    unset = about.is_required() or about.default is False or about.default in (None, ())
     shown = "" if unset else f" (default: {about.default})"
     explained = (about.description or "") + shown
     if config.is_positional(about):

@@ -7,8 +7,10 @@ from typing import Any
 from prefect import flow
 
 from flows.naming import asked, short
-from skinml.config import PrepareRequest
+from skinml.errors import SkinmlError
 from skinml.images.preprocessing import Preprocessing
+from skinml.models.zoo import input_size
+from skinml.requests.dataset import PrepareRequest
 from skinml.runs import begin
 from tasks import prepare as stages
 from tasks.archive import list_archives, open_workspace
@@ -18,7 +20,16 @@ from tasks.runs import begin_run, recorded
 
 def _run_name() -> str:
     images = asked("images") or ()
-    return f"prepare {', '.join(short(url) for url in images)} at {asked('size') or 64} px"
+    images = [images] if isinstance(images, str) else images
+    return f"prepare {', '.join(short(url) for url in images)} at {_size_asked_for()} px"
+
+
+def _size_asked_for() -> int | str:
+    """For a name alone: the flow refuses what is wrong with it."""
+    try:
+        return input_size(asked("for") or asked("for_model"), asked("size"))
+    except SkinmlError:
+        return "?"
 
 
 @flow(name="prepare", flow_run_name=_run_name, validate_parameters=True)
@@ -30,16 +41,17 @@ def prepare(workspace: str, request: PrepareRequest) -> dict[str, Any]:
         request: image roots, metadata, and how pixels are made.
     """
     run = begin("prepare", request.model_dump(mode="json"))
-    pixels = Preprocessing(request.size, request.decode)
+    pixels = Preprocessing(input_size(request.for_model, request.size), request.decode)
     dataset_key = pixels.dataset_key(request.format)
     with recorded(workspace, run) as record:
         workspace = open_workspace(workspace)
-        metadata = stages.read_metadata(request.metadata)
+        metadata = stages.read_metadata(request.metadata, request.map, request.drop)
         listing = list_archives(request.images)
         check_cluster(workspace, request, request.images)
 
         begin_run(record, workspace)
         plan = stages.plan_dataset(workspace, listing, metadata, dataset_key)
+        stages.check_plan(workspace, plan, request.max_quarantined, run)
         ignored = listing.ignored
         del listing, metadata  # a row for every image: the plan has what is still to be done
         shards, duplicates = stages.write_shards(
@@ -47,6 +59,7 @@ def prepare(workspace: str, request: PrepareRequest) -> dict[str, Any]:
         )
         plan = plan.without_work()
         record.counts = stages.count(plan, shards)
+        stages.check_outcome(workspace, plan, shards, dataset_key, request.max_quarantined, run)
         pairs = stages.report_duplicates(workspace, duplicates, run)
         dataset_version = stages.commit_dataset(
             workspace, plan, shards, duplicates, record.counts, dataset_key, run
@@ -64,6 +77,8 @@ def prepare(workspace: str, request: PrepareRequest) -> dict[str, Any]:
         "dataset_version": dataset_version,
         "dataset_key": dataset_key,
         "ignored": ignored,
+        "dropped": plan.dropped,
+        "respelled": dict(plan.respelled),
         "resumed": stages.count_resumed(shards),
         "relabelled": len(plan.relabelled),
         **pairs,

@@ -9,8 +9,9 @@ from prefect import flow
 from flows.naming import asked
 from skinml.config import TrainRequest
 from skinml.images.preprocessing import Preprocessing
-from skinml.models.zoo import architecture
+from skinml.models.zoo import DEFAULT, architecture
 from skinml.runs import begin
+from skinml.training.installed import check_installed
 from tasks import train as stages
 from tasks.archive import open_workspace
 from tasks.cluster import check_cluster
@@ -19,7 +20,7 @@ from tasks.runs import begin_run, recorded
 
 
 def _run_name() -> str:
-    return f"train {asked('model') or 'thesis-cnn'}, {asked('protocol') or 'grouped'} protocol"
+    return f"train {asked('model') or DEFAULT}, {asked('protocol') or 'grouped'} protocol"
 
 
 @flow(name="train", flow_run_name=_run_name, validate_parameters=True)
@@ -30,6 +31,7 @@ def train(workspace: str, request: TrainRequest) -> dict[str, Any]:
         workspace: folder or s3://bucket/prefix that holds everything.
         request: protocol, architecture, epochs, batch size, seed.
     """
+    check_installed()
     run = begin("train", request.model_dump(mode="json"))
     pixels = Preprocessing(
         architecture(request.model).size, "exact" if request.protocol == "thesis" else "fast"
@@ -73,6 +75,7 @@ def train(workspace: str, request: TrainRequest) -> dict[str, Any]:
         "protocol": request.protocol,
         "metrics": fitted.metrics,
         "leakage": fitted.leakage,
+        "decoded": len(missing.work),
         "seconds": record.row["seconds"],
         "dataset_version": samples.version,
         "onnx_parity": fitted.result.parity,

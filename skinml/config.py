@@ -15,38 +15,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationError,
-    model_validator,
-)
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 
 from skinml.errors import Reason, RequestError
+from skinml.requests.base import MAX_QUARANTINED, ClusterRequest, Fraction, Request, asked_as
+from skinml.requests.dataset import PrepareRequest
 
 ENVIRONMENT_PREFIX = "SKINML_"
 
 POSITIONAL = "positional"
 """Marks a field that stands on the command line without its name, such as `list` in `quarantine list`."""
-
-
-def _as_list(value: Any) -> Any:
-    """One value, or several separated by commas (how an environment variable gives a list), as a list."""
-    return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
-
-
-def _as_fraction(value: Any) -> Any:
-    """20% as 0.2."""
-    if isinstance(value, str) and value.strip().endswith("%"):
-        try:
-            return float(value.strip()[:-1]) / 100
-        except ValueError:
-            return value
-    return value
 
 
 def _in_utc(moment: datetime) -> datetime:
@@ -55,44 +34,6 @@ def _in_utc(moment: datetime) -> datetime:
 
 
 Moment = Annotated[datetime, AfterValidator(_in_utc)]
-
-
-class Request(BaseModel):
-    """What every verb shares: frozen values, no unknown names, and the cluster the work runs on."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class ClusterRequest(Request):
-    """A verb whose work is spread by Dask."""
-
-    cluster: str | None = Field(
-        None,
-        description="existing Dask scheduler, tcp:// or tls://host:port (default: local processes)",
-    )
-    workers: int | None = Field(
-        None,
-        ge=1,
-        le=1024,
-        description="local processes (default: one per core); with --cluster: how many it must have",
-    )
-    cluster_wait: float = Field(
-        60.0, ge=0.0, le=86_400.0, description="seconds to wait for the workers of --cluster"
-    )
-
-
-class PrepareRequest(ClusterRequest):
-    """Labelled images and their metadata to shards of pixels and the samples table."""
-
-    images: Annotated[
-        tuple[str, ...], BeforeValidator(_as_list, json_schema_input_type=tuple[str, ...] | str)
-    ] = Field(min_length=1, description="folder or bucket prefix with images; repeat for several")
-    metadata: str = Field(description="CSV with image_id, lesion_id and dx, as HAM10000's")
-    size: int = Field(64, ge=8, le=1024, description="edge of the square pixels, in px")
-    decode: Literal["fast", "exact"] = Field(
-        "fast", description="fast: scaled JPEG decoding; exact: bit-equal to Pillow's full decode"
-    )
-    format: Literal["npy", "parquet"] = Field("npy", description="how pixels are stored")
 
 
 class TrainRequest(ClusterRequest):
@@ -125,10 +66,8 @@ class ScoreRequest(ClusterRequest):
     )
     until: Moment | None = Field(None, description="only images last modified before this time (UTC)")
     limit: int | None = Field(None, ge=1, description="at most so many images; the rest waits for the next run")
-    max_quarantined: Annotated[float, BeforeValidator(_as_fraction)] = Field(
-        0.2,
-        ge=0.0,
-        le=1.0,
+    max_quarantined: Fraction = Field(
+        MAX_QUARANTINED,
         description="fraction of tonight's images that may be unusable; with more, nothing is committed",
     )
 
@@ -265,7 +204,7 @@ def load(model: type[RequestType], verb: str, flags: Mapping[str, Any], file: Ma
         raise RequestError(f"config: {verb} = {section!r} should be a table, [{verb}]")
     values.update({name: file[name] for name in SHARED if name in file and name in model.model_fields})
     values.update(section)
-    for name in model.model_fields:
+    for name in names_of(model):
         for variable in (*([name] if name in SHARED else []), f"{verb}_{name}"):  # the verb's own wins
             given = os.environ.get(ENVIRONMENT_PREFIX + variable.upper())
             if given:
@@ -275,6 +214,11 @@ def load(model: type[RequestType], verb: str, flags: Mapping[str, Any], file: Ma
         return model.model_validate(values)
     except ValidationError as error:
         raise RequestError(_one_line(verb, model, error)) from error
+
+
+def names_of(model: type[Request]) -> list[str]:
+    """What the command line, the file and the environment call the fields of a request."""
+    return [asked_as(name, field) for name, field in model.model_fields.items()]
 
 
 def is_positional(field: FieldInfo) -> bool:

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 from skinml import compute
-from skinml.config import ClusterRequest
 from skinml.records.under_way import check_seen
+from skinml.requests.base import ClusterRequest
 from skinml.runs import Run
 from skinml.storage.listing import list_images
 from skinml.storage.urls import normalise

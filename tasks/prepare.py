@@ -4,25 +4,32 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from itertools import chain
+from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 
 from skinml import tables
 from skinml.compute import call, connect
-from skinml.config import ClusterRequest
 from skinml.dataset.commit import check_shards, publish_pixels, publish_samples
 from skinml.dataset.metadata import Metadata
-from skinml.dataset.metadata import read_metadata as read_metadata_table
+from skinml.dataset.metadata import read_metadata as read_metadata_tables
 from skinml.dataset.neighbours import Duplicates
-from skinml.dataset.plan import LABELS, Plan, make_plan, unmatched
+from skinml.dataset.outcome import forget_rejected
+from skinml.dataset.plan import LABELS, Plan, likeliest_reason, make_plan, unmatched
 from skinml.dataset.prepare import ShardDone, ShardJob, shard_jobs, write_shard
 from skinml.dataset.resume import Resumption, resume
 from skinml.dataset.shards import cut, read_index
 from skinml.dataset.survey import SurveyJob, find_duplicates, write_pending_index
+from skinml.errors import RunError, SkinmlError
 from skinml.images.preprocessing import Preprocessing, ShardFormat
+from skinml.max_quarantined import COLUMNS, check_quarantined
+from skinml.requests.base import ClusterRequest
 from skinml.runs import Counts, Run
 from skinml.schemas import IMAGE_VERSION
 from skinml.storage.objects import write_bytes
@@ -30,7 +37,7 @@ from skinml.workspace import report_url, shards_url, table_url
 from tasks import artifacts
 from tasks.archive import Listing
 from tasks.cluster import workspace_check
-from tasks.shards import rejections, run_shards
+from tasks.shards import rejected_rows, rejections, run_shards
 from tasks.stage import stage
 
 logger = logging.getLogger("skinml.prepare")
@@ -42,10 +49,17 @@ NAMED = 5
 NONE_CORRECTED = pd.DataFrame({"image_id": [], "lesion_id": []}, dtype="str")
 
 
-@stage("read metadata", "read {metadata}", tags=("storage",))
-def read_metadata(metadata: str) -> Metadata:
-    """The labels, checked."""
-    return read_metadata_table(metadata)
+def _tables(parameters: dict[str, Any]) -> str:
+    return f"read {', '.join(parameters['metadata'])}"
+
+
+@stage("read metadata", _tables, tags=("storage",))
+def read_metadata(metadata: Sequence[str], mapped: Sequence[str], dropped: Sequence[str]) -> Metadata:
+    """The labels, checked; the log says how each table was read."""
+    found = read_metadata_tables(metadata, mapped, dropped)
+    for note in found.notes:
+        logger.info("%s", note)
+    return found
 
 
 @stage("plan", "plan what is new for {dataset_key}", tags=("storage",))
@@ -67,9 +81,49 @@ def plan_dataset(workspace: str, listing: Listing, metadata: Metadata, dataset_k
         "%d images listed (%d other objects ignored): %d to decode, %d known, %d refused by the plan",
         *(plan.listed, listing.ignored, len(plan.work), plan.skipped, len(plan.rejected)),
     )
+    if plan.dropped:
+        logger.info("of the known, %d are left out: --drop names their class", plan.dropped)
+    if plan.respelled:
+        ways = ", ".join(f"{way} {count}" for way, count in plan.respelled.items())
+        logger.info("image_ids of the metadata that are not written as their files are (%s): matched", ways)
     if len(plan.relabelled):
         logger.info("the metadata was corrected for %d samples", len(plan.relabelled))
     return plan
+
+
+@stage("check what the plan refuses", tags=("storage",))
+def check_plan(workspace: str, plan: Plan, most_quarantined: float, run: Run) -> None:
+    """Fail before anything is decoded if too many images have no metadata, or a name that is taken."""
+    bad = Counter(plan.rejected["reason"])
+    rows = partial(_rejected, plan)
+    advice = likeliest_reason(plan)
+    check_quarantined(workspace, run.run_id, bad, len(plan.work), most_quarantined, rows, advice)
+
+
+@stage("check what cannot be used", tags=("storage",))
+def check_outcome(
+    workspace: str, plan: Plan, shards: list[ShardDone], dataset_key: str, most_quarantined: float, run: Run
+) -> None:
+    """Fail before anything is committed if too many images cannot be used; what is decoded stays."""
+    done = sum(shard.prepared for shard in shards)
+    bad = rejections(shards) + Counter(plan.rejected["reason"])
+
+    def rows() -> pa.Table:
+        return pa.concat_tables(
+            [_rejected(plan), rejected_rows(workspace, shards).cast(_rejected(plan).schema)]
+        )
+
+    try:
+        check_quarantined(workspace, run.run_id, bad, done, most_quarantined, rows)
+    except RunError:
+        with suppress(SkinmlError):  # what is wrong is said already
+            forget_rejected(workspace, dataset_key, [shard.number for shard in shards if shard.rejected])
+        raise
+
+
+def _rejected(plan: Plan) -> pa.Table:
+    schema = pa.schema([(column, pa.string()) for column in COLUMNS])
+    return pa.Table.from_pandas(plan.rejected[list(COLUMNS)], schema, preserve_index=False)
 
 
 @stage("name what does not match", tags=("storage",))

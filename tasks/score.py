@@ -7,22 +7,24 @@ import math
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
 from skinml import tables
 from skinml.compute import connect, width
-from skinml.config import ClusterRequest, ScoreRequest
+from skinml.config import ScoreRequest
 from skinml.crash_points import crash_point
 from skinml.errors import RunError, SkinmlError
+from skinml.max_quarantined import check_quarantined
 from skinml.models import registry
 from skinml.models.allowed import network_file
 from skinml.models.external_data import check_whole
 from skinml.models.precisions import Precision
+from skinml.requests.base import ClusterRequest
 from skinml.runs import Counts, Run
 from skinml.schemas import TABLES
 from skinml.scoring.adopt import AdoptJob, adopt_jobs, run_job
-from skinml.scoring.bad_nights import check_quarantined
 from skinml.scoring.commit import Night, Published, publish_night
 from skinml.scoring.health import Health, compare
 from skinml.scoring.ledger import make_ledger, read_quarantined, read_scored
@@ -46,7 +48,7 @@ from skinml.tables import Snapshot
 from skinml.workspace import model_url, table_url
 from tasks import artifacts
 from tasks.cluster import workspace_check
-from tasks.shards import rejections, run_shards
+from tasks.shards import rejected_rows, rejections, run_shards
 from tasks.stage import stage
 
 logger = logging.getLogger("skinml.score")
@@ -159,7 +161,9 @@ def commit_scores(
     """Check that no image was lost and not too many are bad, then publish scores and quarantine."""
     crash_point(6)
     try:
-        check_quarantined(workspace, shards, most_quarantined, run.run_id)
+        rows = partial(rejected_rows, workspace, shards)
+        scored = sum(shard.scored for shard in shards)
+        check_quarantined(workspace, run.run_id, rejections(shards), scored, most_quarantined, rows)
     except RunError:
         with suppress(SkinmlError):  # what is wrong is said already
             delete_failures(workspace)  # perhaps this machine is to blame, and not the images

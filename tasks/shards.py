@@ -6,8 +6,12 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
+import pyarrow as pa
+
+from skinml import tables
 from skinml.compute import map_shards
 from skinml.dataset.prepare import ShardDone
+from skinml.max_quarantined import COLUMNS
 from skinml.scoring.predict import ShardScored
 from tasks import artifacts
 
@@ -37,6 +41,12 @@ def run_shards(
             outcomes.append(outcome)
             progress.advance(1)
     return outcomes
+
+
+def rejected_rows(workspace: str, shards: Sequence[ShardDone] | Sequence[ShardScored]) -> pa.Table:
+    """The images that the shards rejected, as `max_quarantined` reports them."""
+    parts = [shard.quarantine for shard in shards if shard.quarantine is not None]
+    return tables.read_parts(workspace, "quarantine", parts, list(COLUMNS))
 
 
 def rejections(shards: Sequence[ShardDone] | Sequence[ShardScored]) -> Counter[str]:

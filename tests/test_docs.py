@@ -27,7 +27,9 @@ def test_every_verb_is_in_the_readme_and_no_other() -> None:
 
 
 def test_every_flag_in_the_readme_exists() -> None:
-    known = {f"--{name.replace('_', '-')}" for model in config.REQUESTS.values() for name in model.model_fields}
+    known = {
+        f"--{name.replace('_', '-')}" for model in config.REQUESTS.values() for name in config.names_of(model)
+    }
     known |= {"--workspace", "--config", "--json", "--help", "--type", "--all", "--pool"}
     assert set(re.findall(r"--[a-z][a-z-]+", README)) <= known
 

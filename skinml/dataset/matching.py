@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -35,6 +35,11 @@ def look_up(values: pd.Series[str], names: pd.Series[str], meanings: pd.Series[s
     found = _text(firsts).take(positions)
     texts: pd.Series[str] = found.to_pandas()  # pandas 2 would make the text 'None' of a null, by dtype="str"
     return texts.set_axis(values.index)
+
+
+def texts(values: Iterable[str]) -> pd.Series[str]:
+    """A column of text, also where there is none."""
+    return pd.Series(list(values), dtype="str")
 
 
 def _key(rows: pd.DataFrame, columns: Sequence[str]) -> pa.Array:

@@ -6,7 +6,7 @@ An interrupted run leaves its finished shards and these records behind, and the 
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
@@ -24,6 +24,7 @@ from skinml.images.preprocessing import Preprocessing
 from skinml.images.quality import Quality, measure
 from skinml.schemas import OUTCOME
 from skinml.storage.objects import read_bytes, write_bytes
+from skinml.storage.removal import delete
 from skinml.workspace import unpublished_url
 
 MEASURED_AT_ONCE = 32
@@ -87,6 +88,20 @@ def write_record(workspace: str, dataset_key: str, number: int, outcome: pd.Data
     buffer = io.BytesIO()
     pq.write_table(table, buffer, compression="zstd")
     write_bytes(record_url(workspace, dataset_key, number), buffer.getvalue())
+
+
+def forget_rejected(workspace: str, dataset_key: str, numbers: Iterable[int]) -> None:
+    """Let the next run try again what these shards could not use: perhaps this machine is to blame for it.
+
+    Their pixels, and the rest of their records, stay for it.
+    """
+    for number in numbers:
+        outcome = read_record(workspace, dataset_key, number)
+        kept = outcome[outcome["reason"].isna()]
+        if len(kept):
+            write_record(workspace, dataset_key, number, kept)
+        else:
+            delete([record_url(workspace, dataset_key, number)])
 
 
 def read_record(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import pandas as pd
 
-from skinml.dataset.matching import among, is_in, look_up
+from skinml.dataset.id_spelling import respell
+from skinml.dataset.matching import among, is_in, look_up, texts
 from skinml.dataset.metadata import Metadata
 from skinml.dataset.splits import assign
 from skinml.errors import Reason
@@ -41,6 +42,8 @@ class Plan:
             they are.
         metadata_repeated: image_ids that stand several times in the metadata, alike.
         metadata_conflicting: image_ids that stand several times with different values.
+        dropped: images that are left out because of their class; they are among the skipped ones.
+        respelled: how many image_ids of the metadata are not written as their files are, and in which way.
         before: the state of `samples` that all this was found in; None where nobody said.
     """
 
@@ -54,6 +57,8 @@ class Plan:
     metadata_removed: tuple[str, ...]
     metadata_repeated: tuple[str, ...]
     metadata_conflicting: tuple[str, ...]
+    dropped: int = 0
+    respelled: Mapping[str, int] = field(default_factory=dict)
     before: Snapshot | None = None
 
     def without_work(self) -> Plan:
@@ -82,16 +87,19 @@ def make_plan(
     """
     images = listing[["uri", "etag", "size_bytes"]].copy()
     images["image_id"] = image_ids(images["uri"])
+    spelling = respell(metadata.image_ids(), images["image_id"].drop_duplicates())
+    metadata = metadata.respelled(spelling)
+    dropped = is_in(images["image_id"], texts(metadata.dropped))
     in_samples = among(images, samples, IMAGE_VERSION)
     without = ~is_in(images["image_id"], metadata.rows["image_id"])
     removed = in_samples & without
-    reason, detail = _reject(images, metadata, _still_there(samples, images, roots))
-    refused = reason.notna() & ~removed
+    reason, detail = _reject(images, metadata, spelling.unclear, _still_there(samples, images, roots))
+    refused = reason.notna() & ~removed & ~dropped
     rejected = images.assign(reason=reason, detail=detail)[refused]
 
     known_broken = quarantine[~quarantine["reason"].isin(RETRIED + FOUND_BY_PLANNING)]
     has_pixels, is_broken = among(images, index, IMAGE_VERSION), among(images, known_broken, IMAGE_VERSION)
-    skipped = removed | (~refused & ((in_samples & has_pixels) | is_broken))
+    skipped = removed | dropped | (~refused & ((in_samples & has_pixels) | is_broken))
     work = images.assign(in_samples=in_samples)[~skipped & ~refused]
     work = work.merge(metadata.rows, on="image_id", how="left", validate="one_to_one")
     work["split_group"] = _groups(work["lesion_id"], samples)
@@ -111,6 +119,8 @@ def make_plan(
         metadata_removed=tuple(images.loc[removed, "image_id"]),
         metadata_repeated=metadata.repeated,
         metadata_conflicting=metadata.conflicting,
+        dropped=int(dropped.sum()),
+        respelled=spelling.ways,
     )
 
 
@@ -141,7 +151,7 @@ def _relabelled(samples: pd.DataFrame, images: pd.DataFrame, metadata: Metadata)
 
 
 def _reject(
-    images: pd.DataFrame, metadata: Metadata, samples: pd.DataFrame
+    images: pd.DataFrame, metadata: Metadata, unclear: Mapping[str, str], samples: pd.DataFrame
 ) -> tuple[pd.Series[str], pd.Series[str]]:
     """Reason and detail for images that cannot become samples whatever their bytes are; null for the others."""
     reason = pd.Series(None, index=images.index, dtype=object)
@@ -151,9 +161,13 @@ def _reject(
     reason[unknown] = Reason.NO_METADATA.value
     detail[unknown] = "the metadata has no row for image_id " + images.loc[unknown, "image_id"]
 
-    torn = is_in(images["image_id"], pd.Series(metadata.conflicting, dtype="str"))
+    torn = is_in(images["image_id"], texts(metadata.conflicting))
     reason[torn] = Reason.DUPLICATE_ID.value
     detail[torn] = "the metadata has rows that differ for image_id " + images.loc[torn, "image_id"]
+
+    several = unknown & ~torn & is_in(images["image_id"], texts(unclear))
+    reason[several] = Reason.DUPLICATE_ID.value
+    detail[several] = images.loc[several, "image_id"].map(dict(unclear))
 
     # The first file of an image_id is the image: one that is a sample already, else the first listed.
     names = pd.concat([samples[["image_id", "uri"]], images[["image_id", "uri"]]])
@@ -162,6 +176,26 @@ def _reject(
     reason[second] = Reason.DUPLICATE_ID.value
     detail[second] = "image_id " + images.loc[second, "image_id"] + " is taken by " + owner[second]
     return reason, detail
+
+
+def likeliest_reason(plan: Plan) -> str:
+    """Why most of what the plan rejects is rejected, by an example, and what to do; "" if it rejects none."""
+    if plan.rejected.empty:
+        return ""
+    most = plan.rejected["reason"].mode()[0]
+    example = plan.rejected.loc[plan.rejected["reason"] == most, "detail"].iloc[0]
+    if most != Reason.NO_METADATA:
+        return f"most likely: {example}; mend the metadata, or allow more"
+    others = plan.metadata_without_image
+    if not others:
+        return (
+            f"most likely the metadata is of a part of these images ({example}): give the rest with another "
+            "--metadata, or allow more"
+        )
+    return (
+        f"most likely the metadata is of other images: {example}, but rows for {', '.join(others[:3])}; give "
+        "the metadata of these images, or allow more"
+    )
 
 
 def unmatched(plan: Plan) -> pd.DataFrame:

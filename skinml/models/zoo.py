@@ -42,6 +42,22 @@ def architecture(name: str) -> Architecture:
     return ARCHITECTURES[name]
 
 
+DEFAULT = "thesis-cnn"
+"""The architecture that `train` fits and `prepare` makes pixels for, where none is named."""
+
+
+def input_size(name: str | None, size: int | None) -> int:
+    """The edge in px of the pixels to make: what this architecture (or the default one) reads, or `size`.
+
+    Raises:
+        RequestError: there is no such architecture, or it reads another size than the given one.
+    """
+    reads = architecture(name or DEFAULT).size
+    if name is not None and size not in {None, reads}:
+        raise RequestError(f"--size {size} contradicts --for {name}, which reads {reads} px: give one of them")
+    return size or reads
+
+
 THESIS_CNN_PARAMETERS = 384_455
 """What the thesis's summary of its network prints, and so what ours must have."""
 

@@ -45,6 +45,9 @@ BUCKET_NAMES = PLAIN_NAMES | CONTROL_NAMES
 
 DUPLICATE = "duplicate_id"
 
+MOSTLY_BAD = ["--max-quarantined", "100%"]
+"""These are bad on purpose."""
+
 
 @dataclass(frozen=True)
 class Archive:
@@ -57,7 +60,7 @@ class Archive:
 
     def flags(self) -> list[object]:
         """What `prepare` is told of it."""
-        return ["--images", self.url, "--metadata", self.metadata, "--size", 16]
+        return ["--images", self.url, "--metadata", self.metadata, "--size", 16, *MOSTLY_BAD]
 
     def right_for_scores(self) -> dict[str, tuple[str, ...]]:
         """The same where nobody asks for metadata."""
@@ -274,7 +277,7 @@ def test_every_file_is_scored_or_quarantined(
     before, at_work = everything_below(folder.metadata.parent), workers.processes()
     workspace = str(shutil.copytree(trained, tmp_path / "workspace"))
     asked = ["--workspace", workspace, "score", "--archive", folder.url, "--cluster", workers.address]
-    asked += ["--max-quarantined", "100%"]  # most of these are bad on purpose
+    asked += MOSTLY_BAD
     first, again = skinml(*asked), skinml(*asked)
     check(workspace, "score", folder.right_for_scores(), first, again)
     assert workers.processes() == at_work, "a worker died"

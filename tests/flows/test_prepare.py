@@ -40,8 +40,10 @@ def test_a_made_up_archive_becomes_a_dataset(place: str, made_up: MadeUp, skinml
     assert samples["image_id"].is_unique
     assert result["dataset_version"] == tables.version(workspace, "samples")
     given = pd.read_csv(made_up.metadata).set_index("image_id").loc[samples["image_id"]]
-    for column in ("lesion_id", "dx", "dx_type", "sex", "localization"):
+    for column in ("lesion_id", "dx", "dx_type", "localization"):
         assert samples[column].tolist() == given[column].tolist()
+    assert samples["sex"].fillna("unknown").tolist() == given["sex"].tolist()
+    assert set(samples["sex"].dropna()) == {"female", "male"}
     assert samples["age"].isna().sum() == given["age"].isna().sum() > 0
     assert (samples["split"] == [split_of(lesion) for lesion in samples["lesion_id"]]).all()
     assert (samples.groupby("lesion_id")["split"].nunique() == 1).all()
@@ -117,6 +119,7 @@ def test_what_does_not_match_is_counted_and_named(
     put(f"{place}/metadata.csv", (HEADER + "".join(rows)).encode())
     workspace = f"{place}/workspace"
     request = ["--images", f"{place}/one", "--images", f"{place}/two", "--metadata", f"{place}/metadata.csv"]
+    request += ["--max-quarantined", "50%"]
 
     answer = skinml("--workspace", workspace, "prepare", *request)
 
@@ -170,7 +173,7 @@ def test_a_changed_image_takes_the_place_of_its_older_version(
     assert before.loc["a", "width"] == 96  # superseded, not lost
 
     put(f"{place}/images/b.jpg", b"")
-    third = skinml("--workspace", workspace, *request).result
+    third = skinml("--workspace", workspace, *request, "--max-quarantined", "100%").result
     assert third["reasons"] == {"empty": 1}
     assert tables.read(workspace, "samples").num_rows == 2  # a broken newcomer drives no good sample out
 
@@ -290,11 +293,12 @@ def test_storage_that_fails_now_and_then_costs_no_image(
 
 BAD_METADATA = {
     "no dx column": ("lesion_id,image_id\nl,a\n", "has no column dx"),
+    "a second dx column": ("image_id,lesion_id,dx,DX\na,l,nv,mel\n", "has 2 columns dx (dx, DX)"),
     "no lesion_id column": ("image_id,dx\na,nv\n", "has no column lesion_id"),
-    "unknown dx": (HEADER + metadata_row("a", "l", "wart"), "'wart'"),
+    "unknown dx": (HEADER + metadata_row("a", "l", "wart"), "'wart' is none of"),
     "blank lesion": (HEADER + metadata_row("a", ""), "lesion_id is blank"),
     "age in words": (HEADER + "l,a,nv,histo,forty,male,back,x\n", "'forty'"),
-    "empty": ("", "not a CSV table"),
+    "empty": ("", "is empty"),
 }
 
 
@@ -312,3 +316,103 @@ def test_bad_metadata_is_refused_and_nothing_written(
     assert words in answer.stderr.splitlines()[-1]
     assert "m.csv" in answer.stderr.splitlines()[-1]
     assert not exists(str(workspace))
+
+
+def test_metadata_of_other_images_fails_before_anything_is_decoded(
+    place: str, put: Put, jpeg: Callable[..., bytes], skinml: CommandLine
+) -> None:
+    for number, name in enumerate("abcde"):
+        put(f"{place}/images/{name}.jpg", jpeg(number))
+    put(f"{place}/m.csv", (HEADER + metadata_row("a", "l1") + metadata_row("x", "l2")).encode())
+    workspace = f"{place}/workspace"
+    request = [
+        "--workspace",
+        workspace,
+        "prepare",
+        "--images",
+        f"{place}/images",
+        "--metadata",
+        f"{place}/m.csv",
+    ]
+
+    answer = skinml(*request, expect=1)
+
+    [run] = tables.read(workspace, "runs").to_pylist()
+    assert answer.stderr.splitlines()[-1] == (
+        "skinml: 4 of 5 new images (80%) cannot be used (4 no_metadata), more than --max-quarantined 20%: "
+        f"nothing was committed; they are named in {workspace}/reports/{run['run_id']}/quarantined.csv; most "
+        "likely the metadata is of other images: the metadata has no row for image_id b, but rows for x; give "
+        "the metadata of these images, or allow more"
+    )
+    assert run["status"] == "failed"
+    assert not exists(f"{workspace}/shards")
+    assert tables.read(workspace, "quarantine").num_rows == 0
+
+    result = skinml(*request, "--max-quarantined", "80%").result
+    assert (result["prepared"], result["quarantined"]) == (1, 4)
+    assert skinml(*request).result["skipped"] == 5  # what is known is not new
+
+
+def test_an_archive_of_broken_images_fails_and_the_next_run_decodes_the_good_ones_no_more(
+    place: str, put: Put, jpeg: Callable[..., bytes], skinml: CommandLine
+) -> None:
+    for number, name in enumerate("abcde"):
+        put(f"{place}/images/{name}.jpg", b"" if name in "bd" else jpeg(number))
+    rows = "".join(metadata_row(name, f"l {name}") for name in "abcde")
+    put(f"{place}/m.csv", (HEADER + rows).encode())
+    workspace = f"{place}/workspace"
+    request = [
+        "--workspace",
+        workspace,
+        "prepare",
+        "--images",
+        f"{place}/images",
+        "--metadata",
+        f"{place}/m.csv",
+    ]
+
+    answer = skinml(*request, expect=1)
+
+    assert "2 of 5 new images (40%) cannot be used (2 empty), more than --max-quarantined 20%" in answer.stderr
+    assert (tables.version(workspace, "samples"), tables.read(workspace, "quarantine").num_rows) == (None, 0)
+    for number, name in enumerate("bd", 5):
+        put(f"{place}/images/{name}.jpg", jpeg(number))
+    result = skinml(*request).result
+    assert (result["prepared"], result["resumed"], result["quarantined"]) == (5, 3, 0)
+    assert tables.read(workspace, "samples").num_rows == 5
+
+
+def test_isic_2019_as_it_comes(place: str, put: Put, jpeg: Callable[..., bytes], skinml: CommandLine) -> None:
+    """Two tables, files called _downsampled, a class that is none of ours, an image without a lesion."""
+    for number in range(6):
+        put(f"{place}/images/ISIC_{number}{'_downsampled' if number == 2 else ''}.jpg", jpeg(number))
+    classes = ["MEL", "NV", "BCC", "AK", "BKL", "DF", "VASC", "SCC", "UNK"]
+    given = dict(enumerate(["NV", "AK", "MEL", "SCC", "UNK", "NV"]))
+    labels = [
+        f"ISIC_{n},{','.join('1.0' if name == dx else '0.0' for name in classes)}" for n, dx in given.items()
+    ]
+    lesions = [f"ISIC_{n},{50 + n}.0,torso,{'' if n == 5 else f'BCN_{n // 2}'},female" for n in given]
+    head = "image,age_approx,anatom_site_general,lesion_id,sex"
+    put(f"{place}/labels.csv", "\r\n".join([f"image,{','.join(classes)}", *labels, ""]).encode())
+    put(f"{place}/lesions.csv", "\n".join([head, *lesions, ""]).encode("utf-8-sig"))
+    workspace = f"{place}/workspace"
+    request = ["--workspace", workspace, "prepare", "--images", f"{place}/images"]
+    request += ["--metadata", f"{place}/labels.csv", "--metadata", f"{place}/lesions.csv"]
+
+    assert "--drop scc --drop unknown" in skinml(*request, expect=2).stderr
+    request += ["--drop", "unknown", "--map", "scc=akiec"]
+    assert "line 7 (ISIC_5): lesion_id is blank" in skinml(*request, expect=2).stderr
+    assert not exists(workspace)
+    answer = skinml(*request, "--drop", "no-lesion")
+
+    assert (answer.result["listed"], answer.result["prepared"], answer.result["skipped"]) == (6, 4, 2)
+    assert (answer.result["dropped"], answer.result["respelled"]) == (2, {"_downsampled": 1})
+    samples = tables.read(workspace, "samples").to_pandas().sort_values("image_id")
+    assert samples[["image_id", "lesion_id", "dx", "age", "localization"]].to_numpy().tolist() == [
+        ["ISIC_0", "BCN_0", "nv", 50.0, "torso"],
+        ["ISIC_1", "BCN_0", "akiec", 51.0, "torso"],
+        ["ISIC_2_downsampled", "BCN_1", "mel", 52.0, "torso"],
+        ["ISIC_3", "BCN_1", "akiec", 53.0, "torso"],
+    ]
+    assert "(_downsampled 1): matched" in answer.stderr
+    assert tables.read(workspace, "quarantine").num_rows == 0

@@ -56,6 +56,13 @@ def test_a_version_is_whole_hashed_and_champion(trained: Path) -> None:
         assert 0 <= metrics["metrics"][name] <= 1
 
 
+def test_a_bare_prepare_makes_what_a_bare_train_reads(trained: Path) -> None:
+    """Nothing was decoded twice: there is one dataset, of one shard, which `prepare` named in its row."""
+    [dataset] = (trained / "shards").iterdir()
+    assert dataset.name == "32px-fast-bicubic-npy"
+    assert sorted(path.name for path in dataset.iterdir()) == ["index.parquet", "shard-00000.npy"]
+
+
 def test_the_registered_network_gives_the_metrics_that_were_written_down(trained: Path) -> None:
     """The ONNX file alone, on the test pixels, reproduces the accuracy in metrics.json."""
     workspace = str(trained)
@@ -136,6 +143,7 @@ def test_a_later_version_does_not_take_the_crown(trained: Path, tmp_path: Path, 
     workspace = str(shutil.copytree(trained, tmp_path / "workspace"))
     champion = registry.find(workspace, "champion").version
     result = skinml("--workspace", workspace, "train", "--epochs", 1, "--batch-size", 128).result
+    assert result["decoded"] == 0
     assert result["model_version"] != champion
     assert registry.find(workspace, "champion").version == champion
     assert registry.versions(workspace) == sorted([champion, result["model_version"]])

@@ -77,7 +77,7 @@ def test_with_a_server_and_without_the_same_tables(
     run = runs["score archive night with champion"]
     assert run["state_type"] == "COMPLETED"
     assert "skinml" in run["tags"]
-    assert "prepare HAM10000_images_part_1, HAM10000_images_part_2 at 64 px" in runs
+    assert "prepare HAM10000_images_part_1, HAM10000_images_part_2 at 32 px" in runs
     task_names = {
         task["name"] for task in ask(prefect_server, "task_runs", flow_runs={"id": {"any_": [run["id"]]}})
     }

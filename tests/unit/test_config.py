@@ -9,7 +9,6 @@ import pytest
 from pydantic import ValidationError
 
 from skinml.config import (
-    PrepareRequest,
     ScoreRequest,
     SynthRequest,
     TrainRequest,
@@ -18,6 +17,7 @@ from skinml.config import (
     read_file,
 )
 from skinml.errors import RequestError
+from skinml.requests.dataset import PrepareRequest
 
 GIVEN: dict[str, Any] = {"images": ["a", "b"], "metadata": "m.csv"}
 
@@ -41,7 +41,17 @@ def file_of(tmp_path: Path, text: str) -> dict[str, Any]:
 def test_defaults_are_those_of_the_contract() -> None:
     request = load(PrepareRequest, "prepare", GIVEN, {})
     assert request == PrepareRequest(
-        images=("a", "b"), metadata="m.csv", size=64, decode="fast", format="npy", cluster=None, workers=None
+        images=("a", "b"),
+        metadata=("m.csv",),
+        for_model=None,
+        size=None,
+        decode="fast",
+        format="npy",
+        map=(),
+        drop=(),
+        max_quarantined=0.2,
+        cluster=None,
+        workers=None,
     )
     assert load(ScoreRequest, "score", {"archive": "x"}, {}).model == "champion"
     assert load(TrainRequest, "train", {}, {}).protocol == "grouped"
@@ -82,7 +92,7 @@ def test_how_long_workers_are_waited_for_can_be_set_for_all_verbs(
 
 def test_a_variable_that_is_empty_was_not_given(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SKINML_PREPARE_SIZE", "")
-    assert load(PrepareRequest, "prepare", GIVEN, {}).size == 64
+    assert load(PrepareRequest, "prepare", GIVEN, {}).size is None
 
 
 @pytest.mark.parametrize("images", ["one,two", "one, two ", " one,two"])
@@ -94,6 +104,26 @@ def test_a_variable_gives_a_list_with_commas(images: str, monkeypatch: pytest.Mo
 
 def test_a_flag_may_hold_a_comma() -> None:
     assert load(PrepareRequest, "prepare", {**GIVEN, "images": ["a,b"]}, {}).images == ("a,b",)
+
+
+def test_a_name_that_python_keeps_to_itself_is_given_as_it_reads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """--for, which is `for` in the file and SKINML_PREPARE_FOR."""
+    assert load(PrepareRequest, "prepare", {**GIVEN, "for": "a"}, {}).for_model == "a"
+    file = file_of(tmp_path, "[prepare]\nfor = 'b'\n")
+    assert load(PrepareRequest, "prepare", GIVEN, file).for_model == "b"
+    monkeypatch.setenv("SKINML_PREPARE_FOR", "c")
+    assert load(PrepareRequest, "prepare", GIVEN, file).for_model == "c"
+    asked = load(PrepareRequest, "prepare", GIVEN, file)
+    assert PrepareRequest.model_validate(asked.model_dump()) == asked
+
+
+@pytest.mark.parametrize(("given", "fraction"), [("20%", 0.2), ("0.35", 0.35), ("100%", 1.0), (0, 0.0)])
+def test_a_fraction_may_be_a_percentage(given: Any, fraction: float) -> None:
+    prepare = load(PrepareRequest, "prepare", {**GIVEN, "max_quarantined": given}, {})
+    score = load(ScoreRequest, "score", {"archive": "x", "max_quarantined": given}, {})
+    assert prepare.max_quarantined == score.max_quarantined == fraction
 
 
 def test_a_request_does_not_change() -> None:
@@ -123,6 +153,12 @@ def test_the_workspace_is_chosen_in_the_same_order(monkeypatch: pytest.MonkeyPat
         ({"format": "zarr"}, "prepare: --format 'zarr': input should be 'npy' or 'parquet'"),
         ({"workers": "0"}, "prepare: --workers '0': input should be greater than or equal to 1"),
         ({"images": []}, "prepare: --images []: "),
+        ({"metadata": []}, "prepare: --metadata []: "),
+        (
+            {"max_quarantined": "120%"},
+            "prepare: --max-quarantined '120%': input should be less than or equal to 1",
+        ),
+        ({"max_quarantined": "few"}, "prepare: --max-quarantined 'few': input should be a valid number"),
     ],
 )
 def test_a_wrong_value_is_named_with_its_flag(flags: dict[str, Any], words: str) -> None:

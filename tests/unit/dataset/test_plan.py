@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pandas as pd
 import pyarrow as pa
@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skinml.dataset.metadata import Metadata
-from skinml.dataset.plan import Plan, make_plan, unmatched
+from skinml.dataset.plan import Plan, likeliest_reason, make_plan, unmatched
 from skinml.dataset.splits import split_of
 from skinml.errors import Reason
 from skinml.schemas import LISTING
@@ -271,6 +271,58 @@ def test_what_does_not_match_is_named() -> None:
     ]
 
 
+def test_an_image_whose_class_is_dropped_is_skipped_and_counted() -> None:
+    labels = Metadata(metadata(["b"]).rows, (), (), dropped={"a": "scc"})
+    plan = Known([C], [C]).plan(listing(A, B, C), labels)
+    assert (worked(plan), reasons(plan), plan.skipped, plan.dropped) == (["b"], {}, 2, 1)
+
+
+def test_ids_that_are_not_written_as_the_files_are_matched_and_counted() -> None:
+    labels = metadata(["A.jpg", "b"])
+    plan = Known().plan(listing(A, B), labels)
+    assert worked(plan) == ["a", "b"], "image_id is the file's stem"
+    assert plan.work["metadata_row"].tolist() == [0, 1]
+    assert dict(plan.respelled) == {"suffix": 1, "case": 1}
+    assert plan.metadata_without_image == ()
+    dropped = Metadata(metadata(["b"]).rows, (), ("C.jpg",), dropped={"A.jpg": "scc"})
+    plan = Known().plan(listing(A, B, C), dropped)
+    assert (plan.dropped, reasons(plan)) == (1, {C[0]: "duplicate_id"})
+
+
+def test_two_files_of_one_id_are_never_guessed() -> None:
+    files = [(uri(name), "e") for name in ("p/A", "q/a_downsampled", "r/b", "s/B")]
+    plan = Known().plan(listing(*files), metadata(["a.jpg", "b"]))
+    assert worked(plan) == ["b"]
+    assert reasons(plan) == dict.fromkeys([files[0][0], files[1][0], files[3][0]], "duplicate_id")
+    assert plan.rejected["detail"].tolist() == [
+        *["image_id a.jpg of the metadata may mean any of the files A, a_downsampled"] * 2,
+        "image_id b is taken by the file of that name",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("rows", "files", "words"),
+    [
+        (
+            ["x"],
+            [A, B],
+            "most likely the metadata is of other images: the metadata has no row for image_id a, but rows",
+        ),
+        (
+            ["a"],
+            [A, B],
+            "most likely the metadata is of a part of these images (the metadata has no row for image_id b",
+        ),
+        (["a"], [A, (uri("z/a"), "e")], "most likely: image_id a is taken by "),
+        (["a"], [A], ""),
+    ],
+)
+def test_the_likeliest_reason_is_said_by_an_example(rows: list[str], files: list[Object], words: str) -> None:
+    said = likeliest_reason(Known().plan(listing(*files), metadata(rows)))
+    assert said.startswith(words)
+    assert bool(said) == bool(words)
+
+
 # The laws
 
 IDS = [f"i{number}" for number in range(6)]
@@ -287,9 +339,10 @@ BY_IMAGE_ID = st.lists(OBJECTS, unique_by=lambda row: row[0].rsplit("/", 1)[-1],
 
 @st.composite
 def labels(draw: st.DrawFn) -> Metadata:
-    image_ids = draw(st.lists(st.sampled_from(IDS), unique=True))
-    split = draw(st.integers(0, len(image_ids)))
-    return metadata(image_ids[:split], image_ids[split:])
+    image_ids = draw(st.lists(st.sampled_from([*IDS, "I1", "i2.jpg", "i2_downsampled"]), unique=True))
+    split, drop = sorted(draw(st.tuples(*[st.integers(0, len(image_ids))] * 2)))
+    rows = metadata(image_ids[:split], image_ids[drop:])
+    return replace(rows, dropped=dict.fromkeys(image_ids[split:drop], "scc"))
 
 
 @st.composite
@@ -313,7 +366,8 @@ def test_every_listed_image_is_accounted_for(objects: list[Object], rows: Metada
     assert set(seen) <= {uri for uri, _ in objects}
     assert plan.work["image_id"].is_unique
     assert plan.work["image_id"].is_monotonic_increasing
-    assert set(plan.work["image_id"]) <= set(rows.rows["image_id"])
+    assert set(plan.work["image_id"]) <= {image_id_of(uri) for uri, _ in objects}
+    assert plan.work["metadata_row"].is_unique, "a row of the metadata for two images"
     assert plan.work["lesion_id"].notna().all()
 
     samples = set(known.samples)

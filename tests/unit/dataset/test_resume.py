@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from skinml.dataset.outcome import forget_rejected
 from skinml.dataset.resume import resume
 from skinml.storage.objects import write_bytes
 from skinml.storage.removal import delete
@@ -37,6 +38,27 @@ def test_finished_shards_are_taken_over_and_the_rest_is_cut_anew(place: str, jpe
         *[("i0", 0, 0), ("i1", 0, 1), ("i2", 3, 0), ("i3", 3, 1)],
         *[("i4", 2, 0), ("i5", 2, 1)],
     ]
+
+
+def test_what_a_refused_run_could_not_use_is_tried_again_and_the_rest_is_not(place: str, jpeg: Jpeg) -> None:
+    """Too many were bad, perhaps because of the machine: nothing was committed, what is decoded stays."""
+    images = {f"{name}.jpg": jpeg(number) for number, name in enumerate(IDS)}
+    fill(f"{place}/archive", {**images, "i1.jpg": b"", "i2.jpg": b"", "i3.jpg": b""})
+    refused = prepare(place, labels(*IDS), "refused")
+    forget_rejected(refused.workspace, KEY, [shard.number for shard in refused.shards if shard.rejected])
+
+    before = resume(refused.workspace, KEY, refused.plan.work)
+    assert {number: rows["image_id"].tolist() for number, rows in before.finished.items()} == {
+        0: ["i0"],
+        2: ["i4", "i5"],
+    }
+    assert before.left["image_id"].tolist() == ["i1", "i2", "i3"]
+    fill(f"{place}/archive", {f"{name}.jpg": images[f"{name}.jpg"] for name in ("i1", "i2", "i3")})
+    after = prepare(place, labels(*IDS), "after")
+    after.publish()
+    assert samples(place) == [(name, "after") for name in IDS]
+    assert sorted(located(place))[0] == ("i0", 0, 0)
+    assert sorted(located(place))[4:] == [("i4", 2, 0), ("i5", 2, 1)]
 
 
 def test_a_shard_with_an_image_that_changed_is_done_again(place: str, jpeg: Jpeg) -> None:

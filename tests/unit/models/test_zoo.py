@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from skinml.config import TrainRequest
 from skinml.errors import RequestError, RunError
 from skinml.models import zoo
 
@@ -10,6 +11,23 @@ from skinml.models import zoo
 def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
     with pytest.raises(RequestError, match=r"no architecture is called 'vgg16'; known: .*thesis-cnn"):
         zoo.architecture("vgg16")
+
+
+def test_pixels_are_made_for_the_model_that_train_fits() -> None:
+    assert TrainRequest().model == zoo.DEFAULT
+    assert (
+        zoo.input_size(None, None)
+        == zoo.input_size("thesis-cnn", None)
+        == zoo.input_size("thesis-cnn", 32)
+        == 32
+    )
+    assert zoo.input_size(None, 64) == 64
+    with pytest.raises(
+        RequestError, match=r"^--size 64 contradicts --for thesis-cnn, which reads 32 px: give one"
+    ):
+        zoo.input_size("thesis-cnn", 64)
+    with pytest.raises(RequestError, match="no architecture is called 'vgg16'"):
+        zoo.input_size("vgg16", None)
 
 
 def test_thesis_cnn_is_the_thesis_network() -> None:

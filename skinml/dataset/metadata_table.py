@@ -1,0 +1,187 @@
+"""One file of metadata: read from anywhere, its values checked and written as HAM10000 writes them."""
+
+from __future__ import annotations
+
+import math
+import stat
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+
+from skinml.dataset.csv_dialect import find_dialect, read_rows
+from skinml.dataset.diagnosis_names import class_of
+from skinml.dataset.isic_forms import COLUMNS, Form, read_columns, recognise, shown
+from skinml.errors import RequestError, StorageError
+from skinml.labels import DIAGNOSES
+from skinml.storage.look import look_at
+from skinml.storage.objects import read_bytes
+from skinml.storage.urls import as_uri, is_remote, normalise
+
+MOST_BYTES = 256 * 2**20
+"""HAM10000's file has 0.6 MB, the export of the whole ISIC archive (half a million images) below 200 MB."""
+
+ROWS_AT_ONCE = 2_000
+
+MISSING = frozenset({"", "nan", "na", "n/a", "null", "none"})
+"""What programs write where there is no value, in small letters."""
+
+UNKNOWN = MISSING | {"unknown"}
+
+DX_TYPES = {
+    "histopathology": "histo",
+    "serial imaging showing no change": "follow_up",
+    "single image expert consensus": "consensus",
+    "confocal microscopy with consensus dermoscopy": "confocal",
+}
+"""How ISIC calls what HAM10000 calls otherwise, by their files for the same images (ISIC 2018, task 3)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """One file of metadata.
+
+    Attributes:
+        name: what errors call it.
+        form: which columns it has.
+        rows: isic_forms.COLUMNS, where dx is a class (see `class_of`) and age years, null where unknown; and
+            `line` of the file.
+        note: how it was read, for people.
+    """
+
+    name: str
+    form: Form
+    rows: pd.DataFrame
+    note: str
+
+
+def read_table(url: str) -> Table:
+    """Read and check one file of metadata.
+
+    Raises:
+        RequestError: see `parse_table`; and where it is no file, or has more than 256 MiB.
+    """
+    place = normalise(url)
+    try:
+        _check_size(place)
+        data = read_bytes(place)
+    except StorageError as error:
+        raise RequestError(f"--metadata {error}; name a CSV file") from error
+    return parse_table(data, place)
+
+
+def _check_size(place: str) -> None:
+    """Refuse what cannot be read to its end (a pipe, a device), and what is far too large."""
+    if is_remote(place):
+        [seen] = look_at([as_uri(place)])
+        size = 0 if isinstance(seen, Exception) else seen.size_bytes  # reading it says what is wrong
+    else:
+        try:
+            status = Path(place).stat()
+        except OSError:  # likewise
+            return
+        if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
+            raise RequestError(f"--metadata {place}: is a pipe or a device; name a CSV file")
+        size = status.st_size
+    if size > MOST_BYTES:
+        raise RequestError(
+            f"--metadata {place}: has {size:,} bytes, and tables up to {MOST_BYTES:,} are read; name a CSV file"
+        )
+
+
+def parse_table(data: bytes, name: str) -> Table:
+    """Check the bytes of one file.
+
+    Args:
+        data: CSV with a header, in whatever dialect, encoding and form of HAM10000 or ISIC.
+        name: what errors call it.
+
+    Raises:
+        RequestError: it is no such table, or an image_id is blank, or an age is not a number of years. The line
+            names the first offender.
+    """
+    try:
+        dialect = find_dialect(data)
+        pieces = read_rows(data, dialect, ROWS_AT_ONCE)
+        header = next(pieces, None)
+        if header is None:
+            raise ValueError("is empty")
+        form = recognise([name for [name] in header.columns])
+        if not form.has("image_id"):
+            raise ValueError(f"has no column image_id, nor isic_id, image_name or image (it has {form})")
+        parts = [read_columns(form, piece) for piece in pieces]
+        if not parts:
+            raise ValueError(f"has no rows below its header ({form})")
+    except ValueError as error:
+        raise RequestError(f"--metadata {name}: {' '.join(str(error).split())}") from error
+    rows = pa.concat_tables(parts).to_pandas()
+    refuse(name, rows, rows["image_id"] == "", "image_id is blank")
+    renamed = ", ".join(f"{column} is read from {shown([there])}" for column, there in form.renamed().items())
+    note = f"{name}: {len(rows)} rows, {dialect}{'; ' if renamed else ''}{renamed}"
+    for column in COLUMNS:
+        if column not in rows:
+            rows[column] = pd.Series("", index=rows.index, dtype="str")
+    if form.has("dx"):
+        note += _said_of_classes(rows["dx"])
+        rows["dx"] = each_text(rows["dx"], class_of)
+    age = each(rows["age"], _years).astype("float64")
+    refuse(name, rows, age < 0, "age is not a number of years", "age")
+    rows["age"] = age
+    for column in ("dx_type", "localization"):
+        rows[column] = each_text(rows[column], lambda value: _unless(MISSING, DX_TYPES.get(value, value)))
+    rows["sex"] = each_text(rows["sex"], lambda value: _unless(UNKNOWN, value))
+    for column in ("lesion_id", "patient_id"):
+        rows[column] = rows[column].where(~rows[column].str.lower().isin(UNKNOWN), None)
+    return Table(name, form, rows, note)
+
+
+def refuse(name: str, rows: pd.DataFrame, wrong: pd.Series, why: str, column: str | None = None) -> None:
+    """Refuse a table with such rows; the line names the first. Raises RequestError."""
+    if wrong.any():
+        first = rows[wrong].iloc[0]
+        value = f" {first[column]!r}:" if column else ""
+        raise RequestError(
+            f"--metadata {name}: line {first['line']} ({first['image_id'] or 'no image_id'}):{value} {why}"
+        )
+
+
+def each(values: pd.Series, change: Callable[[str], object]) -> pd.Series:
+    """A column of text with few values, changed one by one."""
+    codes, distinct = pd.factorize(values)
+    changed = pd.Series([change(value) for value in distinct], dtype=object)
+    found: pd.Series = changed.take(codes).set_axis(values.index)
+    return found
+
+
+def each_text(values: pd.Series, change: Callable[[str], str]) -> pd.Series:
+    """The same where text comes of it, and null of ""."""
+    codes, distinct = pd.factorize(values)
+    changed = pd.Series([change(value) for value in distinct], dtype="str")
+    found: pd.Series = changed.where(changed != "", None).take(codes).set_axis(values.index)
+    return found
+
+
+def _years(text: str) -> float:
+    """An age as a number: 50,0 and 85+ are 50.0 and 85; NaN if it is unknown, -1 if it is no age."""
+    if text.casefold() in UNKNOWN:
+        return math.nan
+    number = text.removesuffix("+").strip().replace(",", ".", 1)
+    plain = number.replace(".", "", 1)
+    return float(number) if plain.isascii() and plain.isdigit() and float(number) <= 150 else -1.0
+
+
+def _unless(missing: frozenset[str], text: str) -> str:
+    return "" if text.casefold() in missing else text
+
+
+def _said_of_classes(names: pd.Series) -> str:
+    """How diagnoses were understood that are not written as the seven are; "" where all are."""
+    counts = names.value_counts()
+    read = [
+        f"{shown([str(name)])!r} as {class_of(str(name))} ({count})"
+        for name, count in counts.items()
+        if class_of(str(name)) in DIAGNOSES and str(name).casefold() != class_of(str(name))
+    ]
+    return f"; dx {', '.join(read[:20])}" if read else ""

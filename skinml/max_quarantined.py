@@ -1,0 +1,53 @@
+"""A run with too many bad images fails before it commits: then archive or request are wrong, not the images."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+
+import pyarrow as pa
+import pyarrow.csv
+
+from skinml.errors import RunError
+from skinml.storage.objects import write_bytes
+from skinml.workspace import report_url
+
+COLUMNS = ("uri", "etag", "reason", "detail")
+"""What the report says of each image."""
+
+
+def check_quarantined(
+    workspace: str,
+    run_id: str,
+    reasons: Counter[str],
+    done: int,
+    most: float,
+    rows: Callable[[], pa.Table],
+    advice: str = "mend the archive, or allow more",
+) -> None:
+    """Stop a run of whose new images more than this fraction cannot be used; they are named in its report.
+
+    Args:
+        workspace: normalised URL.
+        run_id: the run.
+        reasons: how many of the new images cannot be used, by reason.
+        done: how many of them can.
+        most: the fraction, 0 to 1, that may be unusable.
+        rows: reads COLUMNS of those that cannot be used.
+        advice: what to do, which ends the line.
+
+    Raises:
+        RunError: there are more; nothing was committed.
+    """
+    bad, images = reasons.total(), reasons.total() + done
+    if bad <= most * images:
+        return
+    url = report_url(workspace, run_id, "quarantined.csv")
+    buffer = pa.BufferOutputStream()
+    pyarrow.csv.write_csv(rows().select(COLUMNS), buffer)
+    write_bytes(url, buffer.getvalue().to_pybytes())
+    said = ", ".join(f"{number} {reason}" for reason, number in reasons.most_common())
+    raise RunError(
+        f"{bad} of {images} new images ({bad / images:.0%}) cannot be used ({said}), more than "
+        f"--max-quarantined {most:.0%}: nothing was committed; they are named in {url}; {advice}"
+    )

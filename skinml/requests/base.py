@@ -1,0 +1,65 @@
+"""What the requests of several verbs share: the base classes, and types of fields."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic.fields import FieldInfo
+
+
+def _as_list(value: Any) -> Any:
+    """One value, or several separated by commas (how an environment variable gives a list), as a list."""
+    return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+
+
+def _as_fraction(value: Any) -> Any:
+    """20% as 0.2."""
+    if isinstance(value, str) and value.strip().endswith("%"):
+        try:
+            return float(value.strip()[:-1]) / 100
+        except ValueError:
+            return value
+    return value
+
+
+Texts = Annotated[tuple[str, ...], BeforeValidator(_as_list, json_schema_input_type=tuple[str, ...] | str)]
+"""A flag that may be repeated."""
+
+Fraction = Annotated[float, BeforeValidator(_as_fraction), Field(ge=0.0, le=1.0)]
+"""0 to 1, also given as a percentage."""
+
+MAX_QUARANTINED = 0.2
+"""The default of `--max-quarantined`."""
+
+
+class Request(BaseModel):
+    """What every verb shares: frozen values, and no unknown names."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class ClusterRequest(Request):
+    """A verb whose work is spread by Dask."""
+
+    cluster: str | None = Field(
+        None,
+        description="existing Dask scheduler, tcp:// or tls://host:port (default: local processes)",
+    )
+    workers: int | None = Field(
+        None,
+        ge=1,
+        le=1024,
+        description="local processes (default: one per core); with --cluster: how many it must have",
+    )
+    cluster_wait: float = Field(
+        60.0, ge=0.0, le=86_400.0, description="seconds to wait for the workers of --cluster"
+    )
+
+
+def asked_as(name: str, field: FieldInfo) -> str:
+    """What the command line, the file and the environment call a field: its alias where its name is taken.
+
+    `--for` is one: Python keeps the word `for` to itself.
+    """
+    return field.alias or name

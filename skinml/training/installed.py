@@ -1,0 +1,30 @@
+"""Whether what training needs is installed: looked for, not imported, which would take seconds."""
+
+from __future__ import annotations
+
+import os
+from importlib.util import find_spec
+
+from skinml.errors import RequestError
+
+NEEDED = ("keras", "tensorflow", "onnx", "tf2onnx", "sklearn", "matplotlib")
+"""Modules of the extra `train`. TensorFlow exports the network to ONNX, whatever backend fits it."""
+
+BACKENDS = ("tensorflow", "jax", "torch")
+"""Keras backends that can fit; each is called as its module is."""
+
+
+def check_installed() -> None:
+    """Refuse to train where something is missing.
+
+    Raises:
+        RequestError: a module of the extra `train` is not installed, or the one that KERAS_BACKEND names.
+    """
+    missing = [name for name in NEEDED if find_spec(name) is None]
+    if missing:
+        raise RequestError(f"train needs {', '.join(missing)}, not installed here: pip install 'skinml[train]'")
+    backend = os.environ.get("KERAS_BACKEND") or BACKENDS[0]
+    if backend not in BACKENDS:
+        raise RequestError(f"KERAS_BACKEND={backend} cannot train: set it to one of {', '.join(BACKENDS)}")
+    if find_spec(backend) is None:
+        raise RequestError(f"KERAS_BACKEND={backend}: not installed here: pip install {backend}, or unset it")
