@@ -13,6 +13,7 @@ from skinml import tables
 from skinml.errors import Reason
 from skinml.history import find_run
 from skinml.schemas import IMAGE_VERSION, QUARANTINE, TABLES
+from skinml.storage.spelling import Folders, resolve_rows
 
 RETRIED = (Reason.READ_ERROR.value,)
 """Reasons that may pass by themselves: such an image is tried again at every run, others when they change."""
@@ -53,7 +54,7 @@ def in_quarantine(
     """
     if run_id is not None:
         find_run(workspace, run_id, FLOWS)
-    rows = tables.read(workspace, "quarantine").to_pandas()
+    rows = resolve_rows(tables.read(workspace, "quarantine")).to_pandas()
     rows["flow"] = rows["flow"].replace(SAME_ARCHIVE)
     rows["detail"] = rows["detail"].fillna("")  # of another writer: JSON has no NaN
     key = ["flow", *IMAGE_VERSION]
@@ -100,14 +101,16 @@ def _usable_since(workspace: str, latest: pd.DataFrame) -> pd.Series[bool]:
 
 
 def _rows_of(workspace: str, table: str, columns: list[str], uris: pd.Series[str]) -> pd.DataFrame:
-    """The rows of a table that are of these images, however many others it has."""
+    """The rows of a table that are of these images, whatever their paths were spelled like, in pieces."""
     wanted = pa.array(uris.unique(), pa.string())
     schema = pa.schema([TABLES[table].field(name) for name in [*IMAGE_VERSION, *columns]])
-    found = (
-        tables.scan(workspace, table, schema.names, where=pc.field("uri").isin(wanted)) if len(wanted) else []
-    )
-    rows: pd.DataFrame = pa.concat_tables([schema.empty_table(), *found]).to_pandas()
-    return rows
+    folders: Folders = {}
+    found = [schema.empty_table()]
+    for piece in tables.scan(workspace, table, schema.names) if len(wanted) else []:
+        rows = resolve_rows(piece, folders)
+        found.append(rows.filter(pc.is_in(rows["uri"], wanted)))
+    frame: pd.DataFrame = pa.concat_tables(found).to_pandas()
+    return frame
 
 
 def by_reason(images: pd.DataFrame) -> list[dict[str, Any]]:
