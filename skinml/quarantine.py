@@ -13,6 +13,8 @@ from skinml import tables
 from skinml.errors import Reason
 from skinml.history import find_run
 from skinml.schemas import IMAGE_VERSION, QUARANTINE, TABLES
+from skinml.storage.listed import UNREADABLE
+from skinml.storage.look import Seen, look_at
 from skinml.storage.spelling import Folders, resolve_rows
 
 RETRIED = (Reason.READ_ERROR.value,)
@@ -38,6 +40,8 @@ def in_quarantine(
     workspace: str, flow: str | None = None, reason: str | None = None, run_id: str | None = None
 ) -> pd.DataFrame:
     """The image versions that are in quarantine now: not those that could be used since.
+
+    Nor the folders that could not be listed then and can be now.
 
     Args:
         workspace: normalised URL.
@@ -72,8 +76,20 @@ def in_quarantine(
         latest = latest[latest["flow"] == flow]
     if reason is not None:
         latest = latest[latest["reason"] == reason]
+    latest = latest[~_readable_folders(latest)]
     found: pd.DataFrame = latest.loc[~_usable_since(workspace, latest), COLUMNS]
     return found.sort_values(["newest", "uri"], ascending=[False, True], ignore_index=True)
+
+
+def _readable_folders(latest: pd.DataFrame) -> pd.Series[bool]:
+    """Which rows are folders that could not be listed and can be now: no image will ever end such a row."""
+    folders = latest.loc[latest["etag"] == UNREADABLE, "uri"]
+    now = [
+        row
+        for row, seen in zip(folders.index, look_at(folders.tolist()), strict=True)
+        if isinstance(seen, Seen)
+    ]
+    return pd.Series(latest.index.isin(now), index=latest.index)
 
 
 def _usable_since(workspace: str, latest: pd.DataFrame) -> pd.Series[bool]:

@@ -93,37 +93,30 @@ def in_words(passed_over: Mapping[str, int]) -> str:
 
 def warnings(passed_over: Mapping[str, int], remote: bool) -> list[str]:
     """What a person should know of what was passed over, each in one line: what, how many, what to do."""
-    found = []
     formats = {kind: passed_over[kind] for kind in OTHER_IMAGE_SUFFIXES if passed_over.get(kind)}
+    rename = "give them names that end in .jpg or the like"
+    words = {
+        NO_SUFFIX: f"without a suffix that begin as an image does: {rename} to have them used",
+        UNCHECKED: f"without a suffix, unread, because there are so many: if they are images, {rename}",
+        LINK_OUT: "that are links out of the archive: copy there what they lead to, or name its folder as an "
+        "archive of its own",
+        LINK_TO_HIDDEN_FOLDER: "that are links to hidden folders: name such a folder as an archive of its own",
+    }
+    if remote:
+        words[NO_SUFFIX] = f"without a suffix, unread: if they are images, {rename}"
+    found = []
     if formats:
         found.append(
-            f"{sum(formats.values())} files have names of images in formats that are not read "
-            f"({in_words(formats)}) and were passed over: convert them to JPEG, PNG or TIFF to have them used"
+            f"passed over {_files(sum(formats.values()))} in formats of images that are not read "
+            f"({in_words(formats)}): convert them to JPEG, PNG or TIFF to have them used"
         )
-    nameless = passed_over.get(NO_SUFFIX, 0)
-    if nameless and remote:
-        found.append(
-            f"{nameless} objects have names without a suffix and were passed over, unread: if they are images, "
-            "give them names that end in .jpg or the like"
-        )
-    elif nameless:
-        found.append(
-            f"{nameless} files without a suffix begin as an image does and were passed over: give them names "
-            "that end in .jpg or the like to have them used"
-        )
-    if passed_over.get(UNCHECKED):
-        found.append(
-            f"{passed_over[UNCHECKED]} more files without a suffix were passed over and not even looked at, "
-            "because there are so many: if they are images, give them names that end in .jpg or the like"
-        )
-    if passed_over.get(LINK_OUT):
-        found.append(
-            f"{passed_over[LINK_OUT]} links lead out of the archive and were not followed: copy what they "
-            "lead to into the archive, or name its folder as an archive of its own"
-        )
-    if passed_over.get(LINK_TO_HIDDEN_FOLDER):
-        found.append(
-            f"{passed_over[LINK_TO_HIDDEN_FOLDER]} links lead to hidden folders of the archive and were not "
-            "followed: name such a folder as an archive of its own"
-        )
+    found += [
+        f"passed over {_files(passed_over[kind])} {said}"
+        for kind, said in words.items()
+        if passed_over.get(kind)
+    ]
     return found
+
+
+def _files(count: int) -> str:
+    return "1 file" if count == 1 else f"{count} files"

@@ -31,9 +31,10 @@ def resolve_rows(rows: pa.Table, folders: Folders | None = None) -> pa.Table:
         rows: with a column `uri`.
         folders: what was found out for earlier rows; it grows.
     """
+    before = rows["uri"]
+    after = resolve_uris(before, {} if folders is None else folders)
     place = rows.schema.get_field_index("uri")
-    uris = resolve_uris(rows["uri"], {} if folders is None else folders)
-    return rows if uris is rows["uri"] else rows.set_column(place, rows.schema.field(place), uris)
+    return rows if after is before else rows.set_column(place, rows.schema.field(place), after)
 
 
 def resolve_uris(uris: pa.ChunkedArray, folders: Folders) -> pa.ChunkedArray:
@@ -119,13 +120,15 @@ def _resolved(folder: str, folders: Folders) -> str:
         return folder
     if above not in folders:
         folders[above] = _real(above)
-    joined = f"{folders[above].rstrip('/')}/{name}"
+    joined = f"{folders[above]}/{name}"
     is_plain = name not in ("", ".", "..") and not os.path.islink(file_path(joined))  # noqa: PTH114 - any bytes
     return joined if is_plain else _real(folder)
 
 
 def _real(folder: str) -> str:
-    return file_uri(os.path.realpath(file_path(folder) or "/"))
+    """As the system resolves it; the topmost folder is `file://`, as the parent of `file:///a.jpg`."""
+    path = os.path.realpath(file_path(folder) or "/")
+    return file_uri(path) if path != "/" else SCHEME
 
 
 def _renamed(uris: pa.ChunkedArray, folders: Folders) -> pa.ChunkedArray:
