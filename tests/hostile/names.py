@@ -173,7 +173,7 @@ def places(archive: Path, outside: Path) -> list[Place]:
         Place("link.jpg", lambda path: path.symlink_to("to link to.jpg"), IGNORED),
         Place("link out.jpg", lambda path: path.symlink_to(outside / "elsewhere.jpg"), IGNORED),
         Place("link of a link.jpg", lambda path: path.symlink_to("link.jpg"), IGNORED),
-        Place("link to what is hidden.jpg", lambda path: path.symlink_to(".hidden/inside.jpg"), DECODED),
+        Place("link to hidden.jpg", lambda path: path.symlink_to("../names/.hidden/inside.jpg"), DECODED),
         Place("link to secrets.jpg", lambda path: path.symlink_to("/etc/shadow"), IGNORED),
         Place("hard link.jpg", lambda path: path.hardlink_to(outside / "elsewhere.jpg"), DECODED),
         Place("link to nothing.jpg", lambda path: path.symlink_to("nothing"), UNREADABLE),
