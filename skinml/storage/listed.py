@@ -93,30 +93,32 @@ def in_words(passed_over: Mapping[str, int]) -> str:
 
 def warnings(passed_over: Mapping[str, int], remote: bool) -> list[str]:
     """What a person should know of what was passed over, each in one line: what, how many, what to do."""
-    formats = {kind: passed_over[kind] for kind in OTHER_IMAGE_SUFFIXES if passed_over.get(kind)}
     rename = "give them names that end in .jpg or the like"
+    unread = f"without a suffix, unread: if they are images, {rename}"
     words = {
-        NO_SUFFIX: f"without a suffix that begin as an image does: {rename} to have them used",
-        UNCHECKED: f"without a suffix, unread, because there are so many: if they are images, {rename}",
-        LINK_OUT: "that are links out of the archive: copy there what they lead to, or name its folder as an "
-        "archive of its own",
-        LINK_TO_HIDDEN_FOLDER: "that are links to hidden folders: name such a folder as an archive of its own",
+        NO_SUFFIX: (
+            "file",
+            unread if remote else f"without a suffix but with an image's first bytes: {rename}",
+        ),
+        UNCHECKED: ("further file", unread),
+        LINK_OUT: (
+            "link",
+            "out of the archive: copy the files into it, or name their folder as an archive, too",
+        ),
+        LINK_TO_HIDDEN_FOLDER: ("link", "to hidden folders: name such a folder as an archive, too"),
     }
-    if remote:
-        words[NO_SUFFIX] = f"without a suffix, unread: if they are images, {rename}"
     found = []
+    formats = {kind: passed_over[kind] for kind in OTHER_IMAGE_SUFFIXES if passed_over.get(kind)}
     if formats:
         found.append(
-            f"passed over {_files(sum(formats.values()))} in formats of images that are not read "
+            f"passed over {_several(sum(formats.values()), 'file')} in formats of images that are not read "
             f"({in_words(formats)}): convert them to JPEG, PNG or TIFF to have them used"
         )
-    found += [
-        f"passed over {_files(passed_over[kind])} {said}"
-        for kind, said in words.items()
-        if passed_over.get(kind)
-    ]
+    for kind, (noun, said) in words.items():
+        if passed_over.get(kind):
+            found.append(f"passed over {_several(passed_over[kind], noun)} {said}")
     return found
 
 
-def _files(count: int) -> str:
-    return "1 file" if count == 1 else f"{count} files"
+def _several(count: int, noun: str) -> str:
+    return f"1 {noun}" if count == 1 else f"{count} {noun}s"

@@ -122,7 +122,7 @@ def test_a_folder_that_cannot_be_listed_and_links_do_not_stop_a_night(
         )
         assert answer.result["reasons"] == {"read_error": 1}
         assert answer.result["passed_over"] == {"link out of the archive": 1, "link to a listed image": 1}
-    assert "passed over 1 file that are links out of the archive" in answer.stderr
+    assert "passed over 1 link out of the archive" in answer.stderr
     assert "File name too long" in tables.read(str(workspace), "quarantine")["detail"][0].as_py()
     assert skinml(*asked, expect=1).stderr.splitlines()[-1].startswith("skinml: 1 of 1 new images (100%)")
 
