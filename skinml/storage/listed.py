@@ -94,18 +94,13 @@ def in_words(passed_over: Mapping[str, int]) -> str:
 def warnings(passed_over: Mapping[str, int], remote: bool) -> list[str]:
     """What a person should know of what was passed over, each in one line: what, how many, what to do."""
     rename = "give them names that end in .jpg or the like"
+    looked_at = f"without a suffix but with an image's first bytes: {rename}"
     unread = f"without a suffix, unread: if they are images, {rename}"
     words = {
-        NO_SUFFIX: (
-            "file",
-            unread if remote else f"without a suffix but with an image's first bytes: {rename}",
-        ),
+        NO_SUFFIX: ("file", unread if remote else looked_at),
         UNCHECKED: ("further file", unread),
-        LINK_OUT: (
-            "link",
-            "out of the archive: copy the files into it, or name their folder as an archive, too",
-        ),
-        LINK_TO_HIDDEN_FOLDER: ("link", "to hidden folders: name such a folder as an archive, too"),
+        LINK_OUT: ("link", "out of the archive: copy the files into it, or name their folder as an archive"),
+        LINK_TO_HIDDEN_FOLDER: ("link", "to hidden folders: name such a folder as an archive"),
     }
     found = []
     formats = {kind: passed_over[kind] for kind in OTHER_IMAGE_SUFFIXES if passed_over.get(kind)}

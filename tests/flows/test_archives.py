@@ -51,7 +51,7 @@ def test_an_archive_is_scored_once_however_it_is_spelled(
 
 
 def test_the_workspace_is_never_part_of_the_archive(
-    workspace: str, place: str, put: Put, jpeg: Jpeg, skinml: CommandLine
+    workspace: str, place: str, put: Put, jpeg: Jpeg, skinml: CommandLine, made_up: MadeUp
 ) -> None:
     """It lies inside the archive; the archive lies inside it; both are one."""
     put(f"{place}/a.jpg", jpeg(1))
@@ -69,11 +69,10 @@ def test_the_workspace_is_never_part_of_the_archive(
     assert "its own folders are left out of the listing (samples, scores, quarantine, runs" in same.stderr
 
     before = tables.version(workspace, "runs")
-    for verb in (["score", "--archive"], ["prepare", "--metadata", "m.csv", "--images"]):
+    for verb in (["score", "--archive"], ["prepare", "--metadata", made_up.metadata, "--images"]):
         asked = f"{workspace}/images/../reports/run"
         refused = skinml("--workspace", workspace, *verb, asked, expect=2).stderr.splitlines()[-1]
-        if verb[0] == "score":
-            assert refused.startswith(f"skinml: {workspace}/reports/run: lies in {workspace}/reports, where")
+        assert refused.startswith(f"skinml: {workspace}/reports/run: lies in {workspace}/reports, where")
     assert tables.version(workspace, "runs") == before
 
 
