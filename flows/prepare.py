@@ -46,16 +46,16 @@ def prepare(workspace: str, request: PrepareRequest) -> dict[str, Any]:
     with recorded(workspace, run) as record:
         workspace = open_workspace(workspace)
         metadata = stages.read_metadata(request.metadata, request.map, request.drop)
-        listing = list_archives(request.images)
+        listing = list_archives(workspace, request.images)
         check_cluster(workspace, request, request.images)
 
         begin_run(record, workspace)
         plan = stages.plan_dataset(workspace, listing, metadata, dataset_key)
         stages.check_plan(workspace, plan, request.max_quarantined, run)
-        ignored = listing.ignored
+        ignored, passed_over, places = listing.ignored, listing.passed_over, listing.places
         del listing, metadata  # a row for every image: the plan has what is still to be done
         shards, duplicates = stages.write_shards(
-            workspace, plan.work, pixels, request.format, dataset_key, request, run, plan.relabelled
+            workspace, plan.work, pixels, request.format, dataset_key, request, run, plan.relabelled, places
         )
         plan = plan.without_work()
         record.counts = stages.count(plan, shards)
@@ -79,6 +79,7 @@ def prepare(workspace: str, request: PrepareRequest) -> dict[str, Any]:
         "ignored": ignored,
         "dropped": plan.dropped,
         "respelled": dict(plan.respelled),
+        "passed_over": dict(sorted(passed_over.items())),
         "resumed": stages.count_resumed(shards),
         "relabelled": len(plan.relabelled),
         **pairs,

@@ -8,6 +8,7 @@ from prefect import flow
 
 from flows.naming import asked
 from skinml.config import QuarantineRequest
+from skinml.errors import Reason
 from skinml.quarantine import by_reason
 from skinml.runs import begin
 from tasks import quarantine as stages
@@ -40,7 +41,8 @@ def replay(workspace: str, request: QuarantineRequest) -> dict[str, Any]:
             stages.check_run(workspace, request.run)
         score.check_tables(workspace)
         images = stages.choose_images(workspace, request)
-        check_cluster(workspace, request, images=images["uri"].head(1).to_list())
+        readable = images.loc[images["reason"] != Reason.READ_ERROR.value, "uri"]  # a folder, a link to nothing
+        check_cluster(workspace, request, images=readable.head(1).to_list())
         record.model_version = model.version
 
         begin_run(record, workspace)

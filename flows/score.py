@@ -32,7 +32,7 @@ def score(workspace: str, request: ScoreRequest) -> dict[str, Any]:
     with recorded(workspace, run) as record:
         workspace = open_workspace(workspace)
         model = stages.choose_model(workspace, request.model, request.precision)
-        archive = check_archive(request.archive)
+        archive = check_archive(workspace, request.archive)
         stages.check_tables(workspace)
         check_cluster(workspace, request, [archive])
         record.model_version = model.version
@@ -61,6 +61,7 @@ def score(workspace: str, request: ScoreRequest) -> dict[str, Any]:
         "model_version": model.version,
         "resumed": stages.count_resumed(shards),
         "ignored": new.pending.ignored,
+        "passed_over": dict(sorted(new.pending.passed_over.items())),
         "outside_window": new.pending.outside_window,
         "beyond_limit": new.pending.beyond_limit,
         "reasons": stages.count_reasons(shards),

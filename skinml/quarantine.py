@@ -13,6 +13,9 @@ from skinml import tables
 from skinml.errors import Reason
 from skinml.history import find_run
 from skinml.schemas import IMAGE_VERSION, QUARANTINE, TABLES
+from skinml.storage.listed import UNREADABLE
+from skinml.storage.look import Seen, look_at
+from skinml.storage.spelling import Folders, resolve_rows
 
 RETRIED = (Reason.READ_ERROR.value,)
 """Reasons that may pass by themselves: such an image is tried again at every run, others when they change."""
@@ -38,6 +41,8 @@ def in_quarantine(
 ) -> pd.DataFrame:
     """The image versions that are in quarantine now: not those that could be used since.
 
+    Nor the folders that could not be listed then and can be now.
+
     Args:
         workspace: normalised URL.
         flow: only what this flow could not use, prepare or score.
@@ -53,7 +58,7 @@ def in_quarantine(
     """
     if run_id is not None:
         find_run(workspace, run_id, FLOWS)
-    rows = tables.read(workspace, "quarantine").to_pandas()
+    rows = resolve_rows(tables.read(workspace, "quarantine")).to_pandas()
     rows["flow"] = rows["flow"].replace(SAME_ARCHIVE)
     rows["detail"] = rows["detail"].fillna("")  # of another writer: JSON has no NaN
     key = ["flow", *IMAGE_VERSION]
@@ -71,8 +76,20 @@ def in_quarantine(
         latest = latest[latest["flow"] == flow]
     if reason is not None:
         latest = latest[latest["reason"] == reason]
+    latest = latest[~_readable_folders(latest)]
     found: pd.DataFrame = latest.loc[~_usable_since(workspace, latest), COLUMNS]
     return found.sort_values(["newest", "uri"], ascending=[False, True], ignore_index=True)
+
+
+def _readable_folders(latest: pd.DataFrame) -> pd.Series[bool]:
+    """Which rows are folders that could not be listed and can be now: no image will ever end such a row."""
+    folders = latest.loc[latest["etag"] == UNREADABLE, "uri"]
+    now = [
+        row
+        for row, seen in zip(folders.index, look_at(folders.tolist()), strict=True)
+        if isinstance(seen, Seen)
+    ]
+    return pd.Series(latest.index.isin(now), index=latest.index)
 
 
 def _usable_since(workspace: str, latest: pd.DataFrame) -> pd.Series[bool]:
@@ -100,14 +117,16 @@ def _usable_since(workspace: str, latest: pd.DataFrame) -> pd.Series[bool]:
 
 
 def _rows_of(workspace: str, table: str, columns: list[str], uris: pd.Series[str]) -> pd.DataFrame:
-    """The rows of a table that are of these images, however many others it has."""
+    """The rows of a table that are of these images, whatever their paths were spelled like, in pieces."""
     wanted = pa.array(uris.unique(), pa.string())
     schema = pa.schema([TABLES[table].field(name) for name in [*IMAGE_VERSION, *columns]])
-    found = (
-        tables.scan(workspace, table, schema.names, where=pc.field("uri").isin(wanted)) if len(wanted) else []
-    )
-    rows: pd.DataFrame = pa.concat_tables([schema.empty_table(), *found]).to_pandas()
-    return rows
+    folders: Folders = {}
+    found = [schema.empty_table()]
+    for piece in tables.scan(workspace, table, schema.names) if len(wanted) else []:
+        rows = resolve_rows(piece, folders)
+        found.append(rows.filter(pc.is_in(rows["uri"], wanted)))
+    frame: pd.DataFrame = pa.concat_tables(found).to_pandas()
+    return frame
 
 
 def by_reason(images: pd.DataFrame) -> list[dict[str, Any]]:

@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 from skinml.errors import RequestError
+from skinml.schemas import TABLES
 from skinml.storage.objects import check_writable, names
-from skinml.storage.urls import normalise
+from skinml.storage.urls import is_below, normalise
+
+OWN_FOLDERS = (
+    *TABLES,
+    *("shadow_scores", "promotions"),
+    *("shards", "models", "reports", "under_way", "unpublished"),
+)
+"""Everything that skinml keeps directly below a workspace; what else lies there is the user's."""
 
 
 def open_workspace(url: str) -> str:
@@ -25,6 +33,31 @@ def find_workspace(url: str) -> str:
     if "runs" not in names(workspace):
         raise RequestError(f"workspace {workspace}: nothing has run there yet; check the name")
     return workspace
+
+
+def within_archive(workspace: str, archive: str) -> tuple[str, ...]:
+    """What is the workspace's own of what lies below an archive: left out when that is listed.
+
+    Args:
+        workspace: normalised URL.
+        archive: normalised URL.
+
+    Returns:
+        The workspace, if it lies inside the archive; its own folders, if it is the archive; else nothing.
+
+    Raises:
+        RequestError: the archive lies in one of the workspace's own folders.
+    """
+    own = tuple(dict.fromkeys(f"{workspace.rstrip('/')}/{name}" for name in OWN_FOLDERS))
+    for folder in own:
+        if archive == folder or is_below(archive, folder):
+            raise RequestError(
+                f"{archive}: lies in {folder}, where the workspace keeps its own files; name the folder that "
+                "holds the images"
+            )
+    if archive == workspace:
+        return own
+    return (workspace,) if is_below(workspace, archive) else ()
 
 
 def table_url(workspace: str, table: str) -> str:

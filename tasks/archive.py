@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,18 +13,31 @@ import pyarrow as pa
 
 from skinml import workspace as layout
 from skinml.schemas import LISTING
+from skinml.storage.listed import warnings
 from skinml.storage.listing import list_images
-from skinml.storage.urls import as_uri, normalise
+from skinml.storage.urls import as_uri, is_remote, normalise
 from tasks.stage import stage
+
+logger = logging.getLogger("skinml.archive")
 
 
 @dataclass(frozen=True)
 class Listing:
-    """Image objects (columns of LISTING), each once, below which uris, and how many others were passed over."""
+    """Image objects of one or several archives, each once.
+
+    Attributes:
+        images: columns of LISTING.
+        places: the archives, normalised.
+        roots: the same as uris.
+        ignored: how many other objects were passed over.
+        passed_over: these by kind, as `Listed` has them.
+    """
 
     images: pd.DataFrame
+    places: tuple[str, ...]
     roots: tuple[str, ...]
     ignored: int
+    passed_over: Counter[str]
 
 
 @stage("open workspace", "open workspace {workspace}", tags=("storage",))
@@ -37,11 +53,28 @@ def find_workspace(workspace: str) -> str:
 
 
 @stage("look at the archive", "look at {archive}", tags=("storage",))
-def check_archive(archive: str) -> str:
+def check_archive(workspace: str, archive: str) -> str:
     """The archive's normalised URL, once storage has begun to list it."""
     place = normalise(archive)
-    next(list_images(place), None)
+    next(list_images(place, _left_out(workspace, place)), None)
     return place
+
+
+def _left_out(workspace: str, place: str) -> tuple[str, ...]:
+    """What of an archive is the workspace's own, which is said."""
+    left_out = layout.within_archive(workspace, place)
+    if left_out == (workspace,):
+        logger.info("the workspace %s lies in the archive %s and is left out of its listing", workspace, place)
+    elif left_out:
+        names = ", ".join(url.rsplit("/", 1)[-1] for url in left_out)
+        logger.info("%s is the workspace, too: its own folders are left out of the listing (%s)", place, names)
+    return left_out
+
+
+def warn_of_passed_over(place: str, passed_over: Mapping[str, int]) -> None:
+    """Say what of an archive looks like an image and was passed over all the same."""
+    for line in warnings(passed_over, is_remote(place)):
+        logger.warning("%s: %s", place, line)
 
 
 def _archives(parameters: dict[str, Any]) -> str:
@@ -49,11 +82,18 @@ def _archives(parameters: dict[str, Any]) -> str:
 
 
 @stage("list images", _archives, tags=("storage",))
-def list_archives(archives: tuple[str, ...]) -> Listing:
+def list_archives(workspace: str, archives: tuple[str, ...]) -> Listing:
     """List archives one after the other; an image below two of them counts once."""
-    places = [normalise(archive) for archive in archives]
-    listed = [piece for place in places for piece in list_images(place)]
-    images = pa.Table.from_batches([piece.images for piece in listed], LISTING).to_pandas()
-    roots = tuple(as_uri(place) for place in places)
-    ignored = sum(piece.ignored for piece in listed)
-    return Listing(images.drop_duplicates("uri", ignore_index=True), roots, ignored)
+    places = tuple(dict.fromkeys(map(normalise, archives)))
+    left_out = {place: _left_out(workspace, place) for place in places}
+    batches: list[pa.RecordBatch] = []
+    passed_over: Counter[str] = Counter()
+    for place in places:
+        found: Counter[str] = Counter()
+        for piece in list_images(place, left_out[place]):
+            batches.append(piece.images)
+            found += piece.passed_over
+        warn_of_passed_over(place, found)
+        passed_over += found
+    images = pa.Table.from_batches(batches, LISTING).to_pandas().drop_duplicates("uri", ignore_index=True)
+    return Listing(images, places, tuple(map(as_uri, places)), passed_over.total(), passed_over)

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
+import pyarrow.compute as pc
+
 from skinml import compute
 from skinml.records.under_way import check_seen
 from skinml.requests.base import ClusterRequest
 from skinml.runs import Run
 from skinml.storage.listing import list_images
 from skinml.storage.urls import normalise
+from skinml.workspace import within_archive
 from tasks.stage import stage
 
 
@@ -38,14 +41,16 @@ def workspace_check(workspace: str, request: ClusterRequest, run: Run) -> Callab
 def _check_cluster(
     workspace: str, request: ClusterRequest, archives: Sequence[str], images: Sequence[str]
 ) -> None:
-    read = [*_first_images(archives), *images]
+    read = [*_first_images(workspace, archives), *images]
     with compute.connect(request.cluster) as client:
         compute.check_cluster(client, workspace, read, request.cluster_wait, request.workers)
 
 
-def _first_images(archives: Sequence[str]) -> Iterator[str]:
+def _first_images(workspace: str, archives: Sequence[str]) -> Iterator[str]:
     for archive in archives:
-        for piece in list_images(normalise(archive)):
-            if piece.images.num_rows:
-                yield piece.images["uri"][0].as_py()
+        place = normalise(archive)
+        for piece in list_images(place, within_archive(workspace, place)):
+            readable = piece.images.filter(pc.greater(piece.images["size_bytes"], 0))
+            if readable.num_rows:
+                yield readable["uri"][0].as_py()
                 break

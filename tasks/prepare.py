@@ -32,7 +32,9 @@ from skinml.max_quarantined import COLUMNS, check_quarantined
 from skinml.requests.base import ClusterRequest
 from skinml.runs import Counts, Run
 from skinml.schemas import IMAGE_VERSION
+from skinml.storage.listed import in_words
 from skinml.storage.objects import write_bytes
+from skinml.storage.spelling import resolve_rows
 from skinml.workspace import report_url, shards_url, table_url
 from tasks import artifacts
 from tasks.archive import Listing
@@ -65,21 +67,22 @@ def read_metadata(metadata: Sequence[str], mapped: Sequence[str], dropped: Seque
 @stage("plan", "plan what is new for {dataset_key}", tags=("storage",))
 def plan_dataset(workspace: str, listing: Listing, metadata: Metadata, dataset_key: str) -> Plan:
     """Decide for every listed image whether it is skipped, rejected or to be decoded."""
-    known = tables.read(workspace, "quarantine", ["flow", "uri", "etag", "reason"]).to_pandas()
+    known = resolve_rows(tables.read(workspace, "quarantine", ["flow", "uri", "etag", "reason"])).to_pandas()
     columns = [*IMAGE_VERSION, "image_id", "split_group", *LABELS]
     before = tables.snapshot(workspace, "samples")
     plan = make_plan(
         listing.images,
         metadata,
-        samples=tables.read(workspace, "samples", columns).to_pandas(),
+        samples=resolve_rows(tables.read(workspace, "samples", columns)).to_pandas(),
         index=read_index(workspace, dataset_key).select(IMAGE_VERSION).to_pandas(),
         quarantine=known[known["flow"] == "prepare"],
         roots=listing.roots,
     )
     plan = replace(plan, before=before)
     logger.info(
-        "%d images listed (%d other objects ignored): %d to decode, %d known, %d refused by the plan",
-        *(plan.listed, listing.ignored, len(plan.work), plan.skipped, len(plan.rejected)),
+        "%d images listed, passed over: %s; %d to decode, %d known, %d refused by the plan",
+        *(plan.listed, in_words(listing.passed_over)),
+        *(len(plan.work), plan.skipped, len(plan.rejected)),
     )
     if plan.dropped:
         logger.info("of the known, %d are left out: --drop names their class", plan.dropped)
@@ -153,15 +156,17 @@ def write_shards(
     cluster: ClusterRequest,
     run: Run,
     corrected: pd.DataFrame = NONE_CORRECTED,
+    roots: tuple[str, ...] | None = None,
 ) -> tuple[list[ShardDone], Duplicates]:
     """Decode, resize and store the work's images on Dask workers; then look for duplicates among all samples.
 
-    What a run that died has finished is taken over. `corrected` are samples whose lesion may be another one.
+    What a run that died has finished is taken over. `corrected` are samples whose lesion may be another one,
+    `roots` the archives that no image may lie outside of.
     """
     if work.empty:
         return [], find_duplicates(SurveyJob(workspace, dataset_key, (), (), corrected))
     before = find_finished(workspace, dataset_key, work)
-    return decode(workspace, before, preprocessing, stored_as, dataset_key, cluster, run, corrected)
+    return decode(workspace, before, preprocessing, stored_as, dataset_key, cluster, run, corrected, roots)
 
 
 @stage("find what is decoded already", tags=("storage",))
@@ -185,13 +190,14 @@ def decode(
     cluster: ClusterRequest,
     run: Run,
     corrected: pd.DataFrame,
+    roots: tuple[str, ...] | None,
 ) -> tuple[list[ShardDone], Duplicates]:
     """Take over the shards that are finished, decode the images that are left, find duplicates."""
     finished = (
-        ShardJob(number, images, workspace, preprocessing, stored_as, run.run_id, finished=True)
+        ShardJob(number, images, workspace, preprocessing, stored_as, run.run_id, roots, finished=True)
         for number, images in before.finished.items()
     )
-    new = shard_jobs(before.left, before.first, workspace, preprocessing, stored_as, run.run_id)
+    new = shard_jobs(before.left, before.first, workspace, preprocessing, stored_as, run.run_id, roots)
     shards = len(before.finished) + len(cut(before.left["size_bytes"].to_numpy(), preprocessing.size))
     with connect(cluster.cluster, cluster.workers, shards) as client:
         images = len(before.left) + sum(len(images) for images in before.finished.values())

@@ -44,9 +44,11 @@ from skinml.scoring.resume import Resumption, resume
 from skinml.scoring.shard_records import delete_failures, delete_records
 from skinml.scoring.tally import Tally
 from skinml.storage.list_ahead import list_ahead
+from skinml.storage.listed import in_words
 from skinml.tables import Snapshot
-from skinml.workspace import model_url, table_url
+from skinml.workspace import model_url, table_url, within_archive
 from tasks import artifacts
+from tasks.archive import warn_of_passed_over
 from tasks.cluster import workspace_check
 from tasks.shards import rejected_rows, rejections, run_shards
 from tasks.stage import stage
@@ -91,27 +93,32 @@ class New:
     pending: Pending
     before: Snapshot
     resumption: Resumption
+    roots: tuple[str, ...] | None = None  # the archive; None where the images are of nobody knows which
 
 
 @stage("find what is new", "find what {model.version} has not scored", tags=("storage",))
 def find_new(workspace: str, archive: str, model: ScoringModel, request: ScoreRequest, folder: Path) -> New:
     """The archive's listing less what this model version has scored and what is quarantined for good."""
-    with list_ahead(archive) as listing:  # while storage lists, the tables are read
+    left_out = within_archive(workspace, archive)
+    with list_ahead(archive, left_out) as listing:  # while storage lists, the tables are read
         before = tables.snapshot(workspace, "scores")
         known = [read_scored(workspace, model.name, model.version), read_quarantined(workspace)]
         ledger = make_ledger(piece for pieces in known for piece in pieces)
         window = Window(request.since, request.until, request.limit)
         pending = find_pending(listing, ledger, window, folder / "pending.parquet")
     logger.info(
-        "%d images listed (%d other objects ignored): %d new, %d skipped",
-        *(pending.listed, pending.ignored, pending.images, pending.skipped),
+        "%d images listed, passed over: %s; %d new, %d skipped",
+        *(pending.listed, in_words(pending.passed_over)),
+        *(pending.images, pending.skipped),
     )
+    warn_of_passed_over(archive, pending.passed_over)
     if pending.outside_window or pending.beyond_limit:
         logger.info(
             "of the skipped, %d were modified outside --since and --until, %d are beyond --limit",
             *(pending.outside_window, pending.beyond_limit),
         )
-    return New(pending, before, resume(workspace, model.origin("score"), pending, lambda: ledger))
+    resumption = resume(workspace, model.origin("score"), pending, lambda: ledger)
+    return New(pending, before, resumption, (archive,))
 
 
 def refuse(workspace: str, new: New, run: Run) -> list[ShardScored]:
@@ -140,7 +147,9 @@ def score_images(
         shards = len(adoptions) + math.ceil(left.images / each)
         jobs: Iterable[ScoreJob | AdoptJob] = chain(
             adopt_jobs(adoptions, workspace, model, run.run_id, run.started_at.date()),
-            score_jobs(left.read(each), workspace, model, run.run_id, run.started_at.date(), run.flow),
+            score_jobs(
+                left.read(each), workspace, model, run.run_id, run.started_at.date(), run.flow, new.roots
+            ),
         )
         description = f"score {pending.images} images"
         sees = workspace_check(workspace, cluster, run)

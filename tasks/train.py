@@ -23,6 +23,7 @@ from skinml.models import registry
 from skinml.models.manifest import Manifest
 from skinml.models.precisions import explain
 from skinml.runs import Counts, Run, library_versions
+from skinml.storage.spelling import resolve_rows
 from skinml.training import protocols
 from skinml.training.finish import Finished, FinishJob, finish
 from skinml.training.fit import FitJob, FitResult, fit
@@ -80,7 +81,7 @@ def read_samples(workspace: str) -> Samples:
     version = tables.version(workspace, "samples")
     if version is None:
         raise RequestError(f"{workspace}: no samples yet; run skinml prepare first")
-    return Samples(tables.read(workspace, "samples", at=version).to_pandas(), version)
+    return Samples(resolve_rows(tables.read(workspace, "samples", at=version)).to_pandas(), version)
 
 
 @stage("check the protocol", "check the {request.protocol} protocol")

@@ -25,18 +25,22 @@ from skinml.images.quality import Quality, measure
 from skinml.schemas import OUTCOME
 from skinml.storage.objects import read_bytes, write_bytes
 from skinml.storage.removal import delete
+from skinml.storage.spelling import resolve_rows
 from skinml.workspace import unpublished_url
 
 MEASURED_AT_ONCE = 32
 """Images whose quality and hash are computed together: NumPy's overhead is shared, and 64 px fit the cache."""
 
 
-def decode_images(images: pd.DataFrame, preprocessing: Preprocessing) -> tuple[NDArray[np.uint8], pd.DataFrame]:
+def decode_images(
+    images: pd.DataFrame, preprocessing: Preprocessing, roots: Sequence[str] | None = None
+) -> tuple[NDArray[np.uint8], pd.DataFrame]:
     """Read, decode and measure images.
 
     Args:
         images: columns uri, etag and size_bytes, as they were listed.
         preprocessing: how pixels are made.
+        roots: see `load_images`.
 
     Returns:
         Pixels uint8 (k, size, size, 3) of the k images that could be used, and one row an image in the order
@@ -45,7 +49,7 @@ def decode_images(images: pd.DataFrame, preprocessing: Preprocessing) -> tuple[N
     pixels = np.empty((len(images), preprocessing.size, preprocessing.size, 3), dtype=np.uint8)
     rows: list[tuple[Any, ...]] = []
     used = 0
-    for image in load_images(images, preprocessing):
+    for image in load_images(images, preprocessing, roots):
         if isinstance(image, Rejected):
             reason = image.reason.value
             rows.append((image.etag, image.size_bytes, None, None, None, None, None, reason, image.detail))
@@ -109,5 +113,5 @@ def read_record(
 ) -> pd.DataFrame:
     """What became of a finished shard's images, schema OUTCOME."""
     data = read_bytes(record_url(workspace, dataset_key, number))
-    outcome: pd.DataFrame = pq.read_table(io.BytesIO(data), columns=list(columns)).to_pandas()
+    outcome: pd.DataFrame = resolve_rows(pq.read_table(io.BytesIO(data), columns=list(columns))).to_pandas()
     return outcome

@@ -14,7 +14,9 @@ from skinml.dataset.splits import assign
 from skinml.errors import Reason
 from skinml.quarantine import RETRIED
 from skinml.schemas import IMAGE_VERSION
-from skinml.storage.urls import image_ids
+from skinml.storage.folder_listing import why_unreadable
+from skinml.storage.listed import UNREADABLE
+from skinml.storage.urls import file_path, image_ids
 from skinml.tables import Snapshot
 
 FOUND_BY_PLANNING = (Reason.NO_METADATA.value, Reason.DUPLICATE_ID.value)
@@ -85,6 +87,7 @@ def make_plan(
         roots: uris of the folders and prefixes that were listed: a sample below them that the listing has
             not is gone, and its image_id free for the file that came in its place.
     """
+    folders, listing = _unreadable_folders(listing)
     images = listing[["uri", "etag", "size_bytes"]].copy()
     images["image_id"] = image_ids(images["uri"])
     spelling = respell(metadata.image_ids(), images["image_id"].drop_duplicates())
@@ -110,8 +113,8 @@ def make_plan(
     newer = work.loc[~work["in_samples"], "image_id"]
     return Plan(
         work=work,
-        rejected=rejected[~rejected_before].drop(columns="image_id").reset_index(drop=True),
-        listed=len(images),
+        rejected=pd.concat([rejected[~rejected_before].drop(columns="image_id"), folders], ignore_index=True),
+        listed=len(images) + len(folders),
         skipped=int(skipped.sum() + rejected_before.sum()),
         superseded=tuple(samples.loc[is_in(samples["image_id"], newer), "image_id"]),
         relabelled=_relabelled(samples, images[in_samples & ~without & ~refused], metadata),
@@ -124,9 +127,17 @@ def make_plan(
     )
 
 
+def _unreadable_folders(listing: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Folders that could not be listed, as rejected by every run anew until they can be; and all the images."""
+    is_folder = listing["etag"] == UNREADABLE
+    folders = listing.loc[is_folder, ["uri", "etag", "size_bytes"]]
+    why = [why_unreadable(file_path(uri)) for uri in folders["uri"]]
+    return folders.assign(reason=Reason.READ_ERROR.value, detail=why), listing[~is_folder]
+
+
 def _still_there(samples: pd.DataFrame, images: pd.DataFrame, roots: Sequence[str]) -> pd.DataFrame:
     """The samples whose file is listed, or lies where this run did not look."""
-    below = samples["uri"].str.startswith(tuple(f"{root}/" for root in roots))
+    below = samples["uri"].str.startswith(tuple(f"{root.rstrip('/')}/" for root in roots))
     return samples[~below | is_in(samples["uri"], images["uri"])]
 
 

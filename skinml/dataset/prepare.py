@@ -38,6 +38,7 @@ class ShardJob:
     preprocessing: Preprocessing
     stored_as: ShardFormat
     run_id: str
+    roots: tuple[str, ...] | None = None  # archives that no image may lie outside of; None where nobody knows
     finished: bool = False  # by an earlier run that was interrupted: only the rows are written anew
 
     @property
@@ -78,10 +79,11 @@ def shard_jobs(
     preprocessing: Preprocessing,
     stored_as: ShardFormat,
     run_id: str,
+    roots: tuple[str, ...] | None = None,
 ) -> Iterator[ShardJob]:
     """Cut the work into shards, numbered from `first`."""
     for number, piece in enumerate(cut(work["size_bytes"].to_numpy(), preprocessing.size), first):
-        yield ShardJob(number, work.iloc[piece], workspace, preprocessing, stored_as, run_id)
+        yield ShardJob(number, work.iloc[piece], workspace, preprocessing, stored_as, run_id, roots)
 
 
 def write_shard(job: ShardJob) -> ShardDone:
@@ -92,7 +94,7 @@ def write_shard(job: ShardJob) -> ShardDone:
         if size is not None:
             return _write_rows(job, outcome, size)
         job = replace(job, finished=False)  # the record is there and the pixels are not
-    pixels, outcome = decode_images(job.images, job.preprocessing)
+    pixels, outcome = decode_images(job.images, job.preprocessing, job.roots)
     size = _write_pixels(job, pixels) if len(pixels) else 0
     write_record(job.workspace, job.dataset_key, job.number, outcome)
     return _write_rows(job, outcome, size)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from skinml.images.preprocessing import ShardFormat
 from skinml.schemas import INDEX
 from skinml.storage.objects import exists, read_bytes, write_bytes
+from skinml.storage.spelling import resolve_rows
 from skinml.workspace import index_url
 
 IMAGES_PER_SHARD = 512
@@ -77,11 +78,14 @@ def decode_parquet_shard(data: bytes) -> NDArray[np.uint8]:
 
 
 def read_index(workspace: str, dataset_key: str) -> pa.Table:
-    """Where each sample's pixels lie, schema INDEX; empty where the dataset is not there yet."""
+    """Where each sample's pixels lie, schema INDEX; empty where the dataset is not there yet.
+
+    Images of folders are named as a listing of today names them.
+    """
     url = index_url(workspace, dataset_key)
     if not exists(url):
         return INDEX.empty_table()
-    return pq.read_table(io.BytesIO(read_bytes(url))).cast(INDEX)
+    return resolve_rows(pq.read_table(io.BytesIO(read_bytes(url))).cast(INDEX))
 
 
 def write_index(url: str, index: pa.Table) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 import pandas as pd
@@ -32,15 +32,18 @@ class Rejected:
     detail: str
 
 
-def load_images(listing: pd.DataFrame, preprocessing: Preprocessing) -> Iterator[Loaded | Rejected]:
+def load_images(
+    listing: pd.DataFrame, preprocessing: Preprocessing, roots: Collection[str] | None = None
+) -> Iterator[Loaded | Rejected]:
     """Read and decode the images of a listing: one answer for each, in order, whatever the bytes are.
 
     Args:
         listing: columns uri, etag and size_bytes, as they were listed.
         preprocessing: how pixels are made.
+        roots: the archives that were listed, normalised: no link leads out of them. None: any file is read.
     """
     small = listing[listing["size_bytes"] <= MAX_OBJECT_BYTES]
-    reads = read_many(small["uri"].tolist(), small["size_bytes"].tolist())
+    reads = read_many(small["uri"].tolist(), small["size_bytes"].tolist(), roots=roots)
     for etag, size_bytes in zip(listing["etag"].tolist(), listing["size_bytes"].tolist(), strict=True):
         if size_bytes > MAX_OBJECT_BYTES:
             yield Rejected(etag, size_bytes, Reason.TOO_LARGE, f"more than {MAX_OBJECT_BYTES} bytes")

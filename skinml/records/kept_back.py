@@ -14,9 +14,11 @@ from typing import Any
 
 import pyarrow as pa
 
+from skinml.errors import RequestError
 from skinml.records.rows import is_recorded_as_dead, put_row
 from skinml.runs import as_table
 from skinml.scratch import temporary_folder
+from skinml.storage.urls import normalise
 
 logger = logging.getLogger("skinml.runs")
 
@@ -39,14 +41,16 @@ def write_kept_back(workspace: str) -> int:
     for path in [path for folder in _folders() for path in sorted(folder.glob("*.json")) if path.is_file()]:
         try:
             kept = json.loads(path.read_text(encoding="utf-8"))
-            if kept["workspace"] != workspace:
+            if normalise(kept["workspace"]) != workspace:  # it may have been given through a link then
                 continue
             row = _checked(kept["row"], path.stem)
         except (
             OSError,
+            RequestError,
             ValueError,
             LookupError,
             TypeError,
+            AttributeError,
             ArithmeticError,
             RecursionError,
             pa.ArrowException,

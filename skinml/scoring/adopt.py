@@ -17,6 +17,7 @@ from skinml.scoring.reference import Usual, gather_measures
 from skinml.scoring.resume import Adoption
 from skinml.scoring.shard_records import Record, write_record
 from skinml.scoring.tally import Tally, tally
+from skinml.storage.spelling import resolve_rows
 from skinml.tables import attempt, read_parts, write_part
 
 
@@ -52,6 +53,7 @@ def adopt_rows(job: AdoptJob) -> ShardScored:
     """
     record = job.adoption.record
     rows = read_parts(job.workspace, record.table, [record.part]).filter(pa.array(job.adoption.kept))
+    rows = resolve_rows(rows)  # under the name that tonight's listing gives the image
     rows = rows.set_column(
         rows.schema.get_field_index("run_id"), "run_id", pa.repeat(job.run_id, rows.num_rows)
     )

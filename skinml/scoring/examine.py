@@ -21,6 +21,7 @@ from skinml.scoring.ledger import (
     read_quarantined,
     read_scored,
 )
+from skinml.storage.spelling import Folders, resolve_rows
 from skinml.tables import Part, Snapshot
 
 SAME = 1e-3
@@ -94,8 +95,9 @@ def _contradicted(
     ours = tables.read_parts(workspace, "scores", [part], columns).filter(pa.array(there)).to_pandas()
     wanted = [*columns, "run_id", "model_name", "model_version"]
     found = []
+    folders: Folders = {}
     for rows in tables.scan(workspace, "scores", wanted, before):
-        theirs = rows.to_pandas()
+        theirs = resolve_rows(rows, folders).to_pandas()
         theirs = theirs[(theirs["model_name"] == model[0]) & (theirs["model_version"] == model[1])]
         found.append(theirs.merge(ours, on=IMAGE_VERSION, suffixes=("", "_ours")))
     both = pd.concat(found, ignore_index=True)

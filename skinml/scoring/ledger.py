@@ -21,6 +21,7 @@ from pandas.util import hash_array
 from skinml import tables
 from skinml.memory import release_memory
 from skinml.quarantine import RETRIED
+from skinml.storage.spelling import Folders, resolve_rows
 from skinml.tables import Snapshot
 
 Number = TypeVar("Number", np.uint64, np.int64)
@@ -150,9 +151,10 @@ def read_scored(
 ) -> Iterable[tuple[Keys, NDArray[np.int64]]]:
     """Keys and sizes of what one model version has scored; with `but` only of what was added to that state."""
     columns = ["uri", "etag", "size_bytes", "model_name", "model_version"]
+    folders: Folders = {}
     for rows in tables.scan(workspace, "scores", columns, but):
         ours = pc.and_(pc.equal(rows["model_name"], model_name), pc.equal(rows["model_version"], model_version))
-        yield _keyed(rows.filter(ours))
+        yield _keyed(rows.filter(ours), folders)
 
 
 def read_quarantined(workspace: str, by_reason: bool = False) -> Iterator[tuple[Keys, NDArray[np.int64]]]:
@@ -163,10 +165,12 @@ def read_quarantined(workspace: str, by_reason: bool = False) -> Iterator[tuple[
         by_reason: the keys are of uri, etag and reason, as `hash_reasons` makes them.
     """
     mended = make_ledger(_read_replayed(workspace))
+    folders: Folders = {}
     for rows in tables.scan(workspace, "quarantine", ["uri", "etag", "size_bytes", "flow", "reason"]):
         ours = pc.is_in(rows["flow"], pa.array(FLOWS))
         chosen = rows.filter(pc.and_not(ours, pc.is_in(rows["reason"], pa.array(RETRIED))))
-        keys, sizes = _keyed(chosen)
+        chosen = resolve_rows(chosen, folders)  # for both kinds of keys
+        keys, sizes = hash_keys(chosen["uri"], chosen["etag"]), chosen["size_bytes"].to_numpy()
         still = look_up(mended, keys, sizes) == Known.NEW
         yield (hash_reasons(chosen) if by_reason else keys)[still], sizes[still]
 
@@ -178,8 +182,9 @@ def _read_replayed(workspace: str) -> Iterator[tuple[Keys, NDArray[np.int64]]]:
         return
     run_id = pc.field("run_id")  # which begins with the flow's name; the next character after - is .
     where = (run_id >= "replay-") & (run_id < "replay.")
+    folders: Folders = {}
     for rows in tables.scan(workspace, "scores", ["uri", "etag", "size_bytes"], where=where):
-        yield _keyed(rows)
+        yield _keyed(rows, folders)
 
 
 def hash_reasons(rows: pa.Table) -> Keys:
@@ -187,5 +192,7 @@ def hash_reasons(rows: pa.Table) -> Keys:
     return hash_keys(rows["uri"], pc.binary_join_element_wise(rows["etag"], rows["reason"], "\n"))
 
 
-def _keyed(rows: pa.Table) -> tuple[Keys, NDArray[np.int64]]:
+def _keyed(rows: pa.Table, folders: Folders) -> tuple[Keys, NDArray[np.int64]]:
+    """Keys and sizes of a table's rows, under the paths that their folders have today."""
+    rows = resolve_rows(rows, folders)
     return hash_keys(rows["uri"], rows["etag"]), rows["size_bytes"].to_numpy()

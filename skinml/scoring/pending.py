@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -43,6 +44,7 @@ class Pending:
         beyond_limit: of the skipped: new, but more than was asked for.
         other_bytes: image versions that are in the tables with another size, columns of LISTING.
         ignored: objects that are no images.
+        passed_over: these by kind, as `Listed` has them.
     """
 
     path: Path
@@ -53,6 +55,7 @@ class Pending:
     beyond_limit: int
     other_bytes: pa.Table
     ignored: int
+    passed_over: Counter[str] = field(default_factory=Counter)
 
     def read(self, rows: int) -> Iterator[pa.Table]:
         """The images, so many at a time."""
@@ -71,8 +74,9 @@ def find_pending(listing: Iterable[Listed], ledger: Ledger, window: Window, path
     counts = dict.fromkeys(("images", "listed", "skipped", "outside_window", "beyond_limit", "ignored"), 0)
     other_bytes = [LISTING.empty_table()]
     seen: list[Keys] = []
+    passed_over: Counter[str] = Counter()
     with pq.ParquetWriter(path, LISTING, compression="lz4") as writer:
-        for rows, ignored in _gathered(listing):
+        for rows, ignored, kinds in _gathered(listing):
             answer = look_up(ledger, hash_keys(rows["uri"], rows["etag"]), rows["size_bytes"].to_numpy())
             new = rows.filter(pa.array(answer == Known.NEW))
             other_bytes.append(rows.filter(pa.array(answer == Known.OTHER_BYTES)))
@@ -87,24 +91,27 @@ def find_pending(listing: Iterable[Listed], ledger: Ledger, window: Window, path
             counts["beyond_limit"] += len(wanted) - len(taken)
             counts["skipped"] += int((answer == Known.KNOWN).sum()) + len(new) - len(taken)
             counts["ignored"] += ignored
-    pending = Pending(path, **counts, other_bytes=pa.concat_tables(other_bytes))
+            passed_over += kinds
+    pending = Pending(path, **counts, other_bytes=pa.concat_tables(other_bytes), passed_over=passed_over)
     repeated = _repeated(np.concatenate([np.empty((0, 2), np.uint64), *seen]))
     return _without(pending, repeated) if len(repeated) else pending
 
 
-def _gathered(listing: Iterable[Listed]) -> Iterator[tuple[pa.Table, int]]:
+def _gathered(listing: Iterable[Listed]) -> Iterator[tuple[pa.Table, int, Counter[str]]]:
     """Pieces of a listing put together until there is enough to look up at once, with what they ignored."""
     batches: list[pa.RecordBatch] = []
     rows = ignored = 0
+    kinds: Counter[str] = Counter()
     for piece in listing:
         batches.append(piece.images)
         rows += piece.images.num_rows
         ignored += piece.ignored
+        kinds += piece.passed_over
         if rows >= ROWS_AT_ONCE:
-            yield pa.Table.from_batches(batches, LISTING), ignored
-            batches, rows, ignored = [], 0, 0
+            yield pa.Table.from_batches(batches, LISTING), ignored, kinds
+            batches, rows, ignored, kinds = [], 0, 0, Counter()
     if batches:
-        yield pa.Table.from_batches(batches, LISTING), ignored
+        yield pa.Table.from_batches(batches, LISTING), ignored, kinds
 
 
 def _within(rows: pa.Table, window: Window) -> pa.Table:

@@ -79,6 +79,7 @@ class ScoreJob:
     run_id: str
     run_date: date
     flow: str = "score"
+    roots: tuple[str, ...] | None = None  # archives that no image may lie outside of; None where nobody knows
 
 
 @dataclass(frozen=True)
@@ -121,10 +122,11 @@ def score_jobs(
     run_id: str,
     run_date: date,
     flow: str = "score",
+    roots: tuple[str, ...] | None = None,
 ) -> Iterator[ScoreJob]:
     """Number the shards of pending images."""
     for number, images in enumerate(shards):
-        yield ScoreJob(number, images, workspace, model, run_id, run_date, flow)
+        yield ScoreJob(number, images, workspace, model, run_id, run_date, flow, roots)
 
 
 def score_shard(job: ScoreJob) -> ShardScored:
@@ -137,7 +139,7 @@ def score_shard(job: ScoreJob) -> ShardScored:
     read: list[tuple[Any, ...]] = []
     batch: list[NDArray[np.uint8]] = []
     seen: list[dict[str, NDArray[Any]]] = []
-    for image in load_images(listed, job.model.preprocessing):
+    for image in load_images(listed, job.model.preprocessing, job.roots):
         if isinstance(image, Rejected):
             read.append((image.etag, image.size_bytes, None, None, None, image.reason.value, image.detail))
             continue

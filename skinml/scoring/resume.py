@@ -23,6 +23,7 @@ from skinml.scoring.ledger import Keys, Known, Ledger, hash_keys, look_up, make_
 from skinml.scoring.pending import ROWS_AT_ONCE, Pending
 from skinml.scoring.shard_records import Origin, Record, read_records, run_of
 from skinml.storage.objects import read_many
+from skinml.storage.spelling import Folders, resolve_rows
 from skinml.storage.urls import as_uri
 from skinml.tables import parse_part, part_url, transactions
 
@@ -141,6 +142,7 @@ def _read_parts(
     """
     uris = [as_uri(part_url(workspace, record.table, record.part)) for _, record in records]
     sizes = [record.part.size_bytes for _, record in records]
+    folders: Folders = {}
     for (_, record), uri, read in zip(records, uris, read_many(uris, sizes, PARTS_AHEAD), strict=True):
         problem = read.error
         rows = None
@@ -158,6 +160,7 @@ def _read_parts(
             logger.warning("%s is left out, its images are scored again: it is not what its record says", uri)
             yield None
         else:
+            rows = resolve_rows(rows, folders)
             yield hash_keys(rows["uri"], rows["etag"]), rows["size_bytes"].to_numpy(), _usable(record, rows)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from queue import Full, Queue
 from threading import Event, Thread
@@ -20,7 +20,7 @@ JOIN_SECONDS = 10.0
 
 
 @contextmanager
-def list_ahead(url: str) -> Iterator[Iterator[Listed]]:
+def list_ahead(url: str, left_out: Collection[str] = ()) -> Iterator[Iterator[Listed]]:
     """What `list_images` gives and raises, asked for from here on: a page takes S3 20 ms, looking at it 2.
 
     Leaving the block early ends the thread with its next page.
@@ -38,7 +38,7 @@ def list_ahead(url: str) -> Iterator[Iterator[Listed]]:
 
     def list_all() -> None:
         try:
-            for piece in list_images(url):
+            for piece in list_images(url, left_out):
                 put(piece)
                 if stopped.is_set():
                     return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -11,9 +12,9 @@ from datetime import UTC, datetime
 from skinml.errors import RunError
 from skinml.storage import odd_keys
 from skinml.storage.connection import explained, split
-from skinml.storage.listing import file_etag
+from skinml.storage.folder_listing import file_etag
 from skinml.storage.patience import patiently
-from skinml.storage.urls import as_uri, normalise
+from skinml.storage.urls import as_uri, file_path
 
 THREADS = 16
 
@@ -76,7 +77,11 @@ def _answer(uri: str) -> Seen | Exception:
 
 def _look(uri: str) -> Seen:
     if uri.startswith("file://"):
-        status = os.stat(normalise(uri))  # noqa: PTH116 - a name of any bytes
+        path = file_path(uri)
+        status = os.stat(path)  # noqa: PTH116 - a name of any bytes
+        if stat.S_ISDIR(status.st_mode):  # in the quarantine, because it could not be listed
+            with os.scandir(path) as entries:
+                next(entries, None)
         modified = datetime.fromtimestamp(status.st_mtime_ns // 1000 / 1e6, UTC)
         return Seen(file_etag(status), status.st_size, modified)
     import obstore

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Collection, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import repeat
@@ -29,6 +29,7 @@ from threading import Event
 from typing import TypeAlias
 
 from skinml.storage.fetch import Read, read_once, read_patiently
+from skinml.storage.urls import normalise
 
 _Answer: TypeAlias = "Read | Future[Read]"
 
@@ -57,7 +58,10 @@ class _Chunk:
 
 
 def read_many(
-    uris: Iterable[str], sizes: Iterable[int] | None = None, objects_ahead: int = OBJECTS_AHEAD
+    uris: Iterable[str],
+    sizes: Iterable[int] | None = None,
+    objects_ahead: int = OBJECTS_AHEAD,
+    roots: Collection[str] | None = None,
 ) -> Generator[Read, None, None]:
     """Read whole objects, one answer for each, in order.
 
@@ -70,11 +74,14 @@ def read_many(
         sizes: bytes of each, as listed, to bound the memory by; 1 MiB each where nobody knows.
         objects_ahead: how many may be under way or waiting to be taken, at least 1; together with BYTES_AHEAD,
             which one object alone may exceed.
+        roots: archives that no file may lie outside of when it is read; see `fetch.read_patiently`.
 
     Raises:
         ValueError: there are more or fewer sizes than uris.
     """
     stopped = Event()
+    # As this machine resolves them: a worker's mounts may be links where the driver's are none.
+    roots = None if roots is None else tuple(map(normalise, roots))
     # Threads start when there is work for them: a fast folder needs none of either.
     readers = ThreadPoolExecutor(THREADS, thread_name_prefix="read")
     again = ThreadPoolExecutor(objects_ahead, thread_name_prefix="read-again")
@@ -84,14 +91,14 @@ def read_many(
         for chunk in _chunks(uris, sizes, max(1, min(OBJECTS_AT_ONCE, objects_ahead // 2))):
             fast = fast and chunk.uris[0].startswith("file://")
             if fast:
-                reads, seconds = _read_chunk(chunk.uris, stopped, again)
+                reads, seconds = _read_chunk(chunk.uris, stopped, again, roots)
                 fast = sorted(seconds)[len(seconds) // 2] < SLOW_SECONDS
                 yield from _taken(reads)
                 continue
             while ahead and not _has_room(chunk, [other for other, _ in ahead], objects_ahead):
                 yield from _taken(ahead[0][1].result()[0])
                 ahead.popleft()
-            ahead.append((chunk, readers.submit(_read_chunk, chunk.uris, stopped, again)))
+            ahead.append((chunk, readers.submit(_read_chunk, chunk.uris, stopped, again, roots)))
         while ahead:
             yield from _taken(ahead[0][1].result()[0])
             ahead.popleft()
@@ -122,7 +129,7 @@ def _has_room(chunk: _Chunk, others: list[_Chunk], objects_ahead: int) -> bool:
 
 
 def _read_chunk(
-    uris: list[str], stopped: Event, again: ThreadPoolExecutor
+    uris: list[str], stopped: Event, again: ThreadPoolExecutor, roots: Collection[str] | None
 ) -> tuple[list[_Answer], list[float]]:
     """One after the other as long as all is well; from the first failure on, each in a thread of its own.
 
@@ -133,11 +140,13 @@ def _read_chunk(
     seconds = []
     for number, uri in enumerate(uris):
         began = time.perf_counter()
-        read = Read(None) if stopped.is_set() else read_once(uri)
+        read = Read(None) if stopped.is_set() else read_once(uri, roots)
         seconds.append(time.perf_counter() - began)
         if isinstance(read, Exception):
-            answers.append(again.submit(read_patiently, uri, stopped, read))
-            answers += [again.submit(read_patiently, other, stopped) for other in uris[number + 1 :]]
+            answers.append(again.submit(read_patiently, uri, stopped, read, roots))
+            answers += [
+                again.submit(read_patiently, other, stopped, None, roots) for other in uris[number + 1 :]
+            ]
             break
         answers.append(read)
     return answers, seconds

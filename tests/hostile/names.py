@@ -170,9 +170,11 @@ def places(archive: Path, outside: Path) -> list[Place]:
     may_read_all = os.geteuid() == 0
     return [
         Place("to link to.jpg", lambda path: None, DECODED),
-        Place("link.jpg", lambda path: path.symlink_to("to link to.jpg"), DECODED),
-        Place("link out.jpg", lambda path: path.symlink_to(outside / "elsewhere.jpg"), DECODED),
-        Place("link of a link.jpg", lambda path: path.symlink_to("link.jpg"), DECODED),
+        Place("link.jpg", lambda path: path.symlink_to("to link to.jpg"), IGNORED),
+        Place("link out.jpg", lambda path: path.symlink_to(outside / "elsewhere.jpg"), IGNORED),
+        Place("link of a link.jpg", lambda path: path.symlink_to("link.jpg"), IGNORED),
+        Place("link to hidden.jpg", lambda path: path.symlink_to("../names/.hidden/inside.jpg"), DECODED),
+        Place("link to secrets.jpg", lambda path: path.symlink_to("/etc/shadow"), IGNORED),
         Place("hard link.jpg", lambda path: path.hardlink_to(outside / "elsewhere.jpg"), DECODED),
         Place("link to nothing.jpg", lambda path: path.symlink_to("nothing"), UNREADABLE),
         Place("link to itself.jpg", lambda path: path.symlink_to("link to itself.jpg"), UNREADABLE),

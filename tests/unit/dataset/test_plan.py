@@ -395,3 +395,20 @@ def test_a_second_run_skips_what_the_first_one_did(
     assert again.skipped == again.listed - len(failed_reads)
     names = [uri.rsplit("/", 1)[-1] for uri, _ in after.samples]
     assert len(names) == len(set(names)), "two samples of one image_id"
+
+
+def test_a_folder_that_could_not_be_listed_is_a_read_error_of_every_run() -> None:
+    """Whatever its name is: it is no image that lacks metadata, and owns no image_id."""
+    folder = ("file:///nowhere/a", "unreadable")
+    known = Known(quarantine=[(*folder, "read_error")])
+    plan = known.plan(listing(folder, A), metadata(["a"]))
+    assert worked(plan) == ["a"]
+    assert reasons(plan) == {folder[0]: "read_error"}
+    assert plan.rejected["detail"].tolist() == ["the folder cannot be listed: No such file or directory"]
+    assert (plan.listed, plan.skipped) == (2, 0)
+
+
+def test_samples_below_the_topmost_folder_are_below_it() -> None:
+    gone, new = ("file:///old/a.jpg", "1"), ("file:///new/a.jpg", "1")
+    plan = Known(samples=[gone], index=[gone]).plan(listing(new), metadata(["a"]), roots=["file:///"])
+    assert worked(plan) == ["a"]

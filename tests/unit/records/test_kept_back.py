@@ -35,6 +35,15 @@ def test_a_kept_row_gets_to_its_workspace_once(place: str, state: Path) -> None:
     assert list(state.iterdir()) == []
 
 
+def test_a_workspace_that_was_given_through_a_link_is_the_same_one(tmp_path: Path, state: Path) -> None:
+    """Rows that an older skinml kept name it as it was given then."""
+    (tmp_path / "workspace").mkdir()
+    (tmp_path / "link").symlink_to("workspace")
+    keep_back(f"{tmp_path}/link", as_record(begin("score", {}), "failed", Counts()))
+    assert write_kept_back(f"{tmp_path}/workspace") == 1
+    assert list(state.iterdir()) == []
+
+
 def test_a_row_that_is_there_by_now_is_not_doubled(tmp_path: Path) -> None:
     workspace = str(tmp_path / "workspace")
     row = as_record(begin("score", {}), "failed", Counts())

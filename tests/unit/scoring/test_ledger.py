@@ -5,15 +5,30 @@ from __future__ import annotations
 import tracemalloc
 from collections import Counter
 from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from skinml.scoring.ledger import Keys, Known, hash_keys, look_up, make_ledger
+from skinml import tables
+from skinml.quarantine import quarantine_rows
+from skinml.schemas import SCORES
+from skinml.scoring.ledger import (
+    Keys,
+    Known,
+    hash_keys,
+    hash_reasons,
+    look_up,
+    make_ledger,
+    read_quarantined,
+    read_scored,
+)
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=4)
 ETAG = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\n"), max_size=3)
@@ -108,3 +123,35 @@ def test_a_key_is_of_the_text_whatever_pieces_it_comes_in() -> None:
     pieces = hash_keys(pa.chunked_array([uris[:2], uris[2:]]), pa.chunked_array([etags[:5], etags[5:]]))
     assert (whole == pieces).all()
     assert len(np.unique(whole)) == 14, "both halves are hashes of their own"
+
+
+# Rows that name an image by an older spelling of its path
+
+
+def test_rows_under_an_older_spelling_are_the_same_images(tmp_path: Path) -> None:
+    archive, workspace = tmp_path / "archive", str(tmp_path / "workspace")
+    (archive / "sub").mkdir(parents=True)
+    (tmp_path / "link").symlink_to("archive")
+    older = [f"file://{tmp_path}/x/../archive/1.jpg", f"file://{tmp_path}/link/sub/2.jpg"]
+    today = [f"file://{archive}/1.jpg", f"file://{archive}/sub/2.jpg", f"file://{archive}/3.jpg"]
+    scored = [
+        dict.fromkeys(SCORES.names)
+        | {"uri": uri, "etag": "e", "size_bytes": 1, "model_name": "m", "model_version": "v", "run_id": "r"}
+        | {"run_date": date(2026, 1, 2)}
+        for uri in [*older, "s3://b/x/../3.jpg"]
+    ]
+    tables.append(workspace, "scores", pa.Table.from_pylist(scored, SCORES), "r")
+    refused = pd.DataFrame({"uri": older, "etag": "e", "size_bytes": 1, "reason": "empty", "detail": "0 bytes"})
+    tables.append(workspace, "quarantine", quarantine_rows(refused, "score", "r"), "r")
+
+    keys, sizes = keys_of([(uri, "e", 1) for uri in today])
+    for known in (read_scored(workspace, "m", "v"), read_quarantined(workspace)):
+        assert look_up(make_ledger(known), keys, sizes).tolist() == [Known.KNOWN, Known.KNOWN, Known.NEW]
+    reasons = pa.table({"uri": today, "etag": ["e"] * 3, "reason": ["empty", "truncated", "empty"]})
+    by_reason = make_ledger(read_quarantined(workspace, by_reason=True))
+    assert look_up(by_reason, hash_reasons(reasons), sizes).tolist() == [Known.KNOWN, Known.NEW, Known.NEW]
+    keys, sizes = keys_of([("s3://b/x/../3.jpg", "e", 1), ("s3://b/3.jpg", "e", 1)])
+    assert look_up(make_ledger(read_scored(workspace, "m", "v")), keys, sizes).tolist() == [
+        Known.KNOWN,
+        Known.NEW,
+    ]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
+import pytest
 
 from skinml import tables
 from skinml.quarantine import in_quarantine, quarantine_rows
@@ -141,3 +143,45 @@ def test_what_cannot_be_looked_at_is_tried_all_the_same(tmp_path: Path) -> None:
     tables.append(f"{place}/workspace", "quarantine", quarantine_rows(lost, "score", "run 1"), "run 1")
     again, failed_again, counts = replay(place, tmp_path, "replay-1")
     assert (again.pending.images, failed_again, counts) == (1, 1, Counts(1, 1, 0, 0))
+
+
+def test_a_folder_that_could_not_be_listed_is_never_decoded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = str(tmp_path)
+    workspace, folder = f"{place}/workspace", f"file://{place}/archive/closed"
+    (tmp_path / "archive" / "closed").mkdir(parents=True)
+    rows = pd.DataFrame({"uri": [folder], "etag": "unreadable", "size_bytes": 0, "reason": "read_error"})
+    tables.append(workspace, "quarantine", quarantine_rows(rows.assign(detail="no"), "score", "run 1"), "run 1")
+    with monkeypatch.context() as closed:  # root may list any folder: the system's answer is put in its place
+        scan = os.scandir
+
+        def refused(path: str) -> Iterator[os.DirEntry[str]]:
+            if str(path).endswith("closed"):
+                raise PermissionError(13, "Permission denied")
+            return scan(path)
+
+        closed.setattr(os, "scandir", refused)
+        assert in_quarantine(workspace)["uri"].tolist() == [folder]
+        again, failed_again, counts = replay(place, tmp_path, "replay-1")
+        assert (again.pending.images, failed_again, counts) == (1, 1, Counts(1, 1, 0, 0))
+    assert in_quarantine(workspace).empty, "it can be listed again: nothing of it is stuck"
+    assert replay(place, tmp_path, "replay-2")[2] == Counts(0, 0, 0, 0)
+
+
+def test_an_older_spelling_is_replayed_once_and_leaves_the_quarantine(tmp_path: Path) -> None:
+    place = str(tmp_path)
+    workspace = f"{place}/workspace"
+    write_bytes(f"{place}/archive/mended.bmp", plain(1))
+    (tmp_path / "link").symlink_to("archive")
+    listed = pa.Table.from_batches([piece.images for piece in list_images(f"{place}/archive")]).to_pandas()
+    for number, name in enumerate(("link", "archive/../archive", "archive")):
+        uri = listed["uri"].str.replace("/archive/", f"/{name}/", regex=False)
+        rows = listed.assign(uri=uri, reason="decode_error", detail="an older decoder's words")
+        run_id = f"run {number}"
+        tables.append(workspace, "quarantine", quarantine_rows(rows, "score", run_id), run_id)
+    [row] = in_quarantine(workspace).to_dict("records")
+    assert (row["uri"], row["tries"]) == (f"file://{place}/archive/mended.bmp", 3)
+    again, _, counts = replay(place, tmp_path, "replay-1")
+    assert (again.pending.images, counts) == (1, Counts(1, 0, 1, 0))
+    assert in_quarantine(workspace).empty

@@ -278,3 +278,15 @@ def test_records_go_with_their_run_and_failures_by_themselves(place: str) -> Non
     assert record_urls(place) == [spent]
     delete_records(place, "own", [spent])
     assert list(read_records(place)) == []
+
+
+def test_what_was_scored_under_an_older_spelling_is_taken_over(tmp_path: Path) -> None:
+    """The archive was given through a link in the night that was interrupted."""
+    workspace = str(tmp_path / "workspace")
+    (tmp_path / "archive").mkdir()
+    (tmp_path / "link").symlink_to("archive")
+    leave(workspace, "dead-1", [(f"file://{tmp_path}/link/{name}.jpg", "1", 1) for name in "ab"])
+    listed = [(f"file://{tmp_path}/archive/{name}.jpg", "1", 1) for name in "abc"]
+    found = find(workspace, tmp_path, listed, [])
+    assert left(found) == listed[2:]
+    assert len(adopted(workspace, found)) == 2

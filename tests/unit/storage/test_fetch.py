@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from skinml.storage import fetch, patience
 from skinml.storage.fetch import Read, read_once, read_patiently
+from skinml.storage.read_ahead import read_many
 from skinml.storage.urls import file_uri, is_remote
 
 Put = Callable[[str, bytes], None]
@@ -63,6 +65,55 @@ def test_what_is_wrong_for_good_is_an_answer_at_once(name: str, error: str, tmp_
     assert isinstance(read, Read)
     assert read.data is None
     assert str(read.error).startswith(f"{error}: ")
+
+
+def test_what_has_come_in_a_listed_files_place_is_not_read(tmp_path: Path) -> None:
+    """A file, or a folder above it, becomes a link out of the archive once it is listed; or a pipe."""
+    archive, outside = tmp_path / "archive", tmp_path / "outside"
+    for name in ("a.jpg", "b/b.jpg", "c.jpg", "d.jpg", "e.jpg"):
+        (archive / name).parent.mkdir(parents=True, exist_ok=True)
+        (archive / name).write_bytes(b"secret")
+    outside.mkdir()
+    (archive / "a.jpg").rename(outside / "a.jpg")  # bytes, size and times are those that were listed
+    (archive / "a.jpg").symlink_to(outside / "a.jpg")
+    (archive / "b").rename(outside / "b")
+    (archive / "b").symlink_to(outside / "b")
+    (archive / "c.jpg").unlink()
+    os.mkfifo(archive / "c.jpg")
+    (archive / "d.jpg").unlink()
+    (archive / "d.jpg").symlink_to("e.jpg")
+
+    def read(name: str, *roots: Path) -> Read:
+        answer = read_once(file_uri(f"{archive}/{name}"), list(map(str, roots)))
+        assert isinstance(answer, Read)
+        return answer
+
+    for name in ("a.jpg", "b/b.jpg"):
+        assert read(name, archive).error == (
+            "PermissionError: is a link out of the archive by now, which is not followed"
+        )
+        assert read(name, archive, outside).data == b"secret", "it is of another archive that was listed"
+    assert read("c.jpg", archive).error == "PermissionError: is a pipe or a device by now, which is not read"
+    assert [read(name, archive).data for name in ("d.jpg", "e.jpg")] == [b"secret"] * 2
+    assert read("e.jpg", Path("/")).data == b"secret"
+    assert read("e.jpg", tmp_path / "arch").data is None
+
+
+def test_an_archive_that_is_a_link_on_this_machine_is_read(tmp_path: Path) -> None:
+    """A worker may mount through a link what is a folder to the driver."""
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "disk" / "a.jpg").write_bytes(b"a")
+    (tmp_path / "archive").symlink_to("disk")
+    archive = f"{tmp_path}/archive"
+    assert [read.data for read in read_many([file_uri(f"{archive}/a.jpg")], roots=[archive])] == [b"a"]
+
+
+def test_a_folder_that_could_not_be_listed_says_why(tmp_path: Path) -> None:
+    read = read_once(file_uri(str(tmp_path)), [str(tmp_path.parent)])
+    assert isinstance(read, Read)
+    assert read.error == (
+        "IsADirectoryError: the folder could not be listed; it can be now, and the next run takes what is in it"
+    )
 
 
 @needs_proc

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import pytest
@@ -40,9 +40,9 @@ def test_it_is_the_same_listing(archive: str) -> None:
 def test_it_is_asked_for_before_anybody_takes_from_it(archive: str, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = threading.Event()
 
-    def noticed(url: str) -> Iterator[Listed]:
+    def noticed(url: str, left_out: Collection[str]) -> Iterator[Listed]:
         asked.set()
-        yield from list_images(url)
+        yield from list_images(url, left_out)
 
     monkeypatch.setattr(module, "list_images", noticed)
     with list_ahead(archive):

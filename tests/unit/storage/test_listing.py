@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
+import subprocess
+import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,7 +19,8 @@ import pytest
 
 from skinml.errors import RequestError
 from skinml.schemas import LISTING
-from skinml.storage import connection, listing
+from skinml.storage import connection, folder_listing, listing
+from skinml.storage.folder_listing import list_folder
 from skinml.storage.listing import list_images
 from skinml.storage.objects import read_many
 from skinml.storage.urls import file_uri, is_remote, normalise
@@ -56,8 +63,16 @@ def uri_of(place: str, name: str) -> str:
     return f"{place}/{name}" if is_remote(place) else file_uri(f"{place}/{name}")
 
 
-def ignored(url: str) -> int:
-    return sum(piece.ignored for piece in list_images(url))
+def ignored(url: str, *left_out: str) -> int:
+    return sum(piece.ignored for piece in list_images(url, left_out))
+
+
+def passed_over(url: str, *left_out: str) -> dict[str, int]:
+    found: Counter[str] = Counter()
+    for piece in list_images(url, left_out):
+        assert piece.ignored == piece.passed_over.total()
+        found += piece.passed_over
+    return dict(found)
 
 
 IMAGES = {
@@ -66,6 +81,9 @@ IMAGES = {
         "top.jpg",
         "UPPER.JPG",
         "mixed.JpEg",
+        "a.jfif",
+        "A.JPE",
+        "a.PJpeg",
         "a.png",
         "a.webp",
         "a.tif",
@@ -108,6 +126,9 @@ def test_images_are_listed_at_any_depth_and_all_else_is_counted(place: str, put_
     listed = table(place)
     assert sorted(listed["uri"].to_pylist()) == sorted(uri_of(place, name) for name in IMAGES)
     assert ignored(place) == len(OTHERS)
+    # `jpg` has no suffix: a folder's is looked at, and is none
+    kinds = {"no suffix": 1, "other": 4} if is_remote(place) else {"other": 5}
+    assert passed_over(place) == {"hidden": 4, ".gif": 1, **kinds}
     sizes = dict(zip(listed["uri"].to_pylist(), listed["size_bytes"].to_pylist(), strict=True))
     assert sizes == {uri_of(place, name): len(data) for name, data in IMAGES.items()}
 
@@ -235,20 +256,236 @@ def test_a_broken_link_is_listed_and_then_cannot_be_read(target: str, tmp_path: 
     assert sound.data == b"sound"
 
 
-def test_a_link_to_a_file_is_an_image_and_one_to_a_folder_is_not_followed(tmp_path: Path) -> None:
-    outside = tmp_path / "outside"
+@pytest.fixture
+def linked(tmp_path: Path) -> Path:
+    """An archive with an image, one in a hidden folder, and a folder outside with one more."""
     archive = tmp_path / "archive"
-    outside.mkdir()
-    archive.mkdir()
-    (outside / "x.jpg").write_bytes(b"x")
-    (archive / "link.jpg").symlink_to(outside / "x.jpg")
-    (archive / "folder").symlink_to(outside)
-    (archive / "folder.jpg").symlink_to(outside)
-    (archive / "round").symlink_to(archive)
-    assert uris(str(archive)) == [file_uri(f"{archive}/link.jpg")]
-    assert ignored(str(archive)) == 3
-    [read] = read_many(uris(str(archive)))
-    assert (read.data, read.etag) == (b"x", etag(str(archive)))
+    for name in ("archive/a/real.jpg", "archive/.annex/key", "archive/.annex/x.jpg", "outside/x.jpg"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(name.encode())
+    return archive
+
+
+LISTED_LINKS = {"annexed.jpg": ".annex/key", "of hidden.jpg": ".annex/x.jpg", "chain.jpg": "annexed.jpg"}
+"""A link inside whose target would not be listed itself is an image under the link's name."""
+
+OTHER_LINKS = {
+    "again.jpg": ("a/real.jpg", "link to a listed image"),
+    "chain to it.png": ("again.jpg", "link to a listed image"),
+    "out.jpg": ("../outside/x.jpg", "link out of the archive"),
+    "out through a link.jpg": ("folder out/x.jpg", "link out of the archive"),
+    "shadow.jpg": ("/etc/shadow", "link out of the archive"),
+    "zeros.jpg": ("/dev/zero", "link out of the archive"),
+    "folder out": ("../outside", "link out of the archive"),
+    "folder out.jpg": ("../outside", "link out of the archive"),
+    "round": (".", "link to a folder of the archive"),
+    "up.jpg": ("a", "link to a folder of the archive"),
+    "store": (".annex", "link to a hidden folder"),
+    "photo.HEIC": (".annex/key", ".heic"),
+    "notes.txt": ("a/real.jpg", "other"),
+    "nameless": ("a/real.jpg", "other"),
+    "nothing.txt": ("nowhere", "other"),
+}
+
+
+def test_links_are_listed_once_and_never_lead_out(linked: Path) -> None:
+    for name, target in LISTED_LINKS.items():
+        (linked / name).symlink_to(target)
+    for name, (target, _) in OTHER_LINKS.items():
+        (linked / name).symlink_to(target)
+    expected = sorted(file_uri(f"{linked}/{name}") for name in (*LISTED_LINKS, "a/real.jpg"))
+    assert uris(str(linked)) == expected
+    kinds = Counter(kind for _, kind in OTHER_LINKS.values())
+    assert passed_over(str(linked)) == kinds + Counter({"hidden": 1})
+    reads = dict(zip(expected, read_many(expected, roots=[str(linked)]), strict=True))
+    assert reads[file_uri(f"{linked}/annexed.jpg")].data == b"archive/.annex/key"
+    etags = dict(
+        zip(table(str(linked))["uri"].to_pylist(), table(str(linked))["etag"].to_pylist(), strict=True)
+    )
+    assert {uri: read.etag for uri, read in reads.items()} == etags
+
+
+def test_an_archive_that_is_a_link_is_its_target(linked: Path, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("archive")
+    (linked / "again.jpg").symlink_to(tmp_path / "link" / "a" / "real.jpg")
+    assert uris(normalise(str(tmp_path / "link"))) == [file_uri(f"{linked}/a/real.jpg")]
+    assert passed_over(str(linked))["link to a listed image"] == 1
+
+
+# What is no part of the archive
+
+
+def test_what_is_left_out_is_counted_and_nothing_else_is_lost(place: str, put_all: PutAll) -> None:
+    put_all(
+        place,
+        {
+            "a.jpg": b"1",
+            "ws/reports/r.png": b"2",
+            "ws/x.jpg": b"3",
+            "ws2/b.jpg": b"4",
+            "deep/ws/c.jpg": b"5",
+            "ws.jpg": b"6",
+        },
+    )
+    left_out = f"{place}/ws"
+    listed = [uri for piece in list_images(place, [left_out]) for uri in piece.images["uri"].to_pylist()]
+    assert sorted(listed) == sorted(
+        uri_of(place, name) for name in ("a.jpg", "ws2/b.jpg", "deep/ws/c.jpg", "ws.jpg")
+    )
+    # A folder's tree is not walked, a bucket names all there is.
+    assert passed_over(place, left_out) == {"in the workspace": 2 if is_remote(place) else 1}
+
+
+def test_a_link_into_what_is_left_out_is_no_image(linked: Path) -> None:
+    (linked / "ws" / "reports").mkdir(parents=True)
+    (linked / "ws" / "reports" / "r.png").write_bytes(b"figure")
+    (linked / "figure.png").symlink_to("ws/reports/r.png")
+    (linked / "reports").symlink_to("ws/reports")
+    assert passed_over(str(linked), f"{linked}/ws") == {"in the workspace": 3, "hidden": 1}
+
+
+# What looks like an image and is none of ours
+
+
+def test_images_of_other_formats_are_counted_by_suffix(place: str, put_all: PutAll) -> None:
+    names = ("IMG_1.HEIC", "b.heic", "c.avif", "d.dcm", "e.gif", "f.jxl", "g.jp2", "h.CR2", "i.txt", "1.2.840")
+    put_all(place, dict.fromkeys(names, b"no image"))
+    found = passed_over(place)
+    assert {kind: count for kind, count in found.items() if kind.startswith(".")} == {
+        ".heic": 2,
+        **dict.fromkeys((".avif", ".dcm", ".gif", ".jxl", ".jp2", ".cr2"), 1),
+    }
+    assert found["other"] == (1 if is_remote(place) else 2)
+    assert found.get("no suffix", 0) == (
+        1 if is_remote(place) else 0
+    )  # the bytes of the last say that it is none
+
+
+def test_a_file_without_a_suffix_is_judged_by_its_first_bytes(
+    tmp_path: Path, jpeg: Callable[..., bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("IM000001", "1.2.840.113619.2", "deep/again"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(jpeg())
+    (tmp_path / "README").write_bytes(b"words")
+    (tmp_path / "empty").touch()
+    os.mkfifo(tmp_path / "pipe")
+    assert passed_over(str(tmp_path)) == {"no suffix": 3, "other": 3}
+    monkeypatch.setattr(folder_listing, "LOOKS", 2)
+    found = passed_over(str(tmp_path))
+    assert found["no suffix, not looked at"] == 2
+    assert sum(found.values()) == 6
+
+
+# What cannot be listed
+
+
+AS_NOBODY = """
+import os, sys
+from skinml.storage.listing import list_images
+os.setgroups([]); os.setgid(65534); os.setuid(65534)
+for piece in list_images(sys.argv[1]):
+    for row in piece.images.select(["uri", "etag", "size_bytes"]).to_pylist():
+        print(*row.values(), sep="\t")
+from skinml.storage.objects import read_many
+print(*[read.error for read in read_many([sys.argv[2]], roots=[sys.argv[1]])])
+"""
+
+
+def as_another_user(archive: Path, uri: str) -> list[str]:
+    """What a user sees who is not root: rows of the listing, and then the error of reading one uri."""
+    done = subprocess.run(
+        [sys.executable, "-c", AS_NOBODY, archive, uri], capture_output=True, text=True, check=False, cwd="/"
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user, as root can")
+def test_a_folder_without_permission_is_one_row_and_all_else_is_listed() -> None:
+    base = Path(tempfile.mkdtemp())  # pytest's own folders are closed to others
+    try:
+        base.chmod(0o755)
+        for name in ("a/1.jpg", "closed/2.jpg", "no entry/3.jpg", "z/4.jpg"):
+            (base / name).parent.mkdir()
+            (base / name).write_bytes(b"bytes")
+        (base / "closed").chmod(0)
+        (base / "no entry").chmod(0o444)  # its names can be read, and nothing about them
+        *rows, error = as_another_user(base, file_uri(f"{base}/closed"))
+        found = {row.split("\t")[0]: row.split("\t")[1:] for row in rows}
+        assert found.keys() == {
+            file_uri(f"{base}/{name}") for name in ("a/1.jpg", "closed", "no entry/3.jpg", "z/4.jpg")
+        }
+        assert found[file_uri(f"{base}/closed")] == ["unreadable", "0"]
+        assert found[file_uri(f"{base}/no entry/3.jpg")] == ["missing", "0"]
+        assert "Permission denied" in error
+        (base / "closed").chmod(0o755)
+        assert sum("closed" in row for row in as_another_user(base, file_uri(f"{base}/a/1.jpg"))[:-1]) == 1
+    finally:
+        shutil.rmtree(base)
+
+
+def test_a_path_longer_than_the_system_allows_is_one_row(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(b"a")
+    deep = os.open(tmp_path, os.O_RDONLY)
+    for _ in range(21):
+        os.mkdir("d" * 200, dir_fd=deep)
+        deeper = os.open("d" * 200, os.O_RDONLY, dir_fd=deep)
+        os.close(deep)
+        deep = deeper
+    os.close(os.open("x.jpg", os.O_CREAT, dir_fd=deep))
+    os.close(deep)
+    rows = table(str(tmp_path)).to_pylist()
+    assert sorted(row["etag"] for row in rows)[-1] == "unreadable"
+    assert len(rows) == 2
+    [folder] = [row for row in rows if row["etag"] == "unreadable"]
+    assert (folder["size_bytes"], len(folder["uri"]) > 4_096) == (0, True)
+    [read] = read_many([folder["uri"]])
+    assert "File name too long" in str(read.error)
+
+
+def test_a_folder_that_vanishes_while_it_is_listed_is_one_row(tmp_path: Path) -> None:
+    for name in ("a/1.jpg", "b/2.jpg"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_bytes(b"bytes")
+    rows = []
+    for piece in list_folder(str(tmp_path), (), 1):
+        rows += piece.images.to_pylist()
+        if len(rows) == 1:
+            gone = "b" if "/a/" in rows[0]["uri"] else "a"
+            shutil.rmtree(tmp_path / gone)
+    assert [row["etag"] for row in rows][1:] == ["unreadable"]
+    [read] = read_many([rows[1]["uri"]])
+    assert "FileNotFoundError" in str(read.error)
+
+
+def test_a_disk_that_fails_on_the_way_keeps_what_it_gave(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No file system here gives half a folder and then an error: the call to the system stands in for one."""
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad" / "1.jpg").write_bytes(b"bytes")
+
+    class Failing:
+        def __init__(self, folder: str) -> None:
+            self.entries = scan(folder)
+
+        def __enter__(self) -> Iterator[os.DirEntry[str]]:
+            yield from self.entries
+            raise OSError(errno.EIO, "Input/output error")
+
+        def __exit__(self, *_: object) -> None:
+            self.entries.close()
+
+    scan = os.scandir
+    monkeypatch.setattr(
+        os, "scandir", lambda folder: Failing(folder) if folder.endswith("bad") else scan(folder)
+    )
+    rows = table(str(tmp_path)).to_pylist()
+    assert [(row["uri"].rpartition("/")[2], row["etag"] == "unreadable") for row in rows] == [
+        ("1.jpg", False),
+        ("bad", True),
+    ]
 
 
 def test_a_pipe_is_no_image(tmp_path: Path) -> None:

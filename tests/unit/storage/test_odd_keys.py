@@ -12,7 +12,7 @@ import pytest
 
 from skinml.errors import StorageError
 from skinml.schemas import LISTING
-from skinml.storage import connection, listing, odd_keys
+from skinml.storage import bucket_listing, connection, listing, odd_keys
 from skinml.storage.listing import list_images
 from skinml.storage.objects import read_many
 from tests.services.faults import faulty
@@ -72,7 +72,7 @@ def test_odd_keys_are_listed_and_read_with_all_others(
 def test_both_ways_to_list_say_the_same(place_in_bucket: str, opened: ObjectStore) -> None:
     """The etag too, to the quotes: an odd key that comes or goes must not make an archive new."""
     put(opened, place_in_bucket, PLAIN)
-    one = pa.concat_tables(listing._list_pages(place_in_bucket, None, 1_000))
+    one = pa.concat_tables(bucket_listing._list_pages(place_in_bucket, None, 1_000))
     other = pa.concat_tables(odd_keys.list_pages(place_in_bucket, None, 1_000))
     assert one.select(other.column_names).cast(other.schema).equals(other)
     assert other["e_tag"][0].as_py().startswith('"')

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skinml.errors import RequestError
-from skinml.storage.urls import file_uri, image_id, is_remote, normalise
+from skinml.storage.urls import file_path, file_uri, image_id, is_below, is_remote, normalise
 
 
 @pytest.mark.parametrize(
@@ -20,9 +20,20 @@ from skinml.storage.urls import file_uri, image_id, is_remote, normalise
         ("s3://bucket/", "s3://bucket"),
         ("s3://bucket/a/b/", "s3://bucket/a/b"),
         ("s3://bucket//a///b", "s3://bucket/a/b"),
+        ("S3://bucket/a", "s3://bucket/a"),
+        ("s3://bucket//a/./", "s3://bucket/a"),
+        ("s3://bucket/a/../b/c/..", "s3://bucket/b"),
+        ("s3://bucket/a/..", "s3://bucket"),
+        ("s3://bucket/..a/b..", "s3://bucket/..a/b.."),
         ("s3://bucket/a prefix/ä%20", "s3://bucket/a prefix/ä%20"),
         ("/data/archive/", "/data/archive"),
         ("/", "/"),
+        ("//data//archive/.", "/data/archive"),
+        ("/data/nothing/../archive", "/data/archive"),
+        ("/..", "/"),
+        ("FILE:///data/archive", "/data/archive"),
+        ("file://localhost/data/archive", "/data/archive"),
+        ("file:////data/%2E%2E/data/archive", "/data/archive"),
         ("file:///data/archive/", "/data/archive"),
         ("file:///with%20space/%C3%A4", "/with space/ä"),
         ("file:///", "/"),
@@ -53,6 +64,11 @@ def test_a_relative_folder_becomes_absolute(tmp_path: Path, monkeypatch: pytest.
         ("file://relative", "'file://relative': only folders"),
         ("https://host/x", "'https://host/x': only folders"),
         ("", "'' is no folder: name one"),
+        ("file://elsewhere/data", "'file://elsewhere/data': only folders"),
+        ("s3://bucket/a/../..", "'s3://bucket/a/../..' leads above its bucket"),
+        ("/data/a\0b", "'/data/a\\x00b': no folder has a zero byte"),
+        ("file:///data/%00", "'file:///data/%00': no folder has a zero byte"),
+        ("~nobody-of-this-name/x", "'~nobody-of-this-name/x': there is no such home folder"),
     ],
 )
 def test_what_is_no_place_is_refused_by_name(url: str, words: str) -> None:
@@ -76,7 +92,89 @@ def test_any_file_name_survives_as_a_uri(names: list[bytes]) -> None:
     uri = file_uri(path)
     assert uri.isascii()
     assert uri.isprintable()
-    assert normalise(uri) == path
+    assert file_path(uri) == path, "an object's name is never resolved"
+
+
+SPELLINGS = st.lists(
+    st.sampled_from(["real", "link", "link of a link", "up", "same", "empty", "inside"]), max_size=6
+)
+
+
+@settings(max_examples=150, derandomize=True, deadline=None)
+@given(
+    steps=SPELLINGS,
+    end=st.sampled_from(["", "/", "//", "/."]),
+    scheme=st.sampled_from(["", "file://", "file://localhost"]),
+)
+def test_any_spelling_of_a_folder_gives_one_name(
+    steps: list[str], end: str, scheme: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Whether the folder is there or not: a workspace may be made later."""
+    base = tmp_path_factory.getbasetemp() / "spellings"
+    target = base / os.fsdecode(b"real \xff%41")
+    if not target.exists():
+        (target / "inside").mkdir(parents=True)
+        (base / "link").symlink_to(target)
+        (base / "link of a link").symlink_to("link")
+    real = target.name
+    walked = {
+        "real": f"/{real}/..",
+        "link": f"/link/inside/../../{real}/..",
+        "link of a link": "/link of a link/..",
+        "up": f"/../{base.name}",
+        "same": "/.",
+        "empty": "//",
+        "inside": f"/{real}/inside/../..",
+    }
+    prefix = str(base) + "".join(walked[step] for step in steps)
+    for last in (real, "link", "link of a link"):
+        for below in ("", "/inside", "/not there/../yet"):
+            path = f"{prefix}/{last}{below}{end}"
+            url = f"{scheme}{file_uri(path)[7:]}" if scheme else path
+            expected = f"{target}{below.replace('/not there/..', '')}"
+            assert normalise(url) == expected
+            assert normalise(expected) == expected
+
+
+def test_a_relative_name_means_what_the_system_would_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Behind a link, `..` is the folder above its target."""
+    (tmp_path / "disk" / "jobs").mkdir(parents=True)
+    (tmp_path / "disk" / "archive").mkdir()
+    (tmp_path / "jobs").symlink_to("disk/jobs")
+    monkeypatch.chdir(tmp_path / "jobs")
+    assert normalise("../archive") == str(tmp_path / "disk" / "archive")
+    monkeypatch.chdir(tmp_path)
+    assert normalise("jobs/../archive") == str(tmp_path / "disk" / "archive")
+
+
+def test_a_folder_that_is_gone_under_the_shell_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    here.rmdir()
+    with pytest.raises(RequestError, match="this shell's folder is gone; name the folder in full"):
+        normalise("archive")
+    assert normalise("/data") == "/data"
+
+
+@pytest.mark.parametrize(
+    ("url", "place", "expected"),
+    [
+        ("/a/b", "/a", True),
+        ("/a", "/a", False),
+        ("/ab", "/a", False),
+        ("/a", "/", True),
+        ("/", "/", False),
+        ("s3://b/a", "s3://b", True),
+        ("s3://bb", "s3://b", False),
+    ],
+)
+def test_below_means_strictly_inside(url: str, place: str, expected: bool) -> None:
+    assert is_below(url, place) is expected
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,105 @@
+"""A bucket's images below a prefix, page by page: going on behind the last key after a failure that passed."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from skinml.schemas import LISTING
+from skinml.storage import odd_keys
+from skinml.storage.connection import bucket_and_key, check_answers, split
+from skinml.storage.listed import HIDDEN, IMAGE_SUFFIXES, OTHER, WORKSPACE, Listed, kind_of, piece
+from skinml.storage.patience import DELAYS, may_pass, say_again, waits
+
+IMAGE_NAME = "(?i)(" + "|".join(IMAGE_SUFFIXES).replace(".", r"\.") + ")$"
+
+
+def list_bucket(url: str, left_out: Collection[str], piece_rows: int) -> Iterator[Listed]:
+    """Every image object below a prefix, in pieces; through s3fs after a key that obstore cannot name.
+
+    S3 promises the order of keys. SeaweedFS has another one (folder by folder), but goes on in the same.
+
+    Args:
+        url: s3://bucket/prefix, normalised.
+        left_out: prefixes below it whose objects are left out, normalised.
+        piece_rows: objects in a page.
+    """
+    from obstore.exceptions import InvalidPathError
+
+    prefix = bucket_and_key(url)[1]
+    keys_left_out = [f"{bucket_and_key(place)[1]}/" for place in left_out]
+    base = url if not prefix else url[: -len(prefix) - 1]
+    pages: Callable[[str, str | None, int], Iterator[pa.Table]] = _list_pages
+    after: str | None = None
+    delays = waits()
+    empty = True
+    while True:
+        try:
+            for objects in pages(url, after, piece_rows):
+                # What XML cannot say, such as ESC, SeaweedFS answers as U+FFFD unless asked for percent-encoded
+                # keys. obstore never asks for them, s3fs always does.
+                if pages is _list_pages and _any_contains(objects["path"], "\ufffd"):
+                    pages = odd_keys.list_pages
+                    break
+                empty = empty and not objects.num_rows
+                yield from _listed(objects, prefix, base, keys_left_out)
+                after = objects["path"][-1].as_py() if objects.num_rows else after
+                delays = waits()  # patience is for a place where it goes no further
+            else:
+                if empty:
+                    check_answers(url)
+                return
+        except (ValueError, InvalidPathError):  # a key that obstore cannot name, or such a prefix
+            if pages is odd_keys.list_pages:
+                raise
+            pages = odd_keys.list_pages
+        except Exception as error:
+            if not delays or not may_pass(error):
+                raise
+            say_again(url, error, delays[0], 2 + len(DELAYS) - len(delays), 1 + len(DELAYS))
+            time.sleep(delays.pop(0))
+
+
+def _list_pages(url: str, after: str | None, page_size: int) -> Iterator[pa.Table]:
+    import obstore
+
+    store, prefix = split(url, retries=0)  # obstore would try some failures again, but no broken body
+    for page in obstore.list(store, prefix or None, offset=after, chunk_size=page_size, return_arrow=True):
+        yield pa.table(page)
+
+
+def _listed(objects: pa.Table, prefix: str, base: str, keys_left_out: Collection[str]) -> Iterator[Listed]:
+    below = pc.utf8_slice_codeunits(objects["path"], len(prefix))
+    ours = pa.chunked_array([pa.repeat(False, objects.num_rows)])
+    for key in keys_left_out:
+        ours = pc.or_(ours, pc.starts_with(objects["path"], key))
+    hidden = pc.match_substring(below, "/.")
+    if not prefix:
+        hidden = pc.or_(hidden, pc.starts_with(below, "."))
+    wanted = pc.and_not(pc.and_not(pc.match_substring_regex(below, IMAGE_NAME), hidden), ours)
+    images = objects.filter(wanted)
+    listing = pa.table(
+        {
+            "uri": pc.binary_join_element_wise(base, images["path"], "/"),
+            "etag": images["e_tag"],
+            "size_bytes": images["size"],
+            "last_modified": images["last_modified"],
+        }
+    ).cast(LISTING)
+    passed_over = Counter({WORKSPACE: pc.sum(ours).as_py() or 0})
+    passed_over[HIDDEN] = pc.sum(pc.and_not(hidden, ours)).as_py() or 0
+    others = objects["path"].filter(pc.invert(pc.or_(pc.or_(wanted, hidden), ours)))
+    for key in others.to_pylist():
+        name = key.rpartition("/")[2]
+        passed_over[kind_of(name) if name else OTHER] += 1  # without a name: the mark of a folder
+    passed_over = +passed_over
+    batches = listing.combine_chunks().to_batches()
+    yield Listed(batches[0], passed_over.total(), passed_over) if batches else piece([], passed_over)
+
+
+def _any_contains(column: pa.ChunkedArray, text: str) -> bool:
+    return bool(pc.any(pc.match_substring(column, text)).as_py())

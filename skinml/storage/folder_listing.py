@@ -1,0 +1,182 @@
+"""A folder's images at any depth: what cannot be listed is a row, and links never lead out of the folder."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections import Counter
+from collections.abc import Collection, Iterator
+from itertools import repeat
+
+from skinml.errors import RequestError
+from skinml.storage.first_bytes import are_an_image, read_first
+from skinml.storage.listed import (
+    HIDDEN,
+    IMAGE_SUFFIXES,
+    LINK_OUT,
+    LINK_TO_FOLDER,
+    LINK_TO_HIDDEN_FOLDER,
+    LINK_TO_LISTED,
+    MISSING,
+    NO_SUFFIX,
+    OTHER,
+    UNCHECKED,
+    UNREADABLE,
+    WORKSPACE,
+    Listed,
+    Row,
+    kind_of,
+    piece,
+)
+from skinml.storage.patience import may_pass
+from skinml.storage.urls import file_uri, is_below
+
+LOOKS = 1_000
+"""Files without a suffix whose first bytes are read, in one listing: 20 us each on a disk of this machine, and
+some milliseconds each on one across a network."""
+
+
+def list_folder(root: str, left_out: Collection[str], piece_rows: int) -> Iterator[Listed]:
+    """Every image below a folder, in pieces.
+
+    A sub-folder that cannot be listed is one row: its own uri, with the etag UNREADABLE and no bytes. A link to
+    a file of the archive that is not listed itself, such as git-annex makes, is an image under the link's name.
+
+    Args:
+        root: the folder, normalised.
+        left_out: folders below it that are not walked, normalised.
+        piece_rows: images in a piece.
+
+    Raises:
+        RequestError: the folder itself is not there or cannot be listed.
+    """
+    _check_root(root)
+    rows: list[Row] = []
+    passed_over: Counter[str] = Counter()
+    looks = repeat(None, LOOKS)
+    folders = [root]
+    while folders:
+        folder = folders.pop()
+        for entry in _entries(folder, root):
+            if isinstance(entry, OSError):
+                rows.append((file_uri(folder), UNREADABLE, 0, 0))
+            elif _is_folder(entry):
+                if entry.name.startswith("."):
+                    passed_over[HIDDEN] += 1
+                elif entry.path in left_out:
+                    passed_over[WORKSPACE] += 1
+                else:
+                    folders.append(entry.path)
+            else:
+                found = _row_or_kind(entry, root, left_out, looks)
+                if isinstance(found, str):
+                    passed_over[found] += 1
+                else:
+                    rows.append(found)
+            if len(rows) == piece_rows:
+                yield piece(rows, passed_over)
+                rows, passed_over = [], Counter()
+    yield piece(rows, passed_over)
+
+
+def why_unreadable(path: str) -> str:
+    """What the system says when this folder is listed, in one line; that it can be listed, if so."""
+    try:
+        with os.scandir(path) as entries:
+            for _ in entries:
+                pass
+    except OSError as error:
+        return f"the folder cannot be listed: {error.strerror or error}"
+    return "the folder could not be listed; it can be now, and the next run takes what is in it"
+
+
+def file_etag(status: os.stat_result) -> str:
+    """Which bytes a file holds: its modification time in ns and its size, in hexadecimal."""
+    return f"{status.st_mtime_ns:x}-{status.st_size:x}"
+
+
+def _check_root(root: str) -> None:
+    try:
+        is_folder = stat.S_ISDIR(os.stat(root).st_mode)  # noqa: PTH116 - a name of any bytes
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise RequestError(f"{root}: no such folder") from error
+    except OSError as error:
+        if may_pass(error) or isinstance(error, PermissionError):
+            raise
+        raise RequestError(f"{root}: {error.strerror or error}; name another folder") from error
+    if not is_folder:
+        raise RequestError(f"{root}: is a file, name the folder that holds the images")
+
+
+def _entries(folder: str, root: str) -> Iterator[os.DirEntry[str] | OSError]:
+    """What is in a folder, and at last the error that ended its listing, if one did. The root's is raised."""
+    try:
+        with os.scandir(folder) as entries:
+            yield from entries
+    except OSError as error:  # no permission, gone since, a path too long for the system, a broken disk
+        if folder == root:
+            raise
+        yield error
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir(follow_symlinks=False)
+    except OSError:
+        return False
+
+
+def _row_or_kind(
+    entry: os.DirEntry[str], root: str, left_out: Collection[str], looks: Iterator[None]
+) -> Row | str:
+    """The row of an image, or as what a file is passed over."""
+    if entry.name.startswith("."):
+        return HIDDEN
+    is_image = entry.name.lower().endswith(IMAGE_SUFFIXES)
+    try:
+        if entry.is_symlink():
+            return _link(entry, is_image, root, left_out)
+        if not is_image:
+            kind = kind_of(entry.name)
+            return _look(entry, looks) if kind == NO_SUFFIX else kind
+        return _row(entry, entry.stat())
+    except OSError:  # listed, so that reading it says what is wrong
+        return (file_uri(entry.path), MISSING, 0, 0) if is_image else OTHER
+
+
+def _row(entry: os.DirEntry[str], status: os.stat_result) -> Row | str:
+    """A plain file's row; a pipe or a device could be read for ever."""
+    if not stat.S_ISREG(status.st_mode):
+        return OTHER
+    return file_uri(entry.path), file_etag(status), status.st_size, status.st_mtime_ns // 1000
+
+
+def _look(entry: os.DirEntry[str], looks: Iterator[None]) -> str:
+    """Whether a file without a suffix is an image, by its first bytes, as long as there are looks left."""
+    if not stat.S_ISREG(entry.stat().st_mode) or not entry.stat().st_size:
+        return OTHER
+    if next(looks, looks) is looks:
+        return UNCHECKED
+    return NO_SUFFIX if are_an_image(read_first(entry.path)) else OTHER
+
+
+def _link(entry: os.DirEntry[str], is_image: bool, root: str, left_out: Collection[str]) -> Row | str:
+    """What a link leads to. One to nothing raises OSError, as its reading will."""
+    target = os.path.realpath(entry.path)
+    is_outside = target != root and not is_below(target, root)
+    try:
+        status = entry.stat()
+    except PermissionError:
+        if is_outside:
+            return LINK_OUT
+        raise
+    if is_outside or any(target == folder or is_below(target, folder) for folder in left_out):
+        return LINK_OUT if is_outside else WORKSPACE
+    is_hidden = any(part.startswith(".") for part in target[len(root) :].split("/"))
+    if stat.S_ISDIR(status.st_mode):
+        return LINK_TO_HIDDEN_FOLDER if is_hidden else LINK_TO_FOLDER
+    if is_image:
+        is_listed = not is_hidden and target.lower().endswith(IMAGE_SUFFIXES)
+        return LINK_TO_LISTED if is_listed else _row(entry, status)
+    kind = kind_of(entry.name)
+    return OTHER if kind == NO_SUFFIX else kind
