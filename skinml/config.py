@@ -125,6 +125,7 @@ class ScoreRequest(ClusterRequest):
     )
     until: Moment | None = Field(None, description="only images last modified before this time (UTC)")
     limit: int | None = Field(None, ge=1, description="at most so many images; the rest waits for the next run")
+    recheck: bool = Field(False, description="read known images too, score those whose bytes have changed")
     max_quarantined: Annotated[float, BeforeValidator(_as_fraction)] = Field(
         0.2,
         ge=0.0,
@@ -257,7 +258,6 @@ def load(model: type[RequestType], verb: str, flags: Mapping[str, Any], file: Ma
 
     Raises:
         RequestError: a value that the model refuses, in one line that names it.
-
     """
     values: dict[str, Any] = {}
     section = file.get(verb, {})

@@ -28,7 +28,8 @@ def check_quarantined(workspace: str, shards: Sequence[ShardScored], most: float
         RunError: there are more; nothing was committed.
     """
     reasons = sum((shard.rejected for shard in shards), Counter[str]())
-    bad, read = reasons.total(), sum(shard.scored for shard in shards) + reasons.total()
+    same = sum(shard.compared.same for shard in shards)
+    bad, read = reasons.total(), sum(shard.scored for shard in shards) + same + reasons.total()
     if bad <= most * read:
         return
     url = report_url(workspace, run_id, "quarantined.csv")
@@ -37,8 +38,9 @@ def check_quarantined(workspace: str, shards: Sequence[ShardScored], most: float
     buffer = pa.BufferOutputStream()
     pyarrow.csv.write_csv(rows, buffer)
     write_bytes(url, buffer.getvalue().to_pybytes())
+    what = "images" if same else "new images"
     said = ", ".join(f"{number} {reason}" for reason, number in reasons.most_common())
     raise RunError(
-        f"{bad} of {read} new images ({bad / read:.0%}) cannot be used ({said}), more than --max-quarantined "
+        f"{bad} of {read} {what} ({bad / read:.0%}) cannot be used ({said}), more than --max-quarantined "
         f"{most:.0%}: nothing was committed; they are named in {url}; mend the archive, or allow more"
     )
