@@ -99,7 +99,8 @@ def parse_part(table: str, data: bytes, columns: Sequence[str] | None = None) ->
     schema = _stored(table)
     if columns is not None:
         schema = pa.schema([schema.field(name) for name in columns])
-    return completed(pq.read_table(io.BytesIO(data), columns=schema.names, partitioning=None), schema)
+    with pq.ParquetFile(io.BytesIO(data)) as file:  # pq.read_table raises if a column is not there
+        return completed(file.read(columns=schema.names), schema)
 
 
 def keep_rows(workspace: str, table: str, part: Part, kept: pa.Array) -> Part | None:
