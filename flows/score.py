@@ -24,9 +24,17 @@ def _run_name() -> str:
 def score(workspace: str, request: ScoreRequest) -> dict[str, Any]:
     """List an archive, score on Dask workers what this model has not scored yet, publish scores and quarantine.
 
+    With `recheck` the images that have been scored or quarantined are read, too. Those whose bytes have changed
+    under an unchanged etag are scored; the others count as skipped.
+
     Args:
         workspace: folder or s3://bucket/prefix that holds everything.
-        request: the archive, the model version, which of the new images.
+        request: the archive, the model version, which of the images.
+
+    Returns:
+        The counts of the command line's contract, and: `rechecked`, images with a row that were read again;
+        `changed`, those of them that had other bytes; `remembered`, rows of `known_etags` (bytes that are known
+        under another etag, or whose row is of a skinml that kept no hash).
     """
     run = begin("score", request.model_dump(mode="json"))
     with recorded(workspace, run) as record:
@@ -42,6 +50,7 @@ def score(workspace: str, request: ScoreRequest) -> dict[str, Any]:
         shards = stages.refuse(workspace, new, run)
         shards += stages.score_images(workspace, new, model, request, run)
         record.counts = stages.count(new, shards)
+        compared = stages.count_compared(shards)
         health = stages.judge(model, shards)
         record.more = health_columns(health)
         published = stages.commit_scores(
@@ -62,6 +71,7 @@ def score(workspace: str, request: ScoreRequest) -> dict[str, Any]:
         "resumed": stages.count_resumed(shards),
         "ignored": new.pending.ignored,
         "passed_over": dict(sorted(new.pending.passed_over.items())),
+        **{key: compared[key] for key in ("rechecked", "changed", "remembered")},
         "outside_window": new.pending.outside_window,
         "beyond_limit": new.pending.beyond_limit,
         "reasons": stages.count_reasons(shards),

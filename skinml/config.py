@@ -66,6 +66,7 @@ class ScoreRequest(ClusterRequest):
     )
     until: Moment | None = Field(None, description="only images last modified before this time (UTC)")
     limit: int | None = Field(None, ge=1, description="at most so many images; the rest waits for the next run")
+    recheck: bool = Field(False, description="read known images too, score those whose bytes have changed")
     max_quarantined: Fraction = Field(
         MAX_QUARANTINED,
         description="fraction of tonight's images that may be unusable; with more, nothing is committed",
@@ -196,7 +197,6 @@ def load(model: type[RequestType], verb: str, flags: Mapping[str, Any], file: Ma
 
     Raises:
         RequestError: a value that the model refuses, in one line that names it.
-
     """
     values: dict[str, Any] = {}
     section = file.get(verb, {})

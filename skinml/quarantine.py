@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from skinml import tables
 from skinml.errors import Reason
+from skinml.etags import PATTERN
 from skinml.history import find_run
 from skinml.schemas import IMAGE_VERSION, QUARANTINE, TABLES
 from skinml.storage.listed import UNREADABLE
@@ -31,8 +32,16 @@ COLUMNS = ["flow", "reason", *IMAGE_VERSION, "size_bytes", "detail", "run_id", "
 
 
 def quarantine_rows(rejected: pd.DataFrame, flow: str, run_id: str) -> pa.Table:
-    """Rejected images (uri, etag, size_bytes, reason, detail) as rows of the quarantine, schema QUARANTINE."""
+    """Rejected images as rows of the quarantine, schema QUARANTINE.
+
+    Args:
+        rejected: columns uri, etag, size_bytes, reason, detail and, if the images were read, sha256.
+        flow: which flow rejects them.
+        run_id: the run.
+    """
     rows = rejected.assign(run_id=run_id, flow=flow, quarantined_at=datetime.now(UTC))
+    if "sha256" not in rows:
+        rows["sha256"] = None
     return pa.Table.from_pandas(rows[QUARANTINE.names], QUARANTINE, preserve_index=False)
 
 
@@ -104,6 +113,10 @@ def _usable_since(workspace: str, latest: pd.DataFrame) -> pd.Series[bool]:
         workspace, "scores", ["scored_at", "model_version"], latest.loc[latest["flow"] != "prepare", "uri"]
     )
     ours = latest[[*IMAGE_VERSION, "newest", "reason", "run_id", "flow"]].reset_index(names="row")
+    # Bytes that were replaced under their etag, and scored since, are in quarantine under the plain one.
+    ours["etag"], scored["etag"] = (
+        rows["etag"].str.replace(PATTERN, "", regex=True) for rows in (ours, scored)
+    )
     runs = tables.read(workspace, "runs", ["run_id", "model_version"]).to_pandas().drop_duplicates("run_id")
     both = (
         ours[ours["flow"] != "prepare"]

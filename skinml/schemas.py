@@ -53,7 +53,7 @@ SCORES = pa.schema(
         ("run_date", pa.date32()),
         ("image_id", pa.string()),
         ("uri", pa.string()),
-        ("etag", pa.string()),  # of the bytes that were scored
+        ("etag", pa.string()),  # of the bytes that were scored; skinml.etags says what +sha256: means
         ("size_bytes", pa.int64()),
         ("last_modified", UTC_TIME),
         ("model_name", pa.string()),
@@ -73,6 +73,7 @@ SCORES = pa.schema(
             "unlike_training",
             pa.float64(),
         ),  # distance from the training images' features; null without a reference
+        ("sha256", pa.string()),  # of the bytes that were scored, hexadecimal; null in older rows
     ]
 )
 
@@ -86,8 +87,23 @@ QUARANTINE = pa.schema(
         ("reason", pa.string()),  # one of skinml.errors.Reason
         ("detail", pa.string()),
         ("quarantined_at", UTC_TIME),
+        ("sha256", pa.string()),  # of the bytes, hexadecimal; null where nothing was read, and in older rows
     ]
 )
+
+KNOWN_ETAGS = pa.schema(
+    [
+        ("uri", pa.string()),
+        ("etag", pa.string()),
+        ("sha256", pa.string()),  # of the bytes that had this etag, hexadecimal
+        ("size_bytes", pa.int64()),
+        ("model_name", pa.string()),
+        ("model_version", pa.string()),
+        ("run_id", pa.string()),
+        ("seen_at", UTC_TIME),
+    ]
+)
+"""Image versions that need no row of `scores`: this model version has scored these bytes of this uri."""
 
 RUNS = pa.schema(
     [
@@ -148,6 +164,7 @@ TABLES: dict[str, pa.Schema] = {
     "scores": SCORES,
     "quarantine": QUARANTINE,
     "runs": RUNS,
+    "known_etags": KNOWN_ETAGS,
 }
 """The Delta tables of a workspace, by folder name."""
 

@@ -15,6 +15,7 @@ from skinml.config import QuarantineRequest
 from skinml.history import find_run
 from skinml.quarantine import FLOWS, by_reason, in_quarantine
 from skinml.runs import Counts
+from skinml.scoring.known_bytes import read_known_bytes
 from skinml.scoring.ledger import Ledger, make_ledger, read_scored
 from skinml.scoring.predict import ScoringModel, ShardScored
 from skinml.scoring.replay import Again
@@ -23,7 +24,7 @@ from skinml.scoring.replay import leave_known_failures as without_known
 from skinml.scoring.resume import resume
 from skinml.workspace import table_url
 from tasks import artifacts
-from tasks.score import New
+from tasks.score import New, count_compared
 from tasks.shards import rejections
 from tasks.stage import stage
 
@@ -59,7 +60,9 @@ def find_again(workspace: str, images: pd.DataFrame, model: ScoringModel, folder
     def known() -> Ledger:
         return make_ledger(read_scored(workspace, model.name, model.version))
 
-    return again, New(again.pending, before, resume(workspace, model.origin("replay"), again.pending, known))
+    resumption = resume(workspace, model.origin("replay"), again.pending, known)
+    scored = read_known_bytes(workspace, model.name, model.version, resumption.left)
+    return again, New(again.pending, before, resumption, scored)
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +84,8 @@ def leave_known_failures(
     logger.info(
         "%d can be scored now, %d fail for the same reason as before, %d for another", done, failed_again, other
     )
-    skipped = again.of_prepare + again.gone + again.replaced + again.pending.skipped + failed_again
+    same = count_compared(shards)["same"]  # scored under another etag
+    skipped = again.of_prepare + again.gone + again.replaced + again.pending.skipped + same + failed_again
     return Tried(news, failed_again, Counts(len(images), skipped, done, other))
 
 

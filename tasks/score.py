@@ -27,6 +27,8 @@ from skinml.schemas import TABLES
 from skinml.scoring.adopt import AdoptJob, adopt_jobs, run_job
 from skinml.scoring.commit import Night, Published, publish_night
 from skinml.scoring.health import Health, compare
+from skinml.scoring.known_bytes import KnownBytes, add_known_bytes, read_known_bytes
+from skinml.scoring.known_etags import publish_known_etags, read_known_etags
 from skinml.scoring.ledger import make_ledger, read_quarantined, read_scored
 from skinml.scoring.pending import Pending, Window, find_pending
 from skinml.scoring.predict import (
@@ -88,28 +90,41 @@ def check_tables(workspace: str) -> None:
 
 @dataclass(frozen=True, eq=False)
 class New:
-    """What is new, the state of `scores` that it is new against, and what interrupted runs have done of it."""
+    """What is to be read tonight.
+
+    Attributes:
+        pending: what is new, or to be rechecked.
+        before: the state of `scores` that says so.
+        resumption: what interrupted runs have done of it.
+        known: of which bytes there is a row.
+    """
 
     pending: Pending
     before: Snapshot
     resumption: Resumption
+    known: KnownBytes
     roots: tuple[str, ...] | None = None  # the archive; None where the images are of nobody knows which
 
 
 @stage("find what is new", "find what {model.version} has not scored", tags=("storage",))
 def find_new(workspace: str, archive: str, model: ScoringModel, request: ScoreRequest, folder: Path) -> New:
-    """The archive's listing less what this model version has scored and what is quarantined for good."""
+    """The archive's listing less what this model version has scored and what is quarantined for good.
+
+    With --recheck that is in it, too, to be read again and compared.
+    """
     left_out = within_archive(workspace, archive)
     with list_ahead(archive, left_out) as listing:  # while storage lists, the tables are read
         before = tables.snapshot(workspace, "scores")
-        known = [read_scored(workspace, model.name, model.version), read_quarantined(workspace)]
-        ledger = make_ledger(piece for pieces in known for piece in pieces)
+        scored, remembered = (
+            read(workspace, model.name, model.version) for read in (read_scored, read_known_etags)
+        )
+        ledger = make_ledger(chain(scored, remembered, read_quarantined(workspace)))
         window = Window(request.since, request.until, request.limit)
-        pending = find_pending(listing, ledger, window, folder / "pending.parquet")
+        pending = find_pending(listing, ledger, window, folder / "pending.parquet", request.recheck)
     logger.info(
-        "%d images listed, passed over: %s; %d new, %d skipped",
-        *(pending.listed, in_words(pending.passed_over)),
-        *(pending.images, pending.skipped),
+        "%d images listed, passed over: %s; %d %s, %d skipped",
+        *(pending.listed, in_words(pending.passed_over), pending.images),
+        *("new or to be rechecked" if request.recheck else "new", pending.skipped),
     )
     warn_of_passed_over(archive, pending.passed_over)
     if pending.outside_window or pending.beyond_limit:
@@ -118,7 +133,9 @@ def find_new(workspace: str, archive: str, model: ScoringModel, request: ScoreRe
             *(pending.outside_window, pending.beyond_limit),
         )
     resumption = resume(workspace, model.origin("score"), pending, lambda: ledger)
-    return New(pending, before, resumption, (archive,))
+    compared_with = ledger if request.recheck else None
+    known = read_known_bytes(workspace, model.name, model.version, resumption.left, compared_with)
+    return New(pending, before, resumption, known, (archive,))
 
 
 def refuse(workspace: str, new: New, run: Run) -> list[ShardScored]:
@@ -145,11 +162,10 @@ def score_images(
     with connect(cluster.cluster, cluster.workers, len(adoptions) + most_shards(left.images)) as client:
         each = images_per_shard(left.images, width(client, cluster.workers))
         shards = len(adoptions) + math.ceil(left.images / each)
+        images = add_known_bytes(left.read(each), new.known)
         jobs: Iterable[ScoreJob | AdoptJob] = chain(
             adopt_jobs(adoptions, workspace, model, run.run_id, run.started_at.date()),
-            score_jobs(
-                left.read(each), workspace, model, run.run_id, run.started_at.date(), run.flow, new.roots
-            ),
+            score_jobs(images, workspace, model, run.run_id, run.started_at.date(), run.flow, new.roots),
         )
         description = f"score {pending.images} images"
         sees = workspace_check(workspace, cluster, run)
@@ -178,6 +194,8 @@ def commit_scores(
             delete_failures(workspace)  # perhaps this machine is to blame, and not the images
         raise
     published = publish_night(workspace, Night(run, model, shards, counts, new.before, health))
+    remembered = [part for shard in shards if (part := shard.compared.remembered) is not None]
+    publish_known_etags(workspace, run.run_id, model.name, model.version, remembered)
     try:
         delete_records(workspace, run.run_id, new.resumption.spent)
     except SkinmlError as error:  # such as no right to delete; the next run, or `skinml compact`, tries again
@@ -199,7 +217,19 @@ def judge(model: ScoringModel, shards: Sequence[ShardScored]) -> Health | None:
 def count(new: New, shards: Sequence[ShardScored]) -> Counts:
     """What became of the listed images."""
     done = sum(shard.scored for shard in shards)
-    return Counts(new.pending.listed, new.pending.skipped, done, rejections(shards).total())
+    skipped = new.pending.skipped + count_compared(shards)["same"]
+    return Counts(new.pending.listed, skipped, done, rejections(shards).total())
+
+
+def count_compared(shards: Sequence[ShardScored]) -> dict[str, int]:
+    """What came of comparing bytes: counts of Compared, and how many image versions are remembered."""
+    found = [shard.compared for shard in shards]
+    return {
+        "same": sum(one.same for one in found),
+        "rechecked": sum(one.rechecked for one in found),
+        "changed": sum(one.changed for one in found),
+        "remembered": sum(one.remembered.rows for one in found if one.remembered is not None),
+    }
 
 
 def count_resumed(shards: Sequence[ShardScored]) -> int:

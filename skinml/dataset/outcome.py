@@ -8,7 +8,6 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from hashlib import sha256
 from typing import Any
 
 import numpy as np
@@ -51,12 +50,12 @@ def decode_images(
     used = 0
     for image in load_images(images, preprocessing, roots):
         if isinstance(image, Rejected):
-            reason = image.reason.value
-            rows.append((image.etag, image.size_bytes, None, None, None, None, None, reason, image.detail))
+            found, reason = (image.etag, image.size_bytes, None, None, None, image.sha256), image.reason.value
+            rows.append((*found, None, reason, image.detail))
             continue
         pixels[used] = image.decoded.pixels
-        size, digest = (image.decoded.width, image.decoded.height), sha256(image.data).hexdigest()
-        rows.append((image.etag, len(image.data), used, *size, digest, datetime.now(UTC), None, None))
+        size = (image.decoded.width, image.decoded.height)
+        rows.append((image.etag, len(image.data), used, *size, image.sha256, datetime.now(UTC), None, None))
         used += 1
     names = ["etag", "size_bytes", "row", "width", "height", "sha256", "prepared_at", "reason", "detail"]
     outcome = pd.DataFrame(rows, columns=names, index=images.index)

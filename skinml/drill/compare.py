@@ -20,7 +20,7 @@ from skinml.storage.tree import walk
 from skinml.workspace import table_url, unpublished_parts_url
 
 KEY = [*IMAGE_VERSION, "model_name", "model_version"]
-SAME_TEXT = ("image_id", "size_bytes", "predicted_dx", "flags", "precision")
+SAME_TEXT = ("image_id", "size_bytes", "sha256", "predicted_dx", "flags", "precision")
 SAME_NUMBERS = (*PROBABILITY_COLUMNS, "p_malignant", "confidence")
 TOLERANCE = 1e-6
 RUN_ID = re.compile(r"[a-z]+-\d{8}T\d{6}Z-[0-9a-f]{6}")

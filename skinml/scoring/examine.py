@@ -25,7 +25,8 @@ from skinml.storage.spelling import Folders, resolve_rows
 from skinml.tables import Part, Snapshot
 
 SAME = 1e-3
-"""Probabilities of one network for the same bytes differ by less, whatever the machine."""
+"""Probabilities of one network for the same bytes differ by less, whatever the machine. This tells bytes apart
+if a row has no SHA-256."""
 
 
 @dataclass(frozen=True)
@@ -90,8 +91,11 @@ def examine_quarantine(workspace: str, parts: Sequence[Part]) -> Examined:
 def _contradicted(
     workspace: str, part: Part, there: np.ndarray, model: tuple[str, str], before: Snapshot | None
 ) -> pd.DataFrame:
-    """Those of our rows that another run has committed with another size or with other probabilities."""
-    columns = [*IMAGE_VERSION, "size_bytes", "precision", *PROBABILITY_COLUMNS]
+    """Those of our rows that another run has committed from other bytes.
+
+    They get no SHA-256 in quarantine: these bytes have no row, and a recheck shall score them.
+    """
+    columns = [*IMAGE_VERSION, "size_bytes", "sha256", "precision", *PROBABILITY_COLUMNS]
     ours = tables.read_parts(workspace, "scores", [part], columns).filter(pa.array(there)).to_pandas()
     wanted = [*columns, "run_id", "model_name", "model_version"]
     found = []
@@ -103,7 +107,9 @@ def _contradicted(
     both = pd.concat(found, ignore_index=True)
     apart = [np.abs(both[name] - both[f"{name}_ours"]) for name in PROBABILITY_COLUMNS]
     differs = (np.max(apart, axis=0) > SAME) & (both["precision"] == both["precision_ours"])
-    wrong = both[(both["size_bytes"] != both["size_bytes_ours"]) | differs]
+    hashed = both["sha256"].notna() & both["sha256_ours"].notna()
+    other = np.where(hashed, both["sha256"] != both["sha256_ours"], differs)
+    wrong = both[(both["size_bytes"] != both["size_bytes_ours"]) | other]
     detail = "run " + wrong["run_id"] + " has scored other bytes under this very uri and etag"
     rows = wrong.assign(detail=detail, size_bytes=wrong["size_bytes_ours"])
     chosen: pd.DataFrame = rows[[*IMAGE_VERSION, "size_bytes", "detail"]].assign(

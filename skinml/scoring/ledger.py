@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from pandas.util import hash_array
 
 from skinml import tables
+from skinml.etags import with_plain_etags
 from skinml.memory import release_memory
 from skinml.quarantine import RETRIED
 from skinml.storage.spelling import Folders, resolve_rows
@@ -149,12 +150,15 @@ def _same_keys(ledger: Ledger, keys: Keys) -> Iterator[tuple[NDArray[np.int64], 
 def read_scored(
     workspace: str, model_name: str, model_version: str, but: Snapshot | None = None
 ) -> Iterable[tuple[Keys, NDArray[np.int64]]]:
-    """Keys and sizes of what one model version has scored; with `but` only of what was added to that state."""
+    """Keys and sizes of what one model version has scored; with `but` only of what was added to that state.
+
+    A row with a hashed etag counts under its plain one, too, by which storage lists those bytes.
+    """
     columns = ["uri", "etag", "size_bytes", "model_name", "model_version"]
     folders: Folders = {}
     for rows in tables.scan(workspace, "scores", columns, but):
         ours = pc.and_(pc.equal(rows["model_name"], model_name), pc.equal(rows["model_version"], model_version))
-        yield _keyed(rows.filter(ours), folders)
+        yield _keyed(with_plain_etags(rows.filter(ours)), folders)
 
 
 def read_quarantined(workspace: str, by_reason: bool = False) -> Iterator[tuple[Keys, NDArray[np.int64]]]:
@@ -170,6 +174,7 @@ def read_quarantined(workspace: str, by_reason: bool = False) -> Iterator[tuple[
         ours = pc.is_in(rows["flow"], pa.array(FLOWS))
         chosen = rows.filter(pc.and_not(ours, pc.is_in(rows["reason"], pa.array(RETRIED))))
         chosen = resolve_rows(chosen, folders)  # for both kinds of keys
+        chosen = chosen if by_reason else with_plain_etags(chosen)
         keys, sizes = hash_keys(chosen["uri"], chosen["etag"]), chosen["size_bytes"].to_numpy()
         still = look_up(mended, keys, sizes) == Known.NEW
         yield (hash_reasons(chosen) if by_reason else keys)[still], sizes[still]

@@ -40,8 +40,9 @@ class Pending:
         images: its rows.
         listed: image objects in the archive, each once.
         skipped: of these: known, or not wanted.
-        outside_window: of the skipped: new, but modified before or after what was asked for.
-        beyond_limit: of the skipped: new, but more than was asked for.
+        outside_window: of the skipped: new, or to be checked again, but modified before or after what was
+            asked for.
+        beyond_limit: of the skipped: likewise, but more than was asked for.
         other_bytes: image versions that are in the tables with another size, columns of LISTING.
         ignored: objects that are no images.
         passed_over: these by kind, as `Listed` has them.
@@ -65,8 +66,10 @@ class Pending:
                 yield pa.Table.from_batches([batch])
 
 
-def find_pending(listing: Iterable[Listed], ledger: Ledger, window: Window, path: Path) -> Pending:
-    """Write to `path` what has no row yet.
+def find_pending(
+    listing: Iterable[Listed], ledger: Ledger, window: Window, path: Path, recheck: bool = False
+) -> Pending:
+    """Write to `path` what has no row yet; with `recheck` everything that the window wants.
 
     A listing that changes while it is read may name an object twice: its first naming counts, and what its
     bytes are by then is found out when they are read.
@@ -78,8 +81,9 @@ def find_pending(listing: Iterable[Listed], ledger: Ledger, window: Window, path
     with pq.ParquetWriter(path, LISTING, compression="lz4") as writer:
         for rows, ignored, kinds in _gathered(listing):
             answer = look_up(ledger, hash_keys(rows["uri"], rows["etag"]), rows["size_bytes"].to_numpy())
-            new = rows.filter(pa.array(answer == Known.NEW))
-            other_bytes.append(rows.filter(pa.array(answer == Known.OTHER_BYTES)))
+            new = rows if recheck else rows.filter(pa.array(answer == Known.NEW))
+            other = (answer == Known.OTHER_BYTES) & (not recheck)
+            other_bytes.append(rows.filter(pa.array(other)))
             wanted = _within(new, window)
             room = None if window.limit is None else max(0, window.limit - counts["images"])
             taken = wanted.slice(0, room)
@@ -89,7 +93,7 @@ def find_pending(listing: Iterable[Listed], ledger: Ledger, window: Window, path
             counts["listed"] += len(rows)
             counts["outside_window"] += len(new) - len(wanted)
             counts["beyond_limit"] += len(wanted) - len(taken)
-            counts["skipped"] += int((answer == Known.KNOWN).sum()) + len(new) - len(taken)
+            counts["skipped"] += len(rows) - int(other.sum()) - len(taken)
             counts["ignored"] += ignored
             passed_over += kinds
     pending = Pending(path, **counts, other_bytes=pa.concat_tables(other_bytes), passed_over=passed_over)

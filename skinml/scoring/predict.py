@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from skinml import __version__
 from skinml.crash_points import crash_point
-from skinml.images.load import Rejected, load_images
+from skinml.images.load import Rejected
 from skinml.images.preprocessing import Preprocessing
 from skinml.images.quality import measure
 from skinml.labels import DIAGNOSES, malignant_probability
@@ -24,8 +24,10 @@ from skinml.models.external_data import check_whole
 from skinml.models.precisions import Precision
 from skinml.models.registry import check_sha256
 from skinml.quarantine import quarantine_rows
-from skinml.schemas import PROBABILITY_COLUMNS, SCORES
+from skinml.schemas import LISTING, PROBABILITY_COLUMNS, SCORES
+from skinml.scoring.compare import Compared, Same, compare_etags, load_unless_known
 from skinml.scoring.flags import flag_images
+from skinml.scoring.known_etags import known_etag_rows
 from skinml.scoring.reference import Usual, gather_measures
 from skinml.scoring.shard_records import Origin, Record, write_record
 from skinml.scoring.tally import Tally, tally
@@ -70,7 +72,7 @@ class ScoringModel:
 
 @dataclass(frozen=True, eq=False)
 class ScoreJob:
-    """One shard's work: images (columns of LISTING) and where its rows go."""
+    """One shard's work: images (compare.JOB, or LISTING where nothing is known) and where its rows go."""
 
     number: int
     images: pa.Table
@@ -94,6 +96,7 @@ class ShardScored:
         quarantine: the others' rows, or None.
         health: how the scored images look, counted in the bins of the model's reference.
         resumed: how many of all these images an interrupted run had done.
+        compared: what came of comparing bytes with those that have a row already.
     """
 
     scored: int
@@ -103,6 +106,7 @@ class ShardScored:
     quarantine: Part | None
     health: Tally = field(default_factory=Tally)
     resumed: int = 0
+    compared: Compared = field(default_factory=Compared)
 
 
 def images_per_shard(images: int, workers: int) -> int:
@@ -134,30 +138,36 @@ def score_shard(job: ScoreJob) -> ShardScored:
 
     An image that cannot be used is a row for the quarantine; nothing about one image stops the shard.
     """
-    session = load_session(job.model.onnx_url, job.model.onnx_sha256)
-    listed = job.images.to_pandas()
+    listed = job.images.select(LISTING.names).to_pandas()
     read: list[tuple[Any, ...]] = []
+    same: dict[int, Same] = {}
     batch: list[NDArray[np.uint8]] = []
     seen: list[dict[str, NDArray[Any]]] = []
-    for image in load_images(listed, job.model.preprocessing, job.roots):
+    for position, image in enumerate(load_unless_known(job.images, job.model.preprocessing, job.roots)):
+        if isinstance(image, Same):
+            same[position] = image
+            read.append((image.etag, image.size_bytes, image.sha256, None, None, None, None, None))
+            continue
         if isinstance(image, Rejected):
-            read.append((image.etag, image.size_bytes, None, None, None, image.reason.value, image.detail))
+            found, reason = (image.etag, image.size_bytes, image.sha256), image.reason.value
+            read.append((*found, None, None, None, reason, image.detail))
             continue
         decoded = image.decoded
         size = (decoded.width, decoded.height)
-        read.append((image.etag, len(image.data), *size, datetime.now(UTC), None, None))
+        read.append((image.etag, len(image.data), image.sha256, *size, datetime.now(UTC), None, None))
         batch.append(decoded.pixels)
         if len(batch) == BATCH[job.model.precision]:
-            seen.append(look_at(session, np.stack(batch)))
+            seen.append(_look_at_batch(job.model, batch))
             batch.clear()
     if batch:
-        seen.append(look_at(session, np.stack(batch)))
+        seen.append(_look_at_batch(job.model, batch))
     crash_point(3)
 
-    names = ["etag", "size_bytes", "width", "height", "scored_at", "reason", "detail"]
+    names = ["etag", "size_bytes", "sha256", "width", "height", "scored_at", "reason", "detail"]
     images = pd.DataFrame(read, columns=names).assign(uri=listed["uri"], last_modified=listed["last_modified"])
-    usable = images["reason"].isna()
-    scored, rejected = images[usable], images[~usable]
+    compared = compare_etags(listed["etag"], images["etag"], same)
+    usable = images["reason"].isna() & ~images.index.isin(list(same))
+    scored, rejected = images[usable], images[images["reason"].notna()]
     name = attempt(f"{job.run_id}-{job.number:05d}")
     scores_part = quarantine_part = None
     health = Tally()
@@ -175,7 +185,24 @@ def score_shard(job: ScoreJob) -> ShardScored:
     _record(job, scores_part, quarantine_part)
     crash_point(12)
     replaced = int((scored["etag"] != listed.loc[usable, "etag"]).sum())
-    return ShardScored(len(scored), replaced, Counter(rejected["reason"]), scores_part, quarantine_part, health)
+    compared = replace(compared, remembered=_remember(job, images, same, name))
+    return ShardScored(
+        len(scored), replaced, Counter(rejected["reason"]), scores_part, quarantine_part, health, 0, compared
+    )
+
+
+def _look_at_batch(model: ScoringModel, batch: list[NDArray[np.uint8]]) -> dict[str, NDArray[Any]]:
+    """Asks for the network only now: a recheck in which nothing has changed needs none."""
+    return look_at(load_session(model.onnx_url, model.onnx_sha256), np.stack(batch))
+
+
+def _remember(job: ScoreJob, images: pd.DataFrame, same: Mapping[int, Same], name: str) -> Part | None:
+    """Write the rows of what is not scored and not known under its etag."""
+    new = [position for position, image in same.items() if image.remember]
+    if not new:
+        return None
+    rows = known_etag_rows(images.iloc[new], job.model.name, job.model.version, job.run_id)
+    return write_part(job.workspace, "known_etags", rows, name)
 
 
 def _record(job: ScoreJob, scores: Part | None, quarantine: Part | None) -> None:

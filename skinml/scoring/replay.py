@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,9 @@ import pandas as pd
 import pyarrow as pa
 
 from skinml import tables
+from skinml.etags import plain_etag
 from skinml.schemas import IMAGE_VERSION, LISTING
+from skinml.scoring.known_etags import read_known_etags
 from skinml.scoring.ledger import make_ledger, read_scored
 from skinml.scoring.pending import Pending, Window, find_pending
 from skinml.scoring.predict import ScoringModel, ShardScored
@@ -55,17 +58,20 @@ def find_again(workspace: str, images: pd.DataFrame, model: ScoringModel, path: 
     for (uri, etag, size_bytes), seen in zip(known, look_at(ours["uri"].tolist()), strict=True):
         if isinstance(seen, FileNotFoundError):
             gone += 1
-        elif uri in rows or (not isinstance(seen, Exception) and seen.etag != etag):
+        elif uri in rows or (not isinstance(seen, Exception) and seen.etag != plain_etag(etag)):
             replaced += 1  # the latest version of a name comes first
         elif isinstance(seen, Exception):
             rows[uri] = (etag, size_bytes, None)
         else:
-            rows[uri] = (seen.etag, seen.size_bytes, seen.last_modified)
+            rows[uri] = (etag, seen.size_bytes, seen.last_modified)
     columns = zip(*((uri, *row) for uri, row in rows.items()), strict=True) if rows else [(), (), (), ()]
     listed = pa.RecordBatch.from_arrays(
         [pa.array(column, field.type) for column, field in zip(columns, LISTING, strict=True)], schema=LISTING
     )
-    ledger = make_ledger(read_scored(workspace, model.name, model.version))
+    model_version = (model.name, model.version)
+    ledger = make_ledger(
+        chain(read_scored(workspace, *model_version), read_known_etags(workspace, *model_version))
+    )
     pending = find_pending([Listed(listed, 0)], ledger, Window(), path)
     return Again(pending, len(images) - len(ours), gone, replaced)
 

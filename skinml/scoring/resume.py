@@ -30,7 +30,7 @@ from skinml.tables import parse_part, part_url, transactions
 logger = logging.getLogger("skinml.resume")
 
 NEVER_NULL = {
-    "scores": ("uri", "etag", "size_bytes", "image_id", "predicted_dx", *PROBABILITY_COLUMNS),
+    "scores": ("uri", "etag", "size_bytes", "sha256", "image_id", "predicted_dx", *PROBABILITY_COLUMNS),
     "quarantine": ("uri", "etag", "size_bytes", "reason"),
 }
 """Columns that every part that a worker has written has values in."""
@@ -105,13 +105,14 @@ def resume(workspace: str, origin: Origin, pending: Pending, known: Callable[[],
         if rows is None:
             continue
         keys, sizes, usable = rows
-        place = positions(wanted, keys, sizes)
-        kept = usable & (place >= 0) & _first_of_each(place)
+        place, answer = positions(wanted, keys, sizes), look_up(there, keys, sizes)
+        # A recheck reads images again that have a row: what another run has scored of them is no second one.
+        kept = usable & (place >= 0) & (answer == Known.NEW) & _first_of_each(place)
         kept[kept] = ~taken[place[kept]]
         taken[place[kept]] = True
         if kept.any():
             adoptions.append(Adoption(record, np.packbits(kept).tobytes()))
-        if (~usable | (place >= 0) | (look_up(there, keys, sizes) == Known.KNOWN)).all():
+        if (~usable | (place >= 0) | (answer == Known.KNOWN)).all():
             spent.append(url)
     if not adoptions:
         return Resumption((), pending, tuple(spent))

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from skinml.schemas import PARTITIONS, TABLES
 from skinml.storage.look import check_objects
 from skinml.storage.objects import read_bytes, write_bytes
+from skinml.tables.read import completed
 from skinml.workspace import table_url
 
 
@@ -91,11 +92,15 @@ def part_url(workspace: str, table: str, part: Part) -> str:
 
 
 def parse_part(table: str, data: bytes, columns: Sequence[str] | None = None) -> pa.Table:
-    """The rows in the bytes of a part. Raises pyarrow.ArrowException or OSError where it is damaged."""
+    """The rows in the bytes of a part; columns that an older skinml did not write are null.
+
+    Raises pyarrow.ArrowException or OSError if it is damaged.
+    """
     schema = _stored(table)
     if columns is not None:
         schema = pa.schema([schema.field(name) for name in columns])
-    return pq.read_table(io.BytesIO(data), columns=schema.names, partitioning=None).cast(schema)
+    with pq.ParquetFile(io.BytesIO(data)) as file:  # pq.read_table raises if a column is not there
+        return completed(file.read(columns=schema.names), schema)
 
 
 def keep_rows(workspace: str, table: str, part: Part, kept: pa.Array) -> Part | None:

@@ -70,7 +70,7 @@ def rows_of(delta: DeltaTable, schema: pa.Schema) -> pa.Table:
     """All rows of an opened table, in these columns."""
     there = _there(delta, schema)
     with explained(delta.table_uri):
-        return _completed(dataset_of(delta).to_table(columns=there), schema)
+        return completed(dataset_of(delta).to_table(columns=there), schema)
 
 
 def dataset_of(delta: DeltaTable) -> Any:
@@ -116,7 +116,7 @@ def scan(
         sizes = file_sizes(delta)
         chosen = {path: size for path, size in sizes.items() if but is None or path not in but.files}
         for batch in batches_of(dataset, chosen, there, rows, where):
-            yield _completed(pa.Table.from_batches([batch]), schema)
+            yield completed(pa.Table.from_batches([batch]), schema)
 
 
 def file_sizes(delta: DeltaTable) -> dict[str, int]:
@@ -214,7 +214,7 @@ def _there(delta: DeltaTable, schema: pa.Schema) -> list[str]:
     return [name for name in schema.names if name in known]
 
 
-def _completed(rows: pa.Table, schema: pa.Schema) -> pa.Table:
+def completed(rows: pa.Table, schema: pa.Schema) -> pa.Table:
     """The rows in all of the schema's columns, empty where the table has them not, in its types."""
     for field in schema:
         if field.name not in rows.schema.names:

@@ -34,6 +34,11 @@ def test_deploy_all_and_a_worker_that_scores_a_night(
     [schedule] = weekly["schedules"]
     assert (schedule["schedule"]["cron"], schedule["active"]) == ("0 5 * * 0", True)
 
+    recheck = httpx.get(f"{prefect_server.url}/deployments/name/score/recheck-weekly").json()
+    [schedule] = recheck["schedules"]
+    assert (schedule["schedule"]["cron"], schedule["active"]) == ("0 3 * * 6", False)
+    assert recheck["parameters"]["request"]["recheck"] is True
+
     with installed.worker(prefect_server):
         watch = ("--watch", "--watch-interval", "1", "--watch-timeout", "180")
         installed.prefect(prefect_server, "deployment", "run", "score/score-nightly", *watch)

@@ -323,6 +323,7 @@ def test_merging_everything_goes_table_by_table(place: str) -> None:
         "scores": [],
         "quarantine": [2],
         "runs": [3],
+        "known_etags": [],
     }
     upkeep.merge(place, plan, "compact-1", nothing)
     sizes = upkeep.table_sizes(place)

@@ -7,6 +7,7 @@ import multiprocessing
 import threading
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from urllib.parse import unquote
@@ -14,6 +15,7 @@ from urllib.parse import unquote
 import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 
 from skinml import tables
@@ -186,6 +188,20 @@ def test_columns_may_come_in_any_order_and_others_are_left_out(place: str) -> No
     rows = broken("a").select(list(reversed(QUARANTINE.names))).append_column("more", [["x"]])
     tables.append(place, "quarantine", rows, "run")
     assert tables.read(place, "quarantine").equals(broken("a"))
+
+
+def test_a_part_of_an_older_skinml_has_nulls_where_it_has_no_column(tmp_path: Path) -> None:
+    """A run that it left unfinished is finished by this one."""
+    part = tables.write_part(str(tmp_path), "quarantine", broken("a", "b"), "run")
+    path = tmp_path / "quarantine" / part.path
+    pq.write_table(pq.read_table(path).drop_columns(["sha256"]), path)
+    part = replace(part, size_bytes=path.stat().st_size)
+    assert tables.read_parts(str(tmp_path), "quarantine", [part]).schema == QUARANTINE
+    [rest] = [tables.keep_rows(str(tmp_path), "quarantine", part, pa.array([True, False]))]
+    assert rest is not None
+    tables.publish(str(tmp_path), "quarantine", [part, rest], "run")
+    rows = tables.read(str(tmp_path), "quarantine").to_pylist()
+    assert [(row["uri"], row["sha256"]) for row in rows] == [("a", None), ("b", None), ("a", None)]
 
 
 def test_a_missing_column_is_refused_before_anything_is_written(place: str) -> None:

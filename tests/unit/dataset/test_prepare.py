@@ -206,6 +206,9 @@ def test_what_is_broken_goes_to_quarantine_and_stops_nothing(place: str, jpeg: J
     assert [row["reason"] for row in rows] == ["empty", "not_an_image", "truncated"]
     assert [row["size_bytes"] for row in rows] == [0, 6, 400]
     assert all(row["detail"] for row in rows)
+    assert [row["sha256"] for row in rows] == [
+        hashlib.sha256(objects[name]).hexdigest() for name in ("i0.jpg", "i2.jpg", "i4.jpg")
+    ]
     assert {(row["flow"], row["run_id"]) for row in rows} == {("prepare", "run")}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -42,10 +43,12 @@ def test_every_image_has_its_answer_in_order(place: str, put: Put, jpeg: Jpeg) -
         name = uri.rsplit("/", 1)[-1]
         if isinstance(answer, Loaded):
             assert answer.data == sound[name]
+            assert answer.sha256 == sha256(sound[name]).hexdigest()
             assert np.array_equal(answer.decoded.pixels, decode(sound[name], 16).pixels)
         else:
             reasons[name] = answer.reason
             assert answer.size_bytes == len(broken[name])
+            assert answer.sha256 == sha256(broken[name]).hexdigest()
     assert reasons == {
         "1x.jpg": Reason.EMPTY,
         "2x.jpg": Reason.NOT_AN_IMAGE,
@@ -90,7 +93,7 @@ def test_what_cannot_be_read_keeps_the_etag_of_the_listing(place: str, put: Put,
     assert isinstance(loaded, Loaded)
     assert rejected.reason == Reason.READ_ERROR
     assert "NotFound" in rejected.detail
-    assert rejected.etag == listing["etag"][0]
+    assert (rejected.etag, rejected.sha256) == (listing["etag"][0], None)
 
 
 def test_what_is_too_large_is_not_read(tmp_path: Path, jpeg: Jpeg) -> None:

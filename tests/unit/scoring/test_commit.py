@@ -15,6 +15,7 @@ from skinml import tables
 from skinml.errors import RunError, StorageError
 from skinml.runs import Counts, Run, begin, run_row
 from skinml.scoring.commit import Night, Published, finish, publish_night, unfinished_runs
+from skinml.scoring.known_bytes import add_known_bytes, read_known_bytes
 from skinml.scoring.ledger import make_ledger, read_quarantined, read_scored
 from skinml.scoring.pending import Window, find_pending
 from skinml.scoring.predict import ScoreJob, score_shard
@@ -26,22 +27,24 @@ from tests.unit.scoring.test_predict import DAY, plain, registered
 OBJECTS = {"a.bmp": plain(1), "b.bmp": b"", "c.bmp": plain(3), "d.bmp": b"<html>", "e.bmp": plain(5)}
 
 
-def night(place: str, run_id: str, folder: Path) -> Night:
+def night(place: str, run_id: str, folder: Path, recheck: bool = False) -> Night:
     """Everything but the commit, in shards of two images."""
     workspace = f"{place}/workspace"
     before = tables.snapshot(workspace, "scores")
     ledger = make_ledger([*read_scored(workspace, "tiny", "v1"), *read_quarantined(workspace)])
     listing = sorted_listing(f"{place}/archive")
-    pending = find_pending(listing, ledger, Window(), folder / f"{run_id}.parquet")
+    pending = find_pending(listing, ledger, Window(), folder / f"{run_id}.parquet", recheck)
+    known = read_known_bytes(workspace, "tiny", "v1", pending, ledger if recheck else None)
     model = registered(place)
     shards = [
         score_shard(ScoreJob(number, images, workspace, model, run_id, DAY))
-        for number, images in enumerate(pending.read(2))
+        for number, images in enumerate(add_known_bytes(pending.read(2), known))
     ]
     done = sum(shard.scored for shard in shards)
     rejected = sum(shard.rejected.total() for shard in shards)
+    skipped = pending.skipped + sum(shard.compared.same for shard in shards)
     run = replace(begin("score", {}), run_id=run_id)
-    return Night(run, model, shards, Counts(pending.listed, pending.skipped, done, rejected), before)
+    return Night(run, model, shards, Counts(pending.listed, skipped, done, rejected), before)
 
 
 def sorted_listing(archive: str):  # type: ignore[no-untyped-def]
@@ -142,6 +145,25 @@ def test_runs_that_commit_at_the_same_moment_leave_one_row_each(place: str, tmp_
         one.counts.check()
     assert sum(one.counts.done for one in published) == 3
     assert sum(one.counts.quarantined for one in published) == 2
+
+
+def test_two_rechecks_that_found_the_same_change_leave_one_row(tmp_path: Path) -> None:
+    """Beside a third run that scores what is new."""
+    place = str(tmp_path)
+    fill(place)
+    publish(place, night(place, "run 1", tmp_path))
+    path = Path(f"{place}/archive/a.bmp")
+    status = path.stat()
+    path.write_bytes(plain(77))
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    rechecks = [night(place, f"run {number}", tmp_path, recheck=True) for number in (2, 3)]
+    write_bytes(f"{place}/archive/f.bmp", plain(6))
+    publish(place, night(place, "run 4", tmp_path))
+    assert [publish(place, one).counts for one in rechecks] == [Counts(5, 4, 1, 0), Counts(5, 5, 0, 0)]
+    assert (scored(place), broken(place)) == (["a", "a", "c", "e", "f"], ["empty", "not_an_image"])
+    rows = tables.read(f"{place}/workspace", "scores", ["uri", "etag"]).to_pylist()
+    assert len({(row["uri"], row["etag"]) for row in rows}) == 5
+    assert night(place, "run 5", tmp_path, recheck=True).counts == Counts(6, 6, 0, 0)
 
 
 def test_another_run_that_read_other_bytes_under_one_etag_is_said(

@@ -101,6 +101,16 @@ def test_a_window_and_a_limit_leave_the_rest_for_another_run(tmp_path: Path) -> 
     assert (found.listed, found.skipped, found.outside_window, found.beyond_limit) == (10, 6, 4, 1)
 
 
+def test_a_recheck_takes_known_images_too_as_far_as_the_window_and_the_limit_go(tmp_path: Path) -> None:
+    objects = [(f"s3://x/{day}.jpg", "1") for day in range(10)]
+    rows = rows_of(objects[:8])
+    ledger = make_ledger([(hash_keys(rows["uri"], rows["etag"]), rows["size_bytes"].to_numpy())])
+    window = Window(since=NIGHT + timedelta(days=2), limit=7)
+    found = find_pending(pages(rows_of(objects)), ledger, window, tmp_path / "pending.parquet", recheck=True)
+    assert images(found) == objects[2:9]
+    assert (found.listed, found.skipped, found.outside_window, found.beyond_limit) == (10, 3, 2, 1)
+
+
 @settings(max_examples=60, derandomize=True, deadline=None)
 @given(st.lists(OBJECTS, unique_by=lambda row: row[0]), st.lists(OBJECTS))
 def test_every_listed_image_is_skipped_or_pending(listed: list[Object], known: list[Object]) -> None:

@@ -205,6 +205,7 @@ def test_every_row_is_of_the_image_it_names(place: str) -> None:
     assert list(rejected[0]) == QUARANTINE.names
     assert [row["uri"] for row in rejected] == listing[listing["size_bytes"] == 0]["uri"].tolist()
     assert {(row["flow"], row["run_id"], row["reason"]) for row in rejected} == {("score", "run", "empty")}
+    assert {row["sha256"] for row in rejected} == {hashlib.sha256(b"").hexdigest()}
 
 
 def test_a_row_has_all_that_the_contract_says(place: str, jpeg: Jpeg) -> None:
@@ -225,6 +226,7 @@ def test_a_row_has_all_that_the_contract_says(place: str, jpeg: Jpeg) -> None:
         assert row["etag"] == listed["etag"]
         assert row["size_bytes"] == listed["size_bytes"]
         assert row["last_modified"] == listed["last_modified"]
+        assert row["sha256"] == hashlib.sha256(read_bytes(f"{archive}/deep/{row['image_id']}.jpg")).hexdigest()
         assert (row["run_id"], row["run_date"]) == ("run", DAY)
         assert (row["model_name"], row["model_version"], row["flags"]) == ("tiny", "v1", "")
         assert (row["precision"], row["width"], row["height"], row["unlike_training"]) == ("fp32", 96, 72, None)
@@ -289,7 +291,7 @@ def test_where_all_is_broken_there_are_no_scores(tmp_path_factory: pytest.TempPa
 def test_probabilities_are_named_in_the_one_order() -> None:
     images = pd.DataFrame(
         {"uri": [f"s3://x/{n}.jpg" for n in range(7)], "etag": "e", "size_bytes": 1, "last_modified": None}
-    ).assign(scored_at=datetime.now(UTC), width=1, height=1)
+    ).assign(scored_at=datetime.now(UTC), width=1, height=1, sha256="00")
     job = ScoreJob(
         0, LISTING.empty_table(), "", ScoringModel("tiny", "v1", "", "", Preprocessing(SIZE)), "run", DAY
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,6 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -43,6 +45,7 @@ ORIGIN = Origin("score", "cnn", "v1", "fp32", "00ff", "0.1.0")
 SCORED = {
     "run_date": date(2026, 1, 2),
     "image_id": "i",
+    "sha256": "00" * 32,
     "model_name": "cnn",
     "model_version": "v1",
     "predicted_dx": "nv",
@@ -78,11 +81,13 @@ def leave(
     return part
 
 
-def find(workspace: str, folder: Path, listed: list[Version], known: list[Version]) -> Resumption:
+def find(
+    workspace: str, folder: Path, listed: list[Version], known: list[Version], recheck: bool = False
+) -> Resumption:
     rows = columns(known, LISTING)
     ledger = make_ledger([(hash_keys(rows["uri"], rows["etag"]), rows["size_bytes"].to_numpy())])
     pieces = [Listed(batch, 0) for batch in columns(listed, LISTING).to_batches()]
-    pending = find_pending(pieces, ledger, Window(), folder / "pending.parquet")
+    pending = find_pending(pieces, ledger, Window(), folder / "pending.parquet", recheck)
     return resume(workspace, ORIGIN, pending, lambda: ledger)
 
 
@@ -165,6 +170,13 @@ def test_failures_are_taken_over_unless_they_were_transient(place: str, tmp_path
     assert len(found.spent) == 3
 
 
+def test_a_recheck_takes_over_new_images_alone(tmp_path: Path) -> None:
+    """It has known ones to read, too, and a second row of theirs would be one too many."""
+    leave(str(tmp_path), "dead-0", [A, B])
+    found = find(str(tmp_path), tmp_path, [A, B, C], [A], recheck=True)
+    assert (adopted(str(tmp_path), found), left(found)) == ([B], [A, C])
+
+
 def test_records_of_a_run_that_has_committed_are_spent_whatever_they_name(place: str, tmp_path: Path) -> None:
     """Its parts are not even read: it died before it could delete its records, or may not delete."""
     part = leave(place, "dead-0", [A, B])
@@ -206,6 +218,16 @@ def keyless(workspace: str, part: Part) -> None:
 
 def unscored(workspace: str, part: Part) -> None:
     write_again(workspace, part, p_mel=None)
+
+
+def of_an_older_skinml(workspace: str, part: Part) -> None:
+    """Without the column sha256: what it scored could never be compared."""
+    url = part_url(workspace, "scores", part)
+    rows = pq.read_table(io.BytesIO(read_bytes(url)), partitioning=None).drop_columns(["sha256"])
+    buffer = io.BytesIO()
+    pq.write_table(rows, buffer)
+    write_bytes(url, buffer.getvalue())
+    write_record(workspace, "dead", Record("scores", replace(part, size_bytes=buffer.tell()), ORIGIN))
 
 
 def of_another_model(workspace: str, part: Part) -> None:
@@ -250,7 +272,10 @@ def test_what_is_no_record_is_said_in_a_line_and_scored_again(
     assert len(line) < 1000
 
 
-@pytest.mark.parametrize("damage", [cut, lose, replaced, garble, keyless, unscored, of_another_model, outside])
+@pytest.mark.parametrize(
+    "damage",
+    [cut, lose, replaced, garble, keyless, unscored, of_an_older_skinml, of_another_model, outside],
+)
 def test_what_cannot_be_read_is_said_in_a_line_and_scored_again(
     damage: Callable[[str, Part], None], place: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -1,0 +1,152 @@
+"""Read images, in a worker, and decode those whose bytes have no row of this model version yet."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from enum import Enum, IntEnum
+
+import pyarrow as pa
+
+from skinml.errors import Reason
+from skinml.etags import MARK, hashed_etag, plain_etag
+from skinml.images.load import Fetched, Loaded, Rejected, decode_image, read_images
+from skinml.images.preprocessing import Preprocessing
+from skinml.schemas import LISTING
+from skinml.tables import Part
+
+HASH_BYTES = 16
+"""Of a SHA-256, its first bytes, which tell images apart as well as all 32 and take half the memory."""
+
+
+class Standing(IntEnum):
+    """What the tables say of an image's uri and etag."""
+
+    NEW = 0
+    COMPARABLE = 1  # they are known, with the SHA-256 of their bytes
+    UNHASHED = 2  # they are known, from a skinml that did not keep it
+
+
+JOB = pa.schema(
+    [
+        *LISTING,
+        ("standing", pa.int8()),  # a value of Standing
+        ("known_sha256", pa.list_(pa.binary(HASH_BYTES))),  # of bytes of this uri that need no further row
+    ]
+)
+"""Images as a worker gets them: the listing's row, and what the tables know of it."""
+
+
+class Verdict(Enum):
+    """What is to be done with an image that was read."""
+
+    SCORE = "score"  # under its etag
+    CHANGED = "changed"  # scored under a hashed etag: other bytes have a row under its etag
+    SAME = "same"  # nothing
+    REMEMBER = "remember"  # a row of `known_etags`
+
+
+@dataclass(frozen=True)
+class Same:
+    """An image that is not scored: these bytes of its uri have a row.
+
+    Attributes:
+        etag: of the bytes.
+        size_bytes: theirs.
+        sha256: theirs; None where nothing was read.
+        remember: whether this etag of theirs is not in the tables yet, or not with their hash.
+        rechecked: whether the image was read only to be compared.
+    """
+
+    etag: str
+    size_bytes: int
+    sha256: str | None
+    remember: bool
+    rechecked: bool
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What came of comparing a shard's bytes.
+
+    Attributes:
+        same: images that were not scored; they count as skipped.
+        rechecked: images with a row that were read again.
+        changed: of these, those with other bytes than any of their rows.
+        remembered: rows for `known_etags`, unpublished, or None.
+    """
+
+    same: int = 0
+    rechecked: int = 0
+    changed: int = 0
+    remembered: Part | None = None
+
+
+def judge_bytes(standing: Standing, same_etag: bool, has_row: bool) -> Verdict:
+    """What is to be done with an image.
+
+    Args:
+        standing: what the tables say of its uri and listed etag.
+        same_etag: whether it still had that etag when it was read.
+        has_row: whether these bytes of this uri need no row.
+    """
+    if standing is Standing.NEW or not same_etag:
+        return Verdict.REMEMBER if has_row else Verdict.SCORE
+    if has_row:
+        return Verdict.SAME
+    return Verdict.REMEMBER if standing is Standing.UNHASHED else Verdict.CHANGED
+
+
+def load_unless_known(
+    images: pa.Table, preprocessing: Preprocessing, roots: Collection[str] | None = None
+) -> Iterator[Loaded | Rejected | Same]:
+    """Read images and decode those that are to be scored: one answer for each, in order.
+
+    Args:
+        images: schema JOB, or LISTING where nothing is known of any.
+        preprocessing: how pixels are made.
+        roots: the archives that were listed, as for `load_images`.
+    """
+    listing = images.select(LISTING.names).to_pandas()
+    if "standing" in images.column_names:
+        standings, hashes = images["standing"].to_pylist(), images["known_sha256"].to_pylist()
+    else:
+        standings, hashes = [Standing.NEW] * len(listing), [()] * len(listing)
+    etags = listing["etag"].tolist()
+    read = read_images(listing, roots)
+    for listed, standing, known, image in zip(etags, standings, hashes, read, strict=True):
+        if isinstance(image, Fetched):
+            yield _compared(image, listed, Standing(standing), known, preprocessing)
+        elif image.reason is Reason.TOO_LARGE and standing != Standing.NEW:  # it was when it was new
+            yield Same(image.etag, image.size_bytes, None, remember=False, rechecked=False)
+        else:
+            yield image
+
+
+def _compared(
+    image: Fetched, listed: str, standing: Standing, known: Collection[bytes], preprocessing: Preprocessing
+) -> Loaded | Rejected | Same:
+    if listed != image.etag and plain_etag(listed) == image.etag:  # a replay of what a recheck has found
+        image = replace(image, etag=hashed_etag(image.etag, image.sha256))
+    has_row = bool(known) and bytes.fromhex(image.sha256)[:HASH_BYTES] in known
+    verdict = judge_bytes(standing, image.etag == listed, has_row)
+    if verdict in (Verdict.SAME, Verdict.REMEMBER):
+        size = len(image.data)
+        remember = verdict is Verdict.REMEMBER
+        return Same(image.etag, size, image.sha256, remember, rechecked=standing is not Standing.NEW)
+    if verdict is Verdict.CHANGED:
+        image = replace(image, etag=hashed_etag(image.etag, image.sha256))
+    return decode_image(image, preprocessing)
+
+
+def compare_etags(listed: Iterable[str], read: Iterable[str], same: Mapping[int, Same]) -> Compared:
+    """Count what came of comparing.
+
+    Args:
+        listed: the images' etags as they were listed.
+        read: those of their rows, or of what is not scored.
+        same: what is not scored, by position.
+    """
+    hashed = [MARK in etag and etag != before for before, etag in zip(listed, read, strict=True)]
+    changed = sum(new and position not in same for position, new in enumerate(hashed))
+    return Compared(len(same), changed + sum(image.rechecked for image in same.values()), changed)

@@ -1,0 +1,73 @@
+"""The table `known_etags`: image versions whose bytes a model version has scored under another etag.
+
+A copied or touched archive gives equal bytes new etags. Such an image is read once, recognised by its SHA-256,
+and remembered here. Older rows of `scores` have no SHA-256: for them, this table has what `--recheck` has read.
+
+A row is true whether or not the run that wrote it has committed anything else, so the table has no part in the
+commit of `scores`: if a run dies before it is written, those images are read again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from skinml import tables
+from skinml.schemas import IMAGE_VERSION, KNOWN_ETAGS
+from skinml.scoring.ledger import Keys, Known, hash_keys, look_up, make_ledger
+from skinml.storage.spelling import Folders, resolve_rows
+from skinml.tables import Part, Snapshot
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+TABLE = "known_etags"
+
+
+def known_etag_rows(images: pd.DataFrame, model_name: str, model_version: str, run_id: str) -> pa.Table:
+    """Images (uri, etag, sha256, size_bytes) as rows, schema KNOWN_ETAGS."""
+    rows = images.assign(
+        model_name=model_name, model_version=model_version, run_id=run_id, seen_at=datetime.now(UTC)
+    )
+    return pa.Table.from_pandas(rows[KNOWN_ETAGS.names], KNOWN_ETAGS, preserve_index=False)
+
+
+def read_known_etags(
+    workspace: str, model_name: str, model_version: str
+) -> Iterator[tuple[Keys, NDArray[np.int64]]]:
+    """Keys and sizes of image versions that this model version need not score."""
+    columns = [*IMAGE_VERSION, "size_bytes", "model_name", "model_version"]
+    folders: Folders = {}
+    for rows in tables.scan(workspace, TABLE, columns):
+        ours = resolve_rows(rows.filter(of_model(rows, model_name, model_version)), folders)
+        yield hash_keys(ours["uri"], ours["etag"]), ours["size_bytes"].to_numpy()
+
+
+def of_model(rows: pa.Table, model_name: str, model_version: str) -> pa.ChunkedArray:
+    """Which rows are of this model version, bool."""
+    return pc.and_(pc.equal(rows["model_name"], model_name), pc.equal(rows["model_version"], model_version))
+
+
+def publish_known_etags(
+    workspace: str, run_id: str, model_name: str, model_version: str, parts: Sequence[Part]
+) -> None:
+    """Make a run's rows visible, at most once for its run_id, without those that another run has published."""
+
+    def examine(_: Snapshot) -> tuple[Sequence[Part], str]:
+        ledger = make_ledger(read_known_etags(workspace, model_name, model_version))
+        left = []
+        for part in parts:
+            rows = tables.read_parts(workspace, TABLE, [part], [*IMAGE_VERSION, "size_bytes"])
+            answer = look_up(ledger, hash_keys(rows["uri"], rows["etag"]), rows["size_bytes"].to_numpy())
+            new = answer != Known.KNOWN
+            left.append(part if new.all() else tables.keep_rows(workspace, TABLE, part, pa.array(new)))
+        return [part for part in left if part is not None], ""
+
+    if parts:
+        tables.publish(workspace, TABLE, parts, run_id, examine)
