@@ -186,9 +186,13 @@ def commit_scores(
     """Check that no image was lost and not too many are bad, then publish scores and quarantine."""
     crash_point(6)
     try:
-        rows = partial(rejected_rows, workspace, shards)
-        scored = sum(shard.scored for shard in shards)
-        check_quarantined(workspace, run.run_id, rejections(shards), scored, most_quarantined, rows)
+        same = count_compared(shards)["same"]
+        check_quarantined(
+            *(workspace, run.run_id, rejections(shards), counts.done + same, most_quarantined),
+            rows=partial(rejected_rows, workspace, shards),
+            what="images" if same else "new images",
+            known=lambda: tables.read(workspace, "quarantine", ["uri", "etag", "reason"]),
+        )
     except RunError:
         with suppress(SkinmlError):  # what is wrong is said already
             delete_failures(workspace)  # perhaps this machine is to blame, and not the images
