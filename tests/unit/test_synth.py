@@ -320,6 +320,7 @@ def test_a_disk_that_fails_is_a_storage_error(tmp_path: Path, monkeypatch: pytes
 
 
 def test_a_linear_model_on_thumbnails_tells_the_classes_apart(archive: Archive) -> None:
+    pytest.importorskip("sklearn")  # of the extra `train`
     from sklearn.linear_model import LogisticRegression
     from sklearn.metrics import balanced_accuracy_score
 
