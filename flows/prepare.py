@@ -8,7 +8,7 @@ from prefect import flow
 
 from flows.naming import asked, short
 from skinml.config import PrepareRequest
-from skinml.images.preprocessing import Preprocessing
+from skinml.images.preprocessing import preprocessing_for
 from skinml.runs import begin
 from tasks import prepare as stages
 from tasks.archive import list_archives, open_workspace
@@ -30,7 +30,7 @@ def prepare(workspace: str, request: PrepareRequest) -> dict[str, Any]:
         request: image roots, metadata, and how pixels are made.
     """
     run = begin("prepare", request.model_dump(mode="json"))
-    pixels = Preprocessing(request.size, request.decode)
+    pixels = preprocessing_for(request.size, request.decode)
     dataset_key = pixels.dataset_key(request.format)
     with recorded(workspace, run) as record:
         workspace = open_workspace(workspace)
@@ -67,6 +67,7 @@ def prepare(workspace: str, request: PrepareRequest) -> dict[str, Any]:
         "resumed": stages.count_resumed(shards),
         "relabelled": len(plan.relabelled),
         **pairs,
+        "colour_profiles": stages.count_colour_profiles(shards),
         "reasons": stages.count_reasons(plan, shards),
         **mismatches,
     }

@@ -47,13 +47,17 @@ def decode_images(images: pd.DataFrame, preprocessing: Preprocessing) -> tuple[N
     for image in load_images(images, preprocessing):
         if isinstance(image, Rejected):
             reason = image.reason.value
-            rows.append((image.etag, image.size_bytes, None, None, None, None, None, reason, image.detail))
+            rows.append(
+                (image.etag, image.size_bytes, None, None, None, None, None, reason, image.detail, None)
+            )
             continue
         pixels[used] = image.decoded.pixels
         size, digest = (image.decoded.width, image.decoded.height), sha256(image.data).hexdigest()
-        rows.append((image.etag, len(image.data), used, *size, digest, datetime.now(UTC), None, None))
+        profile = image.decoded.colour_profile
+        rows.append((image.etag, len(image.data), used, *size, digest, datetime.now(UTC), None, None, profile))
         used += 1
     names = ["etag", "size_bytes", "row", "width", "height", "sha256", "prepared_at", "reason", "detail"]
+    names.append("colour_profile")
     outcome = pd.DataFrame(rows, columns=names, index=images.index)
     outcome = outcome.astype(dict.fromkeys(("row", "width", "height"), "Int64"))
     outcome["uri"], outcome["listed_etag"] = images["uri"], images["etag"]

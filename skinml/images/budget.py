@@ -37,11 +37,6 @@ WORKING_BYTES = 24_000_000
 PIXEL_BYTES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16L": 2, "I;16B": 2, "I;16N": 2}
 """Bytes that Pillow keeps of a pixel, by mode; four in all others (RGB, RGBA, LA, PA, CMYK, I, F, ...)."""
 
-WEBP_BYTES = 16
-"""Of a pixel of WebP: two canvases of four bytes, one copy that Pillow takes, and the image."""
-LOSSLESS_WEBP_BYTES = 20
-"""The same, and the pixels that are put back from their differences."""
-
 
 def pixel_bytes(mode: str) -> int:
     """Bytes that Pillow keeps of a pixel."""

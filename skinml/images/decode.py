@@ -21,6 +21,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
+from PIL.ImageFile import ImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
 from skinml.errors import ImageRejected, Reason
@@ -167,6 +168,7 @@ class _Source:
         size: edge of the pixels to come, in px.
         header: of a JPEG.
         profile: the bytes of its colour profile, where they are known before Pillow opens it.
+        tag_bytes: of a TIFF, the bytes of its tags.
     """
 
     data: bytes
@@ -174,6 +176,7 @@ class _Source:
     size: int
     header: Header | None = None
     profile: bytes | None = None
+    tag_bytes: int = 0
 
 
 def _decode(data: bytes, kind: str, size: int, mode: DecodeMode, colour: Colour) -> Decoded:
@@ -187,6 +190,8 @@ def _decode(data: bytes, kind: str, size: int, mode: DecodeMode, colour: Colour)
             profile = image.info["icc_profile"] or b""
         if kind != "JPEG":
             image.load()  # which getexif() of a PNG does too, and its failure is no matter of EXIF
+        if kind == "WEBP":
+            image.fp = None  # the frame of which it was made: 4 bytes a pixel
         orientation = _orientation(image)
         # Pillow names the size of a turned TIFF upright, that of all others as stored.
         turned = kind != "TIFF" and orientation in (5, 6, 7, 8)
@@ -219,7 +224,7 @@ def _prepare(data: bytes, kind: str, size: int) -> _Source:
         webp.check_cost(data, size)
     elif kind == "TIFF":
         silence_libtiff()
-        tiff.check_directory(data)
+        return _Source(data, kind, size, tag_bytes=tiff.check_directory(data))
     return _Source(data, kind, size)
 
 
@@ -230,12 +235,12 @@ def _check_cost(image: Image.Image, source: _Source, *, scaled: bool) -> None:
     if source.header is not None:
         jpeg.check_cost(data, source.header, image.mode, size, scaled=scaled)
     elif source.kind == "PNG":
-        png.check_cost(image, size)
+        png.check_cost(image, data, size)
         png.check_whole(data, *image.size)
     elif source.kind == "BMP":
         bmp.check_cost(image, data, size)
     elif isinstance(image, TiffImageFile):
-        tiff.check_cost(image, data, size)
+        tiff.check_cost(image, source.tag_bytes, size)
 
 
 def _load_jpeg(image: Image.Image, source: _Source, *, scaled: bool) -> Image.Image:
@@ -246,6 +251,10 @@ def _load_jpeg(image: Image.Image, source: _Source, *, scaled: bool) -> Image.Im
             return Image.fromarray(small)
         _check_cost(image, source, scaled=False)
     jpeg.check_whole(source.data, image.mode)
+    # In one piece: where libjpeg cannot stop in the middle, such as in 60 MB of fill bytes, Pillow would hand
+    # it the same bytes and 64 KiB more again and again (27 CPU s).
+    if isinstance(image, ImageFile):
+        image.decodermaxblock = len(source.data)
     image.load()
     return image
 

@@ -53,6 +53,7 @@ def _load(etag: str, size_bytes: int, read: Read, preprocessing: Preprocessing) 
         return Rejected(etag, size_bytes, Reason.READ_ERROR, read.error or "unreadable")
     etag = read.etag or etag  # it may have changed since it was listed
     try:
-        return Loaded(read.data, etag, decode(read.data, preprocessing.size, preprocessing.decode))
+        decoded = decode(read.data, preprocessing.size, preprocessing.decode, preprocessing.colour)
+        return Loaded(read.data, etag, decoded)
     except ImageRejected as rejection:
         return Rejected(etag, len(read.data), rejection.reason, rejection.detail)

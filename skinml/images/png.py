@@ -26,6 +26,9 @@ NEEDED = frozenset((b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"))
 FIRST_NEEDED = frozenset((b"eXIf", b"acTL", b"fcTL"))
 """Of these the first: EXIF has the orientation, the others say what the first frame is."""
 
+MAX_EXIF_BYTES = 2**20
+"""Of EXIF or a text that has it, which in a JPEG has 64 KiB at the most."""
+
 ORIENTED = (b"XML:com.adobe.xmp\0", b"Raw profile type exif\0")
 """Keywords of texts that may have the orientation."""
 
@@ -59,7 +62,7 @@ def without_metadata(data: bytes) -> tuple[bytes, bytes | None]:
         keyword = data[position + 8 : position + 30] if kind in (b"iTXt", b"tEXt", b"zTXt") else b""
         first = (kind in FIRST_NEEDED or keyword.startswith(ORIENTED)) and kind + keyword not in seen
         seen.add(kind + keyword if first else kind)
-        if kind in NEEDED or first:
+        if kind in NEEDED or (first and end - position <= MAX_EXIF_BYTES):
             pieces.append(slice(position, end))
         else:
             dropped = True
@@ -82,15 +85,16 @@ def _unpack_profile(chunk: bytes) -> bytes:
     return profile if len(profile) <= MAX_PROFILE_BYTES else b""
 
 
-def check_cost(image: Image.Image, size: int) -> None:
+def check_cost(image: Image.Image, data: bytes, size: int) -> None:
     """Refuse pixels that take more memory than an image may, and a palette that is missing.
 
     Args:
         image: opened, not loaded.
+        data: the file, of which there may be a copy.
         size: edge of the pixels to come, in px.
     """
     width, height = image.size
-    needed = width * height * pixel_bytes(image.mode) + resizing_bytes(width, height, size)
+    needed = width * height * pixel_bytes(image.mode) + len(data) + resizing_bytes(width, height, size)
     check_bytes(needed, f"{width} x {height} px, PNG of mode {image.mode}")
     if image.mode == "P" and image.palette is None:
         raise ImageRejected(Reason.DECODE_ERROR, "a palette that is missing")

@@ -21,28 +21,31 @@ MAX_NUMBERS = 100_000
 makes a Python number of each, and a record of 400 bytes of each strip."""
 
 
-def check_directory(data: bytes) -> None:
-    """Refuse tags of more numbers than an image needs, before Pillow reads them."""
-    order = "<" if data[:2] == b"II" else ">"
+def check_directory(data: bytes) -> int:
+    """Refuse tags of more numbers than an image needs, before Pillow reads them; bytes that the others have."""
+    order, found = "<" if data[:2] == b"II" else ">", 0
     try:
         (start,) = struct.unpack_from(order + "I", data, 4)
         (entries,) = struct.unpack_from(order + "H", data, start)
         for position in range(start + 2, start + 2 + 12 * entries, 12):
             tag, type_, count = struct.unpack_from(order + "HHI", data, position)
-            if type_ not in NUMBERS or count <= MAX_NUMBERS:
-                continue
-            if count * NUMBERS[type_] <= len(data):  # what is not there is not read: Pillow says so
+            if count * (TEXTS | NUMBERS).get(type_, 0) > len(data):
+                continue  # what is not there is not read
+            if type_ in TEXTS:
+                found += count
+            elif type_ in NUMBERS and count > MAX_NUMBERS:
                 refuse_count(f"{count:,} numbers in TIFF tag {tag}", MAX_NUMBERS)
     except struct.error:
-        return  # Pillow says what is wrong with it
+        pass  # Pillow says what is wrong with it
+    return min(found, len(data))  # Pillow reads no more than that, whatever lies in the same place
 
 
-def check_cost(image: TiffImageFile, data: bytes, size: int) -> None:
+def check_cost(image: TiffImageFile, tag_bytes: int, size: int) -> None:
     """Refuse strips that are not there, and tiles and pixels that take more memory than an image may.
 
     Args:
         image: opened, not loaded.
-        data: the file.
+        tag_bytes: what `check_directory` found, of which Pillow makes three copies.
         size: edge of the pixels to come, in px.
     """
     edges = [image.tag_v2.get(tag, 0) for tag in (322, 323)]
@@ -59,7 +62,7 @@ def check_cost(image: TiffImageFile, data: bytes, size: int) -> None:
         needed *= 2  # Pillow turns it as it loads
     if image.use_load_libtiff:
         needed += _block_pixels(image, edges if numbers else [0, 0]) * _block_bytes(image)
-    needed += len(data) // 4 + resizing_bytes(width, height, size)
+    needed += 3 * tag_bytes + resizing_bytes(width, height, size)
     check_bytes(needed, f"{width} x {height} px, TIFF of mode {image.mode}")
 
 

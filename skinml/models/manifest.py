@@ -48,7 +48,8 @@ class Manifest(BaseModel):
             made = Preprocessing(**self.preprocessing)
         except TypeError as error:  # a later skinml's, with more to it
             raise refusal from error
-        if made.filter != RESIZE_FILTER or made.decode not in ("fast", "exact"):
+        known = made.decode in ("fast", "exact") and made.colour in ("as_stored", "srgb")
+        if made.filter != RESIZE_FILTER or not known:
             raise refusal
         return made
 

@@ -24,7 +24,7 @@ from skinml.models.precisions import Precision
 from skinml.models.registry import check_sha256
 from skinml.quarantine import quarantine_rows
 from skinml.schemas import PROBABILITY_COLUMNS, SCORES
-from skinml.scoring.flags import flag_images
+from skinml.scoring.flags import flag_images, flag_profiles
 from skinml.scoring.health import Tally, tally
 from skinml.scoring.reference import Usual, gather_measures
 from skinml.scoring.shard_records import Origin, Record, write_record
@@ -138,11 +138,13 @@ def score_shard(job: ScoreJob) -> ShardScored:
     seen: list[dict[str, NDArray[Any]]] = []
     for image in load_images(listed, job.model.preprocessing):
         if isinstance(image, Rejected):
-            read.append((image.etag, image.size_bytes, None, None, None, image.reason.value, image.detail))
+            reason = image.reason.value
+            read.append((image.etag, image.size_bytes, None, None, None, reason, image.detail, False))
             continue
         decoded = image.decoded
         size = (decoded.width, decoded.height)
-        read.append((image.etag, len(image.data), *size, datetime.now(UTC), None, None))
+        profile = decoded.colour_profile
+        read.append((image.etag, len(image.data), *size, datetime.now(UTC), None, None, profile))
         batch.append(decoded.pixels)
         if len(batch) == BATCH[job.model.precision]:
             seen.append(look_at(session, np.stack(batch)))
@@ -151,7 +153,7 @@ def score_shard(job: ScoreJob) -> ShardScored:
         seen.append(look_at(session, np.stack(batch)))
     crash_point(3)
 
-    names = ["etag", "size_bytes", "width", "height", "scored_at", "reason", "detail"]
+    names = ["etag", "size_bytes", "width", "height", "scored_at", "reason", "detail", "colour_profile"]
     images = pd.DataFrame(read, columns=names).assign(uri=listed["uri"], last_modified=listed["last_modified"])
     usable = images["reason"].isna()
     scored, rejected = images[usable], images[~usable]
@@ -223,12 +225,13 @@ def _together(seen: list[dict[str, NDArray[Any]]]) -> dict[str, NDArray[Any]]:
 def _judge(
     images: pd.DataFrame, seen: dict[str, NDArray[Any]], usual: Usual | None
 ) -> tuple[NDArray[np.object_], Tally]:
-    """The images' flags, and how they look beside the reference; nothing of either where there is none."""
+    """The images' flags, and how they look beside the reference: nothing of the latter where there is none."""
+    profiles = images["colour_profile"].to_numpy(dtype=bool)
     if usual is None or OUTLIERS not in seen:
-        return np.full(len(images), "", dtype=object), Tally()
+        return flag_profiles(np.full(len(images), "", dtype=object), profiles), Tally()
     size = {name: images[name].to_numpy(dtype=np.int64) for name in ("width", "height")}
     measured = gather_measures(**size, **seen)
-    flags = flag_images(measured, usual.thresholds)
+    flags = flag_profiles(flag_images(measured, usual.thresholds), profiles)
     return flags, tally(usual, measured, flags)
 
 
