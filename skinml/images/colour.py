@@ -42,7 +42,7 @@ MODES = {b"RGB ": "RGB", b"GRAY": "L", b"CMYK": "CMYK"}
 GREYS = ("1", "L", "LA", "La", "I", "F")
 """Modes of one channel, beside those of 16 bits."""
 
-SAME = 2
+SAME = 3
 """Levels of 255 by which a profile may differ from sRGB and be taken for it: what writers of sRGB profiles
 rounded differently. Adobe RGB differs by 60, Display P3 by 40."""
 

@@ -53,14 +53,10 @@ def empty_blocks(blocks: int) -> bytes:
     def put(value: int, width: int) -> None:
         bits.extend(value >> bit & 1 for bit in range(width))
 
-    (
-        put(0, 1),
-        put(2, 2),
-        put(0, 5),
-        put(0, 5),
-        put(14, 4),
-    )  # not the last, own tables, 257 + 1 codes, 18 lengths
-    # Lengths of the codes of lengths, in the order 16 17 18 0 8 7 9 6 10 5 11 4 12 3 13 2 14 1: 18 and 1 have 1 bit.
+    # Not the last, tables of its own, 257 + 1 codes, 18 lengths of codes of lengths.
+    for value, width in ((0, 1), (2, 2), (0, 5), (0, 5), (14, 4)):
+        put(value, width)
+    # Those lengths, in the order 16 17 18 0 8 7 9 6 10 5 11 4 12 3 13 2 14 1: 18 and 1 have one bit.
     for place in range(18):
         put(1 if place in (2, 17) else 0, 3)
     one, many = (0, 1), (1, 1)  # code of length 1, code of "so many zeros"

@@ -29,13 +29,9 @@ def image_of(mode: str, width: int, height: int, seed: int) -> Image.Image:
     image = Image.fromarray(np.clip(np.asarray(picture(width, height, seed)) + noise, 0, 255).astype(np.uint8))
     if mode in ("I;16", "I", "F"):
         grey = np.asarray(image.convert("L"))
-        return Image.fromarray(
-            {
-                "I;16": grey.astype(np.uint16) * 257,
-                "I": grey.astype(np.int32) * 200,
-                "F": grey.astype("f4") / 255,
-            }[mode]
-        )
+        if mode == "F":
+            return Image.fromarray(grey.astype(np.float32) / 255)
+        return Image.fromarray(grey.astype(np.uint16) * 257 if mode == "I;16" else grey.astype(np.int32) * 200)
     if mode in ("RGBA", "LA"):
         image.putalpha(image.getchannel("G"))
     return image.convert(mode)
