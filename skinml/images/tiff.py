@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import logging
 import struct
 
 from PIL import _imaging
@@ -86,12 +87,13 @@ def _block_bytes(image: TiffImageFile) -> int:
 
 @functools.cache
 def silence_libtiff() -> bool:
-    """Have the libtiff that Pillow brings print nothing, once a process. False where it cannot be told so.
+    """Have Pillow and its libtiff say nothing about broken TIFFs, once a process. False where libtiff cannot.
 
     Pillow turns its warnings off and not its errors: each broken strip is a line on the process's stderr, of
     1,000 from a few files. The reason that the quarantine gives is Pillow's, and stays. Pillow's own library
     alone falls silent, whatever its threads do; moving file descriptor 2 away would silence everyone.
     """
+    logging.getLogger("PIL.TiffImagePlugin").setLevel(logging.CRITICAL)  # it raises what it logs
     try:
         # A search in Pillow's extension goes on in the libraries that it was linked to.
         set_handler = ctypes.CDLL(_imaging.__file__).TIFFSetErrorHandler

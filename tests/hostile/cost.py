@@ -1,13 +1,18 @@
-"""What files cost: CPU seconds and peak memory, each measured in a process of its own."""
+"""What files cost: CPU seconds and peak memory, each measured in a process of its own.
+
+python -m tests.hostile.cost NAME ...   prints the cost of heavy files in both modes, a line of JSON each
+"""
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import resource
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -122,3 +127,21 @@ def _decode_in_turn(files: list[bytes], mode: DecodeMode, size: int, pipe: Conne
 
 def _peak_bytes() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def main(names: list[str]) -> None:
+    """Print the cost of heavy files: name, mode, and the fields of Cost."""
+    from tests.hostile.heavy import FILES
+
+    with tempfile.TemporaryDirectory() as folder:
+        for name in names:
+            path = Path(folder, name)
+            in_a_process(lambda path=path, name=name: path.write_bytes(FILES[name]()))  # type: ignore[misc]
+            for mode in MODES:
+                cost = measure(path, mode)
+                print(json.dumps({"name": name, "mode": mode, "fits": cost.fits, **asdict(cost)}), flush=True)
+            path.unlink()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
