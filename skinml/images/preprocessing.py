@@ -30,8 +30,8 @@ class Preprocessing:
         return f"{self.size}px-{self.decode}-{self.filter}{colour}-{stored_as}"
 
     def to_json(self) -> dict[str, Any]:
-        """What a manifest records."""
-        return asdict(self)
+        """What a manifest records. Colours as stored are not named, as before there was a choice."""
+        return {name: value for name, value in asdict(self).items() if (name, value) != ("colour", "as_stored")}
 
 
 def preprocessing_for(size: int, mode: DecodeMode) -> Preprocessing:

@@ -81,9 +81,16 @@ def test_it_says_how_pixels_are_made() -> None:
         {"size": 32, "decode": "slow", "filter": "bicubic"},
         {"size": 32, "decode": "fast", "filter": "bicubic", "colour_constancy": True},
         {"decode": "fast"},
+        {"size": 32, "decode": "fast", "filter": "bicubic", "colour": "cmyk"},
     ],
-    ids=["filter", "decode", "more", "less"],
+    ids=["filter", "decode", "more", "less", "colour"],
 )
 def test_pixels_that_are_made_otherwise_are_refused(preprocessing: dict[str, Any]) -> None:
     with pytest.raises(RequestError, match=r"model v1: preprocessing .* is not known here"):
         Manifest(**fields(preprocessing=preprocessing)).pixels()
+
+
+def test_bundles_from_before_there_was_a_choice_keep_colours_as_they_are_stored() -> None:
+    older = {"size": 64, "decode": "fast", "filter": "bicubic"}
+    assert Manifest(**fields(preprocessing=older)).pixels() == Preprocessing(64, "fast", colour="as_stored")
+    assert Manifest(**fields(preprocessing=older | {"colour": "srgb"})).pixels().colour == "srgb"
