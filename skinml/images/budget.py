@@ -1,7 +1,7 @@
 """What one image may cost, and what it will cost by its header: refused before its pixels take memory.
 
 Peak over the resting size in MB, measured with rusage on Pillow 13.0 (libjpeg-turbo 3.2, libwebp 1.6,
-libtiff 4.7), each file in a process of its own (`python -m tests.hostile.cost NAME`), and what this package expects of it:
+libtiff 4.7), each file in a process of its own (`python -m tests.hostile.cost NAME`), and what is expected:
 
 | file                                               | bytes a pixel         | measured | expected |
 |----------------------------------------------------|-----------------------|----------|----------|
@@ -78,8 +78,8 @@ def refuse_count(found: str, most: int) -> NoReturn:
 
 
 def resizing_bytes(width: int, height: int, size: int) -> int:
-    """What resizing takes beside the image: the longer edge by `size` px between the two passes, twice."""
-    return 8 * size * max(width, height) + WORKING_BYTES
+    """What resizing takes beside the image: the longer edge by `size` px between the two passes, four times."""
+    return 12 * size * max(width, height) + WORKING_BYTES
 
 
 def coefficient_bytes(width: int, height: int, sampling: Sequence[tuple[int, int]]) -> int:

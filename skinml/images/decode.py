@@ -26,10 +26,10 @@ from PIL.TiffImagePlugin import TiffImageFile
 
 from skinml.errors import ImageRejected, Reason
 from skinml.images import bmp, jpeg, png, tiff, webp
-from skinml.images.budget import MAX_PIXELS, MAX_SCALED_PIXELS, check_pixels
+from skinml.images.budget import MAX_PIXELS, MAX_SCALED_PIXELS, check_bytes, check_pixels, resizing_bytes
 from skinml.images.colour import Colour, conversion_for
 from skinml.images.jpeg_header import Header, read_header, without_metadata
-from skinml.images.resize import UPRIGHT, resize, shrink, shrink_inks
+from skinml.images.resize import UPRIGHT, WHOLE_PIXELS, resize, shrink, shrink_inks
 from skinml.images.tiff import silence_libtiff
 from skinml.images.whole import ends_early
 from skinml.storage.objects import MAX_OBJECT_BYTES
@@ -274,7 +274,10 @@ def _decode_plain_jpeg(data: bytes, size: int, profile: bytes, colour: Colour) -
     if shape is None:
         return None
     width, height = shape
-    check_pixels(width, height, MAX_SCALED_PIXELS)
+    if width * height > WHOLE_PIXELS:  # what is smaller fits, whatever its shape
+        check_pixels(width, height, MAX_SCALED_PIXELS)
+        needed = jpeg.scaled_bytes(width, height, size) + resizing_bytes(width, height, size)
+        check_bytes(needed, f"{width} x {height} px, JPEG")
     small = jpeg.decode_scaled(data, width, height, 2 * size)
     if small is None:
         return None

@@ -35,22 +35,22 @@ def plain_profile(data: bytes) -> bytes | None:
     is not plain where its header is odd, where an APP1 segment (EXIF, XMP) may turn the image, where JFIF or
     Adobe end early (which Pillow refuses), and where there are more scans than one.
     """
-    position, components, pieces = 2, -1, None
+    position, last, components = 2, len(data) - 10, -1
+    pieces: list[bytes] = []
     for _ in range(MAX_PLAIN_SEGMENTS):
-        if data[position : position + 1] != b"\xff":
+        if position > last or data[position] != 0xFF:
             return None
-        marker = data[position + 1 : position + 2]
-        length = int.from_bytes(data[position + 2 : position + 4], "big")
-        if marker == b"\xda":  # start of scan: the header is over
-            if components <= 0 or data[position + 4 : position + 5] != bytes([components]):
+        marker, length = data[position + 1], data[position + 2] << 8 | data[position + 3]
+        if marker == 0xDA:  # start of scan: the header is over
+            whole = components > 0 and data[position + 4] == components
+            return (join_profile(pieces) or b"") if whole else None
+        if marker in (0xC0, 0xC1):  # a frame that is not progressive
+            components = data[position + 9]
+        elif marker >= 0xE0:
+            if marker == 0xE1 or (marker == 0xE0 and length < 16) or (marker == 0xEE and length < 14):
                 return None
-            return join_profile(pieces) or b"" if pieces else b""
-        if marker == b"\xe1" or (marker == b"\xe0" and length < 16) or (marker == b"\xee" and length < 14):
-            return None
-        if marker in (b"\xc0", b"\xc1"):  # a frame that is not progressive
-            components = data[position + 9] if position + 9 < len(data) else -1
-        if marker == b"\xe2" and data.startswith(PROFILE, position + 4):
-            pieces = [*(pieces or ()), data[position + 4 : position + 2 + length]]
+            if marker == 0xE2 and data.startswith(PROFILE, position + 4):
+                pieces.append(data[position + 4 : position + 2 + length])
         position += 2 + length
     return None
 
@@ -69,11 +69,7 @@ def check_cost(data: bytes, header: Header, mode: str, size: int, *, scaled: boo
     check_pixels(width, height, MAX_SCALED_PIXELS if scaled else MAX_PIXELS)
     if header.frame in ARITHMETIC:
         check_pixels(width, height, MAX_ARITHMETIC_PIXELS)
-    if scaled:
-        one = scale_for(width, height, 2 * size)
-        needed = 3 * (-(-width * one // 8)) * (-(-height * one // 8))
-    else:
-        needed = width * height * pixel_bytes(mode)
+    needed = scaled_bytes(width, height, size) if scaled else width * height * pixel_bytes(mode)
     what = f"{width} x {height} px, JPEG of mode {mode}"
     if min((factor for pair in sampling for factor in pair), default=0) and (
         header.frame in PROGRESSIVE or data[header.scan + 4 : header.scan + 5] != bytes([len(sampling) % 256])
@@ -101,6 +97,12 @@ def scale_for(width: int, height: int, edge: int) -> int:
     if min(width, height) < 2 * edge:
         return 8
     return next(eighths for eighths in (1, 2, 3, 4) if min(width, height) * eighths >= 8 * edge)
+
+
+def scaled_bytes(width: int, height: int, size: int) -> int:
+    """The memory that `decode_scaled` takes for the pixels of a JPEG that becomes `size` x `size` px."""
+    eighths = scale_for(width, height, 2 * size)
+    return 3 * (-(-width * eighths // 8)) * (-(-height * eighths // 8))
 
 
 def decode_scaled(data: bytes, width: int, height: int, edge: int) -> NDArray[np.uint8] | None:

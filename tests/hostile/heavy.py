@@ -249,6 +249,9 @@ FILES: dict[str, Callable[[], bytes]] = {
     "60 MB of photoshop.tif": lambda: grey_tiff(
         bytes(48 * 36), layers=(37_724, 7, 60_000_000, bytes(60_000_000))
     ),
+    "blocks that hold nothing.tif": lambda: grey_tiff(
+        empty_blocks(5_900_000), (EDGE, EDGE), compression=(259, 3, 1, 8), rows=(278, 4, 1, EDGE)
+    ),
     # WebP
     "16383 px.webp": lambda: webp(16_383, 16_383),
     "4400 px.webp": lambda: webp(4_400, 4_400),
@@ -327,6 +330,7 @@ FILES: dict[str, Callable[[], bytes]] = {
     "12000 x 8000.jpg": lambda: flat("RGB", "JPEG", (12_000, 8_000)),
     "65500 x 900.jpg": lambda: flat("RGB", "JPEG", (65_500, 900)),
     "900 x 65500.jpg": lambda: flat("RGB", "JPEG", (900, 65_500)),
+    "65500 x 850.jpg": lambda: flat("RGB", "JPEG", (65_500, 850)),
     "65500 x 100.jpg": lambda: flat("RGB", "JPEG", (65_500, 100)),
     "arithmetic.jpg": lambda: arithmetic(EDGE),
     "arithmetic of 4 million pixels.jpg": lambda: arithmetic(2_000),
