@@ -6,8 +6,9 @@ target, then resizes with the same bicubic filter in SIMD code; docs/benchmarks.
 fidelity. Other formats are decoded in full in both modes.
 
 What anything becomes: RGB. Grey is repeated, palettes are looked up, transparency is laid over white, CMYK
-is converted as Pillow does without profiles, 16 bits keep their upper 8, floats of 0 to 1 are stretched. EXIF
-orientation is honoured; no metadata goes any further (it can hold a patient's name or place).
+is converted as Pillow does without profiles, 16 bits keep their upper 8, floats of 0 to 1 are stretched. Pixels
+with a colour profile other than sRGB are converted to it if `colour` is `srgb` (`colour.py`). EXIF orientation
+is honoured; no metadata goes any further (it can hold a patient's name or place).
 """
 
 from __future__ import annotations
