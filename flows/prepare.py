@@ -8,7 +8,7 @@ from prefect import flow
 
 from flows.naming import asked, short
 from skinml.errors import SkinmlError
-from skinml.images.preprocessing import Preprocessing
+from skinml.images.preprocessing import preprocessing_for
 from skinml.models.zoo import input_size
 from skinml.requests.dataset import PrepareRequest
 from skinml.runs import begin
@@ -41,7 +41,7 @@ def prepare(workspace: str, request: PrepareRequest) -> dict[str, Any]:
         request: image roots, metadata, and how pixels are made.
     """
     run = begin("prepare", request.model_dump(mode="json"))
-    pixels = Preprocessing(input_size(request.for_model, request.size), request.decode)
+    pixels = preprocessing_for(input_size(request.for_model, request.size), request.decode)
     dataset_key = pixels.dataset_key(request.format)
     with recorded(workspace, run) as record:
         workspace = open_workspace(workspace)
@@ -83,6 +83,7 @@ def prepare(workspace: str, request: PrepareRequest) -> dict[str, Any]:
         "resumed": stages.count_resumed(shards),
         "relabelled": len(plan.relabelled),
         **pairs,
+        "colour_profiles": stages.count_colour_profiles(shards),
         "reasons": stages.count_reasons(plan, shards),
         **mismatches,
     }

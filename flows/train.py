@@ -8,7 +8,7 @@ from prefect import flow
 
 from flows.naming import asked
 from skinml.config import TrainRequest
-from skinml.images.preprocessing import Preprocessing
+from skinml.images.preprocessing import preprocessing_for
 from skinml.models.zoo import DEFAULT, architecture
 from skinml.runs import begin
 from skinml.training.installed import check_installed
@@ -33,7 +33,7 @@ def train(workspace: str, request: TrainRequest) -> dict[str, Any]:
     """
     check_installed()
     run = begin("train", request.model_dump(mode="json"))
-    pixels = Preprocessing(
+    pixels = preprocessing_for(
         architecture(request.model).size, "exact" if request.protocol == "thesis" else "fast"
     )
     with recorded(workspace, run) as record:

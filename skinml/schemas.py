@@ -155,6 +155,7 @@ OUTCOME = pa.schema(
         ("prepared_at", UTC_TIME),
         ("reason", pa.string()),  # null where the image was prepared
         ("detail", pa.string()),
+        ("colour_profile", pa.bool_()),  # it has one other than sRGB; null where the image was rejected
     ]
 )
 """`shards/<dataset key>/unpublished/`: what became of one shard's images, until the dataset is committed."""

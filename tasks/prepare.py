@@ -250,6 +250,14 @@ def count_resumed(shards: list[ShardDone]) -> int:
     return sum(shard.prepared for shard in shards if shard.resumed)
 
 
+def count_colour_profiles(shards: list[ShardDone]) -> int:
+    """How many of them have a colour profile other than sRGB; a line in the log where there are any."""
+    found = sum(shard.colour_profiles for shard in shards)
+    if found:
+        logger.info("%d images have a colour profile other than sRGB", found)
+    return found
+
+
 def count_reasons(plan: Plan, shards: list[ShardDone]) -> dict[str, int]:
     """How many images of this run were quarantined for which reason."""
     return dict(sorted((rejections(shards) + Counter(plan.rejected["reason"])).items()))

@@ -50,14 +50,17 @@ def decode_images(
     used = 0
     for image in load_images(images, preprocessing, roots):
         if isinstance(image, Rejected):
-            found, reason = (image.etag, image.size_bytes, None, None, None, image.sha256), image.reason.value
-            rows.append((*found, None, reason, image.detail))
+            why = (image.reason.value, image.detail)
+            rows.append((image.etag, image.size_bytes, None, None, None, image.sha256, None, *why, None))
             continue
-        pixels[used] = image.decoded.pixels
-        size = (image.decoded.width, image.decoded.height)
-        rows.append((image.etag, len(image.data), used, *size, image.sha256, datetime.now(UTC), None, None))
+        decoded = image.decoded
+        pixels[used] = decoded.pixels
+        found, size = (image.etag, len(image.data), used), (decoded.width, decoded.height)
+        when = datetime.now(UTC)
+        rows.append((*found, *size, image.sha256, when, None, None, decoded.colour_profile))
         used += 1
     names = ["etag", "size_bytes", "row", "width", "height", "sha256", "prepared_at", "reason", "detail"]
+    names.append("colour_profile")
     outcome = pd.DataFrame(rows, columns=names, index=images.index)
     outcome = outcome.astype(dict.fromkeys(("row", "width", "height"), "Int64"))
     outcome["uri"], outcome["listed_etag"] = images["uri"], images["etag"]

@@ -60,6 +60,7 @@ class ShardDone:
         quarantine: rows for `quarantine`, or None.
         file: the name of the file of its pixels; "" where none of its images could be used.
         file_bytes: how many bytes that file has.
+        colour_profiles: how many of the prepared images have a colour profile other than sRGB.
     """
 
     number: int
@@ -70,6 +71,7 @@ class ShardDone:
     quarantine: Part | None
     file: str = ""
     file_bytes: int = 0
+    colour_profiles: int = 0
 
 
 def shard_jobs(
@@ -142,6 +144,8 @@ def _write_rows(job: ShardJob, outcome: pd.DataFrame, file_bytes: int) -> ShardD
         quarantine_part = write_part(job.workspace, "quarantine", table, name)
     prepared, reasons = int(kept.sum()), Counter(rejected["reason"])
     file = shard_name(job.number, job.stored_as) if prepared else ""
+    profiles = int((outcome["colour_profile"] == True).sum()) if "colour_profile" in outcome else 0  # noqa: E712
     return ShardDone(
-        job.number, job.finished, prepared, reasons, samples_part, quarantine_part, file, file_bytes
+        *(job.number, job.finished, prepared, reasons, samples_part, quarantine_part, file, file_bytes),
+        colour_profiles=profiles,
     )

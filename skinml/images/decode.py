@@ -6,8 +6,9 @@ target, then resizes with the same bicubic filter in SIMD code; docs/benchmarks.
 fidelity. Other formats are decoded in full in both modes.
 
 What anything becomes: RGB. Grey is repeated, palettes are looked up, transparency is laid over white, CMYK
-is converted as Pillow does without profiles, 16 bits keep their upper 8, floats of 0 to 1 are stretched. EXIF
-orientation is honoured; no metadata goes any further (it can hold a patient's name or place).
+is converted as Pillow does without profiles, 16 bits keep their upper 8, floats of 0 to 1 are stretched. Pixels
+with a colour profile other than sRGB are converted to it if `colour` is `srgb` (`colour.py`). EXIF orientation
+is honoured; no metadata goes any further (it can hold a patient's name or place).
 """
 
 from __future__ import annotations
@@ -19,22 +20,24 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from cykooz_resizer import FilterType, ImageData, PixelType, ResizeAlg, ResizeOptions, Resizer
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
+from PIL.ImageFile import ImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
 from skinml.errors import ImageRejected, Reason
-from skinml.images import jpeg
-from skinml.images.whole import check_png, ends_early
+from skinml.images import bmp, jpeg, png, tiff, webp
+from skinml.images.budget import MAX_PIXELS, MAX_SCALED_PIXELS, check_bytes, check_pixels, resizing_bytes
+from skinml.images.colour import Colour, conversion_for
+from skinml.images.jpeg_header import Header, read_header, without_metadata
+from skinml.images.resize import UPRIGHT, WHOLE_PIXELS, resize, shrink, shrink_inks
+from skinml.images.tiff import silence_libtiff
+from skinml.images.whole import ends_early
 from skinml.storage.objects import MAX_OBJECT_BYTES
 
 DecodeMode = Literal["fast", "exact"]
 RESIZE_FILTER = "bicubic"
 """Catmull-Rom, anti-aliased, Pillow's default for RGB; part of the dataset key and of every model bundle."""
-
-MAX_PIXELS = 64_000_000
-"""8,000 x 8,000: 192 MB of RGB, the most that a worker of ordinary size should hold for one image."""
 
 ORIENTATION_TAG = 0x0112
 
@@ -68,30 +71,41 @@ OTHER_FORMATS: dict[str, tuple[int, bytes]] = {
 
 @dataclass(frozen=True)
 class Decoded:
-    """Pixels (size, size, 3) uint8 RGB, and the width and height in px that the source shows upright."""
+    """Pixels (size, size, 3) uint8 RGB, and the width and height in px that the source shows upright.
+
+    `colour_profile`: whether it has a colour profile other than sRGB, converted or not.
+    """
 
     pixels: NDArray[np.uint8]
     width: int
     height: int
+    colour_profile: bool = False
 
 
-def decode(data: bytes, size: int, mode: DecodeMode = "fast") -> Decoded:
+def decode(data: bytes, size: int, mode: DecodeMode = "fast", colour: Colour = "as_stored") -> Decoded:
     """Decode one file's bytes and resize to `size` x `size` px; the aspect ratio is not kept, as in the thesis.
+
+    Args:
+        data: the file.
+        size: edge of the pixels in px.
+        mode: `fast` or `exact`, as above.
+        colour: whether pixels with another colour profile than sRGB are converted to it.
 
     Raises:
         ImageRejected: with the reason for the quarantine table, whatever the bytes are.
     """
     kind = identify(data)
     try:
-        if mode == "fast" and kind == "JPEG" and jpeg.is_plain(data):
-            decoded = _decode_plain_jpeg(data, size)
+        if mode == "fast" and kind == "JPEG":
+            profile = jpeg.plain_profile(data)
+            decoded = None if profile is None else _decode_plain_jpeg(data, size, profile, colour)
             if decoded is not None:
                 return decoded
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow warns of odd EXIF and TIFF tags, which are not used
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            return _decode(data, kind, size, mode)
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+            # Pillow warns of odd EXIF and TIFF tags, which are not used, and of sizes, which are checked here.
+            warnings.simplefilter("ignore")
+            return _decode(data, kind, size, mode, colour)
+    except Image.DecompressionBombError as error:
         raise ImageRejected(Reason.TOO_LARGE, f"more than {MAX_PIXELS:,} pixels: {error}") from error
     except UnidentifiedImageError as error:
         reason = Reason.TRUNCATED if ends_early(data, kind) else Reason.DECODE_ERROR
@@ -145,51 +159,105 @@ def _reason(error: Exception, kind: str, data: bytes) -> Reason:
     return Reason.TRUNCATED if any(word in text for word in missing) else Reason.DECODE_ERROR
 
 
-def _decode(data: bytes, kind: str, size: int, mode: DecodeMode) -> Decoded:
-    with Image.open(io.BytesIO(data), formats=(kind,)) as image:  # reads the header alone
-        _check_pixels(*image.size)
-        if isinstance(image, TiffImageFile):
-            _check_tiff(image)
-        if kind == "PNG":
-            check_png(data, *image.size)
-            if image.mode == "P" and image.palette is None:
-                raise ImageRejected(Reason.DECODE_ERROR, "a palette that is missing")
+@dataclass(frozen=True)
+class _Source:
+    """A file as decoders get it, without metadata that pixels do not depend on.
+
+    Attributes:
+        data: its bytes.
+        kind: its format.
+        size: edge of the pixels to come, in px.
+        header: of a JPEG.
+        profile: the bytes of its colour profile, where they are known before Pillow opens it.
+        tag_bytes: of a TIFF, the bytes of its tags.
+    """
+
+    data: bytes
+    kind: str
+    size: int
+    header: Header | None = None
+    profile: bytes | None = None
+    tag_bytes: int = 0
+
+
+def _decode(data: bytes, kind: str, size: int, mode: DecodeMode, colour: Colour) -> Decoded:
+    """Any file that is not a plain JPEG: what it costs by its header, then its pixels."""
+    source = _prepare(data, kind, size)
+    with Image.open(io.BytesIO(source.data), formats=(kind,)) as image:  # reads the header alone
+        scaled = kind == "JPEG" and mode == "fast" and image.mode == "RGB"
+        _check_cost(image, source, scaled=scaled)
+        profile = source.profile
+        if profile is None and "icc_profile" in image.info:
+            profile = image.info["icc_profile"] or b""
         if kind != "JPEG":
             image.load()  # which getexif() of a PNG does too, and its failure is no matter of EXIF
+        if kind == "WEBP":
+            image.fp = None  # the frame of which it was made: 4 bytes a pixel
         orientation = _orientation(image)
         # Pillow names the size of a turned TIFF upright, that of all others as stored.
         turned = kind != "TIFF" and orientation in (5, 6, 7, 8)
         width, height = reversed(image.size) if turned else image.size
-        small = None
-        if kind == "JPEG":
-            jpeg.check_scans(data)
-            if mode == "fast" and image.mode == "RGB":
-                small = jpeg.decode_scaled(data, *image.size, 2 * size)
-        if small is None:
-            if kind == "JPEG":
-                jpeg.check_whole(data, image.mode)
-                image.load()
-            if kind == "TIFF":
-                orientation = 1  # which Pillow has turned already
-            rgb = to_rgb(image)
-        else:
-            rgb = Image.fromarray(small)
-        if orientation in UPRIGHT:
-            rgb = rgb.transpose(UPRIGHT[orientation])
-        pixels = np.asarray(rgb.resize((size, size)) if mode == "exact" else resize(np.asarray(rgb), size))
-        return Decoded(pixels, width, height)
+        shown = _load_jpeg(image, source, scaled=scaled) if kind == "JPEG" else image
+        if kind == "TIFF":
+            orientation = 1  # which Pillow has turned already
+        pixels = shrink(shown, orientation, size, exact=mode == "exact")
+        conversion = conversion_for(profile, image.mode)
+        if conversion is not None and colour == "srgb":
+            if conversion.mode == "CMYK":
+                pixels = conversion.convert_image(shrink_inks(image, orientation, size), pixels)
+            else:
+                pixels = conversion.convert(pixels)
+        return Decoded(pixels, width, height, conversion is not None)
 
 
-UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-"""What turns a stored image upright, by its EXIF orientation."""
+def _prepare(data: bytes, kind: str, size: int) -> _Source:
+    """Look through a file's parts before Pillow does, which reads all of them at any price."""
+    if kind == "JPEG":
+        header = read_header(data)
+        if header is None:
+            raise UnidentifiedImageError
+        data, header = without_metadata(data, header)
+        return _Source(data, kind, size, header, header.profile)
+    if kind == "PNG":
+        data, profile = png.without_metadata(data)
+        return _Source(data, kind, size, profile=profile)
+    if kind == "WEBP":
+        webp.check_cost(data, size)
+    elif kind == "TIFF":
+        silence_libtiff()
+        return _Source(data, kind, size, tag_bytes=tiff.check_directory(data))
+    return _Source(data, kind, size)
+
+
+def _check_cost(image: Image.Image, source: _Source, *, scaled: bool) -> None:
+    """Refuse an image that costs more than one may, before its pixels take memory."""
+    data, size = source.data, source.size
+    check_pixels(*image.size, MAX_SCALED_PIXELS if scaled else MAX_PIXELS)
+    if source.header is not None:
+        jpeg.check_cost(data, source.header, image.mode, size, scaled=scaled)
+    elif source.kind == "PNG":
+        png.check_cost(image, data, size)
+        png.check_whole(data, *image.size)
+    elif source.kind == "BMP":
+        bmp.check_cost(image, data, size)
+    elif isinstance(image, TiffImageFile):
+        tiff.check_cost(image, source.tag_bytes, size)
+
+
+def _load_jpeg(image: Image.Image, source: _Source, *, scaled: bool) -> Image.Image:
+    """A JPEG's pixels: at a scale where that is asked for and libjpeg-turbo takes it, else Pillow's."""
+    if scaled:
+        small = jpeg.decode_scaled(source.data, *image.size, 2 * source.size)
+        if small is not None:
+            return Image.fromarray(small)
+        _check_cost(image, source, scaled=False)
+    jpeg.check_whole(source.data, image.mode)
+    # In one piece: where libjpeg cannot stop in the middle, such as in 60 MB of fill bytes, Pillow would hand
+    # it the same bytes and 64 KiB more again and again (27 CPU s).
+    if isinstance(image, ImageFile):
+        image.decodermaxblock = len(source.data)
+    image.load()
+    return image
 
 
 def _orientation(image: Image.Image) -> int:
@@ -201,68 +269,21 @@ def _orientation(image: Image.Image) -> int:
     return int(found) if found in UPRIGHT else 1
 
 
-def _check_tiff(image: TiffImageFile) -> None:
-    """Refuse tiles that unpack to more than an image may have, and strips that are not there."""
-    edges = [image.tag_v2.get(tag, 0) for tag in (322, 323)]
-    if all(isinstance(edge, int) for edge in edges) and edges[0] * edges[1] > MAX_PIXELS:
-        raise ImageRejected(Reason.TOO_LARGE, f"tiles of more than {MAX_PIXELS:,} pixels")
-    boxes = [tile.extents for tile in image.tile if tile.extents is not None]
-    covered = sum((right - left) * (lower - upper) for left, upper, right, lower in boxes)
-    if covered < image.size[0] * image.size[1]:
-        raise ImageRejected(Reason.TRUNCATED, "strips are missing")
-
-
-def _check_pixels(width: int, height: int) -> None:
-    """Refuse by the header alone, before pixels take memory."""
-    if width * height > MAX_PIXELS:
-        raise ImageRejected(Reason.TOO_LARGE, f"more than {MAX_PIXELS:,} pixels: {width} x {height} px")
-
-
-def _decode_plain_jpeg(data: bytes, size: int) -> Decoded | None:
+def _decode_plain_jpeg(data: bytes, size: int, profile: bytes, colour: Colour) -> Decoded | None:
     """A plain JPEG without Pillow (40 us an image); None where Pillow shall judge."""
     shape = jpeg.shape_of(data)
     if shape is None:
         return None
     width, height = shape
-    _check_pixels(width, height)
+    if width * height > WHOLE_PIXELS:  # what is smaller fits, whatever its shape
+        check_pixels(width, height, MAX_SCALED_PIXELS)
+        needed = jpeg.scaled_bytes(width, height, size) + resizing_bytes(width, height, size)
+        check_bytes(needed, f"{width} x {height} px, JPEG")
     small = jpeg.decode_scaled(data, width, height, 2 * size)
-    return None if small is None else Decoded(resize(small, size), width, height)
-
-
-BICUBIC = ResizeOptions(resize_alg=ResizeAlg.convolution(FilterType.catmull_rom))
-
-
-def resize(pixels: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
-    """Pixels uint8 (h, w, 3) to (size, size, 3), bicubic and anti-aliased.
-
-    Pillow's bicubic filter (Catmull-Rom, a = -0.5) in AVX2 code: 225x169 to 64x64 takes 55 us against 242.
-    It rounds where a pixel's support ends otherwise: on photographs most pixels are equal, none differs by
-    more than 5 of 255. Images smaller than the target, which it enlarges less alike, are left to Pillow.
-    """
-    height, width, _ = pixels.shape
-    if min(height, width) < size:
-        return np.asarray(Image.fromarray(pixels).resize((size, size)))
-    target = ImageData(size, size, PixelType.U8x3)
-    source = ImageData(width, height, PixelType.U8x3, pixels.tobytes())
-    Resizer().resize(source, target, BICUBIC)  # a resizer of its own: one may not serve two threads at once
-    return np.frombuffer(target.get_buffer(), np.uint8).reshape(size, size, 3)
-
-
-def to_rgb(image: Image.Image) -> Image.Image:
-    """Any Pillow mode as RGB, as the module says."""
-    if image.mode == "RGB" and "transparency" not in image.info:
-        return image
-    if image.mode.startswith("I;16"):
-        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
-    if image.mode in ("I", "F"):
-        values = np.nan_to_num(np.asarray(image, dtype=np.float64), nan=0, posinf=255, neginf=0)
-        largest = values.max(initial=0)
-        scale = 256.0 if largest > 255 else 1.0  # signed 16-bit TIFFs open as 32-bit "I"
-        if image.mode == "F" and largest <= 1:  # floats from black to white, as science keeps them
-            scale = 1 / 255
-        return Image.fromarray(np.clip(values / scale, 0, 255).astype(np.uint8)).convert("RGB")
-    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
-        over = image.convert("RGBA")
-        white = Image.new("RGBA", over.size, (255, 255, 255, 255))
-        return Image.alpha_composite(white, over).convert("RGB")
-    return image.convert("RGB")
+    if small is None:
+        return None
+    pixels = resize(small, size)
+    conversion = conversion_for(profile, "RGB") if profile else None
+    if conversion is not None and colour == "srgb":
+        pixels = conversion.convert(pixels)
+    return Decoded(pixels, width, height, conversion is not None)

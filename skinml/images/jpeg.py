@@ -7,29 +7,80 @@ import simplejpeg
 from numpy.typing import NDArray
 
 from skinml.errors import ImageRejected, Reason
+from skinml.images.budget import (
+    MAX_ARITHMETIC_PIXELS,
+    MAX_BLOCK_VISITS,
+    MAX_PIXELS,
+    MAX_SCALED_PIXELS,
+    check_bytes,
+    check_pixels,
+    coefficient_bytes,
+    pixel_bytes,
+    refuse_count,
+    resizing_bytes,
+)
+from skinml.images.jpeg_header import ARITHMETIC, PROFILE, PROGRESSIVE, Header, join_profile
 
 MAX_SCANS = 200
 """Scans of a progressive JPEG: encoders write about ten, and each costs a pass over all its blocks."""
 
+MAX_PLAIN_SEGMENTS = 100
+"""Segments that a plain JPEG may have: nearly all have less than 10."""
 
-def is_plain(data: bytes) -> bool:
-    """Whether a JPEG is in one scan and lies as it was taken, as nearly all are, and needs no second look.
 
-    False where the header is odd, where an APP1 segment (EXIF, XMP) may turn the image, where JFIF or Adobe end
-    early (which Pillow refuses), and where there are more scans than one.
+def plain_profile(data: bytes) -> bytes | None:
+    """The colour profile of a plain JPEG, b"" where it has none; None where a JPEG is not plain.
+
+    Plain is what is in one scan and lies as it was taken, as nearly all are, and needs no second look. A JPEG
+    is not plain where its header is odd, where an APP1 segment (EXIF, XMP) may turn the image, where JFIF or
+    Adobe end early (which Pillow refuses), and where there are more scans than one.
     """
-    position, components = 2, -1
-    while data[position : position + 1] == b"\xff":
-        marker = data[position + 1 : position + 2]
-        length = int.from_bytes(data[position + 2 : position + 4], "big")
-        if marker == b"\xda":  # start of scan: the header is over
-            return data[position + 4 : position + 5] == bytes([components]) if components > 0 else False
-        if marker == b"\xe1" or (marker == b"\xe0" and length < 16) or (marker == b"\xee" and length < 14):
-            return False
-        if marker in (b"\xc0", b"\xc1"):  # a frame that is not progressive
-            components = data[position + 9] if position + 9 < len(data) else -1
+    position, last, components = 2, len(data) - 10, -1
+    pieces: list[bytes] = []
+    for _ in range(MAX_PLAIN_SEGMENTS):
+        if position > last or data[position] != 0xFF:
+            return None
+        marker, length = data[position + 1], data[position + 2] << 8 | data[position + 3]
+        if marker == 0xDA:  # start of scan: the header is over
+            whole = components > 0 and data[position + 4] == components
+            return (join_profile(pieces) or b"") if whole else None
+        if marker in (0xC0, 0xC1):  # a frame that is not progressive
+            components = data[position + 9]
+        elif marker >= 0xE0:
+            if marker == 0xE1 or (marker == 0xE0 and length < 16) or (marker == 0xEE and length < 14):
+                return None
+            if marker == 0xE2 and data.startswith(PROFILE, position + 4):
+                pieces.append(data[position + 4 : position + 2 + length])
         position += 2 + length
-    return False
+    return None
+
+
+def check_cost(data: bytes, header: Header, mode: str, size: int, *, scaled: bool) -> None:
+    """Refuse by the header, and by its number of scans, a JPEG that costs more than an image may.
+
+    Args:
+        data: the file.
+        header: its header.
+        mode: what Pillow decodes it to.
+        size: edge of the pixels to come, in px.
+        scaled: whether it is decoded at a scale (`decode_scaled`), else in full by Pillow.
+    """
+    width, height, sampling = header.width, header.height, header.sampling
+    check_pixels(width, height, MAX_SCALED_PIXELS if scaled else MAX_PIXELS)
+    if header.frame in ARITHMETIC:
+        check_pixels(width, height, MAX_ARITHMETIC_PIXELS)
+    needed = scaled_bytes(width, height, size) if scaled else width * height * pixel_bytes(mode)
+    what = f"{width} x {height} px, JPEG of mode {mode}"
+    if min((factor for pair in sampling for factor in pair), default=0) and (
+        header.frame in PROGRESSIVE or data[header.scan + 4 : header.scan + 5] != bytes([len(sampling) % 256])
+    ):
+        scans = data.count(b"\xff\xda", header.scan)  # FF DA is the start of a scan
+        kept = coefficient_bytes(width, height, sampling)
+        needed += kept
+        if scans > MAX_SCANS or scans * kept // 128 > MAX_BLOCK_VISITS:
+            refuse_count(f"{scans:,} scans of {what}", min(MAX_SCANS, MAX_BLOCK_VISITS * 128 // kept))
+        what += f", {scans} scans"
+    check_bytes(len(data) + needed + resizing_bytes(width, height, size), what)
 
 
 def shape_of(data: bytes) -> tuple[int, int] | None:
@@ -39,6 +90,19 @@ def shape_of(data: bytes) -> tuple[int, int] | None:
     except ValueError:
         return None
     return (width, height) if colours in ("YCbCr", "RGB") else None
+
+
+def scale_for(width: int, height: int, edge: int) -> int:
+    """The scale in eighths that `decode_scaled` decodes at."""
+    if min(width, height) < 2 * edge:
+        return 8
+    return next(eighths for eighths in (1, 2, 3, 4) if min(width, height) * eighths >= 8 * edge)
+
+
+def scaled_bytes(width: int, height: int, size: int) -> int:
+    """The memory that `decode_scaled` takes for the pixels of a JPEG that becomes `size` x `size` px."""
+    eighths = scale_for(width, height, 2 * size)
+    return 3 * (-(-width * eighths // 8)) * (-(-height * eighths // 8))
 
 
 def decode_scaled(data: bytes, width: int, height: int, edge: int) -> NDArray[np.uint8] | None:
@@ -51,19 +115,13 @@ def decode_scaled(data: bytes, width: int, height: int, edge: int) -> NDArray[np
     Raises:
         ImageRejected: pixels are missing.
     """
-    least = edge if min(width, height) >= 2 * edge else 0
+    least = edge if scale_for(width, height, edge) < 8 else 0
     try:
         pixels: NDArray[np.uint8] = simplejpeg.decode_jpeg(data, "RGB", min_height=least, min_width=least)
     except ValueError as error:
         _judge(error)
         return None
     return pixels
-
-
-def check_scans(data: bytes) -> None:
-    """Refuse a JPEG that costs a pass over its blocks again and again. FF DA is the start of a scan."""
-    if data.count(b"\xff\xda") > MAX_SCANS:
-        raise ImageRejected(Reason.DECODE_ERROR, f"more than {MAX_SCANS} scans in one JPEG")
 
 
 def check_whole(data: bytes, colours: str) -> None:

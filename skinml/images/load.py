@@ -86,7 +86,7 @@ def _fetched(etag: str, size_bytes: int, read: Read) -> Fetched | Rejected:
 def decode_image(image: Fetched, preprocessing: Preprocessing) -> Loaded | Rejected:
     """Pixels of an image that was read, or why there are none."""
     try:
-        decoded = decode(image.data, preprocessing.size, preprocessing.decode)
+        decoded = decode(image.data, preprocessing.size, preprocessing.decode, preprocessing.colour)
     except ImageRejected as rejection:
         return Rejected(image.etag, len(image.data), rejection.reason, rejection.detail, image.sha256)
     return Loaded(image.data, image.etag, image.sha256, decoded)

@@ -1,4 +1,4 @@
-"""What is odd about single images: measures beyond the thresholds of the model's reference, as words."""
+"""What is odd about single images, as words: measures beyond the reference's thresholds, colour profiles."""
 
 from __future__ import annotations
 
@@ -10,11 +10,16 @@ from numpy.typing import NDArray
 
 from skinml.scoring.reference import Measured, Thresholds
 
-FLAGS = ("blurred", "dark", "overexposed", "low_confidence", "unlike_training")
+MEASURED_FLAGS = ("blurred", "dark", "overexposed", "low_confidence", "unlike_training")
+COLOUR_PROFILE = "colour_profile"
+FLAGS = (*MEASURED_FLAGS, COLOUR_PROFILE)
 """Every flag, in the order in which they are named."""
 
 _WORDS = np.array(
-    [",".join(flag for bit, flag in enumerate(FLAGS) if code >> bit & 1) for code in range(2 ** len(FLAGS))],
+    [
+        ",".join(flag for bit, flag in enumerate(MEASURED_FLAGS) if code >> bit & 1)
+        for code in range(2 ** len(MEASURED_FLAGS))
+    ],
     dtype=object,
 )
 
@@ -42,6 +47,19 @@ def flag_images(measured: Measured, thresholds: Thresholds) -> NDArray[np.object
         codes |= flagged.astype(np.int64) << bit
     words: NDArray[np.object_] = _WORDS[codes]
     return words
+
+
+def flag_profiles(flags: NDArray[np.object_], profiles: NDArray[np.bool_]) -> NDArray[np.object_]:
+    """Add `colour_profile` to the flags of images that have a colour profile other than sRGB.
+
+    Args:
+        flags: str (n,), as `flag_images` gives them.
+        profiles: bool (n,).
+    """
+    if profiles.any():
+        flags = flags.copy()
+        flags[profiles] = [f"{words},{COLOUR_PROFILE}".lstrip(",") for words in flags[profiles]]
+    return flags
 
 
 def count_flags(flags: Iterable[str]) -> Counter[str]:

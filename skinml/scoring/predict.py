@@ -26,7 +26,7 @@ from skinml.models.registry import check_sha256
 from skinml.quarantine import quarantine_rows
 from skinml.schemas import LISTING, PROBABILITY_COLUMNS, SCORES
 from skinml.scoring.compare import Compared, Same, compare_etags, load_unless_known
-from skinml.scoring.flags import flag_images
+from skinml.scoring.flags import flag_images, flag_profiles
 from skinml.scoring.known_etags import known_etag_rows
 from skinml.scoring.reference import Usual, gather_measures
 from skinml.scoring.shard_records import Origin, Record, write_record
@@ -146,15 +146,15 @@ def score_shard(job: ScoreJob) -> ShardScored:
     for position, image in enumerate(load_unless_known(job.images, job.model.preprocessing, job.roots)):
         if isinstance(image, Same):
             same[position] = image
-            read.append((image.etag, image.size_bytes, image.sha256, None, None, None, None, None))
+            read.append((image.etag, image.size_bytes, image.sha256, *[None] * 5, False))
             continue
         if isinstance(image, Rejected):
             found, reason = (image.etag, image.size_bytes, image.sha256), image.reason.value
-            read.append((*found, None, None, None, reason, image.detail))
+            read.append((*found, None, None, None, reason, image.detail, False))
             continue
         decoded = image.decoded
-        size = (decoded.width, decoded.height)
-        read.append((image.etag, len(image.data), image.sha256, *size, datetime.now(UTC), None, None))
+        found, size = (image.etag, len(image.data), image.sha256), (decoded.width, decoded.height)
+        read.append((*found, *size, datetime.now(UTC), None, None, decoded.colour_profile))
         batch.append(decoded.pixels)
         if len(batch) == BATCH[job.model.precision]:
             seen.append(_look_at_batch(job.model, batch))
@@ -164,6 +164,7 @@ def score_shard(job: ScoreJob) -> ShardScored:
     crash_point(3)
 
     names = ["etag", "size_bytes", "sha256", "width", "height", "scored_at", "reason", "detail"]
+    names.append("colour_profile")
     images = pd.DataFrame(read, columns=names).assign(uri=listed["uri"], last_modified=listed["last_modified"])
     compared = compare_etags(listed["etag"], images["etag"], same)
     usable = images["reason"].isna() & ~images.index.isin(list(same))
@@ -254,12 +255,13 @@ def _together(seen: list[dict[str, NDArray[Any]]]) -> dict[str, NDArray[Any]]:
 def _judge(
     images: pd.DataFrame, seen: dict[str, NDArray[Any]], usual: Usual | None
 ) -> tuple[NDArray[np.object_], Tally]:
-    """The images' flags, and how they look beside the reference; nothing of either where there is none."""
+    """The images' flags, and how they look beside the reference: nothing of the latter where there is none."""
+    profiles = images["colour_profile"].to_numpy(dtype=bool)
     if usual is None or OUTLIERS not in seen:
-        return np.full(len(images), "", dtype=object), Tally()
+        return flag_profiles(np.full(len(images), "", dtype=object), profiles), Tally()
     size = {name: images[name].to_numpy(dtype=np.int64) for name in ("width", "height")}
     measured = gather_measures(**size, **seen)
-    flags = flag_images(measured, usual.thresholds)
+    flags = flag_profiles(flag_images(measured, usual.thresholds), profiles)
     return flags, tally(usual, measured, flags)
 
 

@@ -113,7 +113,7 @@ def test_a_folder_that_cannot_be_listed_and_links_do_not_stop_a_night(
 
     asked = ("--workspace", workspace, "score", "--archive", archive)
     for scored, skipped in ((8, 0), (0, 8)):
-        answer = skinml(*asked, "--max-quarantined", "100%")
+        answer = skinml(*asked)  # the second night has no new image: the folder is all there is
         assert (answer.result["listed"], answer.result["scored"], answer.result["skipped"]) == (
             9,
             scored,
@@ -123,7 +123,6 @@ def test_a_folder_that_cannot_be_listed_and_links_do_not_stop_a_night(
         assert answer.result["passed_over"] == {"link out of the archive": 1, "link to a listed image": 1}
     assert "passed over 1 link out of the archive" in answer.stderr
     assert "File name too long" in tables.read(str(workspace), "quarantine")["detail"][0].as_py()
-    assert skinml(*asked, expect=1).stderr.splitlines()[-1].startswith("skinml: 1 of 1 new images (100%)")
 
     again = skinml("--workspace", workspace, "quarantine", "replay").result
     assert (again["still_quarantined"], again["scored"], again["quarantined"]) == (1, 0, 0)

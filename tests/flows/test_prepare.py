@@ -184,7 +184,7 @@ def test_a_run_that_failed_is_taken_up_where_it_stopped(
     """All shards are decoded when the commit fails; the next run decodes none again, byte for byte."""
     workspace = tmp_path / "workspace"
     request = ["--workspace", workspace, "prepare", *made_up.flags(), "--size", 512]
-    folder = workspace / "shards" / "512px-fast-bicubic-npy"
+    folder = workspace / "shards" / "512px-fast-bicubic-srgb-npy"
     blocked = workspace / "samples" / "_delta_log" / f"{0:020}.json"
     blocked.mkdir(parents=True)  # where the first commit shall be
     skinml(*request, expect=1)

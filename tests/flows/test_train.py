@@ -34,7 +34,7 @@ def test_a_version_is_whole_hashed_and_champion(trained: Path) -> None:
 
     assert manifest.class_order == DIAGNOSES
     assert (manifest.name, manifest.protocol) == ("thesis-cnn", "grouped")
-    assert manifest.preprocessing == {"size": 32, "decode": "fast", "filter": "bicubic"}
+    assert manifest.preprocessing == {"size": 32, "decode": "fast", "filter": "bicubic", "colour": "srgb"}
     assert manifest.parameters["trainable_parameters"] == 384_455
     assert manifest.dataset["version"] == tables.version(workspace, "samples")
     assert {"keras", "tensorflow", "onnxruntime", "numpy"} <= set(manifest.libraries)

@@ -51,6 +51,7 @@ def odd_jpegs() -> Iterator[Content]:
             "ycck.jpg": simplejpeg.encode_jpeg(inverse_ink, 90, "CMYK", "420"),
             "several pictures.jpg": save(picture(), "MPO", save_all=True, append_images=[picture(seed=1)]),
             "garbage after the end.jpg": one + b"garbage" * 1_000,
+            "two beginnings.jpg": one[:2] + one,
             "two in one file.jpg": one + save(picture(seed=1), "JPEG"),
             "stray bytes before the end.jpg": one[:-2] + b"\x11\x22\x33" + one[-2:],
             "filled with ff.jpg": one[:2] + b"\xff" * 1_000 + one[2:],

@@ -108,7 +108,7 @@ def test_an_adaptive_cluster_without_workers_starts_as_many_as_are_asked_for(tmp
         ) as cluster,
         connect(cluster.scheduler_address) as client,
     ):
-        # Workers stay for 10 s without work: Dask's 3 x 100 ms would be over before a busy machine has asked them.
+        # Workers stay for 10 s without work: 3 x 100 ms would be over before a busy machine has asked them.
         cluster.adapt(minimum=0, maximum=3, interval="100ms", wait_count=100)
         check_cluster(client, str(tmp_path), [], 60, workers=2)
         said = refusal_of(lambda: check_cluster(client, str(tmp_path), ["file:///nowhere.jpg"], 60, workers=2))

@@ -36,6 +36,8 @@ from skinml.storage.objects import exists, names, read_bytes, write_bytes
 from skinml.storage.removal import delete
 from skinml.storage.urls import file_uri, is_remote
 from skinml.workspace import shards_url, table_url
+from tests.hostile.make import segment, with_segments
+from tests.unit.images.profiles import P3, rgb_profile, srgb_curve
 
 Jpeg = Callable[..., bytes]
 
@@ -308,3 +310,14 @@ def test_an_image_that_changed_is_stored_as_what_was_read(place: str, jpeg: Jpeg
     assert record["etag"].tolist() == [now["etag"]]
     assert record["listed_etag"].tolist() == job.images["etag"].tolist()
     assert np.array_equal(shard_pixels(workspace, 0)[0], decode(changed, 16).pixels)
+
+
+def test_colour_profiles_are_counted_when_a_shard_is_written_and_when_it_is_taken_over(
+    place: str, jpeg: Jpeg
+) -> None:
+    archive, workspace = f"{place}/archive", f"{place}/workspace"
+    marked = with_segments(segment(0xE2, b"ICC_PROFILE\0\1\1" + rgb_profile(P3, srgb_curve)), jpeg=jpeg(1))
+    fill(archive, {"i0.jpg": jpeg(0), "i1.jpg": marked, "i2.jpg": b"torn"})
+    job = job_of(archive, workspace, "i0", "i1", "i2")
+    assert write_shard(job).colour_profiles == 1
+    assert write_shard(replace(job, finished=True)).colour_profiles == 1

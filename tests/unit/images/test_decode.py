@@ -17,16 +17,16 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from skinml.errors import ImageRejected, Reason
+from skinml.images.budget import MAX_PIXELS
 from skinml.images.decode import (
     FORMATS,
-    MAX_PIXELS,
     ORIENTATION_TAG,
     Decoded,
     DecodeMode,
     decode,
     identify,
-    resize,
 )
+from skinml.images.resize import resize
 from skinml.storage import objects
 from tests.conftest import REAL_DATA
 from tests.hostile.make import picture, save

@@ -15,7 +15,7 @@ import pytest
 from skinml.errors import Reason
 from skinml.images.decode import decode
 from skinml.images.load import Loaded, Rejected, load_images
-from skinml.images.preprocessing import Preprocessing
+from skinml.images.preprocessing import Preprocessing, preprocessing_for
 from skinml.schemas import LISTING
 from skinml.storage.listing import list_images
 from skinml.storage.objects import MAX_OBJECT_BYTES
@@ -116,6 +116,8 @@ def test_nothing_listed_gives_nothing() -> None:
     ("preprocessing", "stored_as", "key"),
     [
         (Preprocessing(64), "npy", "64px-fast-bicubic-npy"),
+        (preprocessing_for(64, "fast"), "npy", "64px-fast-bicubic-srgb-npy"),
+        (preprocessing_for(32, "exact"), "parquet", "32px-exact-bicubic-parquet"),
         (Preprocessing(32, "exact"), "parquet", "32px-exact-bicubic-parquet"),
     ],
 )

@@ -104,6 +104,7 @@ def test_it_says_how_pixels_are_made() -> None:
         {"size": "32"},
         {"size": 32, "filter": None},
         {},
+        {"size": 32, "decode": "fast", "filter": "bicubic", "colour": "cmyk"},
     ],
 )
 def test_pixels_that_are_made_otherwise_are_refused(preprocessing: dict[str, Any]) -> None:
@@ -152,3 +153,9 @@ def test_wild_values_are_refused_in_one_line(wild: dict[str, Any]) -> None:
         said = str(error)
     assert said.isprintable()
     assert len(said) < 1000
+
+
+def test_bundles_from_before_there_was_a_choice_keep_colours_as_they_are_stored() -> None:
+    older = {"size": 64, "decode": "fast", "filter": "bicubic"}
+    assert Manifest(**fields(preprocessing=older)).pixels() == Preprocessing(64, "fast", colour="as_stored")
+    assert Manifest(**fields(preprocessing=older | {"colour": "srgb"})).pixels().colour == "srgb"

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skinml.scoring.flags import FLAGS, count_flags, flag_images
+from skinml.scoring.flags import MEASURED_FLAGS, count_flags, flag_images, flag_profiles
 from skinml.scoring.reference import Measured, Thresholds
 
 LIMITS = Thresholds(blurred=20, dark=0.3, overexposed=0.9, low_confidence=0.4, unlike_training=25)
@@ -37,7 +37,7 @@ def test_each_flag_and_their_order() -> None:
         "unlike_training",
         "blurred,dark,low_confidence,unlike_training",
         "",
-        ",".join(FLAGS),
+        ",".join(MEASURED_FLAGS),
     ]
 
 
@@ -62,9 +62,18 @@ def test_the_vectorised_flags_are_those_of_one_image_at_a_time(
             not confidence >= 0.4,
             not unlike <= 25,
         )
-        expected.append([name for name, beyond in zip(FLAGS, holds, strict=True) if beyond])
+        expected.append([name for name, beyond in zip(MEASURED_FLAGS, holds, strict=True) if beyond])
     found = flag_images(_measured(rows), LIMITS)
     assert found.tolist() == [",".join(names) for names in expected]
     assert count_flags(found) == {
-        name: total for name in FLAGS if (total := sum(name in names for names in expected))
+        name: total for name in MEASURED_FLAGS if (total := sum(name in names for names in expected))
     }
+
+
+def test_a_colour_profile_comes_after_what_was_measured() -> None:
+    flags = np.array(["", "dark", "blurred,dark", ""], dtype=object)
+    found = flag_profiles(flags, np.array([True, True, False, False]))
+    assert found.tolist() == ["colour_profile", "dark,colour_profile", "blurred,dark", ""]
+    assert flags.tolist() == ["", "dark", "blurred,dark", ""]
+    assert flag_profiles(flags, np.zeros(4, dtype=bool)).tolist() == flags.tolist()
+    assert count_flags(found) == {"dark": 2, "blurred": 1, "colour_profile": 2}

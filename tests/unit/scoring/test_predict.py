@@ -42,6 +42,8 @@ from skinml.scoring.predict import (
 from skinml.storage.listing import list_images
 from skinml.storage.objects import names, read_bytes, write_bytes
 from skinml.workspace import table_url
+from tests.hostile.make import save
+from tests.unit.images.profiles import ADOBE, from_srgb, gamma, rgb_profile
 
 Jpeg = Callable[..., bytes]
 
@@ -300,3 +302,24 @@ def test_probabilities_are_named_in_the_one_order() -> None:
     assert [row["predicted_dx"] for row in rows] == list(DIAGNOSES)
     assert [row[f"p_{name}"] for row, name in zip(rows, DIAGNOSES, strict=True)] == pytest.approx([0.88] * 7)
     assert [row["p_malignant"] > 0.5 for row in rows] == [True, True, False, False, True, False, False]
+
+
+def test_a_colour_profile_is_a_flag_and_its_colours_are_converted(place: str) -> None:
+    embedded, primaries, inverse = rgb_profile(ADOBE, gamma(563 / 256)), ADOBE, gamma(256 / 563)
+    colours = np.full((24, 24, 3), (180, 110, 90), dtype=np.uint8)
+    other = Image.fromarray(from_srgb(colours, primaries, inverse))
+    write_bytes(f"{place}/archive/a.png", save(Image.fromarray(colours), "PNG"))
+    write_bytes(f"{place}/archive/b.png", save(other, "PNG", icc_profile=embedded))
+    listing = listing_of(f"{place}/archive")
+    scores = {}
+    for colour in ("srgb", "as_stored"):
+        model = registered(
+            place, preprocessing=Preprocessing(SIZE, colour="srgb" if colour == "srgb" else "as_stored")
+        )
+        job = ScoreJob(0, shard(listing), f"{place}/workspace", model, f"run {colour}", DAY)
+        rows = part_rows(f"{place}/workspace", "scores", score_shard(job).scores)
+        assert [row["flags"] for row in rows] == ["", "colour_profile"]
+        scores[colour] = [float(str(row["p_mel"])) for row in rows]
+    assert scores["as_stored"][0] == scores["srgb"][0]
+    apart = {colour: abs(plain - marked) for colour, (plain, marked) in scores.items()}
+    assert apart["srgb"] < apart["as_stored"] / 5, "it is another lesion to the network"

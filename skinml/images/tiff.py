@@ -1,0 +1,104 @@
+"""What a TIFF costs, by its directory; and the quiet that libtiff keeps about a broken one."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import logging
+import struct
+
+from PIL import _imaging
+from PIL.TiffImagePlugin import TiffImageFile
+
+from skinml.errors import ImageRejected, Reason
+from skinml.images.budget import MAX_PIXELS, check_bytes, pixel_bytes, refuse_count, resizing_bytes
+
+TEXTS = {1: 1, 2: 1, 6: 1, 7: 1}
+NUMBERS = {3: 2, 4: 4, 5: 8, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8}
+"""Bytes of one value, by the type of a TIFF entry: of those that are read as one piece, and one by one."""
+
+MAX_NUMBERS = 100_000
+"""Numbers in one tag, such as the offsets of strips: 64 million pixels in tiles of 64 x 64 have 15,625. Pillow
+makes a Python number of each, and a record of 400 bytes of each strip."""
+
+
+def check_directory(data: bytes) -> int:
+    """Refuse tags of more numbers than an image needs, before Pillow reads them; bytes that the others have."""
+    order, found = "<" if data[:2] == b"II" else ">", 0
+    try:
+        (start,) = struct.unpack_from(order + "I", data, 4)
+        (entries,) = struct.unpack_from(order + "H", data, start)
+        for position in range(start + 2, start + 2 + 12 * entries, 12):
+            tag, type_, count = struct.unpack_from(order + "HHI", data, position)
+            if count * (TEXTS | NUMBERS).get(type_, 0) > len(data):
+                continue  # what is not there is not read
+            if type_ in TEXTS:
+                found += count
+            elif type_ in NUMBERS and count > MAX_NUMBERS:
+                refuse_count(f"{count:,} numbers in TIFF tag {tag}", MAX_NUMBERS)
+    except struct.error:
+        pass  # Pillow says what is wrong with it
+    return min(found, len(data))  # Pillow reads no more than that, whatever lies in the same place
+
+
+def check_cost(image: TiffImageFile, tag_bytes: int, size: int) -> None:
+    """Refuse strips that are not there, and tiles and pixels that take more memory than an image may.
+
+    Args:
+        image: opened, not loaded.
+        tag_bytes: what `check_directory` found, of which Pillow makes three copies.
+        size: edge of the pixels to come, in px.
+    """
+    edges = [image.tag_v2.get(tag, 0) for tag in (322, 323)]
+    numbers = all(isinstance(edge, int) for edge in edges)
+    if numbers and edges[0] * edges[1] > MAX_PIXELS:
+        raise ImageRejected(Reason.TOO_LARGE, f"tiles of more than {MAX_PIXELS:,} pixels")
+    boxes = [tile.extents for tile in image.tile if tile.extents is not None]
+    covered = sum((right - left) * (lower - upper) for left, upper, right, lower in boxes)
+    width, height = image.size
+    if covered < width * height:
+        raise ImageRejected(Reason.TRUNCATED, "strips are missing")
+    needed = width * height * pixel_bytes(image.mode)
+    if image.tag_v2.get(274, 1) != 1:
+        needed *= 2  # Pillow turns it as it loads
+    if image.use_load_libtiff:
+        needed += _block_pixels(image, edges if numbers else [0, 0]) * _block_bytes(image)
+    needed += 3 * tag_bytes + resizing_bytes(width, height, size)
+    check_bytes(needed, f"{width} x {height} px, TIFF of mode {image.mode}")
+
+
+def _block_pixels(image: TiffImageFile, tile: list[int]) -> int:
+    """Pixels of the largest block that libtiff unpacks at once: a tile, or a strip."""
+    width, height = image._tile_size  # as stored: a turned TIFF's `size` is upright
+    if tile[0] > 0 and tile[1] > 0:
+        return tile[0] * tile[1]
+    rows = image.tag_v2.get(278, height)
+    return width * min(rows if isinstance(rows, int) and rows > 0 else height, height)
+
+
+def _block_bytes(image: TiffImageFile) -> int:
+    """Bytes of a pixel in such a block: all samples, or four where libtiff itself makes RGBA of it."""
+    bits = image.tag_v2.get(258, (1,))
+    samples = image.tag_v2.get(277, 1)
+    widest = max((one for one in bits if isinstance(one, int)), default=8) if isinstance(bits, tuple) else 8
+    several = samples if isinstance(samples, int) else 4
+    return max(4 if image.tag_v2.get(262) == 6 else 1, -(-widest * several // 8))
+
+
+@functools.cache
+def silence_libtiff() -> bool:
+    """Have Pillow and its libtiff say nothing about broken TIFFs, once a process. False where libtiff cannot.
+
+    Pillow turns its warnings off and not its errors: each broken strip is a line on the process's stderr, of
+    1,000 from a few files. The reason that the quarantine gives is Pillow's, and stays. Pillow's own library
+    alone falls silent, whatever its threads do; moving file descriptor 2 away would silence everyone.
+    """
+    logging.getLogger("PIL.TiffImagePlugin").setLevel(logging.CRITICAL)  # it raises what it logs
+    try:
+        # A search in Pillow's extension goes on in the libraries that it was linked to.
+        set_handler = ctypes.CDLL(_imaging.__file__).TIFFSetErrorHandler
+    except (AttributeError, OSError, TypeError):  # a Pillow that hides or lacks libtiff
+        return False
+    set_handler.argtypes, set_handler.restype = [ctypes.c_void_p], ctypes.c_void_p
+    set_handler(None)
+    return True
