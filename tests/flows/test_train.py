@@ -59,7 +59,7 @@ def test_a_version_is_whole_hashed_and_champion(trained: Path) -> None:
 def test_a_bare_prepare_makes_what_a_bare_train_reads(trained: Path) -> None:
     """Nothing was decoded twice: there is one dataset, of one shard, which `prepare` named in its row."""
     [dataset] = (trained / "shards").iterdir()
-    assert dataset.name == "32px-fast-bicubic-npy"
+    assert dataset.name == "32px-fast-bicubic-srgb-npy"
     assert sorted(path.name for path in dataset.iterdir()) == ["index.parquet", "shard-00000.npy"]
 
 

@@ -290,11 +290,11 @@ def test_samples_that_a_model_was_trained_on_stay(tmp_path: Path) -> None:
     manifest = {
         "name": "tiny",
         "version": "v1",
-        "created_at": "2026-01-01",
+        "created_at": "2026-01-01T00:00:00+00:00",
         "run_id": "run",
         "protocol": "grouped",
         "class_order": ["akiec", "bcc", "bkl", "df", "mel", "nv", "vasc"],
-        "preprocessing": {},
+        "preprocessing": {"size": 32},
         "dataset": {"version": versions[1]},
         "parameters": {},
         "libraries": {},
