@@ -380,14 +380,16 @@ def test_a_file_without_a_suffix_is_judged_by_its_first_bytes(
 # What cannot be listed
 
 
+# All imports come first: this Python may lie where another user cannot read it.
 AS_NOBODY = """
 import os, sys
+from concurrent.futures import ThreadPoolExecutor
 from skinml.storage.listing import list_images
+from skinml.storage.objects import read_many
 os.setgroups([]); os.setgid(65534); os.setuid(65534)
 for piece in list_images(sys.argv[1]):
     for row in piece.images.select(["uri", "etag", "size_bytes"]).to_pylist():
         print(*row.values(), sep="\t")
-from skinml.storage.objects import read_many
 print(*[read.error for read in read_many([sys.argv[2]], roots=[sys.argv[1]])])
 """
 
