@@ -80,12 +80,16 @@ def plan_dataset(workspace: str, listing: Listing, metadata: Metadata, dataset_k
     )
     plan = replace(plan, before=before)
     logger.info(
-        "%d images listed, passed over: %s; %d to decode, %d known, %d refused by the plan",
+        "%d images listed, passed over: %s; %d to decode, %d skipped, %d refused by the plan",
         *(plan.listed, in_words(listing.passed_over)),
         *(len(plan.work), plan.skipped, len(plan.rejected)),
     )
     if plan.dropped:
-        logger.info("of the known, %d are left out: --drop names their class", plan.dropped)
+        logger.info("of the skipped, %d are left out: --drop names their class", plan.dropped)
+    if plan.left_out:
+        logger.warning(
+            "%d samples of earlier runs leave the table: --drop names their class", len(plan.left_out)
+        )
     if plan.respelled:
         ways = ", ".join(f"{way} {count}" for way, count in plan.respelled.items())
         logger.info("image_ids of the metadata that are not written as their files are (%s): matched", ways)

@@ -39,6 +39,8 @@ def publish_samples(
 ) -> int | None:
     """Commit the samples of a preparation: new ones, newer versions, corrected labels, joined groups; at once.
 
+    Samples whose class is dropped now leave the table, whose older versions stay readable.
+
     Args:
         workspace: normalised URL.
         shards: what the workers returned.
@@ -56,7 +58,7 @@ def publish_samples(
     """
     counts.check()
     parts = [shard.samples for shard in shards if shard.samples is not None]
-    if not (plan.superseded or len(plan.relabelled) or _any_of(groups, workspace)):
+    if not (plan.superseded or plan.left_out or len(plan.relabelled) or _any_of(groups, workspace)):
         if not parts:
             return tables.version(workspace, "samples")
         regrouped = [_regrouped_part(workspace, part, groups) for part in parts]
@@ -66,7 +68,8 @@ def publish_samples(
     new = tables.read_parts(workspace, "samples", parts)
 
     def change(samples: pa.Table) -> pa.Table:
-        return regroup(_relabel(_succeed(samples, new, plan.superseded), plan.relabelled), groups)
+        kept = _without(samples, plan.left_out)
+        return regroup(_relabel(_succeed(kept, new, plan.superseded), plan.relabelled), groups)
 
     return tables.replace(
         workspace, "samples", change, run_id, partial(_unchanged, workspace, before, parts, run_id)
@@ -177,8 +180,11 @@ def _regrouped_part(workspace: str, part: tables.Part, groups: Mapping[str, str]
 def _succeed(old: pa.Table, new: pa.Table, superseded: Sequence[str]) -> pa.Table:
     """All samples, newer versions in the place of the rows that they supersede."""
     gone = sorted(set(superseded) & set(new["image_id"].to_pylist()))
-    kept = old.filter(pc.invert(pc.is_in(old["image_id"], pa.array(gone, pa.string()))))
-    return pa.concat_tables([kept, new])
+    return pa.concat_tables([_without(old, gone), new])
+
+
+def _without(samples: pa.Table, image_ids: Sequence[str]) -> pa.Table:
+    return samples.filter(pc.invert(pc.is_in(samples["image_id"], pa.array(image_ids, pa.string()))))
 
 
 def _relabel(samples: pa.Table, relabelled: pd.DataFrame) -> pa.Table:

@@ -87,6 +87,7 @@ def _checked(tables: Sequence[Table], choices: Choices) -> Metadata:
     parts = [_part(table, number, group, choices) for number, table in enumerate(ordered)]
     joined = reduce(_join, parts)
     notes += joined.notes
+    notes += _unused(choices, tables)
     rows = joined.rows[~is_in(joined.rows["image_id"], texts(sorted(joined.conflicting)))]
     files = [table.name for table in ordered]
     refuse_other_classes(rows, files, choices)
@@ -99,6 +100,18 @@ def _checked(tables: Sequence[Table], choices: Choices) -> Metadata:
     kept = rows.loc[~left_out & ~without, ["image_id", *LABELS, "metadata_row"]].reset_index(drop=True)
     repeated, conflicting = tuple(sorted(joined.repeated)), tuple(sorted(joined.conflicting))
     return Metadata(kept, repeated, conflicting, dropped, tuple(notes))
+
+
+def _unused(choices: Choices, tables: Sequence[Table]) -> list[str]:
+    """What `--map` and `--drop` name and no table has: perhaps a slip of the pen, so it is said."""
+    there = {name for table in tables for name in table.rows["dx"].dropna().unique()}
+    named = {"--map": choices.diagnoses.keys(), "--drop": choices.dropped}
+    return [
+        f"{flag} {name}: no row has this class"
+        for flag, names in named.items()
+        for name in sorted(names)
+        if name not in there
+    ]
 
 
 def _refuse_missing_columns(tables: Sequence[Table]) -> None:

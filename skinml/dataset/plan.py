@@ -45,6 +45,7 @@ class Plan:
         metadata_repeated: image_ids that stand several times in the metadata, alike.
         metadata_conflicting: image_ids that stand several times with different values.
         dropped: images that are left out because of their class; they are among the skipped ones.
+        left_out: image_ids of samples whose class is dropped now: they leave the table.
         respelled: how many image_ids of the metadata are not written as their files are, and in which way.
         before: the state of `samples` that all this was found in; None where nobody said.
     """
@@ -60,6 +61,7 @@ class Plan:
     metadata_repeated: tuple[str, ...]
     metadata_conflicting: tuple[str, ...]
     dropped: int = 0
+    left_out: tuple[str, ...] = ()
     respelled: Mapping[str, int] = field(default_factory=dict)
     before: Snapshot | None = None
 
@@ -95,7 +97,7 @@ def make_plan(
     dropped = is_in(images["image_id"], texts(metadata.dropped))
     in_samples = among(images, samples, IMAGE_VERSION)
     without = ~is_in(images["image_id"], metadata.rows["image_id"])
-    removed = in_samples & without
+    removed = in_samples & without & ~dropped
     reason, detail = _reject(images, metadata, spelling.unclear, _still_there(samples, images, roots))
     refused = reason.notna() & ~removed & ~dropped
     rejected = images.assign(reason=reason, detail=detail)[refused]
@@ -123,6 +125,7 @@ def make_plan(
         metadata_repeated=metadata.repeated,
         metadata_conflicting=metadata.conflicting,
         dropped=int(dropped.sum()),
+        left_out=tuple(images.loc[in_samples & dropped, "image_id"]),
         respelled=spelling.ways,
     )
 

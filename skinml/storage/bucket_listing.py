@@ -12,7 +12,17 @@ import pyarrow.compute as pc
 from skinml.schemas import LISTING
 from skinml.storage import odd_keys
 from skinml.storage.connection import bucket_and_key, check_answers, split
-from skinml.storage.listed import HIDDEN, IMAGE_SUFFIXES, OTHER, WORKSPACE, Listed, kind_of, piece
+from skinml.storage.listed import (
+    HIDDEN,
+    IMAGE_SUFFIXES,
+    OF_A_WORKSPACE,
+    OTHER,
+    OTHER_WORKSPACE,
+    WORKSPACE,
+    Listed,
+    kind_of,
+    piece,
+)
 from skinml.storage.patience import DELAYS, may_pass, say_again, waits
 
 IMAGE_NAME = "(?i)(" + "|".join(IMAGE_SUFFIXES).replace(".", r"\.") + ")$"
@@ -77,10 +87,14 @@ def _listed(objects: pa.Table, prefix: str, base: str, keys_left_out: Collection
     ours = pa.chunked_array([pa.repeat(False, objects.num_rows)])
     for key in keys_left_out:
         ours = pc.or_(ours, pc.starts_with(objects["path"], key))
+    others = pa.chunked_array([pa.repeat(False, objects.num_rows)])
+    if _any_contains(below, "Z-"):  # as the names in it have: a fast look before the pattern
+        others = pc.and_not(pc.match_substring_regex(below, OF_A_WORKSPACE), ours)
     hidden = pc.match_substring(below, "/.")
     if not prefix:
         hidden = pc.or_(hidden, pc.starts_with(below, "."))
-    wanted = pc.and_not(pc.and_not(pc.match_substring_regex(below, IMAGE_NAME), hidden), ours)
+    passed = pc.or_(pc.or_(hidden, ours), others)
+    wanted = pc.and_not(pc.match_substring_regex(below, IMAGE_NAME), passed)
     images = objects.filter(wanted)
     listing = pa.table(
         {
@@ -91,9 +105,10 @@ def _listed(objects: pa.Table, prefix: str, base: str, keys_left_out: Collection
         }
     ).cast(LISTING)
     passed_over = Counter({WORKSPACE: pc.sum(ours).as_py() or 0})
-    passed_over[HIDDEN] = pc.sum(pc.and_not(hidden, ours)).as_py() or 0
-    others = objects["path"].filter(pc.invert(pc.or_(pc.or_(wanted, hidden), ours)))
-    for key in others.to_pylist():
+    passed_over[OTHER_WORKSPACE] = pc.sum(others).as_py() or 0
+    passed_over[HIDDEN] = pc.sum(pc.and_not(pc.and_not(hidden, ours), others)).as_py() or 0
+    rest = objects["path"].filter(pc.invert(pc.or_(wanted, passed)))
+    for key in rest.to_pylist():
         name = key.rpartition("/")[2]
         passed_over[kind_of(name) if name else OTHER] += 1  # without a name: the mark of a folder
     passed_over = +passed_over

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections import Counter
 from collections.abc import Collection, Iterator
@@ -19,7 +20,9 @@ from skinml.storage.listed import (
     LINK_TO_LISTED,
     MISSING,
     NO_SUFFIX,
+    OF_A_WORKSPACE,
     OTHER,
+    OTHER_WORKSPACE,
     UNCHECKED,
     UNREADABLE,
     WORKSPACE,
@@ -65,6 +68,8 @@ def list_folder(root: str, left_out: Collection[str], piece_rows: int) -> Iterat
                     passed_over[HIDDEN] += 1
                 elif entry.path in left_out:
                     passed_over[WORKSPACE] += 1
+                elif re.search(OF_A_WORKSPACE, entry.path[len(root) :]):
+                    passed_over[OTHER_WORKSPACE] += 1
                 else:
                     folders.append(entry.path)
             else:

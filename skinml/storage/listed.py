@@ -36,6 +36,13 @@ OTHER = "other"
 WORKSPACE = "in the workspace"
 """Objects of a bucket; of a folder, whole trees, which are not walked."""
 
+OTHER_WORKSPACE = "in another workspace"
+"""Figures and reports of a workspace that is not this run's: of a folder, whole trees."""
+
+_MADE_AT = r"\d{8}T\d{6}Z-[0-9a-f]{6}"
+OF_A_WORKSPACE = rf"(^|/)(models/[^/]+/{_MADE_AT}|reports/[a-z]+-{_MADE_AT})(/|$)"
+"""Where a workspace keeps images: below the folder of a model version and that of a run's report."""
+
 LINK_OUT = "link out of the archive"
 LINK_TO_LISTED = "link to a listed image"
 LINK_TO_FOLDER = "link to a folder of the archive"
@@ -98,6 +105,10 @@ def warnings(passed_over: Mapping[str, int], remote: bool) -> list[str]:
     unread = f"without a suffix, unread: if they are images, {rename}"
     words = {
         NO_SUFFIX: ("file", unread if remote else looked_at),
+        OTHER_WORKSPACE: (
+            "object" if remote else "folder",
+            "of another skinml workspace: no images of lesions",
+        ),
         UNCHECKED: ("further file", unread),
         LINK_OUT: ("link", "out of the archive: copy the files into it, or name their folder as an archive"),
         LINK_TO_HIDDEN_FOLDER: ("link", "to hidden folders: name such a folder as an archive"),

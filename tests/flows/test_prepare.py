@@ -416,3 +416,13 @@ def test_isic_2019_as_it_comes(place: str, put: Put, jpeg: Callable[..., bytes],
     ]
     assert "(_downsampled 1): matched" in answer.stderr
     assert tables.read(workspace, "quarantine").num_rows == 0
+
+    # The same images once more, without those of class scc, which are samples by now.
+    request[-2:] = ["--drop", "scc", "--drop", "no-lesion", "--drop", "sscc"]
+    answer = skinml(*request)
+    assert (answer.result["skipped"], answer.result["dropped"], answer.result["metadata_removed"]) == (6, 3, 0)
+    assert sorted(tables.read(workspace, "samples")["image_id"].to_pylist()) == [
+        *("ISIC_0", "ISIC_1", "ISIC_2_downsampled")
+    ]
+    assert "1 samples of earlier runs leave the table" in answer.stderr
+    assert "--drop sscc: no row has this class" in answer.stderr

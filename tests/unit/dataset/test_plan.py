@@ -275,6 +275,13 @@ def test_an_image_whose_class_is_dropped_is_skipped_and_counted() -> None:
     labels = Metadata(metadata(["b"]).rows, (), (), dropped={"a": "scc"})
     plan = Known([C], [C]).plan(listing(A, B, C), labels)
     assert (worked(plan), reasons(plan), plan.skipped, plan.dropped) == (["b"], {}, 2, 1)
+    assert plan.left_out == ()
+
+
+def test_a_sample_whose_class_is_dropped_later_leaves_the_table() -> None:
+    labels = Metadata(metadata(["b"]).rows, (), (), dropped={"a": "scc"})
+    plan = Known([A, B], [A, B]).plan(listing(A, B), labels)
+    assert (plan.left_out, plan.metadata_removed, plan.skipped, plan.dropped) == (("a",), (), 2, 1)
 
 
 def test_ids_that_are_not_written_as_the_files_are_matched_and_counted() -> None:

@@ -336,6 +336,25 @@ def test_what_is_left_out_is_counted_and_nothing_else_is_lost(place: str, put_al
     assert passed_over(place, left_out) == {"in the workspace": 2 if is_remote(place) else 1}
 
 
+def test_figures_of_another_workspace_are_no_images(place: str, put: Put) -> None:
+    fill(
+        place,
+        put,
+        {
+            "a.jpg": b"1",
+            "old/models/thesis-cnn/20261127T083519Z-89cdd7/figures/confusion_matrix.png": b"2",
+            "old/reports/score-20261127T083519Z-89cdd7/page.png": b"3",
+            "models/20261127T083519Z-89cdd7.jpg": b"4",
+            "reports/2026/b.jpg": b"5",
+        },
+    )
+    listed = [uri for piece in list_images(place) for uri in piece.images["uri"].to_pylist()]
+    assert sorted(listed) == sorted(
+        uri_of(place, name) for name in ("a.jpg", "models/20261127T083519Z-89cdd7.jpg", "reports/2026/b.jpg")
+    )
+    assert passed_over(place) == {"in another workspace": 2}
+
+
 def test_a_link_into_what_is_left_out_is_no_image(linked: Path) -> None:
     (linked / "ws" / "reports").mkdir(parents=True)
     (linked / "ws" / "reports" / "r.png").write_bytes(b"figure")
