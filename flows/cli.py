@@ -187,7 +187,7 @@ class _Parser(argparse.ArgumentParser):
     """argparse that refuses in one line, as everything here does."""
 
     def error(self, message: str) -> Any:
-        raise RequestError(f"{self.prog}: {message}; see {self.prog} --help")
+        raise RequestError(f"{message}; see {self.prog} --help")
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -130,7 +130,7 @@ def _where_next(out: Path, workspace: str, server: Server) -> None:
 Where to look next
   the tables     {table_url(workspace, "scores")} (Delta Lake: DuckDB, pandas, Polars and Spark read it)
   the model      {champion_url(workspace)} names it; its folder has metrics and figures
-  the runs       {server.ui} (later: PREFECT_HOME={out / "prefect"} prefect server start)
+  the runs       PREFECT_HOME={out / "prefect"} prefect server start, then {server.ui}
 
 {DISCLAIMER} These images are made up.""")
 

@@ -11,6 +11,9 @@ from typing import Any
 NARROWEST = 20
 """Characters of a cell that a terminal shows at least; a file or a pipe gets all of them."""
 
+PADDED = 200
+"""Characters to which cells are filled up: one long path would otherwise make every row as long."""
+
 
 def print_result(result: Mapping[str, Any], as_json: bool) -> None:
     """Print what a verb gave back. Raises OSError if nobody reads it any more, or a full disk takes no more."""
@@ -50,7 +53,7 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     numeric = [isinstance(rows[0].get(name), int | float) for name in names]
     return [
         "  ".join(
-            f"{_cut(cell, width):>{width}}" if right else f"{_cut(cell, width):<{width}}"
+            f"{_cut(cell, width):>{width}}" if right else f"{_cut(cell, width):<{min(width, PADDED)}}"
             for cell, width, right in zip(line, widths, numeric, strict=True)
         ).rstrip()
         for line in cells

@@ -41,7 +41,7 @@ def check_run(workspace: str, run_id: str) -> None:
 def choose_images(workspace: str, request: QuarantineRequest) -> pd.DataFrame:
     """The image versions that are in quarantine now and were asked for."""
     images = in_quarantine(workspace, request.flow, request.reason, request.run)
-    logger.info("%d images are in quarantine as asked for", len(images))
+    logger.info("%d images in the quarantine match", len(images))
     return images
 
 
@@ -53,9 +53,7 @@ def find_again(workspace: str, images: pd.DataFrame, model: ScoringModel, folder
     if again.of_prepare:
         logger.info("%d could not be used by prepare, which tries them again when it is run", again.of_prepare)
     if again.gone or again.replaced:
-        logger.info(
-            "%d are gone; %d are other bytes by now, which the next score will find", again.gone, again.replaced
-        )
+        logger.info("%d are gone; %d have new bytes, which the next score takes", again.gone, again.replaced)
 
     def known() -> Ledger:
         return make_ledger(read_scored(workspace, model.name, model.version))

@@ -154,7 +154,7 @@ def _too_few(images: int, reference_images: int) -> str:
         return f"{images} images are too few to say whether they are usual: {FEWEST_IMAGES} are needed"
     if reference_images < FEWEST_HELD_OUT:
         return (
-            f"the model was tested on {reference_images} images: too few to say whether tonight's are usual,"
+            f"the drift reference has {reference_images} images: too few to say whether tonight's are usual,"
             f" {FEWEST_HELD_OUT} are needed"
         )
     return ""

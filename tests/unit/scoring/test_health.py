@@ -128,7 +128,7 @@ def test_few_images_are_not_judged() -> None:
 def test_a_small_reference_is_not_compared_with() -> None:
     health = _night(draw(np.random.default_rng(8), 500), describe(draw(np.random.default_rng(9), 39)))
     assert health.verdict == "too_few"
-    assert health.sentence.startswith("the model was tested on 39 images: too few")
+    assert health.sentence.startswith("the drift reference has 39 images: too few")
 
 
 def test_shards_add_up_to_the_night_and_are_tiny() -> None:

@@ -336,10 +336,9 @@ def test_what_is_left_out_is_counted_and_nothing_else_is_lost(place: str, put_al
     assert passed_over(place, left_out) == {"in the workspace": 2 if is_remote(place) else 1}
 
 
-def test_figures_of_another_workspace_are_no_images(place: str, put: Put) -> None:
-    fill(
+def test_figures_of_another_workspace_are_no_images(place: str, put_all: PutAll) -> None:
+    put_all(
         place,
-        put,
         {
             "a.jpg": b"1",
             "old/models/thesis-cnn/20261127T083519Z-89cdd7/figures/confusion_matrix.png": b"2",
