@@ -167,8 +167,9 @@ def _named_by_one(form: Form, piece: Piece) -> list[str]:
 
 @lru_cache(4096)
 def _number(value: str) -> float | None:
-    """A number of a table, also with a comma; 0 where it is blank."""
+    """A number of a table, also with a comma, and pandas' True and False; 0 where it is blank."""
+    text = value.strip().casefold()
     try:
-        return float(value.strip().replace(",", ".") or 0)
+        return float({"true": "1", "false": "0", "": "0"}.get(text, text.replace(",", ".")))
     except ValueError:
         return None

@@ -25,7 +25,7 @@ MOST_BYTES = 256 * 2**20
 
 ROWS_AT_ONCE = 2_000
 
-MISSING = frozenset({"", "nan", "na", "n/a", "null", "none"})
+MISSING = frozenset({"", "nan", "na", "n/a", "#n/a", "<na>", "null", "none", "-", "?"})
 """What programs write where there is no value, in small letters."""
 
 UNKNOWN = MISSING | {"unknown"}
@@ -118,6 +118,10 @@ def parse_table(data: bytes, name: str) -> Table:
         raise RequestError(f"--metadata {name}: {' '.join(str(error).split())}") from error
     rows = pa.concat_tables(parts).to_pandas()
     refuse(name, rows, rows["image_id"] == "", "image_id is blank")
+    for column in ("image_id", "lesion_id", "patient_id"):
+        if column in rows:
+            broken = rows[column].str.contains(r"[\r\n]", regex=True)
+            refuse(name, rows, broken, f"{column} has a line break; is a quote not closed?", column)
     renamed = ", ".join(f"{column} is read from {shown([there])}" for column, there in form.renamed().items())
     note = f"{name}: {len(rows)} rows, {dialect}{'; ' if renamed else ''}{renamed}"
     for column in COLUMNS:

@@ -42,9 +42,14 @@ def refusal_of(data: bytes) -> str:
     return str(refusal.value)
 
 
-# cp1252 has these; what a value may hold besides: separators, quotes, line ends, blanks inside.
+def like_a_row(value: str) -> bool:
+    return any(value.count(separator) >= len(HEADER) - 1 for separator in SEPARATORS)
+
+
+# cp1252 has these; what a value may hold besides: separators, quotes, line ends, blanks inside. Not what looks
+# like a whole row, which is refused.
 VALUES = st.text(alphabet="aZ0ä€ß'\";,|\t. \n", min_size=1, max_size=12).filter(
-    lambda value: value == value.lstrip(" ") and value.strip()
+    lambda value: value == value.lstrip(" ") and value.strip() and not ("\n" in value and like_a_row(value))
 )
 
 
@@ -158,3 +163,28 @@ def test_a_quote_over_few_lines_is_a_value_and_over_many_is_not() -> None:
 
     assert read(table(MOST_LINES - 10))[0][1][1] == "x\n" * (MOST_LINES - 10)
     assert f"takes more than {MOST_LINES} lines" in refusal_of(table(MOST_LINES + 10))
+
+
+def test_separators_at_the_end_of_rows_alone_are_passed_over() -> None:
+    assert read(b"a,b,c\n1,2,3,\n4,5,6,,\n") == ([["a", "b", "c"], ["1", "2", "3"], ["4", "5", "6"]], [1, 2, 3])
+    assert refusal_of(b"a,b,c\n1,2,3,,x\n") == "line 2 (1): has 5 values, and the header 3 columns"
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [b'1,2,"3\n4,5,6\n7,8,9"\n', b'1,2,"3\n4,5,6"\n', b'"1,2,3\n4",5,6\n', b'"1,2,3\r\n4,5,6\r\n7",8,9\r\n'],
+)
+def test_two_quotes_too_many_do_not_swallow_the_rows_between_them(rows: bytes) -> None:
+    words = refusal_of(b"a,b,c\nx,y,z\n" + rows)
+    assert words.startswith("line 3: ")
+    assert words.endswith("a value of it holds a whole row; is a quote not closed?")
+
+
+def test_prose_of_several_lines_is_a_value() -> None:
+    note = "large, dark, irregular\nfirm, round, brown"
+    assert read(f'a,b,c\n1,2,"{note}"\n'.encode())[0][1] == ["1", "2", note]
+
+
+def test_a_quote_that_swallows_a_hundred_thousand_characters_is_called_that() -> None:
+    data = b'a,b,c\n"1,2,3\n' + b"4,5,6\n" * 50_000
+    assert refusal_of(data).endswith("it has a value of more than 131,072 characters; is a quote not closed?")

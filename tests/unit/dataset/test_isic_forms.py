@@ -42,6 +42,11 @@ def test_one_column_a_class() -> None:
     assert recognise(ONE_HOT).renamed() == {"image_id": "image", "dx": "MEL, NV, BCC, AKIEC, BKL, DF, VASC"}
 
 
+def test_one_column_a_class_as_pandas_writes_truths() -> None:
+    rows = rows_of(ONE_HOT, ["a", "True", *["False"] * 6], ["b", *["FALSE"] * 6, "TRUE"])
+    assert [row["dx"] for row in rows] == ["mel", "vasc"]
+
+
 def test_the_classes_of_2019() -> None:
     header = ["image", "MEL", "NV", "BCC", "AK", "BKL", "DF", "VASC", "SCC", "UNK"]
     rows = [

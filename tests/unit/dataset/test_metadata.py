@@ -57,7 +57,24 @@ def test_what_is_unknown_is_null() -> None:
 
 
 @pytest.mark.parametrize(
-    "word", ["", "NaN", "nan", "NA", "N/A", "n/a", "NULL", "null", "None", "Unknown", "UNKNOWN"]
+    "word",
+    [
+        "",
+        "NaN",
+        "nan",
+        "NA",
+        "N/A",
+        "n/a",
+        "NULL",
+        "null",
+        "None",
+        "Unknown",
+        "UNKNOWN",
+        "<NA>",
+        "#N/A",
+        "-",
+        "?",
+    ],
 )
 def test_however_it_is_written(word: str) -> None:
     """By Excel, R, SQL, pandas 2 and 3, or a person."""
@@ -179,7 +196,11 @@ def test_the_order_of_the_source_is_kept() -> None:
             "--metadata m.csv: line 2 (I1): has 2 values, and the header 3 columns",
         ),
         (
-            b'image_id,lesion_id,dx\nI1,"L\n1",mel\nI2,L1,MEL\nI3,L1,xyz\n',
+            b'image_id,lesion_id,dx\nI1,"L1\nI2,L2",mel\n',
+            "--metadata m.csv: line 2 (I1): 'L1\\nI2,L2': lesion_id has a line break; is a quote not closed?",
+        ),
+        (
+            b'image_id,lesion_id,dx,localization\nI1,L1,mel,"a\nb"\nI2,L1,MEL,c\nI3,L1,xyz,d\n',
             "--metadata m.csv: line 5 (I3): 'xyz' is none of akiec, bcc, bkl, df, mel, nv, vasc; such rows in "
             "all: xyz 1. Leave their images out with --drop xyz, or say what a class is, as --map xyz=akiec",
         ),
