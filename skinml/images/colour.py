@@ -89,7 +89,8 @@ def conversion_for(profile: bytes | None, mode: str) -> Conversion | None:
         return None
     if not 128 <= len(profile) <= MAX_PROFILE_BYTES:
         return UNUSABLE
-    found = _conversion(profile)
+    # Some writers fill up the block that holds the profile; lcms leaves what comes behind its end, too.
+    found = _conversion(profile[: max(128, int.from_bytes(profile[:4], "big"))])
     if found is None or found.transform is None:
         return found
     grey = mode in GREYS or mode.startswith("I;16")

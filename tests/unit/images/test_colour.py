@@ -164,11 +164,20 @@ def test_inks_are_converted_by_their_table(format_: str) -> None:
         assert np.abs(found.pixels - level).max() <= 4, inks
 
 
+def test_what_fills_up_the_block_behind_a_profile_changes_nothing() -> None:
+    adobe = PROFILES["Adobe RGB"][0]
+    padded, plain = conversion_for(adobe + bytes(3), "RGB"), conversion_for(adobe, "RGB")
+    assert padded is not None
+    assert padded.transform is not None
+    assert padded is plain
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    assert conversion_for(srgb + bytes(2), "RGB") is None
+
+
 BROKEN = {
     "empty": b"",
     "no profile": b"no profile" * 100,
     "cut short": PROFILES["Adobe RGB"][0][:-100],
-    "longer than it says": PROFILES["Adobe RGB"][0] + bytes(100),
     "of inks": ink_profile(),
     "a link between devices": rgb_profile(ADOBE, gamma(2.2), b"link"),
     "a list of names": rgb_profile(ADOBE, gamma(2.2), b"nmcl"),
