@@ -8,7 +8,7 @@ import shutil
 import stat
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,7 @@ from tests.command import Answer, CommandLine
 from tests.hostile import contents
 from tests.hostile.content import DECODED
 from tests.hostile.make import PATIENT, picture, save
+from tests.hostile.metadata_tables import read_all
 from tests.hostile.names import (
     CONTROL_NAMES,
     IGNORED,
@@ -282,3 +283,10 @@ def test_every_file_is_scored_or_quarantined(
     check(workspace, "score", folder.right_for_scores(), first, again)
     assert workers.processes() == at_work, "a worker died"
     assert everything_below(folder.metadata.parent) == before, "something was written outside of the workspace"
+
+
+def test_every_table_of_metadata_is_read_or_refused_as_it_should(
+    place: str, put: Callable[[str, bytes], None]
+) -> None:
+    found = read_all(place, put)
+    assert {name: said for name, (said, _) in found.items() if said} == {}

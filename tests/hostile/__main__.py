@@ -26,8 +26,10 @@ from tests.hostile import contents
 from tests.hostile.content import DECODED
 from tests.hostile.cost import MODES, Cost, in_a_process, measure, measure_together, outcome, rate
 from tests.hostile.heavy import FILES
+from tests.hostile.metadata_tables import read_all
 from tests.hostile.mutants import mutants
 from tests.services import seaweedfs
+from tests.services.seaweedfs import ObjectStore
 
 RATE = 300
 """Mutants that are to be decoded or refused in one CPU second."""
@@ -122,6 +124,8 @@ def runs(files: dict[str, bytes], model: Path, folder: Path) -> Iterator[Row]:
                 root = f"s3://{store.new_bucket()}/archive"
                 store.files().pipe({f"{root[5:]}/{name}": data for name, data in files.items()})
                 environment = os.environ | store.environment()
+                os.environ.update(store.environment())
+            yield _metadata(place, f"{root}-tables", store)
             metadata = folder / "metadata.csv"
             stems = sorted(Path(name).stem for name in files)
             metadata.write_text(
@@ -138,6 +142,25 @@ def runs(files: dict[str, bytes], model: Path, folder: Path) -> Iterator[Row]:
             workspace = str(shutil.copytree(model, folder / f"scored-{place}"))
             asked = ["score", "--archive", root, *MOSTLY_BAD]
             yield _run(workspace, asked, f"score, {place}", len(files), environment)
+
+
+def _metadata(place: str, root: str, store: ObjectStore) -> Row:
+    """Tables of metadata, read or refused in one line."""
+
+    def put(url: str, data: bytes) -> None:
+        if place == "bucket":
+            store.files().pipe_file(url[5:], data)
+        else:
+            Path(url).parent.mkdir(parents=True, exist_ok=True)
+            Path(url).write_bytes(data)
+
+    found = read_all(root, put)
+    wrong = {name: said for name, (said, _) in found.items() if said}
+    for name, said in wrong.items():
+        print(f"metadata {name}: {said}", file=sys.stderr)
+    slowest = max(found, key=lambda name: found[name][1])
+    dearest = f"{found[slowest][1]:.1f} s {slowest}"
+    return Row(f"metadata, {place}", len(found), len(found) - len(wrong), dearest, "")
 
 
 def _run(workspace: str, asked: list[str], what: str, files: int, environment: dict[str, str]) -> Row:
