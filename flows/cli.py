@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 from urllib.parse import urlsplit
@@ -48,7 +49,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: Sequence[str]) -> int:
-    options = _parser().parse_args(arguments)
+    options, unknown = _parser().parse_known_args(arguments)
+    if unknown:
+        raise RequestError(_unknown(unknown[0], options.verb))
     _log_to_stderr()
     _leave_out_a_broken_address()
     given = {name: value for name, value in vars(options).items() if value is not None}
@@ -190,6 +193,19 @@ class _Parser(argparse.ArgumentParser):
         raise RequestError(f"{message}; see {self.prog} --help")
 
 
+def _unknown(argument: str, verb: str) -> str:
+    """What is said of an argument that a verb does not have, with the flag that is written most like it."""
+    fields = config.REQUESTS[verb].model_fields
+    flags = ["--workspace", "--config", "--json", *(_flag(asked_as(*field)) for field in fields.items())]
+    meant = get_close_matches(argument.partition("=")[0], flags, 1)
+    advice = f"did you mean {meant[0]}? " if meant else ""
+    return f"{verb} has no {argument!r}; {advice}see skinml {verb} --help"
+
+
+def _flag(field: str) -> str:
+    return f"--{field.replace('_', '-')}"
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="skinml", description=f"{DESCRIPTION} {RESEARCH_ONLY}")
     parser.add_argument("--version", action="version", version=f"skinml {__version__}")
@@ -222,7 +238,7 @@ def _add_flag(parser: argparse.ArgumentParser, field: str, about: FieldInfo) -> 
     if config.is_positional(about):
         parser.add_argument(field, nargs="?", default=None, metavar=metavar, help=explained)
         return
-    flag = f"--{field.replace('_', '-')}"
+    flag = _flag(field)
     if about.annotation is bool:
         parser.add_argument(flag, dest=field, action="store_true", default=None, help=explained)
         return

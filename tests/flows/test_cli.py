@@ -74,6 +74,8 @@ def test_what_is_not_loaded(code: str, absent: set[str]) -> None:
         (["synth", "--images", "3", "--out", "OUT"], "3"),
         (["synth", "--images", "10", "--out", "OUT", "--corrupt", "1.5"], "--corrupt '1.5'"),
         (["dance"], "dance"),
+        (["score", "--archve", "IMAGES"], "score has no '--archve'; did you mean --archive? see skinml score"),
+        (["score", "--archive", "IMAGES", "more"], "score has no 'more'; see skinml score --help"),
         (["quarantine"], "ws: nothing has run there yet"),
         (["quarantine", "burn"], "quarantine: action 'burn': input should be 'list' or 'replay'"),
         (["quarantine", "--reason", "ugly"], "--reason 'ugly'"),
