@@ -120,7 +120,10 @@ def parse_table(data: bytes, name: str) -> Table:
     refuse(name, rows, rows["image_id"] == "", "image_id is blank")
     for column in ("image_id", "lesion_id", "patient_id"):
         if column in rows:
-            broken = rows[column].str.contains(r"[\r\n]", regex=True)
+            # A file's name may have a line break. With a separator as well, it is the end of one row and the
+            # beginning of the next.
+            ids = rows[column].str
+            broken = ids.contains(r"[\r\n]", regex=True) & ids.contains(dialect.separator, regex=False)
             refuse(name, rows, broken, f"{column} has a line break; is a quote not closed?", column)
     renamed = ", ".join(f"{column} is read from {shown([there])}" for column, there in form.renamed().items())
     note = f"{name}: {len(rows)} rows, {dialect}{'; ' if renamed else ''}{renamed}"
