@@ -21,17 +21,13 @@ QUICK = {
     "34 bytes.webp": "too_large",
     "2 million empty exif segments.jpg": "too_large",
     "run lengths that end nowhere.bmp": "too_large",
-    "4 million texts.png": "too_large",
     "60 wide texts of 1 MB.png": "decoded",
-    "8 million strips.tif": "too_large",
     "cmyk in one strip.tif": "too_large",
-    "a million frames.webp": "too_large",
-    "60 MB of fill bytes at the end.jpg": "decoded",
     "1000 segments of exif.jpg": "decoded",
     "200 scans of 64 million pixels.jpg": "too_large",
     "65500 x 900.jpg": "decoded",
 }
-"""By name, and what becomes of it in both modes."""
+"""By name, and what becomes of it in both modes: files that are made in a second. `make hostile` has all."""
 
 
 @pytest.fixture(scope="module")
