@@ -31,6 +31,12 @@ def metadata_row(image_id: str, lesion_id: str, dx: str = "nv") -> str:
     return f"{lesion_id},{image_id},{dx},histo,40.0,male,back,rosendahl\n"
 
 
+def request_at(place: str) -> list[str]:
+    """To prepare the images of a place with its m.csv, in its workspace."""
+    files = ["--images", f"{place}/images", "--metadata", f"{place}/m.csv"]
+    return ["--workspace", f"{place}/workspace", "prepare", *files]
+
+
 def test_a_made_up_archive_becomes_a_dataset(place: str, made_up: MadeUp, skinml: CommandLine) -> None:
     workspace = f"{place}/workspace"
     result = skinml("--workspace", workspace, "prepare", *made_up.flags()).result
@@ -325,15 +331,7 @@ def test_metadata_of_other_images_fails_before_anything_is_decoded(
         put(f"{place}/images/{name}.jpg", jpeg(number))
     put(f"{place}/m.csv", (HEADER + metadata_row("a", "l1") + metadata_row("x", "l2")).encode())
     workspace = f"{place}/workspace"
-    request = [
-        "--workspace",
-        workspace,
-        "prepare",
-        "--images",
-        f"{place}/images",
-        "--metadata",
-        f"{place}/m.csv",
-    ]
+    request = request_at(place)
 
     answer = skinml(*request, expect=1)
 
@@ -361,15 +359,7 @@ def test_an_archive_of_broken_images_fails_and_the_next_run_decodes_the_good_one
     rows = "".join(metadata_row(name, f"l {name}") for name in "abcde")
     put(f"{place}/m.csv", (HEADER + rows).encode())
     workspace = f"{place}/workspace"
-    request = [
-        "--workspace",
-        workspace,
-        "prepare",
-        "--images",
-        f"{place}/images",
-        "--metadata",
-        f"{place}/m.csv",
-    ]
+    request = request_at(place)
 
     answer = skinml(*request, expect=1)
 

@@ -29,6 +29,7 @@ from tests.hostile.make import (
     with_bmp_header,
     with_chunk,
     with_frame_header,
+    zeros,
 )
 
 
@@ -111,19 +112,19 @@ def bombs() -> Iterator[Content]:
             "claims 2 to the 32.tif": grey_tiff(b"", (2**32 - 1, 2**32 - 1)),
             "claims 2 to the 24.webp": _canvas(2**24),
             "lossless webp of 16383 px.webp": patched(WEBP, {21: ("<I", 16_382 | 16_382 << 14)}),
-            "a real one.png": png(10_400, 10_400, _zeros(10_400 * 1_301), depth=1, colours=0),
-            "one deflated tile of 81 MP.tif": tiled_tiff(9_008, _zeros(9_008**2)),
+            "a real one.png": png(10_400, 10_400, zeros(10_400 * 1_301), depth=1, colours=0),
+            "one deflated tile of 81 MP.tif": tiled_tiff(9_008, zeros(9_008**2)),
         },
     )
     # 104 MB of zeros below the limit of pixels; and more behind the last row, which nobody needs.
-    yield from sound({"35 million pixels.png": png(5_900, 5_900, _zeros(5_900 * 17_701))}, (5_900, 5_900))
-    yield from sound({"120 MB too much.png": png(8, 8, _zeros(120_000_000))}, (8, 8))
+    yield from sound({"35 million pixels.png": png(5_900, 5_900, zeros(5_900 * 17_701))}, (5_900, 5_900))
+    yield from sound({"120 MB too much.png": png(8, 8, zeros(120_000_000))}, (8, 8))
     # Pixels depend on neither.
     text, profile = b"Comment\0\0", b"ICC\0\0"
     yield from sound(
         {
-            "120 MB of text.png": with_chunk(b"zTXt", text + _zeros(120_000_000)),
-            "120 MB of profile.png": with_chunk(b"iCCP", profile + _zeros(120_000_000)),
+            "120 MB of text.png": with_chunk(b"zTXt", text + zeros(120_000_000)),
+            "120 MB of profile.png": with_chunk(b"iCCP", profile + zeros(120_000_000)),
         }
     )
     # Refused for what is not a number of bytes or of pixels, so each of these words would be true.
@@ -136,14 +137,6 @@ def bombs() -> Iterator[Content]:
             ),
         },
     )
-
-
-def _zeros(length: int) -> bytes:
-    """A deflate stream of so many zeros: a thousandth of it."""
-    packer = zlib.compressobj(1)
-    piece = bytes(10**6)
-    packed = b"".join(packer.compress(piece) for _ in range(length // 10**6))
-    return packed + packer.compress(bytes(length % 10**6)) + packer.flush()
 
 
 def _canvas(edge: int) -> bytes:

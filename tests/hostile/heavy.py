@@ -29,6 +29,7 @@ from tests.hostile.make import (
     segment,
     with_chunk,
     with_segments,
+    zeros,
 )
 
 EDGE = 8_000
@@ -36,14 +37,6 @@ EDGE = 8_000
 
 MOST = 64 * 2**20
 """Bytes of the largest file that is read."""
-
-
-def zeros(length: int) -> bytes:
-    """A deflate stream of so many zeros: a thousandth of it."""
-    packer = zlib.compressobj(1)
-    piece = bytes(10**6)
-    packed = b"".join(packer.compress(piece) for _ in range(length // 10**6))
-    return packed + packer.compress(bytes(length % 10**6)) + packer.flush()
 
 
 def empty_blocks(blocks: int) -> bytes:

@@ -27,6 +27,14 @@ def save(image: Image.Image, format_: str, **options: Any) -> bytes:
     return buffer.getvalue()
 
 
+def zeros(length: int) -> bytes:
+    """A deflate stream of so many zeros: a thousandth of it."""
+    packer = zlib.compressobj(1)
+    piece = bytes(10**6)
+    packed = b"".join(packer.compress(piece) for _ in range(length // 10**6))
+    return packed + packer.compress(bytes(length % 10**6)) + packer.flush()
+
+
 JPEG = save(picture(), "JPEG", quality=90)
 PNG = save(picture(), "PNG")
 WEBP = save(picture(), "WEBP", lossless=True)
