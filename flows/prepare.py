@@ -52,7 +52,7 @@ def prepare(workspace: str, request: PrepareRequest) -> dict[str, Any]:
         begin_run(record, workspace)
         plan = stages.plan_dataset(workspace, listing, metadata, dataset_key)
         stages.check_plan(workspace, plan, request.max_quarantined, run)
-        ignored, passed_over, places = listing.ignored, listing.passed_over, listing.places
+        passed_over, places = listing.passed_over, listing.places
         del listing, metadata  # a row for every image: the plan has what is still to be done
         shards, duplicates = stages.write_shards(
             workspace, plan.work, pixels, request.format, dataset_key, request, run, plan.relabelled, places
@@ -76,7 +76,7 @@ def prepare(workspace: str, request: PrepareRequest) -> dict[str, Any]:
         "images_per_second": record.row["images_per_second"],
         "dataset_version": dataset_version,
         "dataset_key": dataset_key,
-        "ignored": ignored,
+        "ignored": passed_over.total(),
         "dropped": plan.dropped,
         "respelled": dict(plan.respelled),
         "passed_over": dict(sorted(passed_over.items())),

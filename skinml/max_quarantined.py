@@ -53,16 +53,16 @@ def check_quarantined(
     """
     if _few(reasons.total(), done, most):
         return
+    rejected = rows()
     if known is not None:
-        before = known()
-        new = rows().to_pandas()
-        reasons = Counter(new.loc[~among(new, before.to_pandas(), KEY), "reason"])
+        new = rejected.to_pandas()
+        reasons = Counter(new.loc[~among(new, known().to_pandas(), KEY), "reason"])
         if _few(reasons.total(), done, most):
             return
     bad, images = reasons.total(), reasons.total() + done
     url = report_url(workspace, run_id, "quarantined.csv")
     buffer = pa.BufferOutputStream()
-    pyarrow.csv.write_csv(rows().select(COLUMNS), buffer)
+    pyarrow.csv.write_csv(rejected.select(COLUMNS), buffer)
     write_bytes(url, buffer.getvalue().to_pybytes())
     said = ", ".join(f"{number} {reason}" for reason, number in reasons.most_common())
     raise RunError(

@@ -34,7 +34,7 @@ def parse_json(kind: TypeAdapter[Value], data: bytes) -> Value:
     try:
         return kind.validate_python(_loads(data))
     except ValidationError as error:
-        raise ValueError(_first_problem(error)) from error
+        raise ValueError(first_problem(error)) from error
 
 
 def printable(text: object) -> str:
@@ -100,7 +100,8 @@ def _check(value: Any) -> None:
     raise ValueError(f"nested more than {DEEPEST} levels deep")
 
 
-def _first_problem(error: ValidationError) -> str:
+def first_problem(error: ValidationError) -> str:
+    """Where a value is not of its type, and why, in one line."""
     first = error.errors(include_url=False, include_input=False)[0]
     place = ".".join(map(str, first["loc"])) or "it"
     return printable(f"{place}: {first['msg'].removeprefix('Value error, ')}")  # pydantic's, before ours

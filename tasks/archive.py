@@ -29,14 +29,12 @@ class Listing:
         images: columns of LISTING.
         places: the archives, normalised.
         roots: the same as uris.
-        ignored: how many other objects were passed over.
-        passed_over: these by kind, as `Listed` has them.
+        passed_over: other objects by kind, as `Listed` has them.
     """
 
     images: pd.DataFrame
     places: tuple[str, ...]
     roots: tuple[str, ...]
-    ignored: int
     passed_over: Counter[str]
 
 
@@ -96,4 +94,4 @@ def list_archives(workspace: str, archives: tuple[str, ...]) -> Listing:
         warn_of_passed_over(place, found)
         passed_over += found
     images = pa.Table.from_batches(batches, LISTING).to_pandas().drop_duplicates("uri", ignore_index=True)
-    return Listing(images, places, tuple(map(as_uri, places)), passed_over.total(), passed_over)
+    return Listing(images, places, tuple(map(as_uri, places)), passed_over)

@@ -116,9 +116,8 @@ def check_outcome(
     bad = rejections(shards) + Counter(plan.rejected["reason"])
 
     def rows() -> pa.Table:
-        return pa.concat_tables(
-            [_rejected(plan), rejected_rows(workspace, shards).cast(_rejected(plan).schema)]
-        )
+        by_plan = _rejected(plan)
+        return pa.concat_tables([by_plan, rejected_rows(workspace, shards).cast(by_plan.schema)])
 
     try:
         check_quarantined(workspace, run.run_id, bad, done, most_quarantined, rows)

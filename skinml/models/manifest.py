@@ -15,7 +15,7 @@ from skinml.images.preprocessing import Preprocessing
 from skinml.labels import DIAGNOSES
 from skinml.models.names import BundleFile, Name
 from skinml.models.precisions import Network, Precision
-from skinml.strict_json import parse_json, printable
+from skinml.strict_json import first_problem, parse_json, printable
 
 MOST_BYTES = 4 * 2**20
 """A manifest has 3 kB."""
@@ -72,11 +72,10 @@ class Manifest(BaseModel):
             if made.filter != RESIZE_FILTER:
                 raise ValueError(f"filter is not {RESIZE_FILTER}")
         except ValueError as error:
-            first = error.errors()[0] if isinstance(error, ValidationError) else None
-            problem = error if first is None else f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+            problem = first_problem(error) if isinstance(error, ValidationError) else printable(error)
             raise RequestError(
                 f"model {self.version}: preprocessing {printable(self.preprocessing)} is not known here"
-                f" ({printable(problem)}); choose another --model, or upgrade skinml"
+                f" ({problem}); choose another --model, or upgrade skinml"
             ) from error
         return made
 

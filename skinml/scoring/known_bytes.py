@@ -18,8 +18,7 @@ from skinml import tables
 from skinml.etags import with_plain_etags
 from skinml.schemas import IMAGE_VERSION
 from skinml.scoring.compare import HASH_BYTES, JOB, Standing
-from skinml.scoring.known_etags import of_model
-from skinml.scoring.ledger import FLOWS, Known, Ledger, hash_keys, look_up
+from skinml.scoring.ledger import FLOWS, Known, Ledger, hash_keys, hash_uris, look_up, of_model
 from skinml.scoring.pending import ROWS_AT_ONCE, Pending
 from skinml.storage.spelling import Folders, resolve_rows
 
@@ -85,7 +84,7 @@ def read_known_bytes(
 
 def uri_keys(uris: pa.ChunkedArray) -> NDArray[np.uint64]:
     """Keys of uris alone, uint64 (n,)."""
-    return hash_keys(uris, pa.chunked_array([pa.repeat("", len(uris))]))[:, 0]
+    return hash_uris(uris)[:, 0]
 
 
 def _hashed_rows(workspace: str, model_name: str, model_version: str, quarantined: bool) -> Iterator[pa.Table]:

@@ -15,13 +15,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from skinml import tables
 from skinml.schemas import IMAGE_VERSION, KNOWN_ETAGS
-from skinml.scoring.ledger import Keys, Known, hash_keys, look_up, make_ledger
-from skinml.storage.spelling import Folders, resolve_rows
+from skinml.scoring.ledger import Keys, Known, hash_keys, keyed, look_up, make_ledger, of_model
+from skinml.storage.spelling import Folders
 from skinml.tables import Part, Snapshot
 
 if TYPE_CHECKING:
@@ -45,13 +44,7 @@ def read_known_etags(
     columns = [*IMAGE_VERSION, "size_bytes", "model_name", "model_version"]
     folders: Folders = {}
     for rows in tables.scan(workspace, TABLE, columns):
-        ours = resolve_rows(rows.filter(of_model(rows, model_name, model_version)), folders)
-        yield hash_keys(ours["uri"], ours["etag"]), ours["size_bytes"].to_numpy()
-
-
-def of_model(rows: pa.Table, model_name: str, model_version: str) -> pa.ChunkedArray:
-    """Which rows are of this model version, bool."""
-    return pc.and_(pc.equal(rows["model_name"], model_name), pc.equal(rows["model_version"], model_version))
+        yield keyed(rows.filter(of_model(rows, model_name, model_version)), folders)
 
 
 def publish_known_etags(

@@ -83,6 +83,11 @@ def hash_keys(uris: pa.ChunkedArray, etags: pa.ChunkedArray) -> Keys:
     return np.stack([hash_array(names, hash_key=key, categorize=False) for key in SECRETS], axis=1)
 
 
+def hash_uris(uris: pa.ChunkedArray) -> Keys:
+    """As `hash_keys`, of uris alone."""
+    return hash_keys(uris, pa.chunked_array([pa.repeat("", len(uris))]))
+
+
 def make_ledger(pieces: Iterable[tuple[Keys, NDArray[np.int64]]]) -> Ledger:
     """A ledger of keys and the sizes of their objects, given piece by piece.
 
@@ -157,8 +162,12 @@ def read_scored(
     columns = ["uri", "etag", "size_bytes", "model_name", "model_version"]
     folders: Folders = {}
     for rows in tables.scan(workspace, "scores", columns, but):
-        ours = pc.and_(pc.equal(rows["model_name"], model_name), pc.equal(rows["model_version"], model_version))
-        yield _keyed(with_plain_etags(rows.filter(ours)), folders)
+        yield keyed(with_plain_etags(rows.filter(of_model(rows, model_name, model_version))), folders)
+
+
+def of_model(rows: pa.Table, model_name: str, model_version: str) -> pa.ChunkedArray:
+    """Which rows are of this model version, bool."""
+    return pc.and_(pc.equal(rows["model_name"], model_name), pc.equal(rows["model_version"], model_version))
 
 
 def read_quarantined(workspace: str, by_reason: bool = False) -> Iterator[tuple[Keys, NDArray[np.int64]]]:
@@ -189,7 +198,7 @@ def _read_replayed(workspace: str) -> Iterator[tuple[Keys, NDArray[np.int64]]]:
     where = (run_id >= "replay-") & (run_id < "replay.")
     folders: Folders = {}
     for rows in tables.scan(workspace, "scores", ["uri", "etag", "size_bytes"], where=where):
-        yield _keyed(rows, folders)
+        yield keyed(rows, folders)
 
 
 def hash_reasons(rows: pa.Table) -> Keys:
@@ -197,7 +206,7 @@ def hash_reasons(rows: pa.Table) -> Keys:
     return hash_keys(rows["uri"], pc.binary_join_element_wise(rows["etag"], rows["reason"], "\n"))
 
 
-def _keyed(rows: pa.Table, folders: Folders) -> tuple[Keys, NDArray[np.int64]]:
+def keyed(rows: pa.Table, folders: Folders) -> tuple[Keys, NDArray[np.int64]]:
     """Keys and sizes of a table's rows, under the paths that their folders have today."""
     rows = resolve_rows(rows, folders)
     return hash_keys(rows["uri"], rows["etag"]), rows["size_bytes"].to_numpy()

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from skinml.schemas import LISTING
-from skinml.scoring.ledger import Keys, Known, Ledger, hash_keys, look_up
+from skinml.scoring.ledger import Keys, Known, Ledger, hash_keys, hash_uris, look_up
 from skinml.storage.listing import Listed
 
 ROWS_AT_ONCE = 16_384
@@ -44,8 +44,7 @@ class Pending:
             asked for.
         beyond_limit: of the skipped: likewise, but more than was asked for.
         other_bytes: image versions that are in the tables with another size, columns of LISTING.
-        ignored: objects that are no images.
-        passed_over: these by kind, as `Listed` has them.
+        passed_over: objects that are no images, by kind, as `Listed` has them.
     """
 
     path: Path
@@ -55,8 +54,12 @@ class Pending:
     outside_window: int
     beyond_limit: int
     other_bytes: pa.Table
-    ignored: int
     passed_over: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def ignored(self) -> int:
+        """How many objects are no images."""
+        return self.passed_over.total()
 
     def read(self, rows: int) -> Iterator[pa.Table]:
         """The images, so many at a time."""
@@ -74,12 +77,12 @@ def find_pending(
     A listing that changes while it is read may name an object twice: its first naming counts, and what its
     bytes are by then is found out when they are read.
     """
-    counts = dict.fromkeys(("images", "listed", "skipped", "outside_window", "beyond_limit", "ignored"), 0)
+    counts = dict.fromkeys(("images", "listed", "skipped", "outside_window", "beyond_limit"), 0)
     other_bytes = [LISTING.empty_table()]
     seen: list[Keys] = []
     passed_over: Counter[str] = Counter()
     with pq.ParquetWriter(path, LISTING, compression="lz4") as writer:
-        for rows, ignored, kinds in _gathered(listing):
+        for rows, kinds in _gathered(listing):
             answer = look_up(ledger, hash_keys(rows["uri"], rows["etag"]), rows["size_bytes"].to_numpy())
             new = rows if recheck else rows.filter(pa.array(answer == Known.NEW))
             other = (answer == Known.OTHER_BYTES) & (not recheck)
@@ -87,35 +90,33 @@ def find_pending(
             wanted = _within(new, window)
             room = None if window.limit is None else max(0, window.limit - counts["images"])
             taken = wanted.slice(0, room)
-            seen.append(hash_keys(taken["uri"], pa.chunked_array([pa.repeat("", len(taken))])))
+            seen.append(hash_uris(taken["uri"]))
             writer.write_table(taken)
             counts["images"] += len(taken)
             counts["listed"] += len(rows)
             counts["outside_window"] += len(new) - len(wanted)
             counts["beyond_limit"] += len(wanted) - len(taken)
             counts["skipped"] += len(rows) - int(other.sum()) - len(taken)
-            counts["ignored"] += ignored
             passed_over += kinds
     pending = Pending(path, **counts, other_bytes=pa.concat_tables(other_bytes), passed_over=passed_over)
     repeated = _repeated(np.concatenate([np.empty((0, 2), np.uint64), *seen]))
     return _without(pending, repeated) if len(repeated) else pending
 
 
-def _gathered(listing: Iterable[Listed]) -> Iterator[tuple[pa.Table, int, Counter[str]]]:
-    """Pieces of a listing put together until there is enough to look up at once, with what they ignored."""
+def _gathered(listing: Iterable[Listed]) -> Iterator[tuple[pa.Table, Counter[str]]]:
+    """Pieces of a listing put together until there is enough to look up at once, with what they passed over."""
     batches: list[pa.RecordBatch] = []
-    rows = ignored = 0
+    rows = 0
     kinds: Counter[str] = Counter()
     for piece in listing:
         batches.append(piece.images)
         rows += piece.images.num_rows
-        ignored += piece.ignored
         kinds += piece.passed_over
         if rows >= ROWS_AT_ONCE:
-            yield pa.Table.from_batches(batches, LISTING), ignored, kinds
-            batches, rows, ignored, kinds = [], 0, 0, Counter()
+            yield pa.Table.from_batches(batches, LISTING), kinds
+            batches, rows, kinds = [], 0, Counter()
     if batches:
-        yield pa.Table.from_batches(batches, LISTING), ignored, kinds
+        yield pa.Table.from_batches(batches, LISTING), kinds
 
 
 def _within(rows: pa.Table, window: Window) -> pa.Table:

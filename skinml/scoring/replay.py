@@ -72,7 +72,7 @@ def find_again(workspace: str, images: pd.DataFrame, model: ScoringModel, path: 
     ledger = make_ledger(
         chain(read_scored(workspace, *model_version), read_known_etags(workspace, *model_version))
     )
-    pending = find_pending([Listed(listed, 0)], ledger, Window(), path)
+    pending = find_pending([Listed(listed)], ledger, Window(), path)
     return Again(pending, len(images) - len(ours), gone, replaced)
 
 

@@ -113,7 +113,7 @@ def _listed(objects: pa.Table, prefix: str, base: str, keys_left_out: Collection
         passed_over[kind_of(name) if name else OTHER] += 1  # without a name: the mark of a folder
     passed_over = +passed_over
     batches = listing.combine_chunks().to_batches()
-    yield Listed(batches[0], passed_over.total(), passed_over) if batches else piece([], passed_over)
+    yield Listed(batches[0], passed_over) if batches else piece([], passed_over)
 
 
 def _any_contains(column: pa.ChunkedArray, text: str) -> bool:

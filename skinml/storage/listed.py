@@ -64,20 +64,23 @@ class Listed:
 
     Attributes:
         images: image objects, schema LISTING.
-        ignored: how many other objects were passed over.
-        passed_over: these by kind: a suffix of OTHER_IMAGE_SUFFIXES, or one of the kinds above.
+        passed_over: other objects by kind: a suffix of OTHER_IMAGE_SUFFIXES, or one of the kinds above.
     """
 
     images: pa.RecordBatch
-    ignored: int
     passed_over: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def ignored(self) -> int:
+        """How many objects were passed over."""
+        return self.passed_over.total()
 
 
 def piece(rows: Sequence[Row], passed_over: Counter[str]) -> Listed:
     """A piece of a listing from rows and counts."""
     columns = list(zip(*rows, strict=True)) if rows else [(), (), (), ()]
     arrays = [pa.array(column, type=field.type) for column, field in zip(columns, LISTING, strict=True)]
-    return Listed(pa.RecordBatch.from_arrays(arrays, schema=LISTING), passed_over.total(), passed_over)
+    return Listed(pa.RecordBatch.from_arrays(arrays, schema=LISTING), passed_over)
 
 
 def suffix(name: str) -> str:

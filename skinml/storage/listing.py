@@ -10,11 +10,11 @@ from collections.abc import Collection, Iterator
 
 from skinml.storage.bucket_listing import list_bucket
 from skinml.storage.connection import explained
-from skinml.storage.folder_listing import file_etag, list_folder
+from skinml.storage.folder_listing import list_folder
 from skinml.storage.listed import Listed
 from skinml.storage.urls import is_remote
 
-__all__ = ["Listed", "file_etag", "list_images"]
+__all__ = ["Listed", "list_images"]
 
 PIECE = 1_000
 """Objects in a piece of a listing: one answer of S3, so that nothing is lost when a later one fails."""

@@ -46,7 +46,7 @@ def row(uri: str, etag: str, sha256: str | None, **more: object) -> dict[str, ob
 
 def pending_of(folder: Path, ledger: Ledger, *versions: tuple[str, str], recheck: bool = False) -> Pending:
     rows = [{"uri": uri, "etag": etag, "size_bytes": 1, "last_modified": None} for uri, etag in versions]
-    listed = [Listed(batch, 0) for batch in pa.Table.from_pylist(rows, LISTING).to_batches()]
+    listed = [Listed(batch) for batch in pa.Table.from_pylist(rows, LISTING).to_batches()]
     return find_pending(listed, ledger, Window(), folder / "pending.parquet", recheck)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -40,7 +41,7 @@ def pages(listing: pa.Table, size: int = 3) -> Iterator[Listed]:
     """The listing in pieces, each of which ignored one object."""
     for start in range(0, max(1, len(listing)), size):
         piece = listing.slice(start, size).combine_chunks().to_batches()
-        yield Listed(piece[0] if piece else pa.RecordBatch.from_pylist([], LISTING), 1)
+        yield Listed(piece[0] if piece else pa.RecordBatch.from_pylist([], LISTING), Counter(other=1))
 
 
 def pending(listed: list[Object], known: list[Object], folder: Path, window: Window | None = None) -> Pending:

@@ -86,7 +86,7 @@ def find(
 ) -> Resumption:
     rows = columns(known, LISTING)
     ledger = make_ledger([(hash_keys(rows["uri"], rows["etag"]), rows["size_bytes"].to_numpy())])
-    pieces = [Listed(batch, 0) for batch in columns(listed, LISTING).to_batches()]
+    pieces = [Listed(batch) for batch in columns(listed, LISTING).to_batches()]
     pending = find_pending(pieces, ledger, Window(), folder / "pending.parquet", recheck)
     return resume(workspace, ORIGIN, pending, lambda: ledger)
 
