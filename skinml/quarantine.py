@@ -90,6 +90,15 @@ def in_quarantine(
     return found.sort_values(["newest", "uri"], ascending=[False, True], ignore_index=True)
 
 
+def failures_of_archives(workspace: str) -> pa.Table:
+    """What could not be used of archives (uri, etag, reason), under the paths that their folders have today.
+
+    Not what `prepare` could not use: that says nothing of a night.
+    """
+    rows = resolve_rows(tables.read(workspace, "quarantine", ["flow", *IMAGE_VERSION, "reason"]))
+    return rows.filter(pc.not_equal(rows["flow"], "prepare")).drop_columns("flow")
+
+
 def _readable_folders(latest: pd.DataFrame) -> pd.Series[bool]:
     """Which rows are folders that could not be listed and can be now: no image will ever end such a row."""
     folders = latest.loc[latest["etag"] == UNREADABLE, "uri"]

@@ -21,6 +21,7 @@ from skinml.models import registry
 from skinml.models.allowed import network_file
 from skinml.models.external_data import check_whole
 from skinml.models.precisions import Precision
+from skinml.quarantine import failures_of_archives
 from skinml.requests.base import ClusterRequest
 from skinml.runs import Counts, Run
 from skinml.schemas import TABLES
@@ -191,7 +192,7 @@ def commit_scores(
             *(workspace, run.run_id, rejections(shards), counts.done + same, most_quarantined),
             rows=partial(rejected_rows, workspace, shards),
             what="images" if same else "new images",
-            known=lambda: tables.read(workspace, "quarantine", ["uri", "etag", "reason"]),
+            known=partial(failures_of_archives, workspace),
         )
     except RunError:
         with suppress(SkinmlError):  # what is wrong is said already

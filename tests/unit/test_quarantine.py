@@ -12,7 +12,7 @@ import pytest
 
 from skinml import tables
 from skinml.errors import RequestError
-from skinml.quarantine import by_reason, in_quarantine, one_by_one
+from skinml.quarantine import by_reason, failures_of_archives, in_quarantine, one_by_one
 from skinml.schemas import TABLES
 
 START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -171,3 +171,15 @@ def test_an_empty_quarantine(tmp_path: Path) -> None:
     assert (len(found), by_reason(found), one_by_one(found)) == (0, [], [])
     with pytest.raises(RequestError, match="there is none yet"):
         in_quarantine(str(tmp_path), run_id="run 1")
+
+
+def test_failures_of_archives_are_named_as_a_listing_names_them_and_prepares_are_none(
+    book: Book, tmp_path: Path
+) -> None:
+    (tmp_path / "a").mkdir()
+    book.failed(f"file://{tmp_path}/a/../a/x.jpg", "read_error")
+    book.failed(f"file://{tmp_path}/a/y.jpg", "truncated", flow="prepare")
+    book.failed(f"file://{tmp_path}/a/z.jpg", "read_error", flow="replay")
+    found = failures_of_archives(book.workspace)
+    assert found.column_names == ["uri", "etag", "reason"]
+    assert sorted(found["uri"].to_pylist()) == [f"file://{tmp_path}/a/{name}.jpg" for name in "xz"]
