@@ -245,7 +245,7 @@ def _of_what(drift: Drift) -> str:
 
 
 def _shown(value: float | None) -> str:
-    return "unknown" if value is None else f"{value:.3g}"
+    return "unknown" if value is None else f"{value + 0.0:.3g}"  # -0.0 is 0, not lower
 
 
 def _p(p: float) -> str:
