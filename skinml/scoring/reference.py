@@ -129,8 +129,8 @@ class Distribution(Frozen):
         place = int(np.searchsorted(below[1:], half))
         if place == 0 or place >= len(self.edges):
             return self.edges[min(place, len(self.edges) - 1)]
-        low, high = self.edges[place - 1 : place + 1]
-        return float(low + (high - low) * (half - below[place]) / self.counts[place])
+        # np.interp gives an edge as it stands; low + (high - low) * 1 may be the float beside it.
+        return float(np.interp(half, below[place : place + 2], self.edges[place - 1 : place + 1]))
 
     @model_validator(mode="after")
     def _is_one(self) -> Distribution:
