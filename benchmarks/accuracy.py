@@ -22,15 +22,15 @@ from benchmarks.markdown import put_into, table
 from benchmarks.systems import skinml_prepare
 from skinml import tables
 from skinml.dataset.pixelstore import PixelStore, open_pixels
-from skinml.dataset.resampling import Positions
+from skinml.evaluation.metrics import measure
 from skinml.images.decode import DecodeMode
 from skinml.images.preprocessing import preprocessing_for
 from skinml.scoring.predict import load_session, predict
 from skinml.training import protocols
 from skinml.training.fit import FitJob, fit
-from skinml.training.metrics import measure
 from skinml.training.pixels import gather, open_shards
 from skinml.training.process import run_in_process
+from skinml.training.resampling import Positions
 
 REAL = REPOSITORY.parent / "shared" / "ham10000"
 RESULTS = REPOSITORY / "benchmarks" / "results" / "accuracy.json"

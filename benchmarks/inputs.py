@@ -24,8 +24,8 @@ import simplejpeg
 from numpy.typing import NDArray
 from PIL import Image, ImageChops
 
+from skinml.lab.synth import make_archive
 from skinml.labels import DIAGNOSES
-from skinml.synth import make_archive
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 CACHE = REPOSITORY / ".bench"

@@ -6,12 +6,12 @@ from typing import Any
 
 from prefect import flow
 
-from skinml.config import CompactRequest
-from skinml.runs import begin
-from tasks import compact as stages
-from tasks.archive import find_workspace, open_workspace
+from skinml.records.runs import begin
+from skinml.requests.tables import CompactRequest
+from tasks import show
+from tasks import upkeep as stages
 from tasks.runs import begin_run, recorded
-from tasks.score import check_tables
+from tasks.workspace import check_tables, find_workspace, open_workspace
 
 
 @flow(name="compact", flow_run_name="compact {workspace}", validate_parameters=True)
@@ -30,18 +30,18 @@ def compact(workspace: str, request: CompactRequest) -> dict[str, Any]:
         check_tables(workspace)
         sizes = stages.measure(workspace)
         small = stages.merge_small_files(workspace, run, dry_run=True)
-        spare = stages.delete_spare_files(workspace, request.retention_hours, dry_run=True)
-        return {"tables": stages.summarise(sizes, sizes, small, spare), "dry_run": True, "run_id": None}
+        unneeded = stages.delete_unneeded_files(workspace, request.retention_hours, dry_run=True)
+        return {"tables": stages.summarise(sizes, sizes, small, unneeded), "dry_run": True, "run_id": None}
 
     with recorded(workspace, run) as record:
         workspace = open_workspace(find_workspace(workspace))
         check_tables(workspace)
 
-        begin_run(record, workspace)  # it finishes dead runs, whose quarantine would look spare
+        begin_run(record, workspace)  # it finishes dead runs, whose quarantine would look unneeded
         before = stages.measure(workspace)
         small = stages.merge_small_files(workspace, run, dry_run=False)
-        spare = stages.delete_spare_files(workspace, request.retention_hours, dry_run=False)
-        found = stages.summarise(before, stages.measure(workspace), small, spare)
+        unneeded = stages.delete_unneeded_files(workspace, request.retention_hours, dry_run=False)
+        found = stages.summarise(before, stages.measure(workspace), small, unneeded)
 
-    stages.show_compacted(found)
+    show.show_compacted(found)
     return {"tables": found, "dry_run": False, "run_id": run.run_id, "seconds": record.row["seconds"]}

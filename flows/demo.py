@@ -19,8 +19,8 @@ import pandas as pd
 from flows.server import Server, prefect_server
 from skinml import DISCLAIMER, tables
 from skinml.errors import RequestError, RunError
+from skinml.layout import champion_url, open_workspace, table_url
 from skinml.schemas import PROBABILITY_COLUMNS
-from skinml.workspace import champion_url, open_workspace, table_url
 
 MARKER = ".skinml-demo"
 EPOCHS = 8

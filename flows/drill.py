@@ -14,17 +14,17 @@ from typing import Any
 from tqdm import tqdm
 
 from skinml.compute import cores
-from skinml.config import DrillRequest
-from skinml.drill.lanes import play_all
-from skinml.drill.object_store import find_weed
-from skinml.drill.places import take_champion
-from skinml.drill.plan import Site
-from skinml.drill.processes import PROCESSES
-from skinml.drill.rounds import Outcome, Setting
-from skinml.drill.summary import in_a_line, problems, summarise, table
 from skinml.errors import RequestError
-from skinml.synth import make_archive
-from skinml.workspace import open_workspace
+from skinml.lab.drill.lanes import play_all
+from skinml.lab.drill.object_store import find_weed
+from skinml.lab.drill.places import take_champion
+from skinml.lab.drill.plan import Site
+from skinml.lab.drill.processes import PROCESSES
+from skinml.lab.drill.rounds import Outcome, Setting
+from skinml.lab.drill.summary import in_a_line, problems, summarise, table
+from skinml.lab.synth import make_archive
+from skinml.layout import open_workspace
+from skinml.requests.lab import DrillRequest
 
 CORRUPT = 0.05
 WORKERS = 2

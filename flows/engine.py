@@ -41,12 +41,12 @@ def run(flow: Flow[..., dict[str, Any]], **parameters: Any) -> dict[str, Any]:
         return flow.fn(**parameters)
     begin_with_prefect()
     logging.raiseExceptions = False  # Prefect's log thread would print what is logged in one line already
-    with tags("skinml"), temporary_settings(_impatience()):
+    with tags("skinml"), temporary_settings(_short_timeouts()):
         # The command line has validated the request. Prefect cannot, because call_as_run wraps the function.
         return call_as_run(flow.with_options(validate_parameters=False), flow.fn, flow.fn, **parameters)
 
 
-def _impatience() -> dict[Any, Any]:
+def _short_timeouts() -> dict[Any, Any]:
     """Settings of Prefect's client for a dead server not to delay a run for long. The user's own stand."""
     settings = get_current_settings()
     chosen: dict[Any, Any] = {}

@@ -7,9 +7,9 @@ from typing import Any
 from prefect import flow
 
 from flows.naming import asked, short
-from skinml.config import ExportRequest
+from skinml.requests.tables import ExportRequest
 from tasks import export as stages
-from tasks.archive import find_workspace
+from tasks.workspace import find_workspace
 
 
 def _run_name() -> str:

@@ -10,12 +10,14 @@ from flows.naming import asked, short
 from skinml.errors import SkinmlError
 from skinml.images.preprocessing import preprocessing_for
 from skinml.models.zoo import input_size
+from skinml.records.runs import begin
 from skinml.requests.dataset import PrepareRequest
-from skinml.runs import begin
-from tasks import prepare as stages
-from tasks.archive import list_archives, open_workspace
+from tasks import dataset, show
 from tasks.cluster import check_cluster
+from tasks.listing import list_archives
+from tasks.pixels import write_shards
 from tasks.runs import begin_run, recorded
+from tasks.workspace import open_workspace
 
 
 def _run_name() -> str:
@@ -45,26 +47,26 @@ def prepare(workspace: str, request: PrepareRequest) -> dict[str, Any]:
     dataset_key = pixels.dataset_key(request.format)
     with recorded(workspace, run) as record:
         workspace = open_workspace(workspace)
-        metadata = stages.read_metadata(request.metadata, request.map, request.drop)
+        metadata = dataset.read_metadata(request.metadata, request.map, request.drop)
         listing = list_archives(workspace, request.images)
         check_cluster(workspace, request, request.images)
 
         begin_run(record, workspace)
-        plan = stages.plan_dataset(workspace, listing, metadata, dataset_key)
-        stages.check_plan(workspace, plan, request.max_quarantined, run)
+        plan = dataset.plan_dataset(workspace, listing, metadata, dataset_key)
+        dataset.check_plan(workspace, plan, request.max_quarantined, run)
         passed_over, places = listing.passed_over, listing.places
         del listing, metadata  # a row for every image: the plan has what is still to be done
-        shards, duplicates = stages.write_shards(
+        shards, duplicates = write_shards(
             workspace, plan.work, pixels, request.format, dataset_key, request, run, plan.relabelled, places
         )
         plan = plan.without_work()
-        record.counts = stages.count(plan, shards)
-        stages.check_outcome(workspace, plan, shards, dataset_key, request.max_quarantined, run)
-        pairs = stages.report_duplicates(workspace, duplicates, run)
-        dataset_version = stages.commit_dataset(
+        record.counts = dataset.count(plan, shards)
+        dataset.check_outcome(workspace, plan, shards, dataset_key, request.max_quarantined, run)
+        pairs = dataset.report_duplicates(workspace, duplicates, run)
+        dataset_version = dataset.commit_dataset(
             workspace, plan, shards, duplicates, record.counts, dataset_key, run
         )
-        mismatches = stages.name_unmatched(workspace, plan, run)
+        mismatches = dataset.name_unmatched(workspace, plan, run)
 
     result = {
         "run_id": run.run_id,
@@ -80,12 +82,12 @@ def prepare(workspace: str, request: PrepareRequest) -> dict[str, Any]:
         "dropped": plan.dropped,
         "respelled": dict(plan.respelled),
         "passed_over": dict(sorted(passed_over.items())),
-        "resumed": stages.count_resumed(shards),
+        "resumed": dataset.count_resumed(shards),
         "relabelled": len(plan.relabelled),
         **pairs,
-        "colour_profiles": stages.count_colour_profiles(shards),
-        "reasons": stages.count_reasons(plan, shards),
+        "colour_profiles": dataset.count_colour_profiles(shards),
+        "reasons": dataset.count_reasons(plan, shards),
         **mismatches,
     }
-    stages.show_prepared(workspace, dataset_key, result)
+    show.show_prepared(workspace, dataset_key, result)
     return result

@@ -7,13 +7,15 @@ from typing import Any
 from prefect import flow
 
 from flows.naming import asked, short
-from skinml.config import ScoreRequest
-from skinml.runs import begin
-from skinml.scoring.commit import health_columns
-from tasks import score as stages
-from tasks.archive import check_archive, open_workspace
+from skinml.records.runs import begin
+from skinml.requests.scoring import ScoreRequest
+from skinml.scoring.publish_scores import health_columns
+from tasks import scores, show
 from tasks.cluster import check_cluster
+from tasks.listing import check_archive
+from tasks.model import choose_model
 from tasks.runs import begin_run, recorded
+from tasks.workspace import check_tables, open_workspace
 
 
 def _run_name() -> str:
@@ -39,21 +41,21 @@ def score(workspace: str, request: ScoreRequest) -> dict[str, Any]:
     run = begin("score", request.model_dump(mode="json"))
     with recorded(workspace, run) as record:
         workspace = open_workspace(workspace)
-        model = stages.choose_model(workspace, request.model, request.precision)
+        model = choose_model(workspace, request.model, request.precision)
         archive = check_archive(workspace, request.archive)
-        stages.check_tables(workspace)
+        check_tables(workspace)
         check_cluster(workspace, request, [archive])
         record.model_version = model.version
 
         begin_run(record, workspace)
-        new = stages.find_new(workspace, archive, model, request, record.scratch)
-        shards = stages.refuse(workspace, new, run)
-        shards += stages.score_images(workspace, new, model, request, run)
-        record.counts = stages.count(new, shards)
-        compared = stages.count_compared(shards)
-        health = stages.judge(model, shards)
+        new = scores.find_new(workspace, archive, model, request, record.scratch)
+        shards = scores.refuse(workspace, new, run)
+        shards += scores.score_images(workspace, new, model, request, run)
+        record.counts = scores.count(new, shards)
+        compared = scores.count_compared(shards)
+        health = scores.judge(model, shards)
         record.more = health_columns(health)
-        published = stages.commit_scores(
+        published = scores.commit_scores(
             workspace, shards, record.counts, new, model, health, run, request.max_quarantined
         )
         record.counts = published.counts
@@ -68,16 +70,16 @@ def score(workspace: str, request: ScoreRequest) -> dict[str, Any]:
         "images_per_second": record.row["images_per_second"],
         "table_version": published.version,
         "model_version": model.version,
-        "resumed": stages.count_resumed(shards),
+        "resumed": scores.count_resumed(shards),
         "ignored": new.pending.ignored,
         "passed_over": dict(sorted(new.pending.passed_over.items())),
         **{key: compared[key] for key in ("rechecked", "changed", "remembered")},
         "outside_window": new.pending.outside_window,
         "beyond_limit": new.pending.beyond_limit,
-        "reasons": stages.count_reasons(shards),
+        "reasons": scores.count_reasons(shards),
         "flags": health.flags if health else {},
         "health": health.verdict if health else None,
         "health_sentence": health.sentence if health else None,
     }
-    stages.show_scored(workspace, result, health)
+    show.show_scored(workspace, result, health)
     return result

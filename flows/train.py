@@ -7,16 +7,18 @@ from typing import Any
 from prefect import flow
 
 from flows.naming import asked
-from skinml.config import TrainRequest
 from skinml.images.preprocessing import preprocessing_for
 from skinml.models.zoo import DEFAULT, architecture
-from skinml.runs import begin
+from skinml.records.runs import begin
+from skinml.requests.training import TrainRequest
 from skinml.training.installed import check_installed
-from tasks import train as stages
-from tasks.archive import open_workspace
+from tasks.bundle import draw_figures, finish_bundle, register_model
 from tasks.cluster import check_cluster
-from tasks.prepare import write_shards
+from tasks.fit import check_protocol, fit_model
+from tasks.pixels import commit_pixels, find_missing, open_pixels, read_samples, write_shards
 from tasks.runs import begin_run, recorded
+from tasks.show import show_trained
+from tasks.workspace import open_workspace
 
 
 def _run_name() -> str:
@@ -38,9 +40,9 @@ def train(workspace: str, request: TrainRequest) -> dict[str, Any]:
     )
     with recorded(workspace, run) as record:
         workspace = open_workspace(workspace)
-        samples = stages.read_samples(workspace)
-        stages.check_protocol(samples, request)
-        missing = stages.find_missing(workspace, samples, pixels)
+        samples = read_samples(workspace)
+        check_protocol(samples, request)
+        missing = find_missing(workspace, samples, pixels)
         check_cluster(workspace, request, images=missing.work["uri"].head(1).to_list())
 
         begin_run(record, workspace)
@@ -48,26 +50,24 @@ def train(workspace: str, request: TrainRequest) -> dict[str, Any]:
         shards, _ = write_shards(
             workspace, missing.work, pixels, missing.stored_as, missing.dataset_key, request, run
         )
-        stages.commit_pixels(workspace, missing, shards, run)
-        store = stages.open_pixels(workspace, samples, missing, copies)
+        commit_pixels(workspace, missing, shards, run)
+        store = open_pixels(workspace, samples, missing, copies)
 
-        fitted = stages.fit_model(store, request.protocol, request, bundle, export=True)
-        finished = stages.finish_bundle(store, fitted, request.seed, bundle)
-        stages.draw_figures(store, fitted, bundle / "figures")
+        fitted = fit_model(store, request.protocol, request, bundle, export=True)
+        finished = finish_bundle(store, fitted, request.seed, bundle)
+        draw_figures(store, fitted, bundle / "figures")
         honest = None
         if request.protocol == "thesis":
             # The thesis draws before it splits. Beside its figure stands the one that its own recipe gets when
             # whole lesions are held out: same network, epochs, batch size and number of training images.
-            honest = stages.fit_model(store, "honest", request, record.scratch / "honest", export=False)
-            stages.draw_figures(store, honest, bundle / "figures" / "honest")
+            honest = fit_model(store, "honest", request, record.scratch / "honest", export=False)
+            draw_figures(store, honest, bundle / "figures" / "honest")
 
         dataset = {"key": missing.dataset_key, "version": samples.version, "samples": len(store.samples)}
-        manifest = stages.register_model(
-            workspace, bundle, request, pixels, dataset, fitted, honest, finished, run
-        )
+        manifest = register_model(workspace, bundle, request, pixels, dataset, fitted, honest, finished, run)
         record.model_version = manifest.version
 
-    stages.show_trained(workspace, manifest, fitted, honest)
+    show_trained(workspace, manifest, fitted, honest)
     result = {
         "run_id": run.run_id,
         "model_name": manifest.name,

@@ -8,12 +8,12 @@ from functools import partial
 import pyarrow.compute as pc
 
 from skinml import compute
+from skinml.layout import within_archive
+from skinml.records.runs import Run
 from skinml.records.under_way import check_seen
 from skinml.requests.base import ClusterRequest
-from skinml.runs import Run
 from skinml.storage.listing import list_images
 from skinml.storage.urls import normalise
-from skinml.workspace import within_archive
 from tasks.stage import stage
 
 

@@ -6,8 +6,8 @@ import logging
 from typing import Any
 
 from skinml import DISCLAIMER
-from skinml import export as files
-from skinml.history import find_run
+from skinml.records import export as files
+from skinml.records.history import find_run
 from tasks import artifacts
 from tasks.stage import stage
 

@@ -16,8 +16,8 @@ from skinml.interrupts import Interrupted
 from skinml.records import under_way
 from skinml.records.kept_back import keep_back, write_kept_back
 from skinml.records.rows import died, put_row
-from skinml.runs import Counts, Run, as_record, as_table
-from skinml.scoring.commit import finish, unfinished_runs
+from skinml.records.runs import Counts, Run, as_record, as_table
+from skinml.scoring.publish_scores import finish, unfinished_runs
 from skinml.scratch import scratch_folder
 from skinml.storage.urls import normalise
 from tasks.stage import stage
@@ -100,8 +100,8 @@ def begin_run(record: RunRecord, workspace: str) -> None:
         record.is_under_way = True
     crash_point(1)
     write_kept_back(workspace)
-    for redo in unfinished_runs(workspace):
-        finish(workspace, redo, record.run.run_id)
+    for follow_up in unfinished_runs(workspace):
+        finish(workspace, follow_up, record.run.run_id)
     dead = under_way.find_dead(workspace, record.run.run_id)
     for row in [died(one, record.run.run_id) for one in dead]:
         if put_row(workspace, row):

@@ -12,7 +12,7 @@ from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, tempor
 
 from skinml.storage.redaction import redacted
 
-PATIENCE = 10.0
+MAX_SECONDS = 10.0
 """Seconds that the server has for saying who it is, looking its name up included. Measured: 0.05 s on an idle
 machine, 4 s on one with ten times the work that it can do."""
 
@@ -29,14 +29,14 @@ def why_unusable() -> str | None:
     context = contextvars.copy_context()
     asking = threading.Thread(target=lambda: found.append(context.run(_ask)), daemon=True)
     asking.start()
-    asking.join(PATIENCE)
-    return found[0] if found else f"does not answer (nothing came within {PATIENCE:g} s)"
+    asking.join(MAX_SECONDS)
+    return found[0] if found else f"does not answer (nothing came within {MAX_SECONDS:g} s)"
 
 
 def _ask() -> str | None:
     """Ask for health and version, each once."""
     answers: list[httpx.Response] = []
-    settings = {"timeout": PATIENCE, "event_hooks": {"response": [answers.append]}}
+    settings = {"timeout": MAX_SECONDS, "event_hooks": {"response": [answers.append]}}
     try:
         with (
             temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}),

@@ -10,8 +10,8 @@ import pyarrow as pa
 
 from skinml import tables
 from skinml.compute import map_shards
-from skinml.dataset.prepare import ShardDone
-from skinml.max_quarantined import COLUMNS
+from skinml.dataset.write_shard import ShardDone
+from skinml.records.max_quarantined import COLUMNS
 from skinml.scoring.predict import ShardScored
 from tasks import artifacts
 

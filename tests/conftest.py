@@ -20,14 +20,14 @@ from distributed import LocalCluster
 from filelock import FileLock
 from PIL import Image
 
-from flows.cli import main
+from flows.cli.main import main
 from flows.server import Server, free_port
 from flows.server import prefect_server as start_prefect_server
 from skinml.compute.local import LOCAL_CLUSTER
+from skinml.lab.synth import make_archive
+from skinml.lab.synth.archive import METADATA, PARTS
 from skinml.storage import connection
 from skinml.storage.urls import normalise
-from skinml.synth import make_archive
-from skinml.synth.archive import METADATA, PARTS
 from tests.command import CommandLine
 from tests.services import seaweedfs
 from tests.services.seaweedfs import ObjectStore

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-import flows.cli
-from skinml import config, errors, schemas
+from flows.cli.settings import REQUESTS, names_of
+from flows.cli.verbs import VERBS
+from skinml import errors, schemas
 from tests.conftest import REPOSITORY
 
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
@@ -19,17 +20,15 @@ CODE = ("skinml", "tasks", "flows", "deployments")
 def test_every_verb_is_in_the_readme_and_no_other() -> None:
     table = re.findall(r"^\| `(\w+)` \|", README, re.MULTILINE)
     assert table == ["synth", "prepare", "train", "score", "quarantine", "export", "compact", "demo", "drill"]
-    assert set(table) == set(flows.cli.VERBS) == set(config.REQUESTS)
+    assert set(table) == set(VERBS) == set(REQUESTS)
     shell = "\n".join(re.findall(r"^```\n(.*?)^```", README, re.MULTILINE | re.DOTALL))
     used = set(re.findall(r"^skinml (\w+)", shell, re.MULTILINE))
     assert used
-    assert used <= set(flows.cli.VERBS)
+    assert used <= set(VERBS)
 
 
 def test_every_flag_in_the_readme_exists() -> None:
-    known = {
-        f"--{name.replace('_', '-')}" for model in config.REQUESTS.values() for name in config.names_of(model)
-    }
+    known = {f"--{name.replace('_', '-')}" for model in REQUESTS.values() for name in names_of(model)}
     known |= {"--workspace", "--config", "--json", "--help", "--type", "--all", "--pool"}
     assert set(re.findall(r"--[a-z][a-z-]+", README)) <= known
 

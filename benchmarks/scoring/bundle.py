@@ -15,7 +15,7 @@ from pathlib import Path
 from benchmarks.bench import Bench, say
 from benchmarks.scoring.peers.common import SIZE
 from benchmarks.systems import skinml, skinml_prepare
-from skinml.synth import make_archive
+from skinml.lab.synth import make_archive
 
 IMAGES = 600
 EPOCHS = 20

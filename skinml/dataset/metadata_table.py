@@ -16,7 +16,7 @@ from skinml.dataset.diagnosis_names import class_of
 from skinml.dataset.isic_forms import COLUMNS, Form, read_columns, recognise, shown
 from skinml.errors import RequestError, StorageError
 from skinml.labels import DIAGNOSES
-from skinml.storage.look import look_at
+from skinml.storage.head import head_objects
 from skinml.storage.objects import read_bytes
 from skinml.storage.urls import as_uri, is_remote, normalise
 
@@ -75,7 +75,7 @@ def read_table(url: str) -> Table:
 def _check_size(place: str) -> None:
     """Refuse what cannot be read to its end (a pipe, a device), and what is far too large."""
     if is_remote(place):
-        [seen] = look_at([as_uri(place)])
+        [seen] = head_objects([as_uri(place)])
         size = 0 if isinstance(seen, Exception) else seen.size_bytes  # reading it says what is wrong
     else:
         try:

@@ -21,11 +21,11 @@ from skinml.images.fingerprint import perceptual_hashes
 from skinml.images.load import Rejected, load_images
 from skinml.images.preprocessing import Preprocessing
 from skinml.images.quality import Quality, measure
+from skinml.layout import unpublished_url
 from skinml.schemas import OUTCOME
 from skinml.storage.objects import read_bytes, write_bytes
 from skinml.storage.removal import delete
 from skinml.storage.spelling import resolve_rows
-from skinml.workspace import unpublished_url
 
 MEASURED_AT_ONCE = 32
 """Images whose quality and hash are computed together: NumPy's overhead is shared, and 64 px fit the cache."""

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from skinml.dataset.shards import decode_parquet_shard, read_index, shard_name
 from skinml.images.preprocessing import Preprocessing, ShardFormat
 from skinml.labels import encode
+from skinml.layout import shards_url
 from skinml.schemas import IMAGE_VERSION
 from skinml.storage.objects import local_copy, read_bytes
-from skinml.workspace import shards_url
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,7 +12,7 @@ from skinml.dataset.matching import among, is_in, look_up, texts
 from skinml.dataset.metadata import Metadata
 from skinml.dataset.splits import assign
 from skinml.errors import Reason
-from skinml.quarantine import RETRIED
+from skinml.records.quarantine import RETRIED
 from skinml.schemas import IMAGE_VERSION
 from skinml.storage.folder_listing import why_unreadable
 from skinml.storage.listed import UNREADABLE

@@ -15,8 +15,8 @@ import pandas as pd
 
 from skinml.dataset.outcome import read_record
 from skinml.errors import StorageError
+from skinml.layout import shards_url, unpublished_url
 from skinml.storage.objects import names
-from skinml.workspace import shards_url, unpublished_url
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,10 +10,10 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from skinml.images.preprocessing import ShardFormat
+from skinml.layout import index_url
 from skinml.schemas import INDEX
 from skinml.storage.objects import exists, read_bytes, write_bytes
 from skinml.storage.spelling import resolve_rows
-from skinml.workspace import index_url
 
 IMAGES_PER_SHARD = 512
 BYTES_PER_SHARD = 32 * 2**20

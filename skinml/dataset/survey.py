@@ -15,10 +15,10 @@ from skinml.dataset.matching import among
 from skinml.dataset.neighbours import Duplicates, find_among_samples
 from skinml.dataset.outcome import read_record
 from skinml.dataset.shards import read_index, write_index
+from skinml.layout import pending_index_url
 from skinml.schemas import IMAGE_VERSION, INDEX
 from skinml.storage.urls import image_ids
 from skinml.tables import Part
-from skinml.workspace import pending_index_url
 
 
 @dataclass(frozen=True, eq=False)

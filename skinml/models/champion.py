@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from skinml.errors import RequestError
+from skinml.layout import champion_url
 from skinml.models.manifest import Sha256
 from skinml.models.names import Name
 from skinml.storage.objects import create_bytes, exists, read_bytes
 from skinml.strict_json import parse_json
-from skinml.workspace import champion_url
 
 MOST_BYTES = 64 * 2**10
 """It has 200 bytes."""

@@ -16,12 +16,12 @@ from typing import Any
 
 from skinml.errors import RequestError, RunError, StorageError
 from skinml.labels import DIAGNOSES
+from skinml.layout import model_url, models_url
 from skinml.models.champion import Champion, create_champion, read_champion
 from skinml.models.manifest import MOST_BYTES, File, Manifest, parse_manifest
 from skinml.models.names import is_name
 from skinml.storage.objects import create_bytes, exists, names, read_bytes, upload
 from skinml.storage.urls import is_remote
-from skinml.workspace import model_url, models_url
 
 logger = logging.getLogger("skinml.models")
 

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from skinml.errors import RequestError
 from skinml.records.rows import is_recorded_as_dead, put_row
-from skinml.runs import as_table
+from skinml.records.runs import as_table
 from skinml.scratch import temporary_folder
 from skinml.storage.urls import normalise
 

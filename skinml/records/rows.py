@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from skinml import tables
+from skinml.records.runs import Counts, as_record, as_table
 from skinml.records.under_way import DeadRun
-from skinml.runs import Counts, as_record, as_table
 
 logger = logging.getLogger("skinml.runs")
 

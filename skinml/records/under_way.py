@@ -21,14 +21,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import AwareDatetime, Field, TypeAdapter
 
 from skinml.errors import RunError, StorageError
-from skinml.runs import Run
-from skinml.storage.look import Seen, look_at
+from skinml.layout import under_way_url
+from skinml.records.runs import Run
+from skinml.storage.head import Seen, head_objects
 from skinml.storage.objects import names, read_bytes, write_bytes
 from skinml.storage.redaction import redacted
 from skinml.storage.removal import delete
 from skinml.storage.urls import as_uri
 from skinml.strict_json import parse_json
-from skinml.workspace import under_way_url
 
 if TYPE_CHECKING:
     import psutil
@@ -134,7 +134,7 @@ def find_dead(workspace: str, ours: str) -> list[DeadRun]:
     others = [run_id for run_id in others if run_id != ours]
     if not others:
         return []
-    seen = look_at([as_uri(under_way_url(workspace, run_id)) for run_id in [ours, *others]])
+    seen = head_objects([as_uri(under_way_url(workspace, run_id)) for run_id in [ours, *others]])
     now = _moment(next(seen)) or datetime.now(UTC)
     found = []
     for run_id, answer in zip(others, seen, strict=True):

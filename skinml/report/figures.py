@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from skinml.evaluation.metrics import confusion_matrix, measure, wilson_interval
 from skinml.labels import DIAGNOSES
-from skinml.training.metrics import confusion_matrix, measure, wilson_interval
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

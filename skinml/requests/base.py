@@ -63,3 +63,12 @@ def asked_as(name: str, field: FieldInfo) -> str:
     `--for` is one: Python keeps the word `for` to itself.
     """
     return field.alias or name
+
+
+POSITIONAL = "positional"
+"""Marks a field that stands on the command line without its name, such as `list` in `quarantine list`."""
+
+
+def is_positional(field: FieldInfo) -> bool:
+    """Whether a field stands on the command line without its name."""
+    return POSITIONAL in field.metadata

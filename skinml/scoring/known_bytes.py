@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from skinml import tables
 from skinml.etags import with_plain_etags
 from skinml.schemas import IMAGE_VERSION
-from skinml.scoring.compare import HASH_BYTES, JOB, Standing
+from skinml.scoring.compare_bytes import HASH_BYTES, JOB, Standing
 from skinml.scoring.ledger import FLOWS, Known, Ledger, hash_keys, hash_uris, look_up, of_model
 from skinml.scoring.pending import ROWS_AT_ONCE, Pending
 from skinml.storage.spelling import Folders, resolve_rows

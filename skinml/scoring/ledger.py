@@ -21,7 +21,7 @@ from pandas.util import hash_array
 from skinml import tables
 from skinml.etags import with_plain_etags
 from skinml.memory import release_memory
-from skinml.quarantine import RETRIED
+from skinml.records.quarantine import RETRIED
 from skinml.storage.spelling import Folders, resolve_rows
 from skinml.tables import Snapshot
 

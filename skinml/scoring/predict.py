@@ -23,14 +23,14 @@ from skinml.labels import DIAGNOSES, malignant_probability
 from skinml.models.external_data import check_whole
 from skinml.models.precisions import Precision
 from skinml.models.registry import check_sha256
-from skinml.quarantine import quarantine_rows
+from skinml.monitoring.flags import flag_images, flag_profiles
+from skinml.monitoring.reference import Usual, gather_measures
+from skinml.monitoring.tally import Tally, tally
+from skinml.records.quarantine import quarantine_rows
 from skinml.schemas import LISTING, PROBABILITY_COLUMNS, SCORES
-from skinml.scoring.compare import Compared, Same, compare_etags, load_unless_known
-from skinml.scoring.flags import flag_images, flag_profiles
+from skinml.scoring.compare_bytes import Compared, Same, compare_etags, load_unless_known
 from skinml.scoring.known_etags import known_etag_rows
-from skinml.scoring.reference import Usual, gather_measures
 from skinml.scoring.shard_records import Origin, Record, write_record
-from skinml.scoring.tally import Tally, tally
 from skinml.storage.objects import read_bytes
 from skinml.storage.urls import image_ids
 from skinml.tables import Part, attempt, write_part
@@ -157,10 +157,10 @@ def score_shard(job: ScoreJob) -> ShardScored:
         read.append((*found, *size, datetime.now(UTC), None, None, decoded.colour_profile))
         batch.append(decoded.pixels)
         if len(batch) == BATCH[job.model.precision]:
-            seen.append(_look_at_batch(job.model, batch))
+            seen.append(_predict_batch(job.model, batch))
             batch.clear()
     if batch:
-        seen.append(_look_at_batch(job.model, batch))
+        seen.append(_predict_batch(job.model, batch))
     crash_point(3)
 
     names = ["etag", "size_bytes", "sha256", "width", "height", "scored_at", "reason", "detail"]
@@ -192,9 +192,9 @@ def score_shard(job: ScoreJob) -> ShardScored:
     )
 
 
-def _look_at_batch(model: ScoringModel, batch: list[NDArray[np.uint8]]) -> dict[str, NDArray[Any]]:
+def _predict_batch(model: ScoringModel, batch: list[NDArray[np.uint8]]) -> dict[str, NDArray[Any]]:
     """Asks for the network only now: a recheck in which nothing has changed needs none."""
-    return look_at(load_session(model.onnx_url, model.onnx_sha256), np.stack(batch))
+    return run_network(load_session(model.onnx_url, model.onnx_sha256), np.stack(batch))
 
 
 def _remember(job: ScoreJob, images: pd.DataFrame, same: Mapping[int, Same], name: str) -> Part | None:
@@ -241,7 +241,7 @@ def predict(session: InferenceSession, pixels: NDArray[np.uint8]) -> dict[str, N
     return {name: values.astype(np.float64) for name, values in zip(names, found, strict=True)}
 
 
-def look_at(session: InferenceSession, pixels: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
+def run_network(session: InferenceSession, pixels: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
     """What `predict` says, and the quality of the pixels: sharpness and brightness, float64 (n,) each."""
     quality = measure(pixels)
     return {**predict(session, pixels), "sharpness": quality.sharpness, "brightness": quality.brightness}
@@ -268,7 +268,7 @@ def _judge(
 def score_rows(
     images: pd.DataFrame, seen: dict[str, NDArray[Any]], flags: NDArray[np.object_], job: ScoreJob
 ) -> pa.Table:
-    """Images, what was seen in them (`look_at`) and their flags as rows of `scores`, schema SCORES."""
+    """Images, what was seen in them (`run_network`) and their flags as rows of `scores`, schema SCORES."""
     probabilities = seen["probabilities"]
     best = probabilities.argmax(axis=1)
     rows = images.assign(

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from skinml import tables
 from skinml.errors import Reason
-from skinml.quarantine import quarantine_rows
+from skinml.records.quarantine import quarantine_rows
 from skinml.scoring.predict import ShardScored
 
 logger = logging.getLogger("skinml.score")

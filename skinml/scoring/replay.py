@@ -19,12 +19,12 @@ from skinml.scoring.known_etags import read_known_etags
 from skinml.scoring.ledger import make_ledger, read_scored
 from skinml.scoring.pending import Pending, Window, find_pending
 from skinml.scoring.predict import ScoringModel, ShardScored
+from skinml.storage.head import head_objects
 from skinml.storage.listing import Listed
-from skinml.storage.look import look_at
 
 
 @dataclass(frozen=True, eq=False)
-class Again:
+class Replayable:
     """What of the quarantine can be tried again.
 
     Attributes:
@@ -40,7 +40,7 @@ class Again:
     replaced: int
 
 
-def find_again(workspace: str, images: pd.DataFrame, model: ScoringModel, path: Path) -> Again:
+def find_replayable(workspace: str, images: pd.DataFrame, model: ScoringModel, path: Path) -> Replayable:
     """Look at every image whether it is there as it was, and write to `path` those that are.
 
     One that cannot be looked at is tried all the same: what is wrong comes out when it is read.
@@ -55,7 +55,7 @@ def find_again(workspace: str, images: pd.DataFrame, model: ScoringModel, path: 
     rows: dict[str, tuple[str, int, object]] = {}
     gone = replaced = 0
     known = zip(ours["uri"], ours["etag"], ours["size_bytes"], strict=True)
-    for (uri, etag, size_bytes), seen in zip(known, look_at(ours["uri"].tolist()), strict=True):
+    for (uri, etag, size_bytes), seen in zip(known, head_objects(ours["uri"].tolist()), strict=True):
         if isinstance(seen, FileNotFoundError):
             gone += 1
         elif uri in rows or (not isinstance(seen, Exception) and seen.etag != plain_etag(etag)):
@@ -73,7 +73,7 @@ def find_again(workspace: str, images: pd.DataFrame, model: ScoringModel, path: 
         chain(read_scored(workspace, *model_version), read_known_etags(workspace, *model_version))
     )
     pending = find_pending([Listed(listed)], ledger, Window(), path)
-    return Again(pending, len(images) - len(ours), gone, replaced)
+    return Replayable(pending, len(images) - len(ours), gone, replaced)
 
 
 def leave_known_failures(

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from skinml.quarantine import RETRIED
+from skinml.records.quarantine import RETRIED
 from skinml.schemas import LISTING, PROBABILITY_COLUMNS
 from skinml.scoring.ledger import Keys, Known, Ledger, hash_keys, look_up, make_ledger, positions
 from skinml.scoring.pending import ROWS_AT_ONCE, Pending

@@ -13,13 +13,13 @@ from urllib.parse import unquote
 
 from pydantic import TypeAdapter
 
+from skinml.layout import unpublished_parts_url
 from skinml.storage.objects import read_many, write_bytes
 from skinml.storage.removal import delete
 from skinml.storage.tree import walk
 from skinml.storage.urls import as_uri
 from skinml.strict_json import parse_json
 from skinml.tables import Part
-from skinml.workspace import unpublished_parts_url
 
 logger = logging.getLogger("skinml.resume")
 

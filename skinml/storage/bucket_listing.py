@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from skinml.schemas import LISTING
-from skinml.storage import odd_keys
+from skinml.storage import s3fs_fallback
 from skinml.storage.connection import bucket_and_key, check_answers, split
 from skinml.storage.listed import (
     HIDDEN,
@@ -23,7 +23,7 @@ from skinml.storage.listed import (
     kind_of,
     piece,
 )
-from skinml.storage.patience import DELAYS, may_pass, say_again, waits
+from skinml.storage.retry import DELAYS, is_transient, log_retry, waits
 
 IMAGE_NAME = "(?i)(" + "|".join(IMAGE_SUFFIXES).replace(".", r"\.") + ")$"
 
@@ -53,7 +53,7 @@ def list_bucket(url: str, left_out: Collection[str], piece_rows: int) -> Iterato
                 # What XML cannot say, such as ESC, SeaweedFS answers as U+FFFD unless asked for percent-encoded
                 # keys. obstore never asks for them, s3fs always does.
                 if pages is _list_pages and _any_contains(objects["path"], "\ufffd"):
-                    pages = odd_keys.list_pages
+                    pages = s3fs_fallback.list_pages
                     break
                 empty = empty and not objects.num_rows
                 yield from _listed(objects, prefix, base, keys_left_out)
@@ -64,13 +64,13 @@ def list_bucket(url: str, left_out: Collection[str], piece_rows: int) -> Iterato
                     check_answers(url)
                 return
         except (ValueError, InvalidPathError):  # a key that obstore cannot name, or such a prefix
-            if pages is odd_keys.list_pages:
+            if pages is s3fs_fallback.list_pages:
                 raise
-            pages = odd_keys.list_pages
+            pages = s3fs_fallback.list_pages
         except Exception as error:
-            if not delays or not may_pass(error):
+            if not delays or not is_transient(error):
                 raise
-            say_again(url, error, delays[0], 2 + len(DELAYS) - len(delays), 1 + len(DELAYS))
+            log_retry(url, error, delays[0], 2 + len(DELAYS) - len(delays), 1 + len(DELAYS))
             time.sleep(delays.pop(0))
 
 

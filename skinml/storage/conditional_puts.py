@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from skinml.errors import RequestError, SkinmlError
 from skinml.storage.connection import bucket_and_key, explained, file_system, http_status, split
-from skinml.storage.patience import patiently
 from skinml.storage.removal import delete
+from skinml.storage.retry import retrying
 
 if TYPE_CHECKING:
     from obstore import PutResult
@@ -65,7 +65,7 @@ def _create(url: str, store: S3Store, key: str) -> PutResult | None:
     from obstore.exceptions import AlreadyExistsError
 
     try:
-        return patiently(lambda: obstore.put(store, key, TEXT, mode="create"), what=url)
+        return retrying(lambda: obstore.put(store, key, TEXT, mode="create"), what=url)
     except AlreadyExistsError:
         return None
 

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from threading import Event
 
 from skinml.errors import SkinmlError
-from skinml.storage import odd_keys
+from skinml.storage import s3fs_fallback
 from skinml.storage.connection import split
 from skinml.storage.folder_listing import file_etag, why_unreadable
-from skinml.storage.patience import may_pass, patiently
 from skinml.storage.redaction import redacted
+from skinml.storage.retry import is_transient, retrying
 from skinml.storage.urls import file_path, is_below
 
 MAX_OBJECT_BYTES = 64 * 2**20
@@ -31,22 +31,22 @@ class Read:
 
 
 def read_once(uri: str, roots: Collection[str] | None = None) -> Read | Exception:
-    """One try: an answer, or the failure where that may pass. See `read_patiently`."""
+    """One try: an answer, or the failure where that may pass. See `read_retrying`."""
     try:
         return _read(uri, roots)
     except SkinmlError:  # S3 cannot be asked at all: no fault of the image
         raise
     except Exception as error:
-        return error if may_pass(error) else _failed(error)
+        return error if is_transient(error) else _failed(error)
 
 
-def read_patiently(
+def read_retrying(
     uri: str, stopped: Event, failure: Exception | None = None, roots: Collection[str] | None = None
 ) -> Read:
     """An answer in the end.
 
     An object whose every try is refused takes 21 s at most, one whose connections fall silent 80 s, one that
-    drips three minutes (patience.DELAYS and PATIENCE, connection.SILENT_SECONDS and REQUEST_SECONDS).
+    drips three minutes (retry.DELAYS and MAX_SECONDS, connection.SILENT_SECONDS and REQUEST_SECONDS).
 
     Args:
         uri: as `list_images` gives it.
@@ -56,7 +56,7 @@ def read_patiently(
             links have come into its path since it was listed. None where any file may be read.
     """
     try:
-        return patiently(lambda: _read(uri, roots), stopped, failure)
+        return retrying(lambda: _read(uri, roots), stopped, failure)
     except SkinmlError:
         raise
     except Exception as error:
@@ -119,11 +119,11 @@ def _read_object(uri: str) -> Read:
     most = MAX_OBJECT_BYTES + 1
     store, key = split(uri, retries=0)  # one layer tries again: ours, which knows how long it may take
     if key.startswith("/"):  # which obstore leaves out, and would read another object
-        return Read(*odd_keys.get(uri, most))
+        return Read(*s3fs_fallback.get(uri, most))
     try:
         answer = obstore.get(store, key)
     except (ValueError, InvalidPathError):
-        return Read(*odd_keys.get(uri, most))
+        return Read(*s3fs_fallback.get(uri, most))
     meta = answer.meta
     data = answer.bytes() if meta["size"] < most else obstore.get_range(store, key, start=0, length=most)
     return Read(bytes(data), meta["e_tag"])

@@ -31,7 +31,7 @@ from skinml.storage.listed import (
     kind_of,
     piece,
 )
-from skinml.storage.patience import may_pass
+from skinml.storage.retry import is_transient
 from skinml.storage.urls import file_uri, is_below
 
 LOOKS = 1_000
@@ -106,7 +106,7 @@ def _check_root(root: str) -> None:
     except (FileNotFoundError, NotADirectoryError) as error:
         raise RequestError(f"{root}: no such folder") from error
     except OSError as error:
-        if may_pass(error) or isinstance(error, PermissionError):
+        if is_transient(error) or isinstance(error, PermissionError):
             raise
         raise RequestError(f"{root}: {error.strerror or error}; name another folder") from error
     if not is_folder:

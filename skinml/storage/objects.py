@@ -16,8 +16,8 @@ from skinml.errors import RequestError, StorageError
 from skinml.storage.conditional_puts import check_conditional_puts
 from skinml.storage.connection import check_answers, explained, file_system, split
 from skinml.storage.fetch import MAX_OBJECT_BYTES, Read
-from skinml.storage.patience import patiently
 from skinml.storage.read_ahead import read_many
+from skinml.storage.retry import retrying
 from skinml.storage.urls import is_remote
 
 __all__ = [
@@ -176,7 +176,7 @@ def _create_object(url: str, data: bytes) -> bool:
             return tries > 1 and bytes(obstore.get(store, key).bytes()) == data
         return True
 
-    return patiently(create, what=url)
+    return retrying(create, what=url)
 
 
 def _temporary(target: Path, data: bytes) -> Path:

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from skinml.storage.look import Seen, look_at
+from skinml.storage.head import Seen, head_objects
 from skinml.storage.objects import names
 from skinml.storage.removal import delete
 from skinml.storage.urls import as_uri, is_remote
@@ -46,7 +46,7 @@ def probe_folder(place: str) -> Iterator[str]:
 def _remove_abandoned(place: str) -> None:
     folders = [name for name in names(place) if name.startswith(PREFIX)]
     urls = [f"{place}/{folder}/{name}" for folder in folders for name in names(f"{place}/{folder}")]
-    seen = look_at([as_uri(url) for url in urls])
+    seen = head_objects([as_uri(url) for url in urls])
     before = datetime.now(UTC) - ABANDONED
     delete(
         [

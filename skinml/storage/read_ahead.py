@@ -28,7 +28,7 @@ from itertools import repeat
 from threading import Event
 from typing import TypeAlias
 
-from skinml.storage.fetch import Read, read_once, read_patiently
+from skinml.storage.fetch import Read, read_once, read_retrying
 from skinml.storage.urls import normalise
 
 _Answer: TypeAlias = "Read | Future[Read]"
@@ -66,7 +66,7 @@ def read_many(
     """Read whole objects, one answer for each, in order.
 
     A read that fails is an answer too (`Read.error`), never an exception. What failed in a way that may pass
-    is tried again in a thread of its own, three minutes at most (`fetch.read_patiently`), while the objects
+    is tried again in a thread of its own, three minutes at most (`fetch.read_retrying`), while the objects
     behind it are read as far as the bounds allow.
 
     Args:
@@ -74,7 +74,7 @@ def read_many(
         sizes: bytes of each, as listed, to bound the memory by; 1 MiB each where nobody knows.
         objects_ahead: how many may be under way or waiting to be taken, at least 1; together with BYTES_AHEAD,
             which one object alone may exceed.
-        roots: archives that no file may lie outside of when it is read; see `fetch.read_patiently`.
+        roots: archives that no file may lie outside of when it is read; see `fetch.read_retrying`.
 
     Raises:
         ValueError: there are more or fewer sizes than uris.
@@ -143,9 +143,9 @@ def _read_chunk(
         read = Read(None) if stopped.is_set() else read_once(uri, roots)
         seconds.append(time.perf_counter() - began)
         if isinstance(read, Exception):
-            answers.append(again.submit(read_patiently, uri, stopped, read, roots))
+            answers.append(again.submit(read_retrying, uri, stopped, read, roots))
             answers += [
-                again.submit(read_patiently, other, stopped, None, roots) for other in uris[number + 1 :]
+                again.submit(read_retrying, other, stopped, None, roots) for other in uris[number + 1 :]
             ]
             break
         answers.append(read)

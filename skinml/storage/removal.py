@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from skinml.storage.connection import explained, split
-from skinml.storage.patience import patiently
+from skinml.storage.retry import retrying
 from skinml.storage.urls import is_remote
 
 
@@ -20,7 +20,7 @@ def delete(urls: Iterable[str]) -> None:
                 import obstore
 
                 store, key = split(url)
-                patiently(partial(obstore.delete, store, key), what=url)
+                retrying(partial(obstore.delete, store, key), what=url)
             else:
                 Path(url).unlink(missing_ok=True)
                 with suppress(OSError):  # it holds something else

@@ -13,8 +13,8 @@ from skinml.tables.compaction import (
     put_together,
     rearranged_only,
     small_files,
-    spare_files,
     table_size,
+    unneeded_files,
 )
 from skinml.tables.connection import check_table
 from skinml.tables.parts import (
@@ -53,9 +53,9 @@ __all__ = [
     "scan",
     "small_files",
     "snapshot",
-    "spare_files",
     "table_size",
     "transactions",
+    "unneeded_files",
     "version",
     "write_part",
 ]

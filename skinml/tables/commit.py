@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from skinml.errors import RunError
+from skinml.layout import table_url
 from skinml.schemas import PARTITIONS, TABLES
 from skinml.tables.connection import add_columns, explained, make_table, open_table
 from skinml.tables.parts import Part, attempt, check_parts, write_part
 from skinml.tables.read import NOTE, Snapshot, rows_of, snapshot_of
-from skinml.workspace import table_url
 
 if TYPE_CHECKING:
     from deltalake import CommitProperties, DeltaTable

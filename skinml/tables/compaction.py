@@ -20,13 +20,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from skinml.errors import RunError
+from skinml.layout import table_url
 from skinml.schemas import PARTITIONS
 from skinml.storage.objects import upload
 from skinml.tables.commit import alone, commit_once
 from skinml.tables.connection import explained, open_table
 from skinml.tables.parts import Part
 from skinml.tables.read import Snapshot, batches_of, dataset_of, file_sizes, gathered
-from skinml.workspace import table_url
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable
@@ -232,7 +232,7 @@ def rearranged_only(workspace: str, table: str, before: Snapshot, now: Snapshot)
     return all(REARRANGED in commit for commit in between)
 
 
-def spare_files(workspace: str, table: str, hours: int, kept: Sequence[int] = ()) -> set[str]:
+def unneeded_files(workspace: str, table: str, hours: int, kept: Sequence[int] = ()) -> set[str]:
     """Files in a table's folder that no version needs, and have not for so many hours; nothing is deleted.
 
     That includes files that no version ever had, also of a run that still goes on, by when they were written.

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from skinml.errors import RequestError, RunError, StorageError
+from skinml.layout import table_url
 from skinml.schemas import KEPT_FOR_EVER, PARTITIONS, TABLES
 from skinml.storage.connection import in_words, proxy_note, s3_options
 from skinml.storage.urls import is_remote
-from skinml.workspace import table_url
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable

@@ -11,11 +11,11 @@ from urllib.parse import unquote
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from skinml.layout import table_url
 from skinml.schemas import PARTITIONS, TABLES
-from skinml.storage.look import check_objects
+from skinml.storage.head import check_objects
 from skinml.storage.objects import read_bytes, write_bytes
 from skinml.tables.read import completed
-from skinml.workspace import table_url
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skinml.dataset.resampling import Positions
 from skinml.errors import RunError
 from skinml.evaluation.intervals import paired_lesion_bootstrap
+from skinml.evaluation.metrics import measure
 from skinml.images.quality import measure as measure_quality
 from skinml.labels import DIAGNOSES
 from skinml.models.inference import BATCH, infer
@@ -25,11 +25,11 @@ from skinml.models.outliers import OUTPUT_NAME as OUTLIERS
 from skinml.models.outliers import add_outliers
 from skinml.models.precisions import FILES, Network, Precision, may_score
 from skinml.models.quantise import calibration_positions, quantise
-from skinml.scoring import reference
-from skinml.scoring.reference import Measured, gather_measures, make_reference
-from skinml.training.metrics import measure
+from skinml.monitoring import reference
+from skinml.monitoring.reference import Measured, gather_measures, make_reference
 from skinml.training.pixels import Pixels, gather, open_shards
 from skinml.training.protocols import Recipe
+from skinml.training.resampling import Positions
 
 Probabilities = NDArray[np.float64]
 """Of n images, float64 (n, 7)."""

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skinml.dataset.resampling import Positions
 from skinml.errors import RunError
+from skinml.evaluation.metrics import measure
 from skinml.models.onnx import check_parity, export_onnx
 from skinml.models.zoo import Architecture, architecture
-from skinml.training.metrics import measure
 from skinml.training.pixels import Pixels, batches, epoch_order, gather, open_shards
 from skinml.training.process import run_in_process
 from skinml.training.protocols import Recipe
+from skinml.training.resampling import Positions
 
 if TYPE_CHECKING:
     import keras

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from skinml.dataset.resampling import Positions, balanced_draw
 from skinml.labels import DIAGNOSES
+from skinml.training.resampling import Positions, balanced_draw
 
 if TYPE_CHECKING:
     import keras

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from skinml.dataset.resampling import Positions, thesis_resample, thesis_split
 from skinml.errors import RequestError
 from skinml.labels import DIAGNOSES, NAMES, encode
+from skinml.training.resampling import Positions, thesis_resample, thesis_split
 
 THESIS_EPOCHS = 50
 THESIS_BATCH_SIZE = 16

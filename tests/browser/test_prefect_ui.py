@@ -16,7 +16,7 @@ from tests.services.processes import skinml_process
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
-PATIENCE = 90_000.0
+MAX_SECONDS = 90_000.0
 """Milliseconds that the page has for a sentence to appear."""
 
 
@@ -46,11 +46,11 @@ def test_a_run_can_be_read_in_the_browser(
     [run] = httpx.post(f"{prefect_server.url}/flow_runs/filter", json=query).json()
 
     page.goto(f"{prefect_server.ui}/runs/flow-run/{run['id']}")
-    expect(page.get_by_text(name).first).to_be_visible(timeout=PATIENCE)
-    expect(page.get_by_text("Completed").first).to_be_visible(timeout=PATIENCE)
-    expect(page.get_by_text("1 images listed").first).to_be_visible(timeout=PATIENCE)  # our log, in its run
+    expect(page.get_by_text(name).first).to_be_visible(timeout=MAX_SECONDS)
+    expect(page.get_by_text("Completed").first).to_be_visible(timeout=MAX_SECONDS)
+    expect(page.get_by_text("1 images listed").first).to_be_visible(timeout=MAX_SECONDS)  # our log, in its run
     page.get_by_text("Artifacts", exact=True).last.click()
-    expect(page.get_by_text("score-counts").first).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_text("score-counts").first).to_be_visible(timeout=MAX_SECONDS)
     picture = tmp_path / "run.png"
     page.screenshot(path=picture)
     with Image.open(picture) as image:

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from skinml import tables
-from skinml.synth import make_archive
+from skinml.lab.synth import make_archive
 
 STEP = """
 import sys

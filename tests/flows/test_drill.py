@@ -14,7 +14,7 @@ NAIVE = """
 import json, sys
 from skinml import tables
 from skinml.crash_points import crash_point
-from skinml.runs import Counts, as_record, begin
+from skinml.records.runs import Counts, as_record, begin
 from skinml.schemas import RUNS, SCORES
 from skinml.storage.listing import list_images
 import pyarrow as pa

@@ -16,9 +16,9 @@ from deltalake import write_deltalake
 
 from flows.drill import COMMAND
 from skinml import tables
-from skinml.drill.kills import Scene, one_run
-from skinml.drill.places import folder_place
-from skinml.drill.plan import Kill, Victim
+from skinml.lab.drill.kills import Scene, one_run
+from skinml.lab.drill.places import folder_place
+from skinml.lab.drill.plan import Kill, Victim
 from skinml.storage.connection import split
 from tests.command import CommandLine
 from tests.unit.scoring.test_predict import plain

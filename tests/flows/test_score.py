@@ -14,10 +14,10 @@ import pytest
 
 from skinml import tables
 from skinml.labels import DIAGNOSES
+from skinml.layout import model_url
 from skinml.models import registry
 from skinml.schemas import PROBABILITY_COLUMNS
 from skinml.storage.connection import s3_options
-from skinml.workspace import model_url
 from tests.command import CommandLine
 
 Put = Callable[[str, bytes], None]

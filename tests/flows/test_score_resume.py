@@ -11,12 +11,12 @@ import pytest
 
 from flows.drill import COMMAND
 from skinml import tables
-from skinml.drill.compare import State, compare, read_state
-from skinml.drill.kills import Ended, Scene, one_run
-from skinml.drill.places import folder_place
-from skinml.drill.plan import ADOPTED, RECORDED, Kill, Victim
+from skinml.lab.drill.compare import State, compare, read_state
+from skinml.lab.drill.kills import Ended, Scene, one_run
+from skinml.lab.drill.places import folder_place
+from skinml.lab.drill.plan import ADOPTED, RECORDED, Kill, Victim
+from skinml.lab.synth import make_archive
 from skinml.scoring.shard_records import read_records, record_urls
-from skinml.synth import make_archive
 from tests.command import CommandLine
 
 IMAGES = 300  # five shards

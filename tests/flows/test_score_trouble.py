@@ -19,10 +19,10 @@ from deltalake import DeltaTable, Field
 from deltalake.schema import PrimitiveType
 
 from skinml import tables
+from skinml.layout import champion_url, model_url
 from skinml.schemas import PROBABILITY_COLUMNS
 from skinml.storage import connection
 from skinml.storage.urls import image_id
-from skinml.workspace import champion_url, model_url
 from tests.command import CommandLine
 from tests.services.faults import Fault, faulty, some
 from tests.services.seaweedfs import ObjectStore
@@ -299,7 +299,7 @@ def test_a_full_disk_is_said_and_leaves_no_table_half_written(
     small_disk: Path, trained: Path, archive: Path, skinml: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tasks.stage.RETRY_DELAYS", (0.0,))
-    monkeypatch.setattr("skinml.storage.patience.DELAYS", (0.0,))
+    monkeypatch.setattr("skinml.storage.retry.DELAYS", (0.0,))
     workspace = small_disk / "workspace"
     workspace.mkdir()
     (workspace / "models").symlink_to(trained / "models")

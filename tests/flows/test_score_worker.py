@@ -12,7 +12,7 @@ from skinml.compute import connect, map_shards
 from skinml.schemas import LISTING
 from skinml.scoring.predict import ScoreJob, score_shard
 from skinml.storage.listing import list_images
-from tasks.score import choose_model
+from tasks.model import choose_model
 from tests.conftest import MadeUp
 
 MOST_MB = 250

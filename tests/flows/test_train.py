@@ -17,10 +17,10 @@ from PIL import Image
 from skinml import tables
 from skinml.dataset.pixelstore import open_pixels
 from skinml.labels import DIAGNOSES
+from skinml.layout import model_url
 from skinml.models import registry
-from skinml.scoring.reference import parse_reference
+from skinml.monitoring.reference import parse_reference
 from skinml.storage.objects import read_bytes
-from skinml.workspace import model_url
 from tests.command import CommandLine
 from tests.conftest import MadeUp
 

@@ -10,12 +10,12 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from flows.cli import main
+from flows.cli.main import main
 from skinml import tables
-from skinml.scoring.commit import publish_night, unfinished_runs
+from skinml.scoring.publish_scores import publish_night, unfinished_runs
 from skinml.storage.urls import file_uri
 from tests.command import CommandLine
-from tests.unit.scoring.test_commit import fill, night
+from tests.unit.scoring.test_publish_scores import fill, night
 
 Jpeg = Callable[..., bytes]
 
@@ -117,8 +117,8 @@ def test_compact_finishes_a_dead_run_before_its_parts_could_look_spare(
         os.utime(path, (1, 1))
     nothing = tables.read(workspace, "quarantine")
     other = tables.write_part(workspace, "quarantine", nothing, "score-20260101T020000Z-0befae-0")
-    spare = Path(workspace, "quarantine", other.path)
-    os.utime(spare, (1, 1))
+    unneeded = Path(workspace, "quarantine", other.path)
+    os.utime(unneeded, (1, 1))
     Path(workspace, "runs").mkdir()  # as after any run
 
     result = skinml("--workspace", workspace, "compact").result
@@ -126,6 +126,6 @@ def test_compact_finishes_a_dead_run_before_its_parts_could_look_spare(
     assert unfinished_runs(workspace) == []
     assert tables.read(workspace, "quarantine").num_rows == 2
     assert result["tables"]["quarantine"]["vacuumed"] == 1
-    assert not spare.exists()
+    assert not unneeded.exists()
     runs = tables.read(workspace, "runs").to_pandas()
     assert set(runs["flow"]) == {"score", "compact"}

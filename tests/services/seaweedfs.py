@@ -12,8 +12,8 @@ from pathlib import Path
 import s3fs
 from botocore.exceptions import BotoCoreError
 
-from skinml.drill import object_store
-from skinml.drill.object_store import Server
+from skinml.lab.drill import object_store
+from skinml.lab.drill.object_store import Server
 
 START_SECONDS = 60.0
 

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from skinml.errors import StorageError
-from skinml.storage import connection, patience
+from skinml.storage import connection, retry
 from skinml.storage.listing import list_images
 from skinml.storage.objects import check_writable, create_bytes, names, read_bytes, read_many, write_bytes
 from tests.services.faults import Fault, Proxy, Request, Rule, faulty, first, some
@@ -60,7 +60,7 @@ def place_behind(shared_bucket: str) -> str:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """As many tries as ever, in less time."""
-    monkeypatch.setattr(patience, "DELAYS", (0.01, 0.01, 0.02, 0.02, 0.04))
+    monkeypatch.setattr(retry, "DELAYS", (0.01, 0.01, 0.02, 0.02, 0.04))
 
 
 # The proxy itself
@@ -170,7 +170,7 @@ def test_an_object_that_always_fails_is_an_answer_and_all_others_arrive(
         assert (reads[uri].error is None) == (uri not in hopeless)
     assert all("\n" not in str(reads[uri].error) for uri in hopeless)
     tries = [sum(f"s3:/{request.key}" == uri for request, _ in proxy.log) for uri in hopeless]
-    assert tries == [1 + len(patience.DELAYS)] * len(hopeless)
+    assert tries == [1 + len(retry.DELAYS)] * len(hopeless)
 
 
 def test_what_is_missing_or_refused_is_not_asked_for_twice(
@@ -220,7 +220,7 @@ def test_a_listing_that_always_fails_is_a_storage_error(behind: Behind, shared_b
     ):
         list(list_images(bucket))
     assert "\n" not in str(error.value)
-    assert proxy.faults == {Fault.CUT: 1 + len(patience.DELAYS)}
+    assert proxy.faults == {Fault.CUT: 1 + len(retry.DELAYS)}
 
 
 # Writing

@@ -22,7 +22,7 @@ from tests.conftest import MadeUp
 from tests.services.deployed import OFTEN, Installation, install, nights, some_images
 from tests.services.processes import wait_for
 
-PATIENCE = 240.0
+MAX_SECONDS = 240.0
 """Seconds for a scheduled night: it is due every 20 s, and takes 10 s on an idle machine."""
 
 
@@ -51,9 +51,9 @@ def test_the_night_after_a_power_loss_scores(
         [left] = nights(server, flow_runs={"id": {"any_": [dead]}})
         (installed.archive / "tonight.jpg").write_bytes(jpeg(1000))
         with installed.worker(server):
-            wait_for(lambda: _scored(installed) == 30, PATIENCE, "the night after the power loss")
+            wait_for(lambda: _scored(installed) == 30, MAX_SECONDS, "the night after the power loss")
             seconds = time.monotonic() - begun
-            wait_for(lambda: len(_completed(server)) >= 2, PATIENCE, "two more nights")
+            wait_for(lambda: len(_completed(server)) >= 2, MAX_SECONDS, "two more nights")
         [now] = nights(server, flow_runs={"id": {"any_": [dead]}})
     scores = tables.read(str(installed.workspace), "scores").to_pandas()
     quarantine = tables.read(str(installed.workspace), "quarantine").to_pandas()
@@ -83,7 +83,7 @@ def _wait_for_moment(server: Server, order: Path, moment: str) -> str:
             found.extend(states.values())
         return bool(found)
 
-    wait_for(there, PATIENCE, f"a night that is {moment}")
+    wait_for(there, MAX_SECONDS, f"a night that is {moment}")
     return found[0]
 
 

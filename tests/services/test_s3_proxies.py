@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from skinml.errors import RequestError, SkinmlError, StorageError
-from skinml.storage import connection, patience
+from skinml.storage import connection, retry
 from skinml.storage.listing import list_images
 from skinml.storage.objects import check_writable, names
 from skinml.tables.connection import open_table
@@ -72,7 +72,7 @@ def page(request: pytest.FixtureRequest) -> Iterator[_Page]:
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(patience, "DELAYS", (0.01,) * 5)
+    monkeypatch.setattr(retry, "DELAYS", (0.01,) * 5)
 
 
 @pytest.mark.parametrize("use", LIBRARIES)

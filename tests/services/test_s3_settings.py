@@ -411,8 +411,8 @@ def test_a_run_with_an_endpoint_that_is_none_is_refused_in_one_line(
 def test_a_folder_needs_none_of_it(tmp_path: Path) -> None:
     """botocore takes a quarter of a second to import, and credentials may take longer to find."""
     code = (
-        "import sys; from flows.cli import main; from skinml import tables, workspace;"
-        "w = workspace.open_workspace(sys.argv[1]); tables.check_table(w, 'runs');"
+        "import sys; from flows.cli.main import main; from skinml import layout, tables;"
+        "w = layout.open_workspace(sys.argv[1]); tables.check_table(w, 'runs');"
         "print('botocore' in sys.modules)"
     )
     environment = {**os.environ, "AWS_ENDPOINT_URL": "no endpoint", "AWS_PROFILE": "nobody"}

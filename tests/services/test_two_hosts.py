@@ -22,10 +22,10 @@ import psutil
 import pytest
 
 from skinml import tables
-from skinml.drill.object_store import find_weed
+from skinml.lab.drill.object_store import find_weed
+from skinml.lab.synth import make_archive
+from skinml.lab.synth.archive import METADATA, PARTS
 from skinml.schemas import PROBABILITY_COLUMNS
-from skinml.synth import make_archive
-from skinml.synth.archive import METADATA, PARTS
 from tests.services.hosts import Host, can_make_hosts, hosts
 from tests.services.processes import wait_for
 

@@ -9,8 +9,8 @@ import pandas as pd
 from skinml import tables
 from skinml.dataset.metadata import Metadata, parse_metadata
 from skinml.dataset.splits import split_of
-from tests.unit.dataset.test_commit import prepare
-from tests.unit.dataset.test_prepare import fill
+from tests.unit.dataset.test_publish_samples import prepare
+from tests.unit.dataset.test_write_shard import fill
 
 Jpeg = Callable[..., bytes]
 

@@ -11,18 +11,18 @@ import pytest
 from numpy.typing import NDArray
 
 from skinml import tables
-from skinml.dataset.commit import publish_pixels, publish_samples
 from skinml.dataset.metadata import Metadata
 from skinml.dataset.pixelstore import PixelStore, missing_pixels, open_pixels, stored_format
-from skinml.dataset.prepare import ShardJob, write_shard
+from skinml.dataset.publish_samples import publish_pixels, publish_samples
 from skinml.dataset.shards import read_index
 from skinml.dataset.survey import SurveyJob, write_pending_index
+from skinml.dataset.write_shard import ShardJob, write_shard
 from skinml.images.decode import decode
 from skinml.images.preprocessing import Preprocessing, ShardFormat
 from skinml.labels import DIAGNOSES
-from skinml.runs import Counts
+from skinml.records.runs import Counts
 from skinml.storage.objects import read_many
-from tests.unit.dataset.test_prepare import SMALL, fill, labels, plan_of
+from tests.unit.dataset.test_write_shard import SMALL, fill, labels, plan_of
 
 Jpeg = Callable[..., bytes]
 

@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 from skinml.dataset.outcome import forget_rejected
 from skinml.dataset.resume import resume
+from skinml.layout import shards_url, unpublished_url
 from skinml.storage.objects import write_bytes
 from skinml.storage.removal import delete
-from skinml.workspace import shards_url, unpublished_url
-from tests.unit.dataset.test_commit import KEY, located, prepare, samples
-from tests.unit.dataset.test_prepare import fill, labels
+from tests.unit.dataset.test_publish_samples import KEY, located, prepare, samples
+from tests.unit.dataset.test_write_shard import fill, labels
 
 Jpeg = Callable[..., bytes]
 IDS = [f"i{number}" for number in range(6)]

@@ -24,9 +24,9 @@ from skinml.dataset.shards import (
     write_index,
 )
 from skinml.images.preprocessing import ShardFormat
+from skinml.layout import index_url
 from skinml.schemas import INDEX
 from skinml.storage.objects import names
-from skinml.workspace import index_url
 
 FORMATS: tuple[ShardFormat, ...] = ("npy", "parquet")
 PIXELS = np.random.default_rng(0).integers(0, 256, (5, 16, 16, 3), dtype=np.uint8)

@@ -16,6 +16,7 @@ import pytest
 
 from skinml.errors import RequestError, RunError, StorageError
 from skinml.labels import DIAGNOSES
+from skinml.layout import champion_url, model_url
 from skinml.models.manifest import Manifest
 from skinml.models.registry import (
     crown_first,
@@ -26,7 +27,6 @@ from skinml.models.registry import (
     versions,
 )
 from skinml.storage.objects import names, read_bytes, write_bytes
-from skinml.workspace import champion_url, model_url
 
 FILES = {"model.onnx": b"network", "metrics.json": b"{}", "figures/curves.png": b"\x89PNG", "empty": b""}
 

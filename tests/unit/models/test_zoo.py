@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from skinml.config import TrainRequest
 from skinml.errors import RequestError, RunError
 from skinml.models import zoo
+from skinml.requests.training import TrainRequest
 
 
 def test_an_unknown_name_is_refused_with_the_known_ones() -> None:

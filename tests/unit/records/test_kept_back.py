@@ -12,8 +12,8 @@ import pytest
 from skinml import tables
 from skinml.records.kept_back import keep_back, write_kept_back
 from skinml.records.rows import died, put_row
+from skinml.records.runs import Counts, as_record, begin
 from skinml.records.under_way import DeadRun
-from skinml.runs import Counts, as_record, begin
 
 
 @pytest.fixture(autouse=True)

@@ -14,16 +14,16 @@ from typing import Any
 import psutil
 import pytest
 
+from skinml.layout import under_way_url
 from skinml.records import under_way
+from skinml.records.runs import begin
 from skinml.records.under_way import find_dead, forget, is_known, kept_under_way
-from skinml.runs import begin
 from skinml.storage.objects import names, read_bytes, write_bytes
-from skinml.workspace import under_way_url
 
 HOLD = """
 import sys
 from skinml.records.under_way import kept_under_way
-from skinml.runs import begin
+from skinml.records.runs import begin
 run = begin("score", {"archive": "x"})
 with kept_under_way(sys.argv[1], run):
     print(run.run_id, flush=True)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from skinml.scoring.reference import Measured
+from skinml.monitoring.reference import Measured
 
 CLASS_MIX = (0.05, 0.08, 0.14, 0.02, 0.16, 0.53, 0.02)
 

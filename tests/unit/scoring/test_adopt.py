@@ -11,11 +11,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from skinml.monitoring.reference import Usual, describe
 from skinml.scoring.adopt import adopt_jobs, adopt_rows, count_again, run_job
 from skinml.scoring.ledger import make_ledger
 from skinml.scoring.pending import Window, find_pending
 from skinml.scoring.predict import ScoreJob, ShardScored, _judge, score_shard
-from skinml.scoring.reference import Usual, describe
 from skinml.scoring.resume import resume
 from skinml.scoring.shard_records import read_records
 from skinml.storage.listing import list_images

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from skinml import tables
 from skinml.schemas import KNOWN_ETAGS, LISTING, QUARANTINE, SCORES
-from skinml.scoring.compare import HASH_BYTES, JOB, Standing
+from skinml.scoring.compare_bytes import HASH_BYTES, JOB, Standing
 from skinml.scoring.known_bytes import KnownBytes, add_known_bytes, read_known_bytes
 from skinml.scoring.known_etags import known_etag_rows, publish_known_etags, read_known_etags
 from skinml.scoring.ledger import Known, Ledger, hash_keys, look_up, make_ledger, read_quarantined, read_scored

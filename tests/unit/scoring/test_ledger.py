@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from skinml import tables
-from skinml.quarantine import quarantine_rows
+from skinml.records.quarantine import quarantine_rows
 from skinml.schemas import SCORES
 from skinml.scoring.ledger import (
     Keys,

@@ -25,6 +25,7 @@ from skinml.errors import RequestError
 from skinml.images.decode import decode
 from skinml.images.preprocessing import Preprocessing
 from skinml.labels import DIAGNOSES
+from skinml.layout import table_url
 from skinml.schemas import LISTING, PROBABILITY_COLUMNS, QUARANTINE, SCORES
 from skinml.scoring.predict import (
     BATCH,
@@ -41,7 +42,6 @@ from skinml.scoring.predict import (
 )
 from skinml.storage.listing import list_images
 from skinml.storage.objects import names, read_bytes, write_bytes
-from skinml.workspace import table_url
 from tests.hostile.make import save
 from tests.unit.images.profiles import ADOBE, from_srgb, gamma, rgb_profile
 

@@ -12,12 +12,12 @@ import pyarrow as pa
 import pytest
 
 from skinml import tables
-from skinml.quarantine import in_quarantine, quarantine_rows
-from skinml.runs import Counts, begin, run_row
-from skinml.scoring.commit import Night, publish_night
+from skinml.records.quarantine import in_quarantine, quarantine_rows
+from skinml.records.runs import Counts, begin, run_row
 from skinml.scoring.ledger import Known, hash_keys, look_up, make_ledger, read_quarantined
 from skinml.scoring.predict import ScoreJob, ScoringModel, score_shard
-from skinml.scoring.replay import Again, find_again, leave_known_failures
+from skinml.scoring.publish_scores import Night, publish_night
+from skinml.scoring.replay import Replayable, find_replayable, leave_known_failures
 from skinml.storage.listing import list_images
 from skinml.storage.objects import write_bytes
 from skinml.storage.removal import delete
@@ -42,25 +42,31 @@ def fill(place: str) -> None:
     write_bytes(f"{place}/archive/replaced.bmp", plain(77) + bytes(1))
 
 
-def replay(place: str, folder: Path, run_id: str, version: str = "v1") -> tuple[Again, int, Counts]:
+def replay(place: str, folder: Path, run_id: str, version: str = "v1") -> tuple[Replayable, int, Counts]:
     """What the flow does, without workers of its own."""
     workspace = f"{place}/workspace"
     model: ScoringModel = replace(registered(place), version=version)
     run = replace(begin("replay", {}), run_id=run_id)
     images = in_quarantine(workspace)
     before = tables.snapshot(workspace, "scores")
-    again = find_again(workspace, images, model, folder / f"{run_id}.parquet")
+    replayable = find_replayable(workspace, images, model, folder / f"{run_id}.parquet")
     shards = [
         score_shard(ScoreJob(number, piece, workspace, model, run_id, DAY, "replay"))
-        for number, piece in enumerate(again.pending.read(1))
+        for number, piece in enumerate(replayable.pending.read(1))
     ]
     news, failed_again = leave_known_failures(workspace, shards, images)
-    skipped = again.of_prepare + again.gone + again.replaced + again.pending.skipped + failed_again
+    skipped = (
+        replayable.of_prepare
+        + replayable.gone
+        + replayable.replaced
+        + replayable.pending.skipped
+        + failed_again
+    )
     done, other = sum(shard.scored for shard in news), sum(shard.rejected.total() for shard in news)
     night = Night(run, model, news, Counts(len(images), skipped, done, other), before)
     counts = publish_night(workspace, night).counts
     tables.append(workspace, "runs", run_row(run, "completed", counts, version), run_id)
-    return again, failed_again, counts
+    return replayable, failed_again, counts
 
 
 def state(place: str) -> list[tuple[str, str, int]]:
@@ -73,8 +79,13 @@ def test_a_replay_scores_what_it_can_and_says_what_is_news(place: str, tmp_path:
     fill(place)
     assert [name for name, _, _ in state(place)] == list(NAMES)
 
-    again, failed_again, counts = replay(place, tmp_path, "replay-1")
-    assert (again.pending.images, again.gone, again.replaced, again.of_prepare) == (3, 1, 1, 1)
+    replayable, failed_again, counts = replay(place, tmp_path, "replay-1")
+    assert (replayable.pending.images, replayable.gone, replayable.replaced, replayable.of_prepare) == (
+        3,
+        1,
+        1,
+        1,
+    )
     assert (counts, failed_again) == (Counts(6, 4, 1, 1), 1)
     [row] = tables.read(f"{place}/workspace", "scores").to_pylist()
     assert (row["image_id"], row["run_id"]) == ("mended", "replay-1")
@@ -85,8 +96,8 @@ def test_a_replay_scores_what_it_can_and_says_what_is_news(place: str, tmp_path:
         ("replaced", "decode_error", 1),
     ]
 
-    again, failed_again, counts = replay(place, tmp_path, "replay-2")
-    assert (again.pending.images, failed_again, counts) == (2, 2, Counts(5, 5, 0, 0))
+    replayable, failed_again, counts = replay(place, tmp_path, "replay-2")
+    assert (replayable.pending.images, failed_again, counts) == (2, 2, Counts(5, 5, 0, 0))
     assert tables.read(f"{place}/workspace", "quarantine").num_rows == 7, "no second row for the same failure"
     assert tables.read(f"{place}/workspace", "scores").num_rows == 1
 
@@ -116,8 +127,8 @@ def test_what_the_model_has_scored_by_now_is_left_alone(tmp_path: Path) -> None:
     mended = book[book["uri"].str.contains("mended")]
     rows = quarantine_rows(mended.assign(reason="duplicate_id"), "score", "run 2")  # of another archive's night
     tables.append(f"{place}/workspace", "quarantine", rows, "run 2")
-    again, _, counts = replay(place, tmp_path, "replay-2", "another")
-    assert (again.pending.skipped, counts.done) == (1, 0)
+    replayable, _, counts = replay(place, tmp_path, "replay-2", "another")
+    assert (replayable.pending.skipped, counts.done) == (1, 0)
     assert tables.read(f"{place}/workspace", "scores").num_rows == 1
 
 
@@ -129,8 +140,8 @@ def test_of_two_versions_of_a_name_the_latest_is_tried(tmp_path: Path) -> None:
     listed = pa.Table.from_batches([piece.images for piece in list_images(f"{place}/archive")]).to_pandas()
     newer = listed[listed["uri"] == path.as_uri()].assign(reason="decode_error", detail="")
     tables.append(f"{place}/workspace", "quarantine", quarantine_rows(newer, "score", "run 2"), "run 2")
-    again, _, counts = replay(place, tmp_path, "replay-1")
-    assert (again.pending.images, again.replaced, counts) == (3, 2, Counts(7, 5, 1, 1))
+    replayable, _, counts = replay(place, tmp_path, "replay-1")
+    assert (replayable.pending.images, replayable.replaced, counts) == (3, 2, Counts(7, 5, 1, 1))
 
 
 def test_what_cannot_be_looked_at_is_tried_all_the_same(tmp_path: Path) -> None:
@@ -141,8 +152,8 @@ def test_what_cannot_be_looked_at_is_tried_all_the_same(tmp_path: Path) -> None:
         {"uri": [loop.as_uri()], "etag": "missing", "size_bytes": 0, "reason": "read_error", "detail": ""}
     )
     tables.append(f"{place}/workspace", "quarantine", quarantine_rows(lost, "score", "run 1"), "run 1")
-    again, failed_again, counts = replay(place, tmp_path, "replay-1")
-    assert (again.pending.images, failed_again, counts) == (1, 1, Counts(1, 1, 0, 0))
+    replayable, failed_again, counts = replay(place, tmp_path, "replay-1")
+    assert (replayable.pending.images, failed_again, counts) == (1, 1, Counts(1, 1, 0, 0))
 
 
 def test_a_folder_that_could_not_be_listed_is_never_decoded(
@@ -163,8 +174,8 @@ def test_a_folder_that_could_not_be_listed_is_never_decoded(
 
         closed.setattr(os, "scandir", refused)
         assert in_quarantine(workspace)["uri"].tolist() == [folder]
-        again, failed_again, counts = replay(place, tmp_path, "replay-1")
-        assert (again.pending.images, failed_again, counts) == (1, 1, Counts(1, 1, 0, 0))
+        replayable, failed_again, counts = replay(place, tmp_path, "replay-1")
+        assert (replayable.pending.images, failed_again, counts) == (1, 1, Counts(1, 1, 0, 0))
     assert in_quarantine(workspace).empty, "it can be listed again: nothing of it is stuck"
     assert replay(place, tmp_path, "replay-2")[2] == Counts(0, 0, 0, 0)
 
@@ -182,6 +193,6 @@ def test_an_older_spelling_is_replayed_once_and_leaves_the_quarantine(tmp_path: 
         tables.append(workspace, "quarantine", quarantine_rows(rows, "score", run_id), run_id)
     [row] = in_quarantine(workspace).to_dict("records")
     assert (row["uri"], row["tries"]) == (f"file://{place}/archive/mended.bmp", 3)
-    again, _, counts = replay(place, tmp_path, "replay-1")
-    assert (again.pending.images, counts) == (1, Counts(1, 0, 1, 0))
+    replayable, _, counts = replay(place, tmp_path, "replay-1")
+    assert (replayable.pending.images, counts) == (1, Counts(1, 0, 1, 0))
     assert in_quarantine(workspace).empty

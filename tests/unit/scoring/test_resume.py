@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from skinml.layout import unpublished_parts_url
 from skinml.schemas import LISTING, PROBABILITY_COLUMNS, QUARANTINE, SCORES
 from skinml.scoring.ledger import hash_keys, make_ledger
 from skinml.scoring.pending import Window, find_pending
@@ -35,7 +36,6 @@ from skinml.storage.listing import Listed
 from skinml.storage.objects import read_bytes, write_bytes
 from skinml.storage.removal import delete
 from skinml.tables import Part, part_url, publish, read_parts, write_part
-from skinml.workspace import unpublished_parts_url
 
 Version = tuple[str, str, int]
 """uri, etag, size."""

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from skinml.storage import fetch, patience
-from skinml.storage.fetch import Read, read_once, read_patiently
+from skinml.storage import fetch, retry
+from skinml.storage.fetch import Read, read_once, read_retrying
 from skinml.storage.read_ahead import read_many
 from skinml.storage.urls import file_uri, is_remote
 
@@ -129,8 +129,8 @@ def test_a_file_that_cannot_be_read_now_is_read_later(tmp_path: Path, monkeypatc
 
     failure = read_once(uri)
     assert isinstance(failure, OSError)
-    monkeypatch.setattr(patience, "DELAYS", mend())
-    assert read_patiently(uri, threading.Event(), failure).data == b"mended"
+    monkeypatch.setattr(retry, "DELAYS", mend())
+    assert read_retrying(uri, threading.Event(), failure).data == b"mended"
 
 
 @needs_proc
@@ -138,6 +138,6 @@ def test_a_file_that_can_never_be_read_is_an_answer_in_the_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "a.jpg").symlink_to("/proc/self/mem")
-    monkeypatch.setattr(patience, "DELAYS", (0.0,) * 5)
-    read = read_patiently(file_uri(f"{tmp_path}/a.jpg"), threading.Event())
+    monkeypatch.setattr(retry, "DELAYS", (0.0,) * 5)
+    read = read_retrying(file_uri(f"{tmp_path}/a.jpg"), threading.Event())
     assert read == Read(None, None, "OSError: [Errno 5] Input/output error")

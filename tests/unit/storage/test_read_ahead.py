@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from skinml.storage import connection, patience, read_ahead
+from skinml.storage import connection, read_ahead, retry
 from skinml.storage.listing import list_images
 from skinml.storage.objects import write_bytes
 from skinml.storage.read_ahead import OBJECTS_AHEAD, OBJECTS_AT_ONCE, read_many
@@ -167,7 +167,7 @@ def test_a_slow_folder_is_read_side_by_side(tmp_path: Path, monkeypatch: pytest.
 
 @pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="needs a file that cannot be read")
 def test_who_stops_taking_waits_for_no_further_try(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(patience, "DELAYS", (50.0,))
+    monkeypatch.setattr(retry, "DELAYS", (50.0,))
     for number in range(20):
         if number < 10:
             (tmp_path / f"{number:02}.jpg").write_bytes(b"1")

@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from skinml.evaluation.metrics import measure
 from skinml.images.quality import measure as measure_quality
 from skinml.labels import DIAGNOSES
 from skinml.models.inference import infer
-from skinml.scoring.reference import parse_reference
+from skinml.monitoring.reference import parse_reference
 from skinml.training import finish as module
 from skinml.training.finish import Finished, FinishJob, compare_networks, finish
-from skinml.training.metrics import measure
 from skinml.training.protocols import Recipe
 from tests.unit.models.networks import images, write_network
 

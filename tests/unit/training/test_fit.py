@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from skinml.errors import RequestError, RunError
+from skinml.evaluation.metrics import measure
 from skinml.models.zoo import ARCHITECTURES, Architecture
 from skinml.training.fit import FitJob, FitResult, export_saved, fit
-from skinml.training.metrics import measure
 from skinml.training.pixels import batches, open_shards
 from skinml.training.protocols import Recipe
 

@@ -16,7 +16,8 @@ for name in {missing!r}:
     sys.modules[name] = None  # neither found nor imported any more
 """
 WATCHED = (
-    "import sys, flows.cli; code = flows.cli.main(sys.argv[1:]); print(sorted(sys.modules)); sys.exit(code)"
+    "import sys; from flows.cli.main import main;"
+    "code = main(sys.argv[1:]); print(sorted(sys.modules)); sys.exit(code)"
 )
 
 

@@ -58,7 +58,7 @@ def test_epoch_order_is_a_function_of_seed_and_epoch() -> None:
 
 def test_names_and_orders_are_had_without_keras() -> None:
     code = (
-        "import sys, skinml.training.pixels, skinml.training.protocols, skinml.training.metrics,"
+        "import sys, skinml.training.pixels, skinml.training.protocols, skinml.evaluation.metrics,"
         " skinml.training.process, skinml.training.fit, skinml.models.zoo, skinml.models.onnx;"
         " skinml.models.zoo.architecture('thesis-cnn').size;"
         " loaded = {'keras', 'tensorflow', 'sklearn', 'onnx', 'matplotlib'} & set(sys.modules);"

@@ -1,0 +1,1 @@
+"""The command line `skinml`: the table of verbs, parsing, settings, printing."""

@@ -1,0 +1,78 @@
+"""The replay flow: what is in quarantine, scored again after a fix such as a permission or a better decoder."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prefect import flow
+
+from flows.naming import asked
+from skinml.errors import Reason
+from skinml.records.quarantine import by_reason
+from skinml.records.runs import begin
+from skinml.requests.scoring import QuarantineRequest
+from tasks import quarantine as stages
+from tasks import scores, show
+from tasks.cluster import check_cluster
+from tasks.model import choose_model
+from tasks.runs import begin_run, recorded
+from tasks.workspace import check_tables, find_workspace, open_workspace
+
+
+def _run_name() -> str:
+    return f"replay {asked('reason') or 'the quarantine'} with {asked('model') or 'champion'}"
+
+
+@flow(name="replay", flow_run_name=_run_name, validate_parameters=True)
+def replay(workspace: str, request: QuarantineRequest) -> dict[str, Any]:
+    """Score again what could not be used, with one model version; publish what can be now, exactly once.
+
+    What cannot be used for the same reason as before gets no second row; what is gone, or other bytes by now,
+    is counted. What `prepare` could not use is for `prepare` to try again.
+
+    Args:
+        workspace: folder or s3://bucket/prefix that holds everything.
+        request: which images of the quarantine, and the model version.
+    """
+    run = begin("replay", request.model_dump(mode="json"))
+    with recorded(workspace, run) as record:
+        workspace = open_workspace(find_workspace(workspace))
+        model = choose_model(workspace, request.model, request.precision)
+        if request.run is not None:
+            stages.check_run(workspace, request.run)
+        check_tables(workspace)
+        images = stages.choose_images(workspace, request)
+        readable = images.loc[images["reason"] != Reason.READ_ERROR.value, "uri"]  # a folder, a link to nothing
+        check_cluster(workspace, request, images=readable.head(1).to_list())
+        record.model_version = model.version
+
+        begin_run(record, workspace)
+        replayable, new = stages.find_replayable(workspace, images, model, record.scratch)
+        shards = scores.refuse(workspace, new, run)
+        shards += scores.score_images(workspace, new, model, request, run)
+        tried = stages.leave_known_failures(workspace, shards, images, replayable)
+        record.counts = tried.counts
+        published = scores.commit_scores(workspace, tried.shards, tried.counts, new, model, None, run)
+        record.counts = published.counts
+
+    result = {
+        "run_id": run.run_id,
+        "rows": by_reason(images),
+        "listed": record.counts.listed,
+        "skipped": record.counts.skipped,
+        "replayed": replayable.pending.images,
+        "scored": record.counts.done,
+        "resumed": scores.count_resumed(shards),
+        "still_quarantined": tried.failed_again + record.counts.quarantined,
+        "quarantined": record.counts.quarantined,
+        "gone": replayable.gone,
+        "replaced": replayable.replaced,
+        "left_to_prepare": replayable.of_prepare,
+        "reasons": scores.count_reasons(shards),
+        "seconds": record.row["seconds"],
+        "images_per_second": record.row["images_per_second"],
+        "table_version": published.version,
+        "model_version": model.version,
+    }
+    show.show_replayed(workspace, images, result)
+    return result

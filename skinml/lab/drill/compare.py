@@ -1,0 +1,232 @@
+"""What killed runs have left against what an undisturbed run leaves: every difference is a finding."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from skinml import tables
+from skinml.layout import table_url, unpublished_parts_url
+from skinml.records.quarantine import RETRIED
+from skinml.schemas import IMAGE_VERSION, PROBABILITY_COLUMNS
+from skinml.storage.tree import walk
+
+KEY = [*IMAGE_VERSION, "model_name", "model_version"]
+SAME_TEXT = ("image_id", "size_bytes", "sha256", "predicted_dx", "flags", "precision")
+SAME_NUMBERS = (*PROBABILITY_COLUMNS, "p_malignant", "confidence")
+TOLERANCE = 1e-6
+RUN_ID = re.compile(r"[a-z]+-\d{8}T\d{6}Z-[0-9a-f]{6}")
+EXAMPLES = 3
+
+
+class Wrong(StrEnum):
+    """What can be wrong."""
+
+    LOST = "lost"  # an image has no row
+    DOUBLED = "doubled"  # or more than one
+    DIFFERENT = "different"  # another result than the undisturbed run's
+    ORPHAN = "orphan"  # a row that the undisturbed run does not have, or a file that no run accounts for
+    QUARANTINE = "quarantine"  # other images in quarantine, or for other reasons, or twice
+    RUNS = "runs"  # rows of `runs` that do not say what happened
+    UNEXPLAINED = "unexplained"  # an exit code, a traceback, a process that stays
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something wrong: what, how many of it, and which, in one line."""
+
+    wrong: Wrong
+    number: int
+    text: str
+
+
+@dataclass(frozen=True)
+class State:
+    """The tables of a workspace as a reader sees them, and the files in their folders.
+
+    Attributes:
+        scores: rows.
+        quarantine: rows of the flow `score`.
+        runs: rows of the flow `score`.
+        unpublished: names of Parquet files in the tables' folders that no version refers to.
+        records: names of records of such files, which a later run could take over.
+    """
+
+    scores: pd.DataFrame
+    quarantine: pd.DataFrame
+    runs: pd.DataFrame
+    unpublished: Sequence[str]
+    records: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Account:
+    """What the drill knows of one run.
+
+    Attributes:
+        label: of the run, for people.
+        run_id: None where it did not get that far.
+        code: its exit code, negative for a signal.
+        result: what it printed, where it completed.
+        alone: no other run was under way, and nothing of it was killed: whatever it wrote is published.
+        leaves_row: it ended by itself, or was killed where it had a record already: `runs` must have its row.
+    """
+
+    label: str
+    run_id: str | None
+    code: int
+    result: dict[str, Any] | None
+    alone: bool
+    leaves_row: bool
+
+
+def read_state(workspace: str) -> State:
+    """All that a workspace says about scoring."""
+    quarantine, runs = (tables.read(workspace, name).to_pandas() for name in ("quarantine", "runs"))
+    return State(
+        tables.read(workspace, "scores").to_pandas(),
+        quarantine[quarantine["flow"] == "score"],
+        runs[runs["flow"] == "score"],
+        [name for table in ("scores", "quarantine", "runs") for name in _unpublished(workspace, table)],
+        [name for name in walk(unpublished_parts_url(workspace)) if name.endswith(".json")],
+    )
+
+
+def _unpublished(workspace: str, table: str) -> list[str]:
+    published = {url.rpartition("/")[2] for url in tables.snapshot(workspace, table).files}
+    names = [path.rpartition("/")[2] for path in walk(table_url(workspace, table)) if "_delta_log" not in path]
+    return [f"{table}/{name}" for name in names if name.endswith(".parquet") and name not in published]
+
+
+def compare(expected: State, found: State, accounts: Sequence[Account]) -> list[Finding]:
+    """Hold what was found against the undisturbed state, and against what each run said of itself."""
+    return [
+        *compare_scores(expected.scores, found.scores),
+        *compare_quarantine(expected.quarantine, found.quarantine),
+        *check_runs(found, accounts),
+        *compare_health(expected.runs, found.runs),
+        *check_files(found.unpublished, accounts),
+        *_some(Wrong.ORPHAN, found.records, "records of parts that no run can take over any more"),
+    ]
+
+
+def compare_scores(expected: pd.DataFrame, found: pd.DataFrame) -> Iterator[Finding]:
+    """Every key once, with the same result."""
+    wanted, there = expected.set_index(KEY), found.set_index(KEY)
+    yield from _some(Wrong.LOST, wanted.index.difference(there.index), "images without a row in scores")
+    twice = there.index[there.index.duplicated()]
+    yield from _some(Wrong.DOUBLED, twice, "rows too many in scores for images that have one")
+    yield from _some(Wrong.ORPHAN, there.index.difference(wanted.index), "rows in scores of no such image")
+    once = there[~there.index.duplicated()]
+    both = wanted.merge(once, left_index=True, right_index=True, suffixes=("", "_found"))
+    differs = np.zeros(len(both), dtype=bool)
+    for name in SAME_TEXT:
+        ours, theirs = both[name], both[f"{name}_found"]
+        differs |= ~((ours == theirs) | (ours.isna() & theirs.isna())).to_numpy()
+    for name in SAME_NUMBERS:
+        apart = np.abs(both[name].to_numpy() - both[f"{name}_found"].to_numpy())
+        differs |= ~(apart <= TOLERANCE)  # so that nothing (null, nan) is a difference, too
+    yield from _some(Wrong.DIFFERENT, both.index[differs], "rows in scores with another result")
+
+
+def compare_quarantine(expected: pd.DataFrame, found: pd.DataFrame) -> Iterator[Finding]:
+    """Every image version once for the same reason; but for what passes by itself and is tried every night."""
+    columns = [*IMAGE_VERSION, "reason"]
+    wanted, there = (
+        rows.loc[~rows["reason"].isin(RETRIED), columns].value_counts() for rows in (expected, found)
+    )
+    yield from _some(Wrong.QUARANTINE, wanted.index.difference(there.index), "rows missing in quarantine")
+    yield from _some(
+        Wrong.QUARANTINE, there.index.difference(wanted.index), "rows in quarantine of no such image"
+    )
+    yield from _some(Wrong.QUARANTINE, there.index[there > 1], "images more than once in quarantine")
+
+
+def check_runs(found: State, accounts: Sequence[Account]) -> Iterator[Finding]:
+    """Every run that committed anything has one row, which adds up and says what is in the tables."""
+    runs = found.runs
+    scored, rejected = (rows["run_id"].value_counts() for rows in (found.scores, found.quarantine))
+    yield from _some(Wrong.RUNS, runs.loc[runs["run_id"].duplicated(), "run_id"], "runs with more than one row")
+    no_row = sorted({*scored.index, *rejected.index} - {*runs["run_id"]})
+    yield from _some(Wrong.RUNS, no_row, "runs with rows in the tables and none in runs")
+    known = {account.run_id for account in accounts}
+    yield from _some(Wrong.RUNS, sorted({*runs["run_id"]} - known), "rows of runs that were never started")
+    due = {account.run_id for account in accounts if account.run_id is not None and account.leaves_row}
+    yield from _some(Wrong.RUNS, sorted(due - {*runs["run_id"]}), "runs that have no row in runs")
+    unequal = runs["listed"] != runs["skipped"] + runs["done"] + runs["quarantined"]
+    yield from _some(Wrong.RUNS, runs.loc[unequal, "run_id"], "rows in which images do not add up")
+    for row in runs.drop_duplicates("run_id").itertuples():
+        there = (int(scored.get(row.run_id, 0)), int(rejected.get(row.run_id, 0)))
+        if row.status == "completed" and (row.done, row.quarantined) != there:
+            yield Finding(
+                Wrong.RUNS,
+                1,
+                f"{row.run_id}: its row says {row.done} done and {row.quarantined} quarantined, "
+                f"the tables have {there[0]} and {there[1]}",
+            )
+        elif row.status != "completed" and there[0] not in {0, row.done}:
+            yield Finding(Wrong.RUNS, 1, f"{row.run_id} failed, and the tables have {there[0]} of its rows")
+    for account in accounts:
+        if account.result is not None:
+            yield from _check_result(runs[runs["run_id"] == account.run_id], account, account.result)
+
+
+def _check_result(rows: pd.DataFrame, account: Account, result: dict[str, Any]) -> Iterator[Finding]:
+    """A run that completed has its row, and what it printed is what its row says."""
+    columns = ["listed", "skipped", "done", "quarantined"]
+    printed = [result[name] for name in ("listed", "skipped", "scored", "quarantined")]
+    if len(rows) != 1 or rows["status"].iloc[0] != "completed" or rows[columns].iloc[0].tolist() != printed:
+        said = dict(zip(columns, printed, strict=True))
+        there = rows[["status", *columns]].to_dict("records")
+        yield Finding(Wrong.RUNS, 1, f"{account.label}: {account.run_id} printed {said}, runs has {there}")
+
+
+def compare_health(expected: pd.DataFrame, found: pd.DataFrame) -> Iterator[Finding]:
+    """A run that published all images, whoever scored them, judges the night as the undisturbed one did."""
+    for wanted in expected[expected["status"] == "completed"].itertuples():
+        nights = found[(found["status"] == "completed") & (found["done"] == wanted.done)]
+        for row in nights.itertuples():
+            if not _alike(_judgement(row), _judgement(wanted)):
+                yield Finding(Wrong.DIFFERENT, 1, f"{row.run_id}: health is {row.health_detail} instead")
+
+
+def _judgement(run: Any) -> list[Any]:
+    """The verdict on a night and what it rests on; nothing where nobody looked."""
+    return [run.health, json.loads(run.health_detail)] if isinstance(run.health_detail, str) else []
+
+
+def _alike(ours: Any, theirs: Any) -> bool:
+    """Whether two JSON values are equal, but for the order in which their numbers were added up."""
+    if isinstance(ours, dict) and isinstance(theirs, dict):
+        return ours.keys() == theirs.keys() and all(_alike(ours[key], theirs[key]) for key in ours)
+    if isinstance(ours, list) and isinstance(theirs, list):
+        return len(ours) == len(theirs) and all(map(_alike, ours, theirs))
+    if isinstance(ours, float) and isinstance(theirs, float):
+        return math.isclose(ours, theirs, rel_tol=TOLERANCE)
+    return bool(ours == theirs)
+
+
+def check_files(unpublished: Iterable[str], accounts: Sequence[Account]) -> Iterator[Finding]:
+    """A file that no version refers to belongs to a run that died, failed or was not alone."""
+    allowed = {account.run_id for account in accounts if not account.alone}
+    strays = [name for name in unpublished if not {*RUN_ID.findall(name)} & allowed]
+    yield from _some(Wrong.ORPHAN, strays, "files that no table refers to and no dead run has left")
+
+
+def _some(wrong: Wrong, which: Collection[Any], what: str) -> Iterator[Finding]:
+    """One finding for all of them, where there are any, with a few by name."""
+    if len(which):
+        examples = "; ".join(
+            " ".join(map(str, one)) if isinstance(one, tuple) else str(one) for one in list(which)[:EXAMPLES]
+        )
+        yield Finding(
+            wrong, len(which), f"{len(which)} {what}: {examples}{' …' if len(which) > EXAMPLES else ''}"
+        )

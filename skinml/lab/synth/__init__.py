@@ -1,0 +1,5 @@
+"""Makes up archives in HAM10000's layout: drawn lesions, plausible metadata, and broken files on request."""
+
+from skinml.lab.synth.archive import Archive, make_archive
+
+__all__ = ["Archive", "make_archive"]

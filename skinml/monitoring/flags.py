@@ -1,0 +1,67 @@
+"""What is odd about single images, as words: measures beyond the reference's thresholds, colour profiles."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skinml.monitoring.reference import Measured, Thresholds
+
+MEASURED_FLAGS = ("blurred", "dark", "overexposed", "low_confidence", "unlike_training")
+COLOUR_PROFILE = "colour_profile"
+FLAGS = (*MEASURED_FLAGS, COLOUR_PROFILE)
+"""Every flag, in the order in which they are named."""
+
+_WORDS = np.array(
+    [
+        ",".join(flag for bit, flag in enumerate(MEASURED_FLAGS) if code >> bit & 1)
+        for code in range(2 ** len(MEASURED_FLAGS))
+    ],
+    dtype=object,
+)
+
+
+def flag_images(measured: Measured, thresholds: Thresholds) -> NDArray[np.object_]:
+    """The flags of n images, as the column `flags` of `scores` holds them.
+
+    Args:
+        measured: of n images; what is not a number is beyond every threshold.
+        thresholds: beyond which values.
+
+    Returns:
+        str (n,): flags separated by commas, in the order of FLAGS; "" where there is none.
+
+    """
+    beyond = (  # "not within", so that NaN is beyond
+        ~(measured.sharpness >= thresholds.blurred),
+        ~(measured.brightness >= thresholds.dark),
+        ~(measured.brightness <= thresholds.overexposed),
+        ~(measured.confidence >= thresholds.low_confidence),
+        ~(measured.unlike_training <= thresholds.unlike_training),
+    )
+    codes = np.zeros(len(measured.predicted), dtype=np.int64)
+    for bit, flagged in enumerate(beyond):
+        codes |= flagged.astype(np.int64) << bit
+    words: NDArray[np.object_] = _WORDS[codes]
+    return words
+
+
+def flag_profiles(flags: NDArray[np.object_], profiles: NDArray[np.bool_]) -> NDArray[np.object_]:
+    """Add `colour_profile` to the flags of images that have a colour profile other than sRGB.
+
+    Args:
+        flags: str (n,), as `flag_images` gives them.
+        profiles: bool (n,).
+    """
+    if profiles.any():
+        flags = flags.copy()
+        flags[profiles] = [f"{words},{COLOUR_PROFILE}".lstrip(",") for words in flags[profiles]]
+    return flags
+
+
+def count_flags(flags: Iterable[str]) -> Counter[str]:
+    """How many images have each flag; only flags that any image has."""
+    return Counter(flag for words in flags if words for flag in words.split(","))

@@ -1,5 +1,0 @@
-"""Makes up archives in HAM10000's layout: drawn lesions, plausible metadata, and broken files on request."""
-
-from skinml.synth.archive import Archive, make_archive
-
-__all__ = ["Archive", "make_archive"]

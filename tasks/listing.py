@@ -1,0 +1,85 @@
+"""Stages that list archives: which images lie below folders and prefixes."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+
+from skinml import layout
+from skinml.schemas import LISTING
+from skinml.storage.listed import warnings
+from skinml.storage.listing import list_images
+from skinml.storage.urls import as_uri, is_remote, normalise
+from tasks.stage import stage
+
+logger = logging.getLogger("skinml.archive")
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Image objects of one or several archives, each once.
+
+    Attributes:
+        images: columns of LISTING.
+        places: the archives, normalised.
+        roots: the same as uris.
+        passed_over: other objects by kind, as `Listed` has them.
+    """
+
+    images: pd.DataFrame
+    places: tuple[str, ...]
+    roots: tuple[str, ...]
+    passed_over: Counter[str]
+
+
+@stage("look at the archive", "look at {archive}", tags=("storage",))
+def check_archive(workspace: str, archive: str) -> str:
+    """The archive's normalised URL, once storage has begun to list it."""
+    place = normalise(archive)
+    next(list_images(place, _left_out(workspace, place)), None)
+    return place
+
+
+def _left_out(workspace: str, place: str) -> tuple[str, ...]:
+    """What of an archive is the workspace's own, which is said."""
+    left_out = layout.within_archive(workspace, place)
+    if left_out == (workspace,):
+        logger.info("the workspace %s lies in the archive %s and is left out of its listing", workspace, place)
+    elif left_out:
+        names = ", ".join(url.rsplit("/", 1)[-1] for url in left_out)
+        logger.info("%s is the workspace, too: its own folders are left out of the listing (%s)", place, names)
+    return left_out
+
+
+def warn_of_passed_over(place: str, passed_over: Mapping[str, int]) -> None:
+    """Say what of an archive looks like an image and was passed over all the same."""
+    for line in warnings(passed_over, is_remote(place)):
+        logger.warning("%s: %s", place, line)
+
+
+def _archives(parameters: dict[str, Any]) -> str:
+    return f"list images below {', '.join(parameters['archives'])}"
+
+
+@stage("list images", _archives, tags=("storage",))
+def list_archives(workspace: str, archives: tuple[str, ...]) -> Listing:
+    """List archives one after the other; an image below two of them counts once."""
+    places = tuple(dict.fromkeys(map(normalise, archives)))
+    left_out = {place: _left_out(workspace, place) for place in places}
+    batches: list[pa.RecordBatch] = []
+    passed_over: Counter[str] = Counter()
+    for place in places:
+        found: Counter[str] = Counter()
+        for piece in list_images(place, left_out[place]):
+            batches.append(piece.images)
+            found += piece.passed_over
+        warn_of_passed_over(place, found)
+        passed_over += found
+    images = pa.Table.from_batches(batches, LISTING).to_pandas().drop_duplicates("uri", ignore_index=True)
+    return Listing(images, places, tuple(map(as_uri, places)), passed_over)

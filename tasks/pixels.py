@@ -1,0 +1,158 @@
+"""Stages that make and open pixels: decode images into shards on Dask workers, find what is missing."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain
+from pathlib import Path
+
+import pandas as pd
+
+from skinml import tables
+from skinml.compute import call, connect
+from skinml.dataset.neighbours import Duplicates
+from skinml.dataset.pixelstore import PixelStore, missing_pixels, stored_format
+from skinml.dataset.pixelstore import open_pixels as open_pixel_store
+from skinml.dataset.publish_samples import publish_pixels
+from skinml.dataset.resume import Resumption, resume
+from skinml.dataset.shards import cut
+from skinml.dataset.survey import SurveyJob, find_duplicates, write_pending_index
+from skinml.dataset.write_shard import ShardDone, ShardJob, shard_jobs, write_shard
+from skinml.errors import RequestError
+from skinml.images.preprocessing import Preprocessing, ShardFormat
+from skinml.records.runs import Counts, Run
+from skinml.requests.base import ClusterRequest
+from skinml.storage.spelling import resolve_rows
+from tasks.cluster import workspace_check
+from tasks.shards import rejections, run_shards
+from tasks.stage import stage
+
+logger = logging.getLogger("skinml.pixels")
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """The samples table as training sees it, and the version that makes a run repeatable."""
+
+    rows: pd.DataFrame
+    version: int
+
+
+@stage("read the samples", tags=("storage",))
+def read_samples(workspace: str) -> Samples:
+    """All samples, at one version of the table."""
+    version = tables.version(workspace, "samples")
+    if version is None:
+        raise RequestError(f"{workspace}: no samples yet; run skinml prepare first")
+    return Samples(resolve_rows(tables.read(workspace, "samples", at=version)).to_pandas(), version)
+
+
+@dataclass(frozen=True, eq=False)
+class Missing:
+    """The dataset that a model needs, and the samples that it has no pixels of."""
+
+    dataset_key: str
+    stored_as: ShardFormat
+    work: pd.DataFrame
+
+
+@stage("find missing pixels", "find samples without pixels at {preprocessing.size} px", tags=("storage",))
+def find_missing(workspace: str, samples: Samples, preprocessing: Preprocessing) -> Missing:
+    """What is left to decode, from the sources that `samples` records, before the model can be fitted."""
+    stored_as = stored_format(workspace, preprocessing, samples.rows)
+    dataset_key = preprocessing.dataset_key(stored_as)
+    work = missing_pixels(workspace, dataset_key, samples.rows)
+    logger.info("%d of %d samples have no pixels in %s yet", len(work), len(samples.rows), dataset_key)
+    return Missing(dataset_key, stored_as, work)
+
+
+@stage("commit the pixels", tags=("storage",))
+def commit_pixels(workspace: str, missing: Missing, shards: list[ShardDone], run: Run) -> None:
+    """Check that no image was lost, then publish the index, and quarantine what can no longer be read."""
+    done = sum(shard.prepared for shard in shards)
+    rejected = rejections(shards).total()
+    counts = Counts(listed=len(missing.work), done=done, quarantined=rejected)
+    refused = pd.DataFrame()
+    publish_pixels(workspace, missing.dataset_key, shards, refused, counts, run.run_id)
+    if rejected:
+        logger.warning("%d samples can no longer be used; the quarantine says why", rejected)
+
+
+@stage("open the pixels", tags=("storage",))
+def open_pixels(workspace: str, samples: Samples, missing: Missing, folder: Path) -> PixelStore:
+    """The pixels as memory-mappable files on this machine."""
+    store = open_pixel_store(workspace, missing.dataset_key, missing.stored_as, samples.rows, folder)
+    lost = len(samples.rows) - len(store.samples)
+    if lost:
+        logger.warning("training without %d samples that have no pixels", lost)
+    return store
+
+
+NONE_CORRECTED = pd.DataFrame({"image_id": [], "lesion_id": []}, dtype="str")
+
+
+def write_shards(
+    workspace: str,
+    work: pd.DataFrame,
+    preprocessing: Preprocessing,
+    stored_as: ShardFormat,
+    dataset_key: str,
+    cluster: ClusterRequest,
+    run: Run,
+    corrected: pd.DataFrame = NONE_CORRECTED,
+    roots: tuple[str, ...] | None = None,
+) -> tuple[list[ShardDone], Duplicates]:
+    """Decode, resize and store the work's images on Dask workers; then look for duplicates among all samples.
+
+    What a run that died has finished is taken over. `corrected` are samples whose lesion may be another one,
+    `roots` the archives that no image may lie outside of.
+    """
+    if work.empty:
+        return [], find_duplicates(SurveyJob(workspace, dataset_key, (), (), corrected))
+    before = find_finished(workspace, dataset_key, work)
+    return decode(workspace, before, preprocessing, stored_as, dataset_key, cluster, run, corrected, roots)
+
+
+@stage("find what is decoded already", tags=("storage",))
+def find_finished(workspace: str, dataset_key: str, work: pd.DataFrame) -> Resumption:
+    """Shards of this work that an interrupted run has finished."""
+    before = resume(workspace, dataset_key, work)
+    if before.finished:
+        left = len(before.left)
+        logger.info("an interrupted run has decoded %d images of these, %d are left", len(work) - left, left)
+    return before
+
+
+# Not tried again as a whole: each shard is, by itself.
+@stage("decode into shards", "decode into {dataset_key}", tags=("dask",), retried=False)
+def decode(
+    workspace: str,
+    before: Resumption,
+    preprocessing: Preprocessing,
+    stored_as: ShardFormat,
+    dataset_key: str,
+    cluster: ClusterRequest,
+    run: Run,
+    corrected: pd.DataFrame,
+    roots: tuple[str, ...] | None,
+) -> tuple[list[ShardDone], Duplicates]:
+    """Take over the shards that are finished, decode the images that are left, find duplicates."""
+    finished = (
+        ShardJob(number, images, workspace, preprocessing, stored_as, run.run_id, roots, finished=True)
+        for number, images in before.finished.items()
+    )
+    new = shard_jobs(before.left, before.first, workspace, preprocessing, stored_as, run.run_id, roots)
+    shards = len(before.finished) + len(cut(before.left["size_bytes"].to_numpy(), preprocessing.size))
+    with connect(cluster.cluster, cluster.workers, shards) as client:
+        images = len(before.left) + sum(len(images) for images in before.finished.values())
+        description = f"decode {images} images"
+        jobs = chain(finished, new)
+        sees = workspace_check(workspace, cluster, run)
+        done = run_shards(client, write_shard, jobs, shards, "prepare-progress", description, sees)
+        numbers = [shard.number for shard in done]
+        samples = [shard.samples for shard in done if shard.samples is not None]
+        job = SurveyJob(workspace, dataset_key, numbers, samples, corrected)
+        duplicates, _ = call(client, partial(find_duplicates, job), partial(write_pending_index, job))
+        return done, duplicates

@@ -1,0 +1,209 @@
+"""Stages of a night: find what is new, score it on Dask workers, judge the night, commit."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain
+from pathlib import Path
+
+from skinml import tables
+from skinml.compute import connect, width
+from skinml.crash_points import crash_point
+from skinml.errors import RunError, SkinmlError
+from skinml.layout import within_archive
+from skinml.monitoring.health import Health, compare
+from skinml.monitoring.tally import Tally
+from skinml.records.max_quarantined import check_quarantined
+from skinml.records.quarantine import failures_of_archives
+from skinml.records.runs import Counts, Run
+from skinml.requests.base import ClusterRequest
+from skinml.requests.scoring import ScoreRequest
+from skinml.scoring.adopt import AdoptJob, adopt_jobs, run_job
+from skinml.scoring.known_bytes import KnownBytes, add_known_bytes, read_known_bytes
+from skinml.scoring.known_etags import publish_known_etags, read_known_etags
+from skinml.scoring.ledger import make_ledger, read_quarantined, read_scored
+from skinml.scoring.pending import Pending, Window, find_pending
+from skinml.scoring.predict import (
+    ScoreJob,
+    ScoringModel,
+    ShardScored,
+    images_per_shard,
+    most_shards,
+    score_jobs,
+)
+from skinml.scoring.publish_scores import Night, Published, publish_night
+from skinml.scoring.refuse import refuse_other_bytes
+from skinml.scoring.resume import Resumption, resume
+from skinml.scoring.shard_records import delete_failures, delete_records
+from skinml.storage.list_ahead import list_ahead
+from skinml.storage.listed import in_words
+from skinml.tables import Snapshot
+from tasks.cluster import workspace_check
+from tasks.listing import warn_of_passed_over
+from tasks.shards import rejected_rows, rejections, run_shards
+from tasks.stage import stage
+
+logger = logging.getLogger("skinml.scores")
+
+
+@dataclass(frozen=True, eq=False)
+class New:
+    """What is to be read tonight.
+
+    Attributes:
+        pending: what is new, or to be rechecked.
+        before: the state of `scores` that says so.
+        resumption: what interrupted runs have done of it.
+        known: of which bytes there is a row.
+    """
+
+    pending: Pending
+    before: Snapshot
+    resumption: Resumption
+    known: KnownBytes
+    roots: tuple[str, ...] | None = None  # the archive; None where the images are of nobody knows which
+
+
+@stage("find what is new", "find what {model.version} has not scored", tags=("storage",))
+def find_new(workspace: str, archive: str, model: ScoringModel, request: ScoreRequest, folder: Path) -> New:
+    """The archive's listing less what this model version has scored and what is quarantined for good.
+
+    With --recheck that is in it, too, to be read again and compared.
+    """
+    left_out = within_archive(workspace, archive)
+    with list_ahead(archive, left_out) as listing:  # while storage lists, the tables are read
+        before = tables.snapshot(workspace, "scores")
+        scored, remembered = (
+            read(workspace, model.name, model.version) for read in (read_scored, read_known_etags)
+        )
+        ledger = make_ledger(chain(scored, remembered, read_quarantined(workspace)))
+        window = Window(request.since, request.until, request.limit)
+        pending = find_pending(listing, ledger, window, folder / "pending.parquet", request.recheck)
+    logger.info(
+        "%d images listed, passed over: %s; %d %s, %d skipped",
+        *(pending.listed, in_words(pending.passed_over), pending.images),
+        *("new or to be rechecked" if request.recheck else "new", pending.skipped),
+    )
+    warn_of_passed_over(archive, pending.passed_over)
+    if pending.outside_window or pending.beyond_limit:
+        logger.info(
+            "of the skipped, %d were modified outside --since and --until, %d are beyond --limit",
+            *(pending.outside_window, pending.beyond_limit),
+        )
+    resumption = resume(workspace, model.origin("score"), pending, lambda: ledger)
+    compared_with = ledger if request.recheck else None
+    known = read_known_bytes(workspace, model.name, model.version, resumption.left, compared_with)
+    return New(pending, before, resumption, known, (archive,))
+
+
+def refuse(workspace: str, new: New, run: Run) -> list[ShardScored]:
+    """Put images whose uri and etag are in the tables with another size into quarantine."""
+    return _refuse(workspace, new, run) if new.pending.other_bytes.num_rows else []
+
+
+@stage("refuse other bytes", tags=("storage",))
+def _refuse(workspace: str, new: New, run: Run) -> list[ShardScored]:
+    return refuse_other_bytes(workspace, new.pending.other_bytes, run.flow, run.run_id)
+
+
+# Not tried again as a whole: each shard is, by itself.
+@stage("score shards", "score with {model.version}", tags=("dask",), retried=False)
+def score_images(
+    workspace: str, new: New, model: ScoringModel, cluster: ClusterRequest, run: Run
+) -> list[ShardScored]:
+    """Decode and predict the new images, on Dask workers; take over what interrupted runs have done of them."""
+    crash_point(2)
+    pending = new.pending
+    if not pending.images:
+        return []
+    adoptions, left = new.resumption.adoptions, new.resumption.left
+    with connect(cluster.cluster, cluster.workers, len(adoptions) + most_shards(left.images)) as client:
+        each = images_per_shard(left.images, width(client, cluster.workers))
+        shards = len(adoptions) + math.ceil(left.images / each)
+        images = add_known_bytes(left.read(each), new.known)
+        jobs: Iterable[ScoreJob | AdoptJob] = chain(
+            adopt_jobs(adoptions, workspace, model, run.run_id, run.started_at.date()),
+            score_jobs(images, workspace, model, run.run_id, run.started_at.date(), run.flow, new.roots),
+        )
+        description = f"score {pending.images} images"
+        sees = workspace_check(workspace, cluster, run)
+        return run_shards(client, run_job, jobs, shards, "score-progress", description, sees)
+
+
+@stage("commit the scores", tags=("storage",))
+def commit_scores(
+    workspace: str,
+    shards: Sequence[ShardScored],
+    counts: Counts,
+    new: New,
+    model: ScoringModel,
+    health: Health | None,
+    run: Run,
+    most_quarantined: float = 1.0,
+) -> Published:
+    """Check that no image was lost and not too many are bad, then publish scores and quarantine."""
+    crash_point(6)
+    try:
+        same = count_compared(shards)["same"]
+        check_quarantined(
+            *(workspace, run.run_id, rejections(shards), counts.done + same, most_quarantined),
+            rows=partial(rejected_rows, workspace, shards),
+            what="images" if same else "new images",
+            known=partial(failures_of_archives, workspace),
+        )
+    except RunError:
+        with suppress(SkinmlError):  # what is wrong is said already
+            delete_failures(workspace)  # perhaps this machine is to blame, and not the images
+        raise
+    published = publish_night(workspace, Night(run, model, shards, counts, new.before, health))
+    remembered = [part for shard in shards if (part := shard.compared.remembered) is not None]
+    publish_known_etags(workspace, run.run_id, model.name, model.version, remembered)
+    try:
+        delete_records(workspace, run.run_id, new.resumption.spent)
+    except SkinmlError as error:  # such as no right to delete; the next run, or `skinml compact`, tries again
+        logger.warning("records of what is committed by now stay: %s", error)
+    return published
+
+
+def judge(model: ScoringModel, shards: Sequence[ShardScored]) -> Health | None:
+    """Whether tonight's images look like those the model was tested on; None where nobody can say."""
+    night = sum((shard.health for shard in shards), start=Tally())
+    if model.usual is None or not night.images:
+        return None
+    health = compare(model.usual, night)
+    log = logger.warning if health.verdict == "drifted" else logger.info
+    log("%s", health.sentence)
+    return health
+
+
+def count(new: New, shards: Sequence[ShardScored]) -> Counts:
+    """What became of the listed images."""
+    done = sum(shard.scored for shard in shards)
+    skipped = new.pending.skipped + count_compared(shards)["same"]
+    return Counts(new.pending.listed, skipped, done, rejections(shards).total())
+
+
+def count_compared(shards: Sequence[ShardScored]) -> dict[str, int]:
+    """What came of comparing bytes: counts of Compared, and how many image versions are remembered."""
+    found = [shard.compared for shard in shards]
+    return {
+        "same": sum(one.same for one in found),
+        "rechecked": sum(one.rechecked for one in found),
+        "changed": sum(one.changed for one in found),
+        "remembered": sum(one.remembered.rows for one in found if one.remembered is not None),
+    }
+
+
+def count_resumed(shards: Sequence[ShardScored]) -> int:
+    """How many images of this run an interrupted run had done."""
+    return sum(shard.resumed for shard in shards)
+
+
+def count_reasons(shards: Sequence[ShardScored]) -> dict[str, int]:
+    """How many images of this run were quarantined for which reason."""
+    return dict(sorted(rejections(shards).items()))

@@ -1,0 +1,92 @@
+"""What a run shows in the Prefect UI when it has ended: tables of counts and links."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import asdict
+from typing import Any
+
+import pandas as pd
+
+from skinml.layout import model_url, shards_url, table_url
+from skinml.models.manifest import Manifest
+from skinml.monitoring.health import Health
+from skinml.records.quarantine import by_reason
+from tasks import artifacts
+from tasks.fit import Fitted
+from tasks.stage import stage
+
+logger = logging.getLogger("skinml.show")
+
+
+@stage("show the result")
+def show_prepared(workspace: str, dataset_key: str, result: dict[str, object]) -> None:
+    """Counts and links in the Prefect UI."""
+    artifacts.show_table("prepare-counts", "What became of the listed images.", [result])
+    links = {
+        "samples table": table_url(workspace, "samples"),
+        "quarantine table": table_url(workspace, "quarantine"),
+        "shards": shards_url(workspace, dataset_key),
+    }
+    artifacts.show_links("prepare-links", "Where the dataset lies", links)
+
+
+HEADLINE = ("accuracy", "balanced_accuracy", "macro_auc", "melanoma_sensitivity")
+
+
+@stage("show the result")
+def show_trained(workspace: str, manifest: Manifest, fitted: Fitted, honest: Fitted | None) -> None:
+    """Metrics and links in the Prefect UI: the protocol's own figure, and the honest one where they differ."""
+    rows = [_headline(one) for one in (fitted, honest) if one is not None]
+    artifacts.show_table("train-metrics", "How well the model does on its test images.", rows)
+    networks = [
+        {"network": name, **network.model_dump(exclude_none=True)}
+        for name, network in manifest.precisions.items()
+    ]
+    artifacts.show_table("train-precisions", "The model's network in each precision.", networks)
+    folder = model_url(workspace, manifest.name, manifest.version)
+    links = {file: f"{folder}/{file}" for file in manifest.files if file.endswith((".png", ".json"))}
+    artifacts.show_links("train-links", f"Model {manifest.name} {manifest.version}", links)
+
+
+def _headline(fitted: Fitted) -> dict[str, Any]:
+    """One row for people, with how much of the test set the model had seen."""
+    return {
+        "measured": fitted.title,
+        **{metric: fitted.metrics[metric] for metric in HEADLINE},
+        "test images": fitted.metrics["images"],
+        "of them trained on too": f"{fitted.leakage['image']:.0%}",
+        "of a lesion trained on": f"{fitted.leakage['lesion']:.0%}",
+    }
+
+
+@stage("show the result")
+def show_scored(workspace: str, result: dict[str, object], health: Health | None) -> None:
+    """Counts, the night's health and links in the Prefect UI."""
+    artifacts.show_table("score-counts", "What became of the listed images.", [result])
+    if health is not None:
+        rows = [asdict(drift) for drift in health.measures]
+        artifacts.show_table("score-health", f"{health.sentence[0].upper()}{health.sentence[1:]}.", rows)
+    links = {name: table_url(workspace, name) for name in ("scores", "quarantine", "runs")}
+    artifacts.show_links("score-links", "Where the tables lie", links)
+
+
+@stage("show the result")
+def show_replayed(workspace: str, images: pd.DataFrame, result: dict[str, Any]) -> None:
+    """What was tried and what came of it, in the Prefect UI."""
+    shown = {key: value for key, value in result.items() if key != "rows"}
+    artifacts.show_table("replay-counts", "What became of the images in quarantine.", [shown])
+    artifacts.show_table("replay-tried", "What was in quarantine before.", by_reason(images))
+    links = {name: table_url(workspace, name) for name in ("scores", "quarantine", "runs")}
+    artifacts.show_links("replay-links", "Where the tables lie", links)
+
+
+@stage("show the result")
+def show_compacted(found: dict[str, dict[str, Any]]) -> None:
+    """Files and bytes in the Prefect UI and the log."""
+    for table, row in found.items():
+        if row["small_files"] or row["vacuumed"]:
+            counts = (row["files_before"], row["files_after"], row["vacuumed"])
+            logger.info("%s: %d files are %d now, %d unneeded ones deleted", table, *counts)
+    rows = [{"table": table, **row} for table, row in found.items()]
+    artifacts.show_table("compact-tables", "Files and bytes of each table before and after.", rows)

@@ -1,0 +1,43 @@
+"""Tests of skinml/layout.py: what of an archive is the workspace's own."""
+
+from __future__ import annotations
+
+import pytest
+
+from skinml.errors import RequestError
+from skinml.layout import (
+    OWN_FOLDERS,
+    models_url,
+    shards_url,
+    under_way_url,
+    unpublished_parts_url,
+    within_archive,
+)
+from skinml.schemas import TABLES
+
+
+@pytest.mark.parametrize("place", ["/data", "s3://bucket/data"])
+def test_what_of_an_archive_is_the_workspaces_own(place: str) -> None:
+    assert within_archive(f"{place}/ws", place) == (f"{place}/ws",)
+    assert within_archive(f"{place}/ws", f"{place}/ws2") == ()
+    assert within_archive(f"{place}/ws", f"{place}/ws/images") == ()
+    own = within_archive(place, place)
+    assert own == tuple(f"{place}/{name}" for name in dict.fromkeys(OWN_FOLDERS))
+    made = {models_url(place), under_way_url(place), unpublished_parts_url(place), shards_url(place, "x")[:-2]}
+    assert made | {f"{place}/{table}" for table in TABLES} <= {*own}
+    for folder in own:
+        with pytest.raises(RequestError) as refusal:
+            within_archive(place, f"{folder}/deep")
+        assert str(refusal.value) == (
+            f"{folder}/deep: lies in {folder}, where the workspace keeps its own files; name the folder that "
+            "holds the images"
+        )
+        with pytest.raises(RequestError):
+            within_archive(place, folder)
+
+
+def test_a_whole_bucket_or_disk_holds_the_workspace() -> None:
+    assert within_archive("s3://bucket/ws", "s3://bucket") == ("s3://bucket/ws",)
+    assert within_archive("/data/ws", "/") == ("/data/ws",)
+    assert within_archive("s3://bucket", "s3://bucket/images") == ()
+    assert "/scores" in within_archive("/", "/")
