@@ -53,7 +53,7 @@ SCORES = pa.schema(
         ("run_date", pa.date32()),
         ("image_id", pa.string()),
         ("uri", pa.string()),
-        ("etag", pa.string()),  # of the bytes that were scored; skinml.etags says what +sha256: means
+        ("etag", pa.string()),  # of the bytes that were scored; skinml.records.etags says what +sha256: means
         ("size_bytes", pa.int64()),
         ("last_modified", UTC_TIME),
         ("model_name", pa.string()),

@@ -19,7 +19,7 @@ from prefect.exceptions import Abort, PrefectSignal
 from prefect.logging.handlers import set_api_log_sink
 from prefect.tasks import Task
 
-from skinml.interrupts import Interrupted
+from skinml.process.interrupts import Interrupted
 from tasks.server_check import first_cause, server_address, why_unusable
 
 Arguments = ParamSpec("Arguments")

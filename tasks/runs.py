@@ -10,15 +10,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from skinml.crash_points import crash_point
 from skinml.errors import RequestError, RunError
-from skinml.interrupts import Interrupted
+from skinml.process.crash_points import crash_point
+from skinml.process.interrupts import Interrupted
+from skinml.process.scratch import scratch_folder
 from skinml.records import under_way
 from skinml.records.kept_back import keep_back, write_kept_back
 from skinml.records.rows import died, put_row
 from skinml.records.runs import Counts, Run, as_record, as_table
 from skinml.scoring.publish_scores import finish, unfinished_runs
-from skinml.scratch import scratch_folder
 from skinml.storage.urls import normalise
 from tasks.stage import stage
 

@@ -13,14 +13,15 @@ from pathlib import Path
 
 from skinml import tables
 from skinml.compute import connect, width
-from skinml.crash_points import crash_point
 from skinml.errors import RunError, SkinmlError
 from skinml.layout import within_archive
 from skinml.monitoring.health import Health, compare
 from skinml.monitoring.tally import Tally
+from skinml.process.crash_points import crash_point
 from skinml.records.max_quarantined import check_quarantined
 from skinml.records.quarantine import failures_of_archives
 from skinml.records.runs import Counts, Run
+from skinml.records.unpublished import delete_failures, delete_records
 from skinml.requests.base import ClusterRequest
 from skinml.requests.scoring import ScoreRequest
 from skinml.scoring.adopt import AdoptJob, adopt_jobs, run_job
@@ -39,7 +40,6 @@ from skinml.scoring.predict import (
 from skinml.scoring.publish_scores import Night, Published, publish_night
 from skinml.scoring.refuse import refuse_other_bytes
 from skinml.scoring.resume import Resumption, resume
-from skinml.scoring.shard_records import delete_failures, delete_records
 from skinml.storage.list_ahead import list_ahead
 from skinml.storage.listed import in_words
 from skinml.tables import Snapshot

@@ -21,7 +21,7 @@ from tenacity import (
 )
 
 from skinml.errors import StorageError
-from skinml.memory import release_memory
+from skinml.process.memory import release_memory
 from tasks.orchestration import call_as_run, under_prefect
 
 Arguments = ParamSpec("Arguments")

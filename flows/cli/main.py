@@ -17,8 +17,8 @@ from flows.cli.parse import _parser, _unknown
 from flows.cli.printing import print_result
 from flows.cli.settings import REQUESTS, choose_workspace, load, names_of, read_file
 from flows.cli.verbs import VERBS
-from skinml import interrupts
 from skinml.errors import RequestError, RunError, SkinmlError
+from skinml.process import interrupts
 from skinml.storage.redaction import redacted
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from skinml.compute.cores import cores
 from skinml.compute.spec import ClusterSpec
 from skinml.errors import RunError
-from skinml.interrupts import deferred
-from skinml.memory import ARENAS, MMAP_THRESHOLD, TRIM_THRESHOLD
+from skinml.process.interrupts import deferred
+from skinml.process.memory import ARENAS, MMAP_THRESHOLD, TRIM_THRESHOLD
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -24,7 +24,7 @@ LOCAL_CLUSTER: dict[str, Any] = {
     # The scheduler keeps its last 1,000 steps for debugging, each with the shard that it was about: 0.3 MB for
     # every shard that has long been done.
     "distributed.admin.low-level-log-length": 10,
-    # See skinml/memory.py. As variables these hold from the first allocation on.
+    # See skinml/process/memory.py. As variables these hold from the first allocation on.
     "distributed.nanny.pre-spawn-environ": {
         "MALLOC_TRIM_THRESHOLD_": TRIM_THRESHOLD,
         "MALLOC_MMAP_THRESHOLD_": MMAP_THRESHOLD,

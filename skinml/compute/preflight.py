@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from skinml.compute.cores import is_local
 from skinml.compute.versions import LIBRARIES, difference, version_reader, versions_here
 from skinml.errors import RequestError, RunError, SkinmlError
-from skinml.memory import keep_freed_memory
+from skinml.process.memory import keep_freed_memory
 from skinml.storage.objects import read_bytes, read_many, write_bytes
 from skinml.storage.probe import probe_folder
 from skinml.storage.removal import delete

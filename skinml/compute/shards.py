@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from skinml.compute.cores import is_local
 from skinml.compute.versions import difference, versions_here
 from skinml.errors import RunError, SkinmlError, StorageError
-from skinml.memory import keep_freed_memory
+from skinml.process.memory import keep_freed_memory
 
 if TYPE_CHECKING:
     from distributed import Client, Future

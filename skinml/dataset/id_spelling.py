@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from skinml.dataset.matching import is_in
 from skinml.storage.listed import IMAGE_SUFFIXES
+from skinml.tables.matching import is_in
 
 _SUFFIX = re.compile("(" + "|".join(re.escape(suffix) for suffix in IMAGE_SUFFIXES) + ")$", re.IGNORECASE)
 _DOWNSAMPLED = re.compile("_downsampled$", re.IGNORECASE)

@@ -10,9 +10,9 @@ import pandas as pd
 
 from skinml.dataset.classes import NO_LESION, Choices, read_choices, refuse_other_classes
 from skinml.dataset.id_spelling import Respelled, respell
-from skinml.dataset.matching import is_in, texts
 from skinml.dataset.metadata_table import Table, each_text, parse_table, read_table
 from skinml.errors import RequestError
+from skinml.tables.matching import is_in, texts
 
 LABELS = ("lesion_id", "dx", "dx_type", "age", "sex", "localization")
 

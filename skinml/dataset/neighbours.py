@@ -9,8 +9,8 @@ import pandas as pd
 
 from skinml import tables
 from skinml.dataset.duplicates import find_duplicates, group_lesions
-from skinml.dataset.matching import is_in, look_up
 from skinml.tables import Part
+from skinml.tables.matching import is_in, look_up
 
 NAMED = ["image_id", "lesion_id", "dx", "sha256", "phash", "split_group"]
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 import pandas as pd
 
 from skinml.dataset.id_spelling import respell
-from skinml.dataset.matching import among, is_in, look_up, texts
 from skinml.dataset.metadata import Metadata
 from skinml.dataset.splits import assign
 from skinml.errors import Reason
@@ -18,6 +17,7 @@ from skinml.storage.folder_listing import why_unreadable
 from skinml.storage.listed import UNREADABLE
 from skinml.storage.urls import file_path, image_ids
 from skinml.tables import Snapshot
+from skinml.tables.matching import among, is_in, look_up, texts
 
 FOUND_BY_PLANNING = (Reason.NO_METADATA.value, Reason.DUPLICATE_ID.value)
 """Reasons that depend on the other images and the metadata, judged anew at every run without reading bytes."""

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import pandas as pd
 import pyarrow as pa
 
-from skinml.dataset.matching import among
 from skinml.dataset.neighbours import Duplicates, find_among_samples
 from skinml.dataset.outcome import read_record
 from skinml.dataset.shards import read_index, write_index
@@ -19,6 +18,7 @@ from skinml.layout import pending_index_url
 from skinml.schemas import IMAGE_VERSION, INDEX
 from skinml.storage.urls import image_ids
 from skinml.tables import Part
+from skinml.tables.matching import among
 
 
 @dataclass(frozen=True, eq=False)

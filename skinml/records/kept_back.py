@@ -15,9 +15,9 @@ from typing import Any
 import pyarrow as pa
 
 from skinml.errors import RequestError
+from skinml.process.scratch import temporary_folder
 from skinml.records.rows import is_recorded_as_dead, put_row
 from skinml.records.runs import as_table
-from skinml.scratch import temporary_folder
 from skinml.storage.urls import normalise
 
 logger = logging.getLogger("skinml.runs")

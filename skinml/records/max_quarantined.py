@@ -8,10 +8,10 @@ from collections.abc import Callable
 import pyarrow as pa
 import pyarrow.csv
 
-from skinml.dataset.matching import among
 from skinml.errors import RunError
 from skinml.layout import report_url
 from skinml.storage.objects import write_bytes
+from skinml.tables.matching import among
 
 COLUMNS = ("uri", "etag", "reason", "detail")
 """What the report says of each image."""

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from skinml import tables
 from skinml.errors import Reason
-from skinml.etags import PATTERN
+from skinml.records.etags import PATTERN
 from skinml.records.history import find_run
 from skinml.schemas import IMAGE_VERSION, QUARANTINE, TABLES
 from skinml.storage.head import Seen, head_objects

@@ -11,8 +11,8 @@ from skinml import tables
 from skinml.errors import RequestError
 from skinml.layout import table_url
 from skinml.models import registry
+from skinml.records.unpublished import record_urls, run_of
 from skinml.schemas import TABLES
-from skinml.scoring.shard_records import record_urls, run_of
 from skinml.storage.removal import delete
 from skinml.tables import Group, Size
 

@@ -10,13 +10,13 @@ from datetime import date
 import numpy as np
 import pyarrow as pa
 
-from skinml.crash_points import crash_point
 from skinml.monitoring.reference import Usual, gather_measures
 from skinml.monitoring.tally import Tally, tally
+from skinml.process.crash_points import crash_point
+from skinml.records.unpublished import Record, write_record
 from skinml.schemas import PROBABILITY_COLUMNS
 from skinml.scoring.predict import ScoreJob, ScoringModel, ShardScored, score_shard
 from skinml.scoring.resume import Adoption
-from skinml.scoring.shard_records import Record, write_record
 from skinml.storage.spelling import resolve_rows
 from skinml.tables import attempt, read_parts, write_part
 

@@ -9,9 +9,9 @@ from enum import Enum, IntEnum
 import pyarrow as pa
 
 from skinml.errors import Reason
-from skinml.etags import MARK, hashed_etag, plain_etag
 from skinml.images.load import Fetched, Loaded, Rejected, decode_image, read_images
 from skinml.images.preprocessing import Preprocessing
+from skinml.records.etags import MARK, hashed_etag, plain_etag
 from skinml.schemas import LISTING
 from skinml.tables import Part
 

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from skinml import tables
-from skinml.etags import with_plain_etags
+from skinml.records.etags import with_plain_etags
 from skinml.schemas import IMAGE_VERSION
 from skinml.scoring.compare_bytes import HASH_BYTES, JOB, Standing
 from skinml.scoring.ledger import FLOWS, Known, Ledger, hash_keys, hash_uris, look_up, of_model

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from pandas.util import hash_array
 
 from skinml import tables
-from skinml.etags import with_plain_etags
-from skinml.memory import release_memory
+from skinml.process.memory import release_memory
+from skinml.records.etags import with_plain_etags
 from skinml.records.quarantine import RETRIED
 from skinml.storage.spelling import Folders, resolve_rows
 from skinml.tables import Snapshot

@@ -15,7 +15,6 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from skinml import __version__
-from skinml.crash_points import crash_point
 from skinml.images.load import Rejected
 from skinml.images.preprocessing import Preprocessing
 from skinml.images.quality import measure
@@ -26,11 +25,12 @@ from skinml.models.registry import check_sha256
 from skinml.monitoring.flags import flag_images, flag_profiles
 from skinml.monitoring.reference import Usual, gather_measures
 from skinml.monitoring.tally import Tally, tally
+from skinml.process.crash_points import crash_point
 from skinml.records.quarantine import quarantine_rows
+from skinml.records.unpublished import Origin, Record, write_record
 from skinml.schemas import LISTING, PROBABILITY_COLUMNS, SCORES
 from skinml.scoring.compare_bytes import Compared, Same, compare_etags, load_unless_known
 from skinml.scoring.known_etags import known_etag_rows
-from skinml.scoring.shard_records import Origin, Record, write_record
 from skinml.storage.objects import read_bytes
 from skinml.storage.urls import image_ids
 from skinml.tables import Part, attempt, write_part

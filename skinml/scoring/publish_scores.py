@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from skinml import tables
-from skinml.crash_points import crash_point
 from skinml.errors import RunError
 from skinml.monitoring.health import Health
+from skinml.process.crash_points import crash_point
 from skinml.records.quarantine import quarantine_rows
 from skinml.records.runs import Counts, Run, as_record
 from skinml.scoring.conflicts import examine_quarantine, examine_scores

@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 
 from skinml import tables
-from skinml.etags import plain_etag
+from skinml.records.etags import plain_etag
 from skinml.schemas import IMAGE_VERSION, LISTING
 from skinml.scoring.known_etags import read_known_etags
 from skinml.scoring.ledger import make_ledger, read_scored

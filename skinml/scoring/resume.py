@@ -18,10 +18,10 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from skinml.records.quarantine import RETRIED
+from skinml.records.unpublished import Origin, Record, read_records, run_of
 from skinml.schemas import LISTING, PROBABILITY_COLUMNS
 from skinml.scoring.ledger import Keys, Known, Ledger, hash_keys, look_up, make_ledger, positions
 from skinml.scoring.pending import ROWS_AT_ONCE, Pending
-from skinml.scoring.shard_records import Origin, Record, read_records, run_of
 from skinml.storage.objects import read_many
 from skinml.storage.spelling import Folders, resolve_rows
 from skinml.storage.urls import as_uri

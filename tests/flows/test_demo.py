@@ -13,7 +13,7 @@ from skinml.lab.synth import make_archive
 STEP = """
 import sys
 from flows.demo import _skinml
-from skinml import interrupts
+from skinml.process import interrupts
 with interrupts.raised():
     _skinml(*sys.argv[1:])
 """

@@ -13,7 +13,7 @@ from tests.command import CommandLine
 NAIVE = """
 import json, sys
 from skinml import tables
-from skinml.crash_points import crash_point
+from skinml.process.crash_points import crash_point
 from skinml.records.runs import Counts, as_record, begin
 from skinml.schemas import RUNS, SCORES
 from skinml.storage.listing import list_images

@@ -18,7 +18,7 @@ import psutil
 import pytest
 
 from skinml import tables
-from skinml.crash_points import VARIABLE
+from skinml.process.crash_points import VARIABLE
 from tests.services import seaweedfs
 from tests.services.processes import wait_for
 

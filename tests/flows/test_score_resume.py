@@ -16,7 +16,7 @@ from skinml.lab.drill.kills import Ended, Scene, one_run
 from skinml.lab.drill.places import folder_place
 from skinml.lab.drill.plan import ADOPTED, RECORDED, Kill, Victim
 from skinml.lab.synth import make_archive
-from skinml.scoring.shard_records import read_records, record_urls
+from skinml.records.unpublished import read_records, record_urls
 from tests.command import CommandLine
 
 IMAGES = 300  # five shards

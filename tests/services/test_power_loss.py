@@ -17,7 +17,7 @@ import pytest
 from flows.server import Server, free_port
 from flows.server import prefect_server as start_prefect_server
 from skinml import tables
-from skinml.crash_points import VARIABLE
+from skinml.process.crash_points import VARIABLE
 from tests.conftest import MadeUp
 from tests.services.deployed import OFTEN, Installation, install, nights, some_images
 from tests.services.processes import wait_for

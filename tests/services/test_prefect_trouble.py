@@ -243,7 +243,7 @@ NAP = """
 import sys, time
 from prefect import flow
 from flows.engine import run
-from skinml import interrupts
+from skinml.process import interrupts
 
 @flow
 def nap():

@@ -15,12 +15,12 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from skinml import interrupts
-from skinml.crash_points import VARIABLE
 from skinml.lab.drill import processes
 from skinml.lab.drill.compare import Account, Finding, Wrong
 from skinml.lab.drill.places import Place, clean_environment
 from skinml.lab.drill.plan import Kill, Victim
+from skinml.process import interrupts
+from skinml.process.crash_points import VARIABLE
 
 HANG_SECONDS = 600.0
 """A run that takes longer than this hangs: storage that is down is tried again for 42 s in each stage."""

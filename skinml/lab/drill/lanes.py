@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
-from skinml import interrupts
 from skinml.errors import RunError, SkinmlError
 from skinml.lab.drill.object_store import running
 from skinml.lab.drill.places import Place, bucket_place, folder_place
 from skinml.lab.drill.plan import Round, Site, rounds
 from skinml.lab.drill.rounds import Outcome, Setting, Undisturbed, play, undisturbed
+from skinml.process import interrupts
 
 IN_VAIN = 2
 """So many rounds as planned kills, at most: the drill ends even if no kill ever hits."""

@@ -18,7 +18,7 @@ import pytest
 from distributed import Client as AnyClient
 
 from skinml.compute import connect, map_shards
-from skinml.scratch import scratch_folder
+from skinml.process.scratch import scratch_folder
 from tests.services.processes import wait_for
 from tests.unit.compute import work
 
@@ -126,7 +126,7 @@ def test_workers_do_not_die_of_ctrl_c_and_neither_do_those_that_replace_them(tmp
 INTERRUPTED = """
 import sys
 from skinml.compute import connect, map_shards
-from skinml.scratch import scratch_folder
+from skinml.process.scratch import scratch_folder
 
 if __name__ == "__main__":
     try:
@@ -173,7 +173,7 @@ SLOW_TO_END = """
 import logging
 import distributed.process
 from skinml.compute import connect, map_shards
-from skinml.scratch import scratch_folder
+from skinml.process.scratch import scratch_folder
 
 async def still_there(process, timeout=None):
     raise TimeoutError

@@ -228,7 +228,7 @@ def test_a_scheduler_that_dies_meanwhile_is_one_line(tmp_path: Path) -> None:
 
 FAULTS = """
 import resource, sys
-from skinml.memory import keep_freed_memory
+from skinml.process.memory import keep_freed_memory
 import numpy as np
 
 def faults(times):
@@ -257,7 +257,7 @@ def test_freed_memory_is_kept_where_we_ask_for_it() -> None:
 
 def test_workers_of_an_address_keep_freed_memory(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     def is_set() -> int:
-        from skinml.memory import keep_freed_memory
+        from skinml.process.memory import keep_freed_memory
 
         return int(keep_freed_memory.cache_info().currsize)
 

@@ -12,12 +12,12 @@ import pyarrow as pa
 import pytest
 
 from skinml.monitoring.reference import Usual, describe
+from skinml.records.unpublished import read_records
 from skinml.scoring.adopt import adopt_jobs, adopt_rows, count_again, run_job
 from skinml.scoring.ledger import make_ledger
 from skinml.scoring.pending import Window, find_pending
 from skinml.scoring.predict import ScoreJob, ShardScored, _judge, score_shard
 from skinml.scoring.resume import resume
-from skinml.scoring.shard_records import read_records
 from skinml.storage.listing import list_images
 from skinml.storage.objects import write_bytes
 from skinml.tables import read_parts

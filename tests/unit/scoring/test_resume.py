@@ -17,11 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skinml.layout import unpublished_parts_url
-from skinml.schemas import LISTING, PROBABILITY_COLUMNS, QUARANTINE, SCORES
-from skinml.scoring.ledger import hash_keys, make_ledger
-from skinml.scoring.pending import Window, find_pending
-from skinml.scoring.resume import Resumption, resume
-from skinml.scoring.shard_records import (
+from skinml.records.unpublished import (
     MOST_BYTES,
     Origin,
     Record,
@@ -32,6 +28,10 @@ from skinml.scoring.shard_records import (
     record_urls,
     write_record,
 )
+from skinml.schemas import LISTING, PROBABILITY_COLUMNS, QUARANTINE, SCORES
+from skinml.scoring.ledger import hash_keys, make_ledger
+from skinml.scoring.pending import Window, find_pending
+from skinml.scoring.resume import Resumption, resume
 from skinml.storage.listing import Listed
 from skinml.storage.objects import read_bytes, write_bytes
 from skinml.storage.removal import delete

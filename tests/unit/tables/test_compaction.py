@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 from skinml import tables
 from skinml.records import upkeep
 from skinml.records.runs import begin
+from skinml.records.unpublished import Origin, Record, record_urls, write_record
 from skinml.schemas import QUARANTINE, TABLES
-from skinml.scoring.shard_records import Origin, Record, record_urls, write_record
 from skinml.storage.connection import s3_options
 from skinml.storage.objects import create_bytes, exists, names, read_bytes
 from skinml.tables import Part

@@ -15,8 +15,8 @@ from deltalake import DeltaTable, write_deltalake
 
 from skinml import tables
 from skinml.lab.drill.compare import Account, State, Wrong, compare, compare_health, read_state
+from skinml.records.unpublished import Origin, Record, write_record
 from skinml.schemas import PROBABILITY_COLUMNS, QUARANTINE, RUNS, SCORES
-from skinml.scoring.shard_records import Origin, Record, write_record
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 FIRST, SECOND, DEAD = (f"score-20260102T030405Z-00000{number}" for number in range(3))

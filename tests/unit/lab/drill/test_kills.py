@@ -22,7 +22,7 @@ STORE_AT_3 = Kill(Victim.STORE, 3)
 
 RUN = """
 import subprocess, sys, time
-from skinml.crash_points import crash_point
+from skinml.process.crash_points import crash_point
 print("12:00:00 INFO    run score-20260101T000000Z-abcdef", file=sys.stderr, flush=True)
 {body}
 print('{{"listed": 1}}')

@@ -1,11 +1,11 @@
-"""Tests of skinml/etags.py: the etag of bytes that came under other bytes' etag."""
+"""Tests of skinml/records/etags.py: the etag of bytes that came under other bytes' etag."""
 
 from __future__ import annotations
 
 import pyarrow as pa
 import pytest
 
-from skinml.etags import hashed_etag, plain_etag, with_plain_etags
+from skinml.records.etags import hashed_etag, plain_etag, with_plain_etags
 
 SHA256 = "0123456789abcdef" + "f" * 48
 

@@ -1,4 +1,4 @@
-"""Tests of skinml/scratch.py."""
+"""Tests of skinml/process/scratch.py."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from skinml.scratch import PREFIX, remove_abandoned, scratch_folder, temporary_folder
+from skinml.process.scratch import PREFIX, remove_abandoned, scratch_folder, temporary_folder
 
 HOLD = """
 import sys, tempfile
-from skinml.scratch import scratch_folder
+from skinml.process.scratch import scratch_folder
 with scratch_folder("score") as folder:
     print(folder, flush=True)
     sys.stdin.read()

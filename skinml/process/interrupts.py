@@ -12,7 +12,7 @@ from multiprocessing import util
 from types import FrameType
 from typing import NoReturn
 
-from skinml import scratch
+from skinml.process import scratch
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Ctrl-C, the end that a service manager or a batch system asks for, and the terminal that was closed."""

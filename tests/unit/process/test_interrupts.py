@@ -1,4 +1,4 @@
-"""Tests of skinml/interrupts.py, in processes of their own that get real signals."""
+"""Tests of skinml/process/interrupts.py, in processes of their own that get real signals."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 RAISED = """
 import sys, time
-from skinml import interrupts
+from skinml.process import interrupts
 try:
     with interrupts.raised():
         print("ready", flush=True)
@@ -26,14 +26,14 @@ except interrupts.Interrupted as error:
 
 LEAVE = """
 import multiprocessing
-from skinml import interrupts
+from skinml.process import interrupts
 held = multiprocessing.get_context("spawn").Lock()
 interrupts.leave(15)
 """
 
 DEFERRED = """
 import os, signal
-from skinml import interrupts
+from skinml.process import interrupts
 try:
     with interrupts.raised():
         with interrupts.deferred():
@@ -110,7 +110,7 @@ def test_a_deferred_signal_comes_when_the_block_has_ended() -> None:
 
 
 def test_nothing_is_changed_outside_the_block(tmp_path: Path) -> None:
-    from skinml import interrupts
+    from skinml.process import interrupts
 
     before = [signal.getsignal(number) for number in interrupts.SIGNALS]
     with interrupts.raised(), interrupts.deferred():

@@ -1,4 +1,4 @@
-"""Tests of skinml/memory.py: garbage goes, and what stays for good is not looked at again and again."""
+"""Tests of skinml/process/memory.py: garbage goes, and what stays for good is not looked at again and again."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import subprocess
 import sys
 import weakref
 
-from skinml.memory import release_memory
+from skinml.process.memory import release_memory
 
 
 class Node:
@@ -42,7 +42,7 @@ def test_nothing_is_left_when_the_process_ends() -> None:
     """DuckDB's binding counts what is left of its own then, and would say so."""
     script = """
 import duckdb
-from skinml.memory import release_memory
+from skinml.process.memory import release_memory
 duckdb.connect().sql("SELECT 1").fetchall()
 release_memory()
 """
