@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from flows.cli.parse import _parser, _unknown
 from flows.cli.printing import print_result
 from flows.cli.settings import choose_workspace, load, names_of, read_file
+from flows.cli.variables import check_variables
 from flows.cli.verbs import REQUESTS, call, find
 from skinml.errors import RequestError, RunError, SkinmlError
 from skinml.process import interrupts
@@ -45,6 +46,7 @@ def _run(arguments: Sequence[str]) -> int:
     _log_to_stderr()
     _leave_out_a_broken_address()
     given = {name: value for name, value in vars(options).items() if value is not None}
+    check_variables(os.environ)
     file = read_file(given.get("config"))
     model = REQUESTS[options.verb]
     flags = {name: given[name] for name in names_of(model) if name in given}

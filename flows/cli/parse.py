@@ -21,7 +21,10 @@ RESEARCH_ONLY = "Research software: not a medical device."
 
 
 class _Parser(argparse.ArgumentParser):
-    """argparse that refuses in one line, as everything here does."""
+    """argparse that refuses in one line, as everything here does, and takes no abbreviated flags."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, allow_abbrev=False, **options)
 
     def error(self, message: str) -> Any:
         raise RequestError(f"{message}; see {self.prog} --help")
@@ -74,7 +77,8 @@ def _add_flag(parser: argparse.ArgumentParser, field: str, about: FieldInfo) -> 
         return
     flag = _flag(field)
     if about.annotation is bool:
-        parser.add_argument(flag, dest=field, action="store_true", default=None, help=explained)
+        no_too = argparse.BooleanOptionalAction  # --no-recheck: the file or a variable may have switched it on
+        parser.add_argument(flag, dest=field, action=no_too, default=None, help=explained)
         return
     action = "append" if "tuple" in str(about.annotation) else "store"
     parser.add_argument(flag, dest=field, default=None, action=action, metavar=metavar, help=explained)
