@@ -23,8 +23,8 @@ RESEARCH_ONLY = "Research software: not a medical device."
 class _Parser(argparse.ArgumentParser):
     """argparse that refuses in one line, as everything here does, and takes no abbreviated flags."""
 
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, allow_abbrev=False, **options)
+    def __init__(self, **options: Any) -> None:
+        super().__init__(allow_abbrev=False, **options)
 
     def error(self, message: str) -> Any:
         raise RequestError(f"{message}; see {self.prog} --help")
