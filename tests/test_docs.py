@@ -27,9 +27,16 @@ def test_every_verb_is_in_the_readme_and_no_other() -> None:
 
 
 def test_every_flag_in_the_readme_exists() -> None:
-    known = {f"--{name.replace('_', '-')}" for model in REQUESTS.values() for name in names_of(model)}
+    names = {name.replace("_", "-") for model in REQUESTS.values() for name in names_of(model)}
+    known = {f"--{name}" for name in names} | {f"--no-{name}" for name in switches()}
     known |= {"--workspace", "--config", "--json", "--help", "--type", "--all", "--pool"}
     assert set(re.findall(r"--[a-z][a-z-]+", README)) <= known
+
+
+def switches() -> set[str]:
+    """Flags that can be switched off again."""
+    fields = [item for model in REQUESTS.values() for item in model.model_fields.items()]
+    return {name.replace("_", "-") for name, field in fields if field.annotation is bool}
 
 
 def test_every_reason_and_table_is_in_the_readme() -> None:
