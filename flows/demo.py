@@ -20,6 +20,7 @@ from flows.server import Server, prefect_server
 from skinml import DISCLAIMER, tables
 from skinml.errors import RequestError, RunError
 from skinml.layout import champion_url, open_workspace, table_url
+from skinml.requests.lab import DemoRequest
 from skinml.schemas import PROBABILITY_COLUMNS
 
 MARKER = ".skinml-demo"
@@ -29,13 +30,14 @@ BATCH_SIZE = 16
 CORRUPT = 0.1
 
 
-def demo(out: Path, images: int) -> dict[str, Any]:
-    """Run the whole story below `out`, which is emptied first if an earlier demo made it.
+def demo(request: DemoRequest) -> dict[str, Any]:
+    """Run the whole story below the folder `out`, which is emptied first if an earlier demo made it.
 
     Args:
-        out: folder for the labelled images, tonight's archive, the workspace and the server.
-        images: labelled images to make up; tonight's archive has a third as many.
+        request: the folder for the labelled images, tonight's archive, the workspace and the server; how many
+            labelled images to make up. Tonight's archive has a third as many.
     """
+    out, images = Path(request.out), request.images
     _make_room(out)
     workspace = str(out / "workspace")
     labelled, tonight = out / "labelled", out / "archive"

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from flows.cli.settings import REQUESTS, names_of
-from flows.cli.verbs import VERBS
+from flows.cli.settings import names_of
+from flows.cli.verbs import REQUESTS
 from skinml import errors, schemas
 from tests.conftest import REPOSITORY
 
@@ -20,11 +20,11 @@ CODE = ("skinml", "tasks", "flows", "deployments")
 def test_every_verb_is_in_the_readme_and_no_other() -> None:
     table = re.findall(r"^\| `(\w+)` \|", README, re.MULTILINE)
     assert table == ["synth", "prepare", "train", "score", "quarantine", "export", "compact", "demo", "drill"]
-    assert set(table) == set(VERBS) == set(REQUESTS)
+    assert table == list(REQUESTS)
     shell = "\n".join(re.findall(r"^```\n(.*?)^```", README, re.MULTILINE | re.DOTALL))
     used = set(re.findall(r"^skinml (\w+)", shell, re.MULTILINE))
     assert used
-    assert used <= set(VERBS)
+    assert used <= set(REQUESTS)
 
 
 def test_every_flag_in_the_readme_exists() -> None:

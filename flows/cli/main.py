@@ -10,19 +10,15 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from flows.cli.parse import _parser, _unknown
 from flows.cli.printing import print_result
-from flows.cli.settings import REQUESTS, choose_workspace, load, names_of, read_file
-from flows.cli.verbs import VERBS
+from flows.cli.settings import choose_workspace, load, names_of, read_file
+from flows.cli.verbs import REQUESTS, call, find
 from skinml.errors import RequestError, RunError, SkinmlError
 from skinml.process import interrupts
 from skinml.storage.redaction import redacted
-
-if TYPE_CHECKING:
-    pass
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -50,11 +46,12 @@ def _run(arguments: Sequence[str]) -> int:
     _leave_out_a_broken_address()
     given = {name: value for name, value in vars(options).items() if value is not None}
     file = read_file(given.get("config"))
-    verb, model = VERBS[options.verb], REQUESTS[options.verb]
+    model = REQUESTS[options.verb]
     flags = {name: given[name] for name in names_of(model) if name in given}
     request = load(model, options.verb, flags, file)
+    verb = find(options.verb, request)
     workspace = choose_workspace(given.get("workspace"), file) if verb.needs_workspace else ""
-    result = verb.run(workspace, request)
+    result = call(verb, workspace, request)
     try:
         print_result(result, as_json=given.get("json", False))
     except OSError as error:  # who reads it is gone, or a file that it goes to has no room
@@ -62,12 +59,6 @@ def _run(arguments: Sequence[str]) -> int:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise RunError(f"done, but the result could not be written to stdout: {error.strerror}") from error
     return 0 if verb.went_well(result) else 1
-
-
-# --- Verbs ----------------------------------------------------------------------------------------------
-
-
-# --- Parsing --------------------------------------------------------------------------------------------
 
 
 # --- Saying what goes on ----------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 from pydantic.fields import FieldInfo
 
-from flows.cli.settings import REQUESTS
+from flows.cli.verbs import REQUESTS
 from skinml import __version__
 from skinml.errors import RequestError
 from skinml.requests.base import asked_as, is_positional

@@ -16,31 +16,14 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from flows.cli.verbs import REQUESTS
 from skinml.errors import RequestError
 from skinml.requests.base import ClusterRequest, Request, asked_as, is_positional
-from skinml.requests.dataset import PrepareRequest
-from skinml.requests.lab import DemoRequest, DrillRequest, SynthRequest
-from skinml.requests.scoring import QuarantineRequest, ScoreRequest
-from skinml.requests.tables import CompactRequest, ExportRequest
-from skinml.requests.training import TrainRequest
 
 ENVIRONMENT_PREFIX = "SKINML_"
 
 
 RequestType = TypeVar("RequestType", bound=Request)
-
-REQUESTS: dict[str, type[Request]] = {
-    "prepare": PrepareRequest,
-    "train": TrainRequest,
-    "score": ScoreRequest,
-    "quarantine": QuarantineRequest,
-    "export": ExportRequest,
-    "compact": CompactRequest,
-    "synth": SynthRequest,
-    "demo": DemoRequest,
-    "drill": DrillRequest,
-}
-"""What can be asked, by verb."""
 
 SHARED = tuple(ClusterRequest.model_fields)
 """What may be set once for all verbs, at the top of the file and as SKINML_CLUSTER and so on."""
