@@ -53,7 +53,7 @@ def _run(arguments: Sequence[str]) -> int:
     workspace = choose_workspace(given.get("workspace"), file) if verb.needs_workspace else ""
     result = call(verb, workspace, request)
     try:
-        print_result(result, as_json=given.get("json", False))
+        print_result(result, given.get("json", False), verb.prints)
     except OSError as error:  # who reads it is gone, or a file that it goes to has no room
         with suppress(OSError):  # else Python would fail over it again at its end
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

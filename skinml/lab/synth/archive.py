@@ -74,7 +74,7 @@ def make_archive(
         corrupt: the fraction of them that is broken, 0 to 1; exactly round(images * corrupt) files are, in
             all ways of `skinml.lab.synth.corrupt.WAYS` by turns. Their metadata rows are whole.
         seed: 0 or more.
-        on_progress: called with the number of images just written, many times, as tqdm's `update` likes it.
+        on_progress: called many times, with the number of images just written.
         processes: how many processes draw (default: one per core; one for small archives). They are
             spawned, so a script that calls this needs `if __name__ == "__main__":`.
 
