@@ -25,6 +25,9 @@ OF_SCORES = (
 
 UNITS = {"seconds": "s", "images_per_second": "images/s"}
 
+VERBATIM = "script"
+"""A result with this key is for a shell to read, not for people: its text is printed as it is."""
+
 TELLING = ("metrics", "honest", "reasons", "flags")
 """Tables that stand before the others."""
 
@@ -55,6 +58,8 @@ def print_result(result: Mapping[str, Any], as_json: bool, first: Sequence[str] 
     """
     if as_json:
         text = json.dumps(result, default=str, allow_nan=False) + "\n"
+    elif VERBATIM in result:
+        text = str(result[VERBATIM])
     elif sys.stdout.isatty():
         from flows.cli.screen import on_screen  # loads rich
 

@@ -9,6 +9,7 @@ command line are made from these models too (field name, type, description): one
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from flows.cli.suggest import did_you_mean
 from flows.cli.verbs import REQUESTS
 from skinml.errors import RequestError
 from skinml.requests.base import ClusterRequest, Request, asked_as, is_positional
@@ -42,7 +44,10 @@ def read_file(path: Path | None) -> dict[str, Any]:
     known = ("workspace", *SHARED, *REQUESTS)
     for name in file:
         if name not in known:
-            raise RequestError(f"--config {path}: {name!r} is none of {', '.join(known)}")
+            advice = did_you_mean(name, known)
+            raise RequestError(
+                f"--config {path}: {name!r} is none of {', '.join(known)}; {advice}".rstrip("; ")
+            )
     return file
 
 
@@ -106,4 +111,5 @@ def _one_line(verb: str, model: type[Request], error: ValidationError) -> str:
     if not first["loc"]:
         return f"{verb}: {message}"
     message = message[0].lower() + message[1:]
-    return f"{verb}: {flag} {first['input']!r}: {message}"
+    known = re.findall(r"'([^']+)'", first.get("ctx", {}).get("expected", ""))  # of a field that has choices
+    return f"{verb}: {flag} {first['input']!r}: {did_you_mean(str(first['input']), known)}{message}"
