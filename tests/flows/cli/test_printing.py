@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,7 @@ ROWS = [
 
 PLACE = "s3://archive/a/very/long/way/down/to/where/the/images/of/one/night/lie/ISIC_0000001.jpg"
 
-SCORED = {
+SCORED: dict[str, Any] = {
     "run_id": "score-1",
     "listed": 12_345,
     "skipped": 0,
@@ -37,7 +38,7 @@ SCORED = {
     "health_sentence": " ".join(["tonight's 12,340 images are darker than those the model was tested on"] * 3),
 }
 
-QUARANTINE = {
+QUARANTINE: dict[str, Any] = {
     "rows": [
         {
             "flow": "score",
@@ -57,7 +58,7 @@ QUARANTINE = {
 
 MEASURES = {"images": 23, "accuracy": 0.71, "macro_auc": 0.9}
 
-TRAINED = {
+TRAINED: dict[str, Any] = {
     "metrics": {
         **MEASURES,
         "per_class": {"mel": {"images": 3, "sensitivity": None}},
