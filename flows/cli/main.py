@@ -16,6 +16,7 @@ from flows.cli.faults import Printable, explain
 from flows.cli.parse import parse
 from flows.cli.printing import clean, print_result
 from flows.cli.settings import choose_workspace, load, names_of, read_file
+from flows.cli.variables import check_variables
 from flows.cli.verbs import REQUESTS, call, find
 from skinml.errors import RunError, SkinmlError
 from skinml.process import interrupts
@@ -48,6 +49,7 @@ def _run(arguments: Sequence[str]) -> int:
     _log_to_stderr()
     _leave_out_a_broken_address()
     given = {name: value for name, value in vars(options).items() if value is not None}
+    check_variables(os.environ)
     file = read_file(given.get("config"))
     model = REQUESTS[options.verb]
     flags = {name: given[name] for name in names_of(model) if name in given}

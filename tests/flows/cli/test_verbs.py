@@ -10,15 +10,15 @@ import sys
 from typing import Any, get_args, get_type_hints
 
 import pytest
-import yaml
 from prefect import Flow
+from ruamel.yaml import YAML
 
 from flows.cli.verbs import REQUESTS, VERBS, Verb, imported
 from tests.conftest import REPOSITORY
 
-DEPLOYMENTS: list[dict[str, Any]] = yaml.safe_load(
-    (REPOSITORY / "deployments" / "prefect.yaml").read_text(encoding="utf-8")
-)["deployments"]
+DEPLOYMENTS: list[dict[str, Any]] = YAML(typ="safe").load(REPOSITORY / "deployments" / "prefect.yaml")[
+    "deployments"
+]
 
 
 def row_name(verb: Verb) -> str:
