@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from typing import TextIO
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
@@ -128,7 +130,7 @@ def _lines_above() -> Iterator[None]:
     for handler in streams:
         handler.setStream(above)
     for console in consoles:
-        console.file = above
+        console.file = _Above(above)
     try:
         yield
     finally:
@@ -136,3 +138,19 @@ def _lines_above() -> Iterator[None]:
             handler.setStream(stderr)
         for console in consoles:
             console.file = stderr
+
+
+class _Above(io.TextIOBase):
+    """A file for a console of rich's, which would look through the one that rich has put in place."""
+
+    def __init__(self, file: TextIO) -> None:
+        super().__init__()
+        self._file = file
+
+    def write(self, text: str) -> int:
+        """Pass on what is written."""
+        return self._file.write(text)
+
+    def flush(self) -> None:
+        """Pass on that a line is complete."""
+        self._file.flush()

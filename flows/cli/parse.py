@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import textwrap
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, get_args
@@ -43,9 +44,13 @@ class _Help(argparse.HelpFormatter):
     """Help as wide as the terminal, up to a width that reads well."""
 
     def __init__(self, prog: str) -> None:
-        from shutil import get_terminal_size
+        super().__init__(prog, max_help_position=30, width=_width())
 
-        super().__init__(prog, max_help_position=30, width=min(get_terminal_size().columns - 2, 110))
+
+def _width() -> int:
+    from shutil import get_terminal_size
+
+    return min(get_terminal_size().columns - 2, 110)
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -116,8 +121,8 @@ def parser() -> argparse.ArgumentParser:
     )
     for name, model in REQUESTS.items():
         summary = (model.__doc__ or "").splitlines()[0]
-        usage, description = f"skinml {name} {_usage(model)}", f"{summary} {RESEARCH_ONLY}"
-        verb = verbs.add_parser(name, help=summary, description=description, usage=usage)
+        description = f"{summary} {RESEARCH_ONLY}"
+        verb = verbs.add_parser(name, help=summary, description=description, usage=_usage(name, model))
         for title, fields in _groups(model):
             group = verb.add_argument_group(title)
             for field, about in fields:
@@ -126,15 +131,17 @@ def parser() -> argparse.ArgumentParser:
     return root
 
 
-def _usage(model: type[Request]) -> str:
-    """`--archive ARCHIVE [options]`: what must be given, in one line."""
+def _usage(verb: str, model: type[Request]) -> str:
+    """`skinml score --archive ARCHIVE [options]`: what must be given."""
     positional = [_metavar(*field) for field in model.model_fields.items() if is_positional(field[1])]
     required = [
         f"{_flag(asked_as(name, about))} {_metavar(name, about)}"
         for name, about in model.model_fields.items()
         if about.is_required() and not is_positional(about)
     ]
-    return " ".join([*positional, *required, "[options]"])
+    words = " ".join(["skinml", verb, *positional, *required, "[options]"])
+    lines = textwrap.wrap(words, max(_width() - len("usage: "), 20), break_long_words=False)
+    return f"\n{' ' * len('usage:   ')}".join(lines)
 
 
 def _groups(model: type[Request]) -> Iterator[tuple[str, list[tuple[str, FieldInfo]]]]:
