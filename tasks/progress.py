@@ -93,14 +93,14 @@ class _Count(ProgressColumn):
     def render(self, task: Task) -> Text:
         done, total = int(task.completed), int(task.total or 0)
         counted = f"{done:,}/{total:,} {self._unit}"
-        speed = task.finished_speed or task.speed
-        return Text(f"{counted}, {_pace(done, total, speed)}" if speed else counted, no_wrap=True)
+        if not done or not task.elapsed:
+            return Text(counted, no_wrap=True)
+        # Rich's own speed is that of two steps at first, and steps come in bursts from workers.
+        return Text(f"{counted}, {_pace(done, total, done / task.elapsed)}", no_wrap=True)
 
 
 def _pace(done: int, total: int, speed: float) -> str:
     """Steps a second, and the time left at that rate: `31.2/s, 2 min 5 s left`."""
-    if speed <= 0:
-        return "0/s"
     rate = f"{1 / speed:,.3g} s each" if speed < 1 else f"{speed:,.3g}/s" if speed < 100 else f"{speed:,.0f}/s"
     return f"{rate}, {_in_words((total - done) / speed)} left"
 

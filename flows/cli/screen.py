@@ -56,7 +56,7 @@ def on_screen(parts: Parts, first: Sequence[str] = ()) -> str:
         highlight=False,
     )
     for number, block in enumerate(_blocks(parts, first, width, dumb)):
-        if number:
+        if number or sys.stderr.isatty():  # log lines stand before the first
             console.print()
         for one in block:
             console.print(one, soft_wrap=isinstance(one, Text))
@@ -169,7 +169,7 @@ def _table(title: str, rows: Sequence[Row], width: int, dumb: bool) -> Iterator[
     if widths is None:
         yield from _sideways(title, rows, names, width, dumb)
         return
-    yield _drawn(list(made.values()), widths, dumb)
+    yield _drawn(list(made.values()), widths, dumb or " " in names)
     if left_out:
         words = (
             f"no room for {', '.join(map(_label, left_out))}: a wider terminal, a pipe or --json has all of it"
@@ -212,9 +212,9 @@ def _sideways(
             yield Text()
 
 
-def _drawn(made: Sequence[_Column], widths: Sequence[int], dumb: bool) -> Table:
-    """The table of these columns, cut to these widths: numbers to the right, below a line."""
-    line = None if dumb or not _unicode() else box.SIMPLE_HEAD
+def _drawn(made: Sequence[_Column], widths: Sequence[int], bare: bool) -> Table:
+    """The table of these columns, cut to these widths: numbers to the right, a line below the names or not."""
+    line = None if bare or not _unicode() else box.SIMPLE_HEAD
     padding = (0, GAP if line is None else GAP - 1, 0, 0)  # a box has a character between columns
     table = Table(box=line, show_edge=False, pad_edge=False, padding=padding, header_style="bold")
     for one, width in zip(made, widths, strict=True):
