@@ -12,9 +12,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from flows.server import Server, prefect_server
 from skinml import DISCLAIMER, tables
@@ -22,6 +20,9 @@ from skinml.errors import RequestError, RunError
 from skinml.layout import champion_url, open_workspace, table_url
 from skinml.requests.lab import DemoRequest
 from skinml.schemas import PROBABILITY_COLUMNS
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MARKER = ".skinml-demo"
 EPOCHS = 8
@@ -96,7 +97,8 @@ def _skinml(*arguments: object) -> dict[str, Any]:
             process.communicate()
             raise
     if process.returncode:
-        raise RunError(f"this step failed with exit code {process.returncode}:\n{stderr}")
+        _say(stderr)
+        raise RunError(f"this step failed with exit code {process.returncode}: {_why(stdout, stderr)}")
     result: dict[str, Any] = json.loads(stdout.splitlines()[-1])
     shown = {**result, **result.get("metrics", {})}
     facts = ("images", "corrupt", "listed", "skipped", "prepared", "scored", "quarantined", "seconds")
@@ -106,6 +108,15 @@ def _skinml(*arguments: object) -> dict[str, Any]:
     ]
     _say("  " + ", ".join(line))
     return result
+
+
+def _why(stdout: str, stderr: str) -> str:
+    """What a step said of its failure, without the `skinml: ` that it begins with on stderr."""
+    try:
+        answer: dict[str, Any] = json.loads(stdout.splitlines()[-1])
+        return str(answer["error"])
+    except (IndexError, ValueError, KeyError):  # it was killed, or printed something else
+        return (stderr.strip().splitlines() or ["it said nothing"])[-1].removeprefix("skinml: ")
 
 
 def _show(workspace: str) -> None:

@@ -18,11 +18,11 @@ from skinml.dataset.pixelstore import PixelStore, missing_pixels, stored_format
 from skinml.dataset.pixelstore import open_pixels as open_pixel_store
 from skinml.dataset.publish_samples import publish_pixels
 from skinml.dataset.resume import Resumption, resume
+from skinml.dataset.samples import samples_version
 from skinml.dataset.shards import cut
 from skinml.dataset.survey import SurveyJob, find_duplicates, write_pending_index
 from skinml.dataset.totals import add_up
 from skinml.dataset.write_shard import ShardDone, ShardJob, shard_jobs, write_shard
-from skinml.errors import RequestError
 from skinml.images.preprocessing import Preprocessing, ShardFormat
 from skinml.layout import Archive
 from skinml.records.runs import Counts, Run
@@ -46,9 +46,7 @@ class Samples:
 @stage("read the samples", tags=("storage",))
 def read_samples(workspace: str) -> Samples:
     """All samples, at one version of the table."""
-    version = tables.version(workspace, "samples")
-    if version is None:
-        raise RequestError(f"{workspace}: no samples yet; run skinml prepare first")
+    version = samples_version(workspace)
     return Samples(resolve_rows(tables.read(workspace, "samples", at=version)).to_pandas(), version)
 
 

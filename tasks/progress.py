@@ -23,8 +23,14 @@ SECONDS_BETWEEN_LINES = 30.0
 SECONDS_OF_SILENCE = 300.0
 """With less than a tenth more done, there is a line this often: at most 110 lines in a night of 8 hours."""
 
+SETTLED = 1.0
+"""Seconds before which a rate says nothing: steps come in bursts from workers."""
+
 Advance = Callable[[int], None]
 """Counts finished steps."""
+
+Clock = Callable[[], float]
+"""Seconds that have gone by."""
 
 
 @contextmanager
@@ -45,24 +51,54 @@ def progress_bar(description: str, total: int, unit: str) -> Iterator[Advance]:
         yield advance
 
 
-def lines(description: str, total: int, unit: str, clock: Callable[[], float] = time.monotonic) -> Advance:
+class Pace:
+    """Steps done, and how fast they are done. It has state: a class."""
+
+    def __init__(self, total: int, clock: Clock = time.monotonic) -> None:
+        self.total = total
+        self.done = 0
+        self._clock = clock
+        self._begun = clock()
+        self._first: tuple[int, float] | None = None
+
+    def advance(self, steps: int) -> float:
+        """Count finished steps; the time."""
+        self.done += steps
+        now = self._clock()
+        if self._first is None:
+            self._first = self.done, now
+        return now
+
+    def __str__(self) -> str:
+        """Steps a second, and the time left at that rate: `31.2/s, 2 min 5 s left`. Empty before the first.
+
+        Once there are others, the first steps do not count: workers start and libraries are loaded before them.
+        """
+        if self._first is None:
+            return ""
+        now, (first, since) = self._clock(), self._first
+        done, seconds = self.done - first, now - since
+        if not done or seconds < SETTLED:
+            done, seconds = self.done, max(now - self._begun, SETTLED)
+        speed = done / seconds
+        rate = (
+            f"{1 / speed:,.3g} s each" if speed < 1 else f"{speed:,.3g}/s" if speed < 100 else f"{speed:,.0f}/s"
+        )
+        return f"{rate}, {_in_words((self.total - self.done) / speed)} left"
+
+
+def lines(description: str, total: int, unit: str, clock: Clock = time.monotonic) -> Advance:
     """What counts steps and logs a line when it is time for one."""
-    start = last = clock()
-    done = said = 0
+    pace, last, said = Pace(total, clock), clock(), 0
 
     def advance(steps: int) -> None:
-        nonlocal done, said, last
-        done += steps
-        now = clock()
-        due = SECONDS_BETWEEN_LINES if 10 * (done - said) >= total else SECONDS_OF_SILENCE
+        nonlocal last, said
+        now = pace.advance(steps)
+        due = SECONDS_BETWEEN_LINES if 10 * (pace.done - said) >= total else SECONDS_OF_SILENCE
         if now - last >= due:
-            last, said = now, done
-            speed = done / (now - start)
-            share = done / max(total, 1)
-            pace = _pace(done, total, speed)
-            logger.info(
-                "%s: %s of %s %s (%.0f %%), %s", description, f"{done:,}", f"{total:,}", unit, 100 * share, pace
-            )
+            last, said = now, pace.done
+            counted = f"{said:,} of {total:,} {unit} ({said / max(total, 1):.0%})".replace("%", " %")
+            logger.info("%s: %s, %s", description, counted, str(pace))
 
     return advance
 
@@ -73,11 +109,13 @@ def _bar(description: str, total: int, unit: str) -> Iterator[Advance]:
     console = Console(file=sys.stderr, soft_wrap=True, highlight=False, markup=False)
     words = len(f"{description}  {total:,}/{total:,} {unit}, 9,999/s, 59 min 59 s left")
     width = max(4, min(40, console.width - words))  # in a narrow terminal the words are worth more than the bar
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(width), _Count(unit))
+    pace = Pace(total)
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(width), _Count(pace, unit))
     with Progress(*columns, console=console, transient=True, redirect_stdout=False) as bar, _lines_above():
         task = bar.add_task(description, total=total)
 
         def advance(steps: int) -> None:
+            pace.advance(steps)
             bar.advance(task, steps)
 
         yield advance
@@ -86,23 +124,15 @@ def _bar(description: str, total: int, unit: str) -> Iterator[Advance]:
 class _Count(ProgressColumn):
     """Steps done, how fast, and the time left. Rich asks for a class."""
 
-    def __init__(self, unit: str) -> None:
+    def __init__(self, pace: Pace, unit: str) -> None:
         super().__init__()
+        self._pace = pace
         self._unit = unit
 
     def render(self, task: Task) -> Text:
-        done, total = int(task.completed), int(task.total or 0)
-        counted = f"{done:,}/{total:,} {self._unit}"
-        if not done or not task.elapsed:
-            return Text(counted, no_wrap=True)
-        # Rich's own speed is that of two steps at first, and steps come in bursts from workers.
-        return Text(f"{counted}, {_pace(done, total, done / task.elapsed)}", no_wrap=True)
-
-
-def _pace(done: int, total: int, speed: float) -> str:
-    """Steps a second, and the time left at that rate: `31.2/s, 2 min 5 s left`."""
-    rate = f"{1 / speed:,.3g} s each" if speed < 1 else f"{speed:,.3g}/s" if speed < 100 else f"{speed:,.0f}/s"
-    return f"{rate}, {_in_words((total - done) / speed)} left"
+        """The words behind the bar."""
+        words = [f"{self._pace.done:,}/{self._pace.total:,} {self._unit}", str(self._pace)]
+        return Text(", ".join(filter(None, words)), no_wrap=True)
 
 
 def _in_words(seconds: float) -> str:

@@ -7,10 +7,13 @@ README, settings and deployments are made from the rows or tested against them.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from skinml.errors import RequestError, SkinmlError
 from skinml.requests.base import Request
 from skinml.requests.dataset import PrepareRequest
 from skinml.requests.lab import DemoRequest, DrillRequest, SynthRequest
@@ -70,6 +73,7 @@ VERBS = (
             *("run_id", "listed", "skipped", "prepared", "quarantined"),
             *("seconds", "images_per_second", "dataset_version"),
         ),
+        check="flows.checks:prepare",
     ),
     Verb(
         "train",
@@ -86,6 +90,7 @@ VERBS = (
             *("run_id", "listed", "skipped", "scored", "quarantined"),
             *("seconds", "images_per_second", "table_version"),
         ),
+        check="flows.checks:score",
     ),
     Verb(
         "quarantine",
@@ -104,18 +109,21 @@ VERBS = (
             *("seconds", "images_per_second", "table_version"),
         ),
         action="replay",
+        check="flows.checks:replay",
     ),
     Verb(
         "export",
         ExportRequest,
         "flows.export:export",
         prints=("run_id", "rows", "file"),
+        check="flows.checks:export",
     ),
     Verb(
         "compact",
         CompactRequest,
         "flows.compact:compact",
         prints=("tables", "dry_run", "run_id"),
+        check="flows.checks:compact",
     ),
     Verb(
         "demo",
@@ -167,7 +175,8 @@ def call(verb: Verb, workspace: str, request: Request) -> dict[str, Any]:
     """
     parameters = {"workspace": workspace, "request": request} if verb.needs_workspace else {"request": request}
     if verb.check is not None:
-        imported(verb.check)(**parameters)
+        with _only_refusing():
+            imported(verb.check)(**parameters)
     entry = imported(verb.entry)
     if not verb.as_flow:
         result: dict[str, Any] = entry(**parameters)
@@ -176,6 +185,25 @@ def call(verb: Verb, workspace: str, request: Request) -> dict[str, Any]:
     from flows.engine import run
 
     return run(entry, **parameters)
+
+
+@contextmanager
+def _only_refusing() -> Iterator[None]:
+    """Let a check refuse a request and do nothing else: what it says in the log the flow will say.
+
+    Storage that fails and a broken table are left to the flow too. It tries again, and records how it ended.
+    """
+    logger = logging.getLogger("skinml")
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        yield
+    except RequestError:
+        raise
+    except SkinmlError as error:
+        logger.debug("left to the flow: %s", error)
+    finally:
+        logger.setLevel(level)
 
 
 def imported(place: str) -> Any:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -17,6 +16,9 @@ from skinml.schemas import IMAGE_VERSION, QUARANTINE, TABLES
 from skinml.storage.head import Seen, head_objects
 from skinml.storage.listed import UNREADABLE
 from skinml.storage.spelling import Folders, resolve_rows
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 RETRIED = (Reason.READ_ERROR.value,)
 """Reasons that may pass by themselves: such an image is tried again at every run, others when they change."""
@@ -101,6 +103,8 @@ def failures_of_archives(workspace: str) -> pa.Table:
 
 def _readable_folders(latest: pd.DataFrame) -> pd.Series[bool]:
     """Which rows are folders that could not be listed and can be now: no image will ever end such a row."""
+    import pandas as pd
+
     folders = latest.loc[latest["etag"] == UNREADABLE, "uri"]
     now = [
         row
@@ -117,6 +121,8 @@ def _usable_since(workspace: str, latest: pd.DataFrame) -> pd.Series[bool]:
     the failure: the other way round another model could use it once, or other bytes have its etag. Only a
     read error may be the younger one of two runs at once, and the same model's row ends it.
     """
+    import pandas as pd
+
     prepared = _rows_of(workspace, "samples", [], latest.loc[latest["flow"] == "prepare", "uri"])
     scored = _rows_of(
         workspace, "scores", ["scored_at", "model_version"], latest.loc[latest["flow"] != "prepare", "uri"]

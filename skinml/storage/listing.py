@@ -20,7 +20,7 @@ PIECE = 1_000
 """Objects in a piece of a listing: one answer of S3, so that nothing is lost when a later one fails."""
 
 
-def list_images(url: str, left_out: Collection[str] = ()) -> Iterator[Listed]:
+def list_images(url: str, left_out: Collection[str] = (), at_once: int = PIECE) -> Iterator[Listed]:
     """Every image object below a folder or prefix, at any depth, in pieces; never from a cache.
 
     An image is an object whose name ends in one of IMAGE_SUFFIXES, in any case. Names beginning with a dot,
@@ -29,10 +29,11 @@ def list_images(url: str, left_out: Collection[str] = ()) -> Iterator[Listed]:
     Args:
         url: normalised.
         left_out: folders or prefixes below it that are no part of the archive, normalised.
+        at_once: objects in a piece. A check that only wants to know whether listing begins takes 1.
 
     Raises:
         RequestError: the folder or bucket does not exist or refuses the key.
         StorageError: storage failed while listing.
     """
     with explained(url):
-        yield from (list_bucket if is_remote(url) else list_folder)(url, left_out, PIECE)
+        yield from (list_bucket if is_remote(url) else list_folder)(url, left_out, at_once)

@@ -23,6 +23,7 @@ from skinml.storage.urls import is_remote
 __all__ = [
     "MAX_OBJECT_BYTES",  # these three are of its neighbours, and every reader of images asks for them here
     "Read",
+    "check_place",
     "check_writable",
     "create_bytes",
     "exists",
@@ -216,9 +217,19 @@ def check_writable(url: str) -> None:
         RequestError: it is a file, may not be written to, is a bucket that is missing or refuses the key, or
             lies on a store without conditional puts.
     """
+    check_place(url)  # first, because obstore says clearly which of bucket and key is wrong
     if is_remote(url):
-        names(url)  # first, because obstore says clearly which of bucket and key is wrong
         check_conditional_puts(url)
+
+
+def check_place(url: str) -> None:
+    """Refuse a place that cannot hold a workspace, as far as that shows without writing anything.
+
+    Raises:
+        RequestError: it is a file, may not be written to, or is a bucket that is missing or refuses the key.
+    """
+    if is_remote(url):
+        names(url)
         return
     place = Path(url)
     if place.exists() and not place.is_dir():

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from tasks.progress import lines
+from tasks.progress import Pace, lines
 from tests.terminal import drawn, in_terminal
 
 PLACE = "s3://archive/" + "a-long-way/" * 30 + "x.jpg"
@@ -118,6 +118,26 @@ def told(caplog: pytest.LogCaptureFixture, seconds: float, steps: int) -> list[s
 
 def test_short_work_says_nothing(caplog: pytest.LogCaptureFixture) -> None:
     assert told(caplog, seconds=29.0, steps=1000) == []
+
+
+def test_the_time_before_the_first_step_does_not_slow_the_rate() -> None:
+    """30 s of loading libraries, then 3 s an epoch."""
+    now = 0.0
+    pace = Pace(20, lambda: now)
+    assert str(pace) == ""
+    for step in range(10):
+        now = 30.0 + 3 * step
+        pace.advance(1)
+    assert str(pace) == "3 s each, 30 s left"
+
+
+def test_a_first_burst_is_no_rate() -> None:
+    now = 0.0
+    pace = Pace(4000, lambda: now)
+    for _ in range(2):
+        now += 0.001
+        pace.advance(19)
+    assert str(pace).startswith("38/s, ")
 
 
 def test_a_log_has_a_line_for_each_tenth(caplog: pytest.LogCaptureFixture) -> None:

@@ -84,7 +84,6 @@ def test_what_is_not_loaded(code: str, absent: set[str]) -> None:
         (["dance"], "dance"),
         (["score", "--archve", "IMAGES"], "score has no '--archve'; did you mean --archive? see skinml score"),
         (["score", "--archiv", "IMAGES"], "score has no '--archiv'; did you mean --archive? see skinml score"),
-        (["--workspac", "IMAGES", "score"], "--workspac"),
         (["score", "--archive", "IMAGES", "more"], "score has no 'more'; see skinml score --help"),
         (["quarantine"], "ws: nothing has run there yet"),
         (["quarantine", "burn"], "quarantine: action 'burn': input should be 'list' or 'replay'"),
