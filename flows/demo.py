@@ -84,7 +84,7 @@ def _skinml(*arguments: object) -> dict[str, Any]:
     words = [str(argument) for argument in arguments]
     _say(f"\n$ skinml {shlex.join(words)}")
     # -P: a folder called flows where the demo is started is not ours
-    command = [sys.executable, "-P", "-m", "flows.cli", "--json", *words]
+    command = [sys.executable, "-P", "-m", "skinml", "--json", *words]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True) as process:  # noqa: S603
         try:
