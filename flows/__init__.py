@@ -9,5 +9,5 @@ import skinml  # noqa: F401 - before Prefect, which reports its import unless it
 os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
 
 DISTRIBUTION = "skinml"
-"""Whose package this is. Of two distributions that bring a package `flows` the later one's files replace the other's:
-skinml/__main__.py looks here which of them it was."""
+"""Whose package this is: skinml/__main__.py looks. If two distributions have a package `flows`, pip lets the
+files of the one that is installed later replace the other's."""

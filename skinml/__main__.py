@@ -1,8 +1,8 @@
-"""The command `skinml`, also `python -m skinml`: checks that our own packages are the ones found, then runs a verb.
+"""The command `skinml` and `python -m skinml`: checks that Python finds our `flows` and `tasks`, runs the verb.
 
-The wheel brings packages with common names, `flows` and `tasks`. A folder or another distribution may have the same
-ones, and Python takes whichever it finds first. It is here that this is noticed, as nobody else's package is called
-skinml. flows.cli is imported by name: in the house skinml lies below flows and knows nothing of it.
+These are common names. If a folder on PYTHONPATH or another distribution has a package of the same name, Python
+may find that one first. The check is in skinml because nobody else's package has this name. flows.cli is
+imported by a string, because code in skinml must not import flows.
 """
 
 from __future__ import annotations

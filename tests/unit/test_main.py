@@ -1,4 +1,4 @@
-"""Tests of skinml/__main__.py: a foreign `flows` or `tasks` is named in one line, and ours is found beside it."""
+"""Tests of skinml/__main__.py: a foreign `flows` or `tasks` is named in one line and is not run."""
 
 from __future__ import annotations
 
@@ -50,7 +50,9 @@ def test_a_package_in_the_folder_where_python_is_started(tmp_path: Path) -> None
     elsewhere = tmp_path / "elsewhere"
     done = run_skinml("--version", python_path=elsewhere, cwd=tmp_path, safe_path=False)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.endswith("start skinml in another folder, or as `skinml` instead of `python -m skinml`\n")
+    assert done.stderr.endswith(
+        "start skinml in another folder, or as `skinml` instead of `python -m skinml`\n"
+    )
     assert run_skinml("--version", python_path=elsewhere, cwd=tmp_path).stdout.startswith("skinml ")
 
 
