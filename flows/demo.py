@@ -21,6 +21,7 @@ from skinml import DISCLAIMER, tables
 from skinml.errors import RequestError, RunError
 from skinml.layout import champion_url, open_workspace, table_url
 from skinml.schemas import PROBABILITY_COLUMNS
+from skinml.training.installed import check_installed
 
 MARKER = ".skinml-demo"
 EPOCHS = 8
@@ -35,7 +36,12 @@ def demo(out: Path, images: int) -> dict[str, Any]:
     Args:
         out: folder for the labelled images, tonight's archive, the workspace and the server.
         images: labelled images to make up; tonight's archive has a third as many.
+
+    Raises:
+        RequestError: what it needs for training is not installed, or `out` is taken.
+        RunError: a step failed.
     """
+    check_installed()
     _make_room(out)
     workspace = str(out / "workspace")
     labelled, tonight = out / "labelled", out / "archive"

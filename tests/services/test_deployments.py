@@ -17,6 +17,7 @@ from tests.services.processes import wait_for
 from tests.wheel import Environment
 
 
+@pytest.mark.timeout(600)  # starts a server and a worker, and may be the first to ask for the trained model
 def test_a_wheel_deploys_all_and_a_worker_scores_a_night(
     prefect_server: Server,
     wheel_environment: Environment,
@@ -56,6 +57,11 @@ def test_a_wheel_deploys_all_and_a_worker_scores_a_night(
         installed.prefect(prefect_server, "deployment", "run", "score/score-nightly", *watch)
         to_fresh = ("--param", f'workspace="{fresh}"')
         installed.prefect(prefect_server, "deployment", "run", "prepare/prepare", *watch, *to_fresh)
+        relative = ("--param", 'workspace="here"')
+        installed.prefect(prefect_server, "deployment", "run", "prepare/prepare", *watch, *relative, expect=1)
+    assert "workspace 'here': runs of a deployment start in a temporary folder" in (
+        (tmp_path / "worker.log").read_text(encoding="utf-8")
+    )
 
     scores = tables.read(str(installed.workspace), "scores")
     assert scores.num_rows == 4
