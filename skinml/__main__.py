@@ -39,7 +39,7 @@ def _clash(package: str) -> str | None:
     """What hides our package of this name and what to do about it, in one line; None if it is ours."""
     found = find_spec(package)  # looks for the file; nothing of somebody else's is run
     if found is None or found.origin is None:  # None as well for a folder without an __init__.py
-        return f"the package {package!r} is missing in {INSTALLED_IN}: install skinml again"
+        return f"the package {package!r} is missing in {INSTALLED_IN}: reinstall skinml (pip --force-reinstall)"
     file = Path(found.origin)
     folder = file.parent.parent if found.submodule_search_locations else file.parent
     if folder.resolve() != INSTALLED_IN:

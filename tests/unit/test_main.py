@@ -78,7 +78,7 @@ def test_a_distribution_installed_over_ours(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-I", "-S", "-c", ALONE, str(tmp_path)], capture_output=True, text=True, check=False
     )
-    told = f"the package 'flows' is missing in {tmp_path}: install skinml again"
+    told = f"the package 'flows' is missing in {tmp_path}: reinstall skinml (pip --force-reinstall)"
     assert (done.returncode, done.stdout, done.stderr) == (2, "", f"skinml: {told}\n")
 
 
