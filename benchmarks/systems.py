@@ -55,7 +55,7 @@ def skinml_prepare(workspace: Path, images: str, metadata: Path, size: int, *mor
 
 def skinml(workspace: Path, verb: str, *flags: str) -> list[str]:
     """The command line of a verb, whose result is JSON."""
-    program = [sys.executable, "-m", "flows.cli", "--json", "--workspace", str(workspace)]
+    program = [sys.executable, "-m", "skinml", "--json", "--workspace", str(workspace)]
     return [*program, verb, *flags]
 
 

@@ -40,7 +40,8 @@ def test_every_verb_is_in_the_readme_and_no_other() -> None:
 
 def test_every_flag_in_the_readme_exists() -> None:
     known = {f"--{name.replace('_', '-')}" for model in REQUESTS.values() for name in names_of(model)}
-    known |= {"--workspace", "--config", "--json", "--help", "--type", "--all", "--pool"}
+    known |= {"--workspace", "--config", "--json", "--help", "--type", "--all", "--pool", "--prefect-file"}
+    known |= {"--constraint", "--no-deps", "--wheel-dir"}  # of pip
     assert set(re.findall(r"--[a-z][a-z-]+", README)) <= known
 
 
