@@ -40,11 +40,11 @@ UPRIGHT = {
 Box = tuple[int, int, int, int]
 
 Aspect = Literal["stretch", "crop"]
-"""What becomes of an image that is not square: `stretch` squeezes all of it, `crop` keeps the central square."""
+"""What becomes of an image that is not square: `stretch` distorts it, `crop` keeps its central square."""
 
 
 def central_square(width: int, height: int) -> Box:
-    """The largest square in the middle: left, top, right, bottom in px; half a pixel goes to the left and top."""
+    """The largest square in the middle (left, top, right, bottom), rounded to the left and to the top."""
     side = min(width, height)
     left, top = (width - side) // 2, (height - side) // 2
     return left, top, left + side, top + side
@@ -113,8 +113,8 @@ def _shown(image: Image.Image, orientation: int, aspect: Aspect) -> Box:
 def shrink_inks(image: Image.Image, orientation: int, size: int, aspect: Aspect = "stretch") -> Image.Image:
     """A loaded image of mode CMYK, upright and `size` x `size` px, its four inks as they are.
 
-    A crop is resized out of the whole (Pillow's `box`), so that its outermost pixels blend with their neighbours
-    outside: to cut it out first would take 4 bytes a pixel more.
+    A crop is resized out of the whole (Pillow's `box`), so that its outermost pixels blend with their
+    neighbours outside: to cut it out first would take 4 bytes a pixel more.
     """
     box = _stored(_shown(image, orientation, aspect), orientation, image.size)
     small = image.resize((size, size), box=box)  # 4 bytes a pixel between the passes, and no copy of the whole

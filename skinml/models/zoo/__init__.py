@@ -1,7 +1,7 @@
 """The architectures by name. To add one, add a file to this folder that has an `ARCHITECTURE`.
 
-Names and sizes are looked up without loading Keras; only `build()` imports it. Models are made of `keras` layers
-alone, so every Keras backend can train them.
+Names and sizes are looked up without loading Keras; only `build()` imports it. Models are made of `keras`
+layers alone, so every Keras backend can train them.
 """
 
 from __future__ import annotations

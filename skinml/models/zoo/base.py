@@ -1,4 +1,4 @@
-"""What an architecture says of itself: its input, its layers that others read, its weights and their licence."""
+"""What an architecture says of itself: its input, its feature layer, its weights and their licence."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ class Architecture:
     Attributes:
         name: what the command line calls it.
         size: edge of the square input, in px.
-        build: a new model. Input (batch, size, size, 3) float32, RGB, as `normalisation` says; output (batch, 7)
-            probabilities in the order of `labels.DIAGNOSES`.
+        build: a new model. Input (batch, size, size, 3) float32, RGB, as `normalisation` says; output (batch,
+            7) probabilities in the order of `labels.DIAGNOSES`.
         features: the layer whose outputs, (batch, h, w, c) or (batch, c), `unlike_training` is made of.
         quantisable: ONNX operators that int8 may replace; none: the architecture has no int8 form.
         licence: SPDX expression of the architecture and its weights; the manifest records it.

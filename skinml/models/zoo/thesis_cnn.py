@@ -15,16 +15,17 @@ PARAMETERS = 384_455
 """What the thesis's summary of its network prints, and so what ours must have."""
 
 FEATURES = "pool_1"
-"""What the second convolution reads; dropout does nothing at scoring. Early features, not those of the last dense
-layer: on this network fitted on HAM10000, with 1 % of held-out images flagged, the early ones flagged all of
-noise, black and white frames, drawn text, drawn scenes and inverted images; the late ones none of noise, frames
-and text, 9 % of the inverted and 75 % of the scenes: what the classes do not differ by is gone by then."""
+"""What the second convolution reads; dropout does nothing at scoring. Early features, not those of the last
+dense layer: on this network fitted on HAM10000, with 1 % of held-out images flagged, the early ones flagged
+all of noise, black and white frames, drawn text, drawn scenes and inverted images; the late ones none of
+noise, frames and text, 9 % of the inverted and 75 % of the scenes: what the classes do not differ by is gone
+by then."""
 
 QUANTISABLE = ("Conv", "Relu", "Clip", "MaxPool")
-"""Convolutions, where the time goes, and what follows them, so that no bit of a result is spent on values that the
-activation cuts off (on HAM10000 1.7 % of the predicted classes changed without that, 1.2 % with it). Dense layers
-stay in fp32: they took no measurable time and gave two thirds of the error (a probability differed by 0.0058 on
-average with them, by 0.0019 without)."""
+"""Convolutions, where the time goes, and what follows them, so that no bit of a result is spent on values
+that the activation cuts off (on HAM10000 1.7 % of the predicted classes changed without that, 1.2 % with it).
+Dense layers stay in fp32: they took no measurable time and gave two thirds of the error (a probability
+differed by 0.0058 on average with them, by 0.0019 without)."""
 
 
 def build() -> keras.Model:
