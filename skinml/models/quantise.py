@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from skinml.labels import DIAGNOSES
 from skinml.models.onnx import INPUT_NAME
+from skinml.models.outliers import OUTPUT_NAME as OUTLIERS
 
 CALIBRATION_PER_CLASS = 96
 """Training images of each diagnosis that the ranges of activations are taken from. 32, 96 and 192 gave the same
@@ -76,8 +77,16 @@ def quantise(
         Reader(),
         quant_format=QuantFormat.QDQ,
         op_types_to_quantize=list(operators),
+        nodes_to_exclude=_of_distance(source),
         per_channel=True,
         reduce_range=True,
         activation_type=QuantType.QUInt8,
         weight_type=QuantType.QInt8,
     )
+
+
+def _of_distance(network: Path) -> list[str]:
+    """Names of the nodes that make `unlike_training`, which stay in fp32 whatever operators they are."""
+    import onnx
+
+    return [node.name for node in onnx.load(network).graph.node if node.name.startswith(OUTLIERS)]

@@ -16,6 +16,7 @@ from PIL import Image
 
 from skinml import tables
 from skinml.dataset.pixelstore import open_pixels
+from skinml.dataset.shard_files import map_shards
 from skinml.labels import DIAGNOSES
 from skinml.layout import model_url
 from skinml.models import registry
@@ -38,6 +39,9 @@ def test_a_version_is_whole_hashed_and_champion(trained: Path) -> None:
     assert manifest.parameters["trainable_parameters"] == 384_455
     assert manifest.dataset["version"] == tables.version(workspace, "samples")
     assert {"keras", "tensorflow", "onnxruntime", "numpy"} <= set(manifest.libraries)
+    assert manifest.architecture["features"] == "pool_1"
+    assert (manifest.architecture["licence"], manifest.architecture["weights"]) == ("Apache-2.0", None)
+    assert not list(trained.glob("under_way/*")), "what jobs hand to each other goes with the run"
     expected = {"model.keras", "model.onnx", "model-int8.onnx", "reference.json", "metrics.json"}
     expected |= {f"figures/{name}" for name in FIGURES}
     assert set(manifest.files) == expected
@@ -69,8 +73,8 @@ def test_the_registered_network_gives_the_metrics_that_were_written_down(trained
     manifest = registry.find(workspace, "champion")
     metrics = json.loads(registry.read_verified(workspace, manifest, "metrics.json"))
     samples = tables.read(workspace, "samples").to_pandas()
-    store = open_pixels(workspace, manifest.dataset["key"], "npy", samples, trained)
-    pixels = np.concatenate([np.load(path) for path in store.shards])
+    store = open_pixels(workspace, manifest.dataset["key"], "npy", samples)
+    pixels = np.concatenate(map_shards(workspace, store.dataset_key, "npy", store.shards, trained))
     test = store.samples.loc[store.samples["split"] == "test", "position"].to_numpy()
     session = onnxruntime.InferenceSession(registry.read_verified(workspace, manifest, "model.onnx"))
     [probabilities] = session.run(["probabilities"], {"pixels": pixels[test].astype(np.float32)})
