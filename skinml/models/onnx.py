@@ -37,8 +37,8 @@ def export_onnx(model: keras.Model, path: Path, features: str | None = None) -> 
         features: a layer whose outputs, (batch, h, w, c) or (batch, c), become a second output `features`.
 
     Raises:
-        RunError: the model has no such layer, or the graph has other inputs or outputs. (Constants become inputs
-            with some layers: the Normalization built into keras.applications' EfficientNetV2, for one.)
+        RunError: the model has no such layer, or the graph has other inputs or outputs. (Constants become
+            inputs with some layers: the Normalization in keras.applications' EfficientNetV2, for one.)
 
     """
     import onnx

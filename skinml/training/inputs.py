@@ -95,8 +95,10 @@ def read_inputs(url: str, sha256: str) -> Inputs:
         return Inputs(shards, **{name: arrays[name].astype(np.int64) for name in (*COLUMNS, *PARTS)})
 
 
-def _smallest(values: NDArray[np.int64]) -> NDArray[Any]:
+def _smallest(values: NDArray[np.int64]) -> NDArray[np.signedinteger]:
     """Whole numbers in as few bytes as they need: labels in one, a million positions in four."""
-    if not len(values):
-        return values
-    return values.astype(np.result_type(np.min_scalar_type(values.min()), np.min_scalar_type(values.max())))
+    low, high = values.min(initial=0), values.max(initial=0)
+    kinds = (np.int8, np.int16, np.int32, np.int64)
+    return values.astype(
+        next(kind for kind in kinds if np.iinfo(kind).min <= low and high <= np.iinfo(kind).max)
+    )

@@ -15,7 +15,7 @@ from skinml.images.preprocessing import ShardFormat
 from skinml.layout import shards_url
 from skinml.storage.objects import write_bytes
 from skinml.training.inputs import Inputs, write_inputs
-from skinml.training.jobs import FitJob
+from skinml.training.jobs import FinishJob, FitJob
 
 KEY = "tiny"
 
@@ -70,3 +70,20 @@ def fit_job(workspace: str, inputs: Inputs, **changes: Any) -> FitJob:
 def with_inputs(job: FitJob, inputs: Inputs) -> FitJob:
     """The job on other inputs, which are written where it finds them."""
     return replace(job, inputs_sha256=write_inputs(job.inputs, inputs))
+
+
+def finish_job(job: FitJob, sha256: str, **changes: Any) -> FinishJob:
+    """What comes after this fit, which left a network with this hash."""
+    finishing = FinishJob(
+        workspace=job.workspace,
+        dataset_key=job.dataset_key,
+        stored_as=job.stored_as,
+        inputs=job.inputs,
+        inputs_sha256=job.inputs_sha256,
+        architecture=job.architecture,
+        seed=job.seed,
+        fitted=job.results,
+        fitted_sha256=sha256,
+        results=f"{job.results}-finished",
+    )
+    return replace(finishing, **changes)

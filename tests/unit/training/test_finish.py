@@ -23,7 +23,7 @@ from skinml.training.finish import compare_networks, finish
 from skinml.training.jobs import FinishJob
 from skinml.training.results import Finished
 from tests.unit.models.networks import SIZE, images, write_network
-from tests.unit.training.datasets import fit_job, inputs_of, write_shards
+from tests.unit.training.datasets import finish_job, fit_job, inputs_of, write_shards
 
 PIXELS = images(400)
 LABELS = (np.arange(400) % 7).astype(np.int64)
@@ -55,18 +55,7 @@ def _job(folder: Path, train: np.ndarray = TRAIN, test: np.ndarray = TEST, **cha
     fit = fit_job(workspace, inputs, architecture="small")
     Path(fit.results).mkdir(parents=True)
     network = write_network(Path(fit.results, "model.onnx"))
-    return FinishJob(
-        workspace=fit.workspace,
-        dataset_key=fit.dataset_key,
-        stored_as=fit.stored_as,
-        inputs=fit.inputs,
-        inputs_sha256=fit.inputs_sha256,
-        architecture=fit.architecture,
-        seed=fit.seed,
-        fitted=fit.results,
-        fitted_sha256=describe(network.read_bytes()).sha256,
-        results=str(folder),
-    )
+    return finish_job(fit, describe(network.read_bytes()).sha256, results=str(folder))
 
 
 @pytest.fixture(scope="module")
@@ -153,6 +142,17 @@ def test_a_failed_quantisation_leaves_a_bundle_that_scores_in_fp32(tmp_path: Pat
     assert {path.name for path in Path(job.results).iterdir()} == {"model.onnx", "reference.json"}
     reference = parse_reference((Path(job.results) / "reference.json").read_bytes(), "v")
     assert set(reference.precisions) == {"fp32"}
+
+
+def test_an_architecture_that_names_no_operators_has_no_int8(
+    job: FinishJob, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setitem(zoo.ARCHITECTURES, "small", replace(SMALL, quantisable=()))
+    finished = finish(replace(job, results=f"{job.results}-fp32"), tmp_path)
+    assert finished.precisions["int8"].failure == (
+        "quantising it failed: ValueError: the architecture names no operators that may be quantised"
+    )
+    assert set(finished.files) == {"model.onnx", "reference.json"}
 
 
 def test_of_a_large_archive_some_images_are_taken(job: FinishJob, monkeypatch: pytest.MonkeyPatch) -> None:
