@@ -93,7 +93,8 @@ def decode(
         mode: `fast` or `exact`, as above.
         colour: whether pixels with another colour profile than sRGB are converted to it.
         aspect: `stretch`: all of the image, its aspect ratio is not kept, as in the thesis. `crop`: the central
-            square of the upright image; in mode `fast`, of what the JPEG was decoded to.
+            square of the upright image; in mode `fast` of what the JPEG was decoded to, so that it may be a
+            quarter of a pixel of the result off the middle.
 
     Raises:
         ImageRejected: with the reason for the quarantine table, whatever the bytes are.

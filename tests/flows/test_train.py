@@ -18,12 +18,13 @@ from skinml import tables
 from skinml.dataset.pixelstore import open_pixels
 from skinml.dataset.shard_files import map_shards
 from skinml.labels import DIAGNOSES
-from skinml.layout import model_url
+from skinml.layout import model_url, under_way_files_url
 from skinml.models import registry
 from skinml.monitoring.reference import parse_reference
-from skinml.storage.objects import read_bytes
+from skinml.storage.objects import names, read_bytes, write_bytes
 from tests.command import CommandLine
 from tests.conftest import MadeUp
+from tests.unit.records.test_under_way import hold
 
 FIGURES = {"loss.png", "accuracy.png", "confusion_matrix.png", "misclassified.png"}
 
@@ -146,11 +147,16 @@ def test_the_thesis_protocol_shows_its_leak_and_the_honest_figure(
 def test_a_later_version_does_not_take_the_crown(trained: Path, tmp_path: Path, skinml: CommandLine) -> None:
     workspace = str(shutil.copytree(trained, tmp_path / "workspace"))
     champion = registry.find(workspace, "champion").version
+    process, run_id = hold(workspace)
+    process.kill()
+    process.communicate()
+    write_bytes(f"{under_way_files_url(workspace, run_id)}/grouped/model.onnx", b"of a run that was killed")
     result = skinml("--workspace", workspace, "train", "--epochs", 1, "--batch-size", 128).result
     assert result["decoded"] == 0
     assert result["model_version"] != champion
     assert registry.find(workspace, "champion").version == champion
     assert registry.versions(workspace) == sorted([champion, result["model_version"]])
+    assert names(f"{workspace}/under_way") == []
 
 
 def test_what_cannot_be_trained_on_is_refused_and_nothing_written(
