@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from skinml.storage.connection import file_system
+import obstore
+
+from skinml.storage.connection import split
 from skinml.storage.objects import names, write_bytes
 from skinml.storage.removal import delete, delete_folder
 from skinml.storage.urls import is_remote
 
 
 def objects_below(url: str) -> list[str]:
-    """Paths of all files below a folder or prefix. SeaweedFS shows a prefix a while after its last object went."""
+    """Paths of all files below a folder or prefix; without prefixes, which SeaweedFS shows longer than objects."""
     if is_remote(url):
-        return sorted(key.removeprefix(f"{url[5:]}/") for key in file_system().find(url))
+        store, prefix = split(url)
+        found = [item["path"] for batch in obstore.list(store, f"{prefix}/") for item in batch]
+        return sorted(path.removeprefix(f"{prefix}/") for path in found)
     files = (path for path in Path(url).rglob("*") if path.is_file())
     return sorted(path.relative_to(url).as_posix() for path in files)
 
