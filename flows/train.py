@@ -8,6 +8,7 @@ from prefect import flow
 
 from flows.naming import asked
 from skinml.models.zoo import DEFAULT, architecture, pixels_for
+from skinml.models.zoo.base import check_weights
 from skinml.records.runs import begin
 from skinml.requests.training import TrainRequest
 from skinml.training.installed import check_installed
@@ -32,7 +33,8 @@ def train(workspace: str, request: TrainRequest) -> dict[str, Any]:
         workspace: folder or s3://bucket/prefix that holds everything.
         request: protocol, architecture, epochs, batch size, seed.
     """
-    check_installed(architecture(request.model))
+    check_installed()
+    check_weights(architecture(request.model))
     run = begin("train", request.model_dump(mode="json"))
     pixels = pixels_for(request.model, None, "exact" if request.protocol == "thesis" else "fast")
     with recorded(workspace, run) as record:

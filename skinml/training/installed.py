@@ -6,7 +6,6 @@ import os
 from importlib.util import find_spec
 
 from skinml.errors import RequestError
-from skinml.models.zoo.base import Architecture, read_weights
 
 NEEDED = ("keras", "tensorflow", "onnx", "tf2onnx", "sklearn", "matplotlib")
 """Modules of the extra `train`. TensorFlow exports the network to ONNX, whatever backend fits it."""
@@ -15,12 +14,11 @@ BACKENDS = ("tensorflow", "jax", "torch")
 """Keras backends that can fit; each is called as its module is."""
 
 
-def check_installed(shape: Architecture | None = None) -> None:
-    """Refuse to train if something is missing.
+def check_installed() -> None:
+    """Refuse to train where something is missing.
 
     Raises:
-        RequestError: a module of the extra `train` is not installed, or the one that KERAS_BACKEND names, or
-            the pre-trained weights of the architecture.
+        RequestError: a module of the extra `train` is not installed, or the one that KERAS_BACKEND names.
     """
     missing = [name for name in NEEDED if find_spec(name) is None]
     if missing:
@@ -30,5 +28,3 @@ def check_installed(shape: Architecture | None = None) -> None:
         raise RequestError(f"KERAS_BACKEND={backend} cannot train: set it to one of {', '.join(BACKENDS)}")
     if find_spec(backend) is None:
         raise RequestError(f"KERAS_BACKEND={backend}: not installed here: pip install {backend}, or unset it")
-    if shape is not None and shape.weights is not None:
-        read_weights(shape.weights)

@@ -94,3 +94,14 @@ def read_weights(weights: Weights) -> bytes:
             " install the version that constraints.txt names"
         )
     return data
+
+
+def check_weights(shape: Architecture) -> None:
+    """Refuse an architecture whose pre-trained weights are not there, before a run begins.
+
+    Raises:
+        RequestError: as `read_weights`.
+
+    """
+    if shape.weights is not None:
+        read_weights(shape.weights)

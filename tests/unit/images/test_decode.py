@@ -214,7 +214,7 @@ def test_orientation_is_honoured(orientation: int, format_: str, mode: DecodeMod
 def test_a_crop_keeps_the_middle_and_the_sizes_of_the_whole(
     edges: tuple[int, int], format_: str, mode: DecodeMode
 ) -> None:
-    options = {"JPEG": {"quality": 95, "subsampling": 0}, "WEBP": {"lossless": True}}
+    options: dict[str, dict[str, int]] = {"JPEG": {"quality": 95, "subsampling": 0}, "WEBP": {"lossless": True}}
     data = save(smooth(*edges), format_, **options.get(format_, {}))
     decoded = decode(data, 32, mode, aspect="crop")
     assert (decoded.width, decoded.height) == edges

@@ -25,6 +25,6 @@ def test_imagenet_is_what_its_networks_were_fitted_with() -> None:
 
 def test_pixels_are_left_alone() -> None:
     before = PIXELS.copy()
-    for normalisation in ("raw", "imagenet"):
-        network_input(PIXELS, normalisation)[:] = 0  # type: ignore[arg-type]
+    network_input(PIXELS, "raw")[:] = 0
+    network_input(PIXELS, "imagenet")[:] = 0
     np.testing.assert_array_equal(PIXELS, before)

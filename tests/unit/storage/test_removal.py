@@ -13,7 +13,7 @@ from skinml.storage.urls import is_remote
 
 
 def objects_below(url: str) -> list[str]:
-    """Paths of all files below a folder or prefix; without prefixes, which SeaweedFS shows longer than objects."""
+    """Paths of all files below a folder or prefix, without prefixes: SeaweedFS shows empty ones a while."""
     if is_remote(url):
         store, prefix = split(url)
         found = [item["path"] for batch in obstore.list(store, f"{prefix}/") for item in batch]

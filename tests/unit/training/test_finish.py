@@ -33,7 +33,7 @@ TRAIN, VALIDATION, TEST = np.arange(280), np.arange(280, 330), np.arange(330, 39
 OUTPUTS = ["probabilities", "unlike_training"]
 
 
-SMALL = Architecture("small", SIZE, lambda: None, "features1", ("Conv", "Relu"))  # type: ignore[arg-type, return-value]
+SMALL = Architecture("small", SIZE, lambda: None, "features1", ("Conv", "Relu"))
 """What `write_network` writes; it is never built."""
 
 
