@@ -22,14 +22,16 @@ from benchmarks.markdown import put_into, table
 from benchmarks.systems import skinml_prepare
 from skinml import tables
 from skinml.dataset.pixelstore import PixelStore, open_pixels
+from skinml.dataset.shard_files import map_shards
 from skinml.evaluation.metrics import measure
 from skinml.images.decode import DecodeMode
 from skinml.images.preprocessing import preprocessing_for
 from skinml.scoring.predict import load_session, predict
 from skinml.training import protocols
-from skinml.training.fit import FitJob, fit
-from skinml.training.pixels import gather, open_shards
-from skinml.training.process import run_in_process
+from skinml.training.dispatch import run_job
+from skinml.training.inputs import gather_inputs, write_inputs
+from skinml.training.jobs import FitJob
+from skinml.training.pixels import gather
 from skinml.training.resampling import Positions
 
 REAL = REPOSITORY.parent / "shared" / "ham10000"
@@ -49,10 +51,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     rows = []
     for mode, store in stores.items():
         recipe = protocols.grouped(store.samples, options.epochs)
-        out = workspace / "models" / mode
-        out.mkdir(parents=True, exist_ok=True)
-        job = FitJob("thesis-cnn", store.shards, store.labels, recipe, SEED, out, export=True)
-        result = run_in_process(fit, job, _say)
+        out = workspace / "fits" / mode
+        inputs = f"{out}/inputs.npz"
+        job = FitJob(
+            workspace=store.workspace,
+            dataset_key=store.dataset_key,
+            stored_as=store.stored_as,
+            inputs=inputs,
+            inputs_sha256=write_inputs(inputs, gather_inputs(store, recipe)),
+            architecture="thesis-cnn",
+            balanced=recipe.balanced,
+            keep_best=recipe.keep_best,
+            batch_size=recipe.batch_size,
+            epochs=recipe.epochs,
+            seed=SEED,
+            results=str(out),
+            export=True,
+        )
+        result = run_job(job, workspace / "copies", _say)
         for tested, other in stores.items():
             metrics = _test(out / "model.onnx", other, protocols.grouped(other.samples).test)
             rows.append({"fitted_on": mode, "tested_on": tested, **{name: metrics[name] for name in SHOWN}})
@@ -79,13 +95,13 @@ def _prepared(workspace: Path, images: Sequence[str], metadata: Path, mode: Deco
     subprocess.run(command, cwd=REPOSITORY, check=True, stdout=subprocess.DEVNULL)
     samples = tables.read(str(workspace), "samples").to_pandas()
     key = preprocessing_for(SIZE, mode).dataset_key()
-    return open_pixels(str(workspace), key, "npy", samples, workspace / "copies")
+    return open_pixels(str(workspace), key, "npy", samples)
 
 
 def _test(network: Path, store: PixelStore, positions: Positions) -> dict[str, Any]:
     """The metrics of an exported network on some of a store's pixels."""
     session = load_session(str(network), hashlib.sha256(network.read_bytes()).hexdigest())
-    shards = open_shards(store.shards)
+    shards = map_shards(store.workspace, store.dataset_key, store.stored_as, store.shards, CACHE / "copies")
     pieces = [positions[start : start + BATCH] for start in range(0, len(positions), BATCH)]
     probabilities = np.concatenate([predict(session, gather(shards, piece)) for piece in pieces])
     return measure(store.labels[positions], probabilities)

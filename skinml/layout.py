@@ -127,6 +127,11 @@ def under_way_url(workspace: str, run_id: str = "") -> str:
     return f"{workspace}/under_way/{run_id}.json" if run_id else f"{workspace}/under_way"
 
 
+def under_way_files_url(workspace: str, run_id: str) -> str:
+    """The folder of what jobs of a run that is under way hand to each other."""
+    return f"{workspace}/under_way/{run_id}"
+
+
 def unpublished_parts_url(workspace: str, run_id: str = "") -> str:
     """Records of parts of `scores` and `quarantine` that no commit names yet: of all runs, or of one."""
     return f"{workspace}/unpublished/{run_id}".rstrip("/")

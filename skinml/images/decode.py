@@ -30,7 +30,7 @@ from skinml.images import bmp, jpeg, png, tiff, webp
 from skinml.images.budget import MAX_PIXELS, MAX_SCALED_PIXELS, check_bytes, check_pixels, resizing_bytes
 from skinml.images.colour import Colour, conversion_for
 from skinml.images.jpeg_header import Header, read_header, without_metadata
-from skinml.images.resize import UPRIGHT, WHOLE_PIXELS, resize, shrink, shrink_inks
+from skinml.images.resize import UPRIGHT, WHOLE_PIXELS, Aspect, crop, resize, shrink, shrink_inks
 from skinml.images.tiff import silence_libtiff
 from skinml.images.whole import ends_early
 from skinml.storage.objects import MAX_OBJECT_BYTES
@@ -82,14 +82,19 @@ class Decoded:
     colour_profile: bool = False
 
 
-def decode(data: bytes, size: int, mode: DecodeMode = "fast", colour: Colour = "as_stored") -> Decoded:
-    """Decode one file's bytes and resize to `size` x `size` px; the aspect ratio is not kept, as in the thesis.
+def decode(
+    data: bytes, size: int, mode: DecodeMode = "fast", colour: Colour = "as_stored", aspect: Aspect = "stretch"
+) -> Decoded:
+    """Decode one file's bytes and resize to `size` x `size` px.
 
     Args:
         data: the file.
         size: edge of the pixels in px.
         mode: `fast` or `exact`, as above.
         colour: whether pixels with another colour profile than sRGB are converted to it.
+        aspect: `stretch`: all of the image, its aspect ratio is not kept, as in the thesis. `crop`: the central
+            square of the upright image; in mode `fast` of what the JPEG was decoded to, so that it may be a
+            quarter of a pixel of the result off the middle.
 
     Raises:
         ImageRejected: with the reason for the quarantine table, whatever the bytes are.
@@ -98,13 +103,13 @@ def decode(data: bytes, size: int, mode: DecodeMode = "fast", colour: Colour = "
     try:
         if mode == "fast" and kind == "JPEG":
             profile = jpeg.plain_profile(data)
-            decoded = None if profile is None else _decode_plain_jpeg(data, size, profile, colour)
+            decoded = None if profile is None else _decode_plain_jpeg(data, size, profile, colour, aspect)
             if decoded is not None:
                 return decoded
         with warnings.catch_warnings():
             # Pillow warns of odd EXIF and TIFF tags, which are not used, and of sizes, which are checked here.
             warnings.simplefilter("ignore")
-            return _decode(data, kind, size, mode, colour)
+            return _decode(data, kind, size, mode, colour, aspect)
     except Image.DecompressionBombError as error:
         raise ImageRejected(Reason.TOO_LARGE, f"more than {MAX_PIXELS:,} pixels: {error}") from error
     except UnidentifiedImageError as error:
@@ -180,7 +185,7 @@ class _Source:
     tag_bytes: int = 0
 
 
-def _decode(data: bytes, kind: str, size: int, mode: DecodeMode, colour: Colour) -> Decoded:
+def _decode(data: bytes, kind: str, size: int, mode: DecodeMode, colour: Colour, aspect: Aspect) -> Decoded:
     """Any file that is not a plain JPEG: what it costs by its header, then its pixels."""
     source = _prepare(data, kind, size)
     with Image.open(io.BytesIO(source.data), formats=(kind,)) as image:  # reads the header alone
@@ -200,11 +205,11 @@ def _decode(data: bytes, kind: str, size: int, mode: DecodeMode, colour: Colour)
         shown = _load_jpeg(image, source, scaled=scaled) if kind == "JPEG" else image
         if kind == "TIFF":
             orientation = 1  # which Pillow has turned already
-        pixels = shrink(shown, orientation, size, exact=mode == "exact")
+        pixels = shrink(shown, orientation, size, exact=mode == "exact", aspect=aspect)
         conversion = conversion_for(profile, image.mode)
         if conversion is not None and colour == "srgb":
             if conversion.mode == "CMYK":
-                pixels = conversion.convert_image(shrink_inks(image, orientation, size), pixels)
+                pixels = conversion.convert_image(shrink_inks(image, orientation, size, aspect), pixels)
             else:
                 pixels = conversion.convert(pixels)
         return Decoded(pixels, width, height, conversion is not None)
@@ -269,7 +274,9 @@ def _orientation(image: Image.Image) -> int:
     return int(found) if found in UPRIGHT else 1
 
 
-def _decode_plain_jpeg(data: bytes, size: int, profile: bytes, colour: Colour) -> Decoded | None:
+def _decode_plain_jpeg(
+    data: bytes, size: int, profile: bytes, colour: Colour, aspect: Aspect
+) -> Decoded | None:
     """A plain JPEG without Pillow (40 us an image); None where Pillow shall judge."""
     shape = jpeg.shape_of(data)
     if shape is None:
@@ -282,7 +289,7 @@ def _decode_plain_jpeg(data: bytes, size: int, profile: bytes, colour: Colour) -
     small = jpeg.decode_scaled(data, width, height, 2 * size)
     if small is None:
         return None
-    pixels = resize(small, size)
+    pixels = resize(crop(small, aspect), size)
     conversion = conversion_for(profile, "RGB") if profile else None
     if conversion is not None and colour == "srgb":
         pixels = conversion.convert(pixels)

@@ -83,10 +83,10 @@ def _fetched(etag: str, size_bytes: int, read: Read) -> Fetched | Rejected:
     return Fetched(read.data, read.etag or etag)  # the etag may have changed since it was listed
 
 
-def decode_image(image: Fetched, preprocessing: Preprocessing) -> Loaded | Rejected:
+def decode_image(image: Fetched, how: Preprocessing) -> Loaded | Rejected:
     """Pixels of an image that was read, or why there are none."""
     try:
-        decoded = decode(image.data, preprocessing.size, preprocessing.decode, preprocessing.colour)
+        decoded = decode(image.data, how.size, how.decode, how.colour, how.aspect)
     except ImageRejected as rejection:
         return Rejected(image.etag, len(image.data), rejection.reason, rejection.detail, image.sha256)
     return Loaded(image.data, image.etag, image.sha256, decoded)

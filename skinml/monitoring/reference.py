@@ -15,11 +15,9 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, StrictInt, TypeA
 
 from skinml.errors import RequestError
 from skinml.labels import DIAGNOSES
+from skinml.models.bundle import REFERENCE
 from skinml.models.precisions import Precision
 from skinml.strict_json import parse_json
-
-FILE = "reference.json"
-"""Its name in the bundle."""
 
 MEASURES = ("brightness", "sharpness", "megapixels", "confidence", "unlike_training")
 """What is compared of a night beside its class mix."""
@@ -202,7 +200,7 @@ class Reference(Frozen):
     def of(self, precision: Precision, version: str) -> Usual:
         """The part of one precision. Raises RequestError where there is none."""
         if precision not in self.precisions:
-            raise RequestError(f"model {version}: {FILE} has no {precision}; score with --precision fp32")
+            raise RequestError(f"model {version}: {REFERENCE} has no {precision}; score with --precision fp32")
         return self.precisions[precision]
 
 
@@ -214,7 +212,9 @@ def parse_reference(data: bytes, version: str) -> Reference:
     try:
         return parse_json(_REFERENCE, data)
     except ValueError as error:
-        raise RequestError(f"model {version}: {FILE} is not a reference: {error}; train it anew") from error
+        raise RequestError(
+            f"model {version}: {REFERENCE} is not a reference: {error}; train it anew"
+        ) from error
 
 
 def make_reference(measured: Mapping[Precision, Measured], held_out: bool) -> Reference:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from skinml import __version__
 from skinml.images.load import Rejected
-from skinml.images.preprocessing import Preprocessing
+from skinml.images.preprocessing import Normalisation, Preprocessing, network_input
 from skinml.images.quality import measure
 from skinml.labels import DIAGNOSES, malignant_probability
 from skinml.models.external_data import check_whole
@@ -194,7 +194,8 @@ def score_shard(job: ScoreJob) -> ShardScored:
 
 def _predict_batch(model: ScoringModel, batch: list[NDArray[np.uint8]]) -> dict[str, NDArray[Any]]:
     """Asks for the network only now: a recheck in which nothing has changed needs none."""
-    return run_network(load_session(model.onnx_url, model.onnx_sha256), np.stack(batch))
+    session = load_session(model.onnx_url, model.onnx_sha256)
+    return run_network(session, np.stack(batch), model.preprocessing.normalisation)
 
 
 def _remember(job: ScoreJob, images: pd.DataFrame, same: Mapping[int, Same], name: str) -> Part | None:
@@ -229,7 +230,9 @@ def load_session(url: str, sha256: str) -> InferenceSession:
     return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
 
 
-def predict(session: InferenceSession, pixels: NDArray[np.uint8]) -> dict[str, NDArray[np.float64]]:
+def predict(
+    session: InferenceSession, pixels: NDArray[np.uint8], normalisation: Normalisation = "raw"
+) -> dict[str, NDArray[np.float64]]:
     """What the network says of pixels, uint8 (n, size, size, 3), 0 to 255.
 
     Returns:
@@ -237,14 +240,20 @@ def predict(session: InferenceSession, pixels: NDArray[np.uint8]) -> dict[str, N
         float64 (n,), 0 and more.
     """
     names = [output.name for output in session.get_outputs()]
-    found = session.run(names, {session.get_inputs()[0].name: pixels.astype(np.float32)})
+    found = session.run(names, {session.get_inputs()[0].name: network_input(pixels, normalisation)})
     return {name: values.astype(np.float64) for name, values in zip(names, found, strict=True)}
 
 
-def run_network(session: InferenceSession, pixels: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
+def run_network(
+    session: InferenceSession, pixels: NDArray[np.uint8], normalisation: Normalisation = "raw"
+) -> dict[str, NDArray[Any]]:
     """What `predict` says, and the quality of the pixels: sharpness and brightness, float64 (n,) each."""
     quality = measure(pixels)
-    return {**predict(session, pixels), "sharpness": quality.sharpness, "brightness": quality.brightness}
+    return {
+        **predict(session, pixels, normalisation),
+        "sharpness": quality.sharpness,
+        "brightness": quality.brightness,
+    }
 
 
 def _together(seen: list[dict[str, NDArray[Any]]]) -> dict[str, NDArray[Any]]:
