@@ -171,7 +171,7 @@ def _near_pairs(bits: NDArray[np.uint8], new: int) -> tuple[Rows, Rows, Rows]:
         for rows, others in _candidates(_Buckets.of(chunk), new):
             apart = component[rows] != component[others]  # in a crowd, those that are connected already
             found.append(_near_of(words, rows[apart], others[apart]))
-    first, second = np.unique(np.concatenate(found), axis=0).T
+    first, second = np.unique(np.sort(np.concatenate(found), axis=1), axis=0).T  # a crowd gives both orders
     return first, second, np.bitwise_count(words[:, first] ^ words[:, second]).sum(axis=0, dtype=np.int64)
 
 

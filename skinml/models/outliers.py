@@ -65,36 +65,25 @@ def add_outliers(path: Path, pixels: Iterable[NDArray[np.number]]) -> None:
 def fit_gaussian(features: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Mean (d,) and whitening (d, d) of features (n, d): the distance of f is |(f - mean) @ whitening|.
 
+    The covariance is scikit-learn's Ledoit-Wolf estimate: the fewer rows there are, the further it is drawn
+    towards a multiple of the identity (Ledoit & Wolf, "A well-conditioned estimator for large-dimensional
+    covariance matrices", J. Multivar. Anal. 88:365, 2004).
+
     Raises:
         RunError: there are less than 2 rows, or values that are not finite.
 
     """
+    from sklearn.covariance import LedoitWolf  # here, because the base install has no scikit-learn
+
     if len(features) < 2 or not np.isfinite(features).all():
         raise RunError(
             f"no {OUTPUT_NAME} from the features of {len(features)} training images: at least 2 are needed,"
             " and all values finite; try another --seed"
         )
-    mean = features.mean(axis=0)
-    variances, axes = np.linalg.eigh(shrunk_covariance(features - mean))
+    shrunk = LedoitWolf(store_precision=False).fit(features)
+    variances, axes = np.linalg.eigh(shrunk.covariance_)
     floor = max(float(variances.max()) * 1e-9, 1e-12)  # rounding may leave a zero negative
-    return mean, axes / np.sqrt(np.maximum(variances, floor))
-
-
-def shrunk_covariance(centred: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Covariance (d, d) of centred rows (n, d), drawn towards a multiple of the identity so far as n is small.
-
-    Ledoit & Wolf, "A well-conditioned estimator for large-dimensional covariance matrices", J. Multivar. Anal.
-    88:365 (2004): the weight that is expected to have the smallest squared error.
-    """
-    count, size = centred.shape
-    sample = centred.T @ centred / count
-    target = np.trace(sample) / size * np.eye(size)
-    distance = ((sample - target) ** 2).sum()
-    squares = centred**2
-    error = (squares.T @ squares / count - sample**2).sum() / count
-    weight = min(float(error / distance), 1.0) if distance > 0 else 1.0
-    covariance: NDArray[np.float64] = weight * target + (1 - weight) * sample
-    return covariance
+    return shrunk.location_, axes / np.sqrt(np.maximum(variances, floor))
 
 
 def _feature_nodes(graph: Any) -> list[Any]:

@@ -6,14 +6,18 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 from sklearn.covariance import ledoit_wolf
 
 from skinml.errors import RunError
 from skinml.models.inference import infer
-from skinml.models.outliers import add_outliers, fit_gaussian, shrunk_covariance
+from skinml.models.outliers import add_outliers, fit_gaussian
 from tests.unit.models.networks import SIZE, images, write_network
 
 TRAINING = images(300)
+VALUES = [0.0, 1.0, -1.0, 1 / 3, 0.1, 1e-20, 1e8]
 
 
 def _distances(path: Path, pixels: np.ndarray) -> np.ndarray:
@@ -116,12 +120,25 @@ def test_a_graph_without_features_is_refused_and_left_alone(tmp_path: Path) -> N
     assert path.read_bytes() == before
 
 
-def test_the_covariance_is_scikit_learns() -> None:
+def test_the_whitening_is_the_inverse_of_the_shrunk_covariance() -> None:
     generator = np.random.default_rng(4)
     for rows, columns in ((500, 6), (10, 30), (3, 2)):
         features = generator.normal(3, generator.uniform(0.1, 9, columns), (rows, columns))
-        centred = features - features.mean(axis=0)
-        np.testing.assert_allclose(shrunk_covariance(centred), ledoit_wolf(features)[0], rtol=1e-9)
+        mean, whitening = fit_gaussian(features)
+        np.testing.assert_array_equal(mean, features.mean(axis=0))
+        whitened = whitening.T @ ledoit_wolf(features)[0] @ whitening
+        np.testing.assert_allclose(whitened, np.eye(columns), atol=1e-9)
+
+
+@given(
+    hnp.arrays(np.float64, st.tuples(st.integers(2, 6), st.integers(1, 5)), elements=st.sampled_from(VALUES)),
+    st.integers(-30, 30),
+)
+def test_any_finite_features_have_distances(features: np.ndarray, power: int) -> None:
+    """Constant, repeated, huge and tiny ones, too: no estimate divides by zero."""
+    mean, whitening = fit_gaussian(features * 10.0**power)
+    assert np.isfinite(mean).all()
+    assert np.isfinite(whitening).all()
 
 
 def test_features_that_never_change_still_have_a_distance() -> None:
