@@ -108,7 +108,7 @@ bench-prepare: $(BENCH)/installed
 	$(BENCH)/bin/python -m benchmarks.prepare
 
 bench-score: $(BENCH)/installed
-	$(BENCH)/bin/python -m benchmarks.score
+	$(BENCH)/bin/python -m benchmarks.scoring
 
 clean:
 	rm -rf .venv .venv-* .bench .drill
