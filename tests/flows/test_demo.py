@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from skinml import tables
 from skinml.lab.synth import make_archive
 
@@ -19,6 +21,7 @@ with interrupts.raised():
 """
 
 
+@pytest.mark.slow
 def test_a_signal_to_the_demo_ends_its_step_in_order(tmp_path: Path) -> None:
     archive = make_archive(tmp_path / "archive", 200, 0.0, 1)
     workspace = tmp_path / "workspace"
