@@ -22,6 +22,8 @@ from skinml.process.crash_points import VARIABLE
 from tests.services import seaweedfs
 from tests.services.processes import wait_for
 
+pytestmark = pytest.mark.slow
+
 
 @dataclass(frozen=True)
 class Site:
@@ -78,7 +80,6 @@ def left_of(session: int) -> list[psutil.Process]:
     return found
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGINT, 130)]
 )
