@@ -23,6 +23,7 @@ with interrupts.raised():
 """
 
 
+@pytest.mark.slow
 def test_a_signal_to_the_demo_ends_its_step_in_order(tmp_path: Path) -> None:
     archive = make_archive(tmp_path / "archive", 200, 0.0, 1)
     workspace = tmp_path / "workspace"
@@ -44,5 +45,5 @@ def test_a_base_install_is_told_before_anything_is_made(
 ) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)  # neither found nor imported any more
     with pytest.raises(RequestError, match="train needs matplotlib, not installed here"):
-        demo(tmp_path / "demo", 60)
+        demo(DemoRequest(out=str(tmp_path / "demo"), images=100))
     assert not list(tmp_path.iterdir())

@@ -22,6 +22,8 @@ from skinml.process.crash_points import VARIABLE
 from tests.services import seaweedfs
 from tests.services.processes import wait_for
 
+pytestmark = pytest.mark.slow
+
 
 @dataclass(frozen=True)
 class Site:

@@ -116,6 +116,7 @@ def test_the_reference_is_of_the_lesions_that_were_held_out(trained: Path) -> No
         assert sum(usual.predicted) == len(held_out)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", ["bucket"], indirect=True)  # two fits; `trained` was fitted on a folder
 def test_the_thesis_protocol_shows_its_leak_and_the_honest_figure(
     place: str, made_up: MadeUp, skinml: CommandLine

@@ -5,7 +5,6 @@ from __future__ import annotations
 from importlib.util import find_spec
 
 NEEDS_TRAIN = [
-    "dataset/test_resampling.py",
     "models/test_bundle.py",
     "models/test_onnx.py",
     "models/test_outliers.py",
