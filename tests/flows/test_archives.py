@@ -86,7 +86,7 @@ def test_what_looks_like_an_image_and_is_none_of_ours_is_said(
     assert (answer.result["listed"], answer.result["scored"], answer.result["ignored"]) == (3, 3, 4)
     assert answer.result["passed_over"] == {".dcm": 1, ".heic": 1, "no suffix": 1, "other": 1}
     assert (
-        f"{archive}: passed over 2 files in formats of images that are not read (1 .dcm, 1 .heic)"
+        f"{archive}: passed over 2 files in image formats that are not supported (1 .dcm, 1 .heic)"
         in answer.stderr
     )
     assert "passed over 1 file without a suffix" in answer.stderr
