@@ -20,7 +20,7 @@ class Reason(StrEnum):
 
 
 class SkinmlError(Exception):
-    """Base class. The message is one line: what was wrong, the value, what to do. Exit code 1: the run failed."""
+    """Base class of our errors, with a message of one line. Exit code 1: the run failed."""
 
     exit_code = 1
 

@@ -83,7 +83,7 @@ def _no_number(text: str) -> NoReturn:
 
 
 def _check(value: Any) -> None:
-    """Refuse what would crash later code that prints or copies it: deep nesting, and text that cannot be encoded."""
+    """Refuse deep nesting and text that cannot be encoded: later code that copies or prints it would crash."""
     level = [value]
     for _ in range(DEEPEST + 1):
         for text in level:

@@ -1,4 +1,4 @@
-"""Worker processes on this machine, which nobody else can reach and which end with the run."""
+"""Start worker processes on this machine that nobody else can reach and that end with the run."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger("skinml.compute")
 
 LOCAL_CLUSTER: dict[str, Any] = {
-    # The scheduler keeps its last 1,000 steps for debugging, each with the shard that it was about: 0.3 MB for
-    # every shard that has long been done.
+    # The scheduler keeps its last 1,000 transitions for debugging, each with its shard: 0.3 MB for every shard
+    # that is long done.
     "distributed.admin.low-level-log-length": 10,
     # See skinml/process/memory.py. As variables these hold from the first allocation on.
     "distributed.nanny.pre-spawn-environ": {
@@ -40,10 +40,10 @@ LOCAL_CLUSTER: dict[str, Any] = {
     "distributed.scheduler.http.routes": ["distributed.http.health"],
     "distributed.worker.http.routes": ["distributed.http.health"],
 }
-"""What is set otherwise than Dask has it, in clusters that are started here."""
+"""Dask settings that differ from its defaults in local clusters."""
 
 STARTS = 3
-"""How often a local cluster is begun."""
+"""Attempts to start a local cluster."""
 
 
 @contextmanager
@@ -110,14 +110,17 @@ def _uninterrupted() -> Iterator[None]:
 
 
 def _start(make: Callable[..., Any], **options: Any) -> Any:
-    """A local cluster; begun again if a worker died while it started, which Dask does not forgive."""
+    """Start a local cluster; start again if a worker died during start-up, because Dask itself gives up."""
     for _ in range(STARTS):
         try:
             return make(**options)
         except RuntimeError as error:
             failure = error
-            logger.warning("a worker died while it started (%s)", error)
-    raise RunError(f"workers died while they started, {STARTS} times in a row ({failure}); look for memory")
+            logger.warning("a worker died during start-up (%s); starting the workers again", error)
+    raise RunError(
+        f"workers died during start-up, {STARTS} times in a row ({failure}); check that memory is free, or use "
+        "fewer --workers"
+    )
 
 
 def _close(cluster: Any) -> None:
@@ -133,5 +136,5 @@ def _close(cluster: Any) -> None:
     try:
         cluster.close()
     except Exception as error:
-        logger.warning("workers took too long to end (%s): they end with this process", type(error).__name__)
-        cluster.status = Status.closed  # Dask would wait for them once more, at the end of this process
+        logger.warning("workers took too long to stop (%s); they end with this process", type(error).__name__)
+        cluster.status = Status.closed  # otherwise Dask would wait for them again at the end of this process

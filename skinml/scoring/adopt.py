@@ -47,9 +47,9 @@ def run_job(job: ScoreJob | AdoptJob) -> ShardScored:
 
 
 def adopt_rows(job: AdoptJob) -> ShardScored:
-    """Write the rows into a part of this run, and a record of it, so that the next run finds them if this one dies.
+    """Write the rows into a part of this run, and a record of the part.
 
-    `scored_at` keeps its value.
+    If this run dies too, the next one takes the rows over from this record. `scored_at` keeps its value.
     """
     record = job.adoption.record
     rows = read_parts(job.workspace, record.table, [record.part]).filter(pa.array(job.adoption.kept))
@@ -72,7 +72,7 @@ def adopt_rows(job: AdoptJob) -> ShardScored:
 
 
 def count_again(rows: pa.Table, usual: Usual | None) -> Tally:
-    """Count the images in the bins of the model's reference, as when they were scored; from rows of `scores`."""
+    """Count images from rows of `scores` in the bins of the model's reference, as when they were scored."""
     if usual is None or rows["unlike_training"].null_count == rows.num_rows:  # the network of an older bundle
         return Tally()
     names = ("brightness", "sharpness", "width", "height", "unlike_training")

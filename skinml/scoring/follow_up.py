@@ -19,7 +19,7 @@ COUNTED = ("listed", "skipped", "done", "quarantined")
 
 @dataclass(frozen=True)
 class FollowUp:
-    """What is left to do after a run's scores are committed: its parts of the quarantine and its row in `runs`."""
+    """What remains to be written once a run's scores are committed: its quarantine and its row in `runs`."""
 
     run_id: str
     quarantine: Sequence[Part]

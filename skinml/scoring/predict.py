@@ -74,7 +74,7 @@ class ScoringModel:
 
 @dataclass(frozen=True, eq=False)
 class ScoreJob:
-    """The job for one shard: images (schema compare_bytes.JOB, or LISTING if nothing is known) and the target."""
+    """The job for one shard: its images (schema compare_bytes.JOB or LISTING) and where its rows go."""
 
     number: int
     images: pa.Table

@@ -97,7 +97,7 @@ def resume(workspace: str, origin: Origin, pending: Pending, known: Callable[[],
     ]
     if not records:
         return Resumption((), pending, tuple(spent))
-    records.sort(key=lambda entry: entry[1].table != "scores")  # scores first: a score is preferred to a failure
+    records.sort(key=lambda entry: entry[1].table != "scores")  # scores first: preferred to failures
     wanted, there = make_ledger(_keyed(pending)), known()
     taken = np.zeros(len(wanted), dtype=bool)
     adoptions: list[Adoption] = []
@@ -153,13 +153,13 @@ def _read_parts(
             except (pa.ArrowException, OSError) as error:
                 problem = str(error).partition("\n")[0]
         if read.data is None or rows is None:
-            logger.warning("cannot take over the scores in %s, its images are scored again: %s", uri, problem)
+            logger.warning("cannot take over the rows in %s, its images are scored again: %s", uri, problem)
             yield None
         elif (len(read.data), rows.num_rows) != (record.part.size_bytes, record.part.rows) or not _holds(
             record, rows
         ):
             logger.warning(
-                "cannot take over the scores in %s, its images are scored again: it differs from its record", uri
+                "cannot take over the rows in %s, its images are scored again: it differs from its record", uri
             )
             yield None
         else:
