@@ -12,7 +12,7 @@ LEAST_WIDTH = 8
 
 
 def cores() -> int:
-    """Return the cores that this process may use; Dask reads affinity and cgroups, `os.cpu_count()` does not."""
+    """Return the cores that this process may use; unlike `os.cpu_count()`, Dask reads affinity and cgroups."""
     from dask.system import CPU_COUNT
 
     return int(CPU_COUNT)

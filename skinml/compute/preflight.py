@@ -81,7 +81,7 @@ def _enough_workers(client: Client, workers: int, seconds: float) -> Iterator[No
                 client.wait_for_workers(workers, timeout=seconds)
             except TimeoutError:
                 raise RequestError(
-                    f"--cluster {client.scheduler.address}: {len(client.nthreads())} of {workers} workers joined "
+                    f"--cluster {client.scheduler.address}: {len(client.nthreads())} of {workers} workers came "
                     f"within {seconds:g} s; start them, or set a longer --cluster-wait"
                 ) from None
         yield
@@ -169,7 +169,7 @@ def _set_allocators(client: Client) -> None:
     without = [worker for worker, answer in answers.items() if answer is not True]
     if without:
         logger.warning(
-            "%d of %d workers do not use glibc (for example %s), so freed memory cannot be kept: decoding takes "
+            "%d of %d workers do not use glibc and cannot keep freed memory (for example %s): decoding takes "
             "about a quarter longer there",
             *(len(without), len(answers), without[0]),
         )

@@ -157,7 +157,7 @@ class _Room:
         self._room = self._count(client.nthreads())
 
     def now(self) -> int:
-        """Return how many shards may be submitted now. Raises RunError if there were no workers for too long."""
+        """Return how many shards may be submitted now. Raises RunError if workers are missing for too long."""
         if not is_local(self._client) and time.monotonic() - self._counted > REFRESH_SECONDS:
             try:
                 ask = self._client.scheduler.ncores
@@ -200,10 +200,10 @@ def _rest(task: _Task, total: int | None, error: StorageError) -> None:
 
 
 def _outcome(client: Client, future: Future, under_way: int) -> Any:
-    """What came of a shard."""
+    """Return the result of a shard, or raise its error."""
     from distributed import KilledWorker
 
-    if future.status == "cancelled":  # never by us: a shard is cancelled only when nobody waits any more
+    if future.status == "cancelled":  # not by us: we cancel shards only when nobody waits for them any more
         raise _gone(client, under_way)
     try:
         return future.result()
@@ -251,7 +251,7 @@ def _prepare(preparation: bytes) -> None:
     """Prepare a worker process once. If that fails, the next shard tries again."""
     driver, check = pickle.loads(preparation)  # noqa: S301 - from the driver, as the shard is
     problem: SkinmlError | str | None = None
-    if driver is not None:  # workers that we did not start; one that joined late was not asked before
+    if driver is not None:  # workers of an existing cluster; one that joined late was not checked yet
         keep_freed_memory()
         problem = difference(driver, versions_here())
     try:
@@ -262,6 +262,6 @@ def _prepare(preparation: bytes) -> None:
     if problem is not None:
         from distributed import get_worker
 
-        # Storage that fails may be better at the next try of the shard.
+        # After a storage error the shard is retried.
         kind = StorageError if isinstance(problem, StorageError) else RunError
         raise kind(f"worker {get_worker().address}: {problem}")

@@ -1,4 +1,4 @@
-"""A dataset's pixels for training: which sample lies in which row of which memory-mappable file."""
+"""Open a dataset's pixels for training: memory-mappable files, and the position of each sample in them."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from skinml.storage.objects import local_copy, read_bytes
 
 @dataclass(frozen=True, eq=False)
 class PixelStore:
-    """Pixels and whose they are.
+    """Pixels and their samples.
 
     Attributes:
-        shards: .npy files, uint8 (n, size, size, 3), to be memory-mapped; a position counts through them all.
+        shards: .npy files, uint8 (n, size, size, 3), to memory-map; positions count through all of them.
         samples: rows of `samples` that have pixels, with their `position`.
-        labels: class number at each position, int64; -1 where no current sample lies.
+        labels: class number at each position, int64; -1 if there is no current sample.
     """
 
     shards: tuple[Path, ...]
@@ -33,27 +33,27 @@ class PixelStore:
     labels: NDArray[np.int64]
 
     def by_position(self, column: str) -> NDArray[np.int64]:
-        """A column of whole numbers of `samples` at each position; 0 where no current sample lies."""
+        """Return an integer column of `samples` by position; 0 if there is no current sample."""
         values = np.zeros(len(self.labels), dtype=np.int64)
         values[self.samples["position"]] = self.samples[column]
         return values
 
     def lesions(self) -> NDArray[np.int64]:
-        """A number for the lesion at each position, the same for all its images; -1 where no sample lies."""
+        """Return a number for the lesion at each position, equal for all its images; -1 without a sample."""
         values = np.full(len(self.labels), -1, dtype=np.int64)
         values[self.samples["position"]] = pd.factorize(self.samples["lesion_id"])[0]
         return values
 
 
 def stored_format(workspace: str, preprocessing: Preprocessing, samples: pd.DataFrame) -> ShardFormat:
-    """The format in which most samples are there already; NumPy where none is."""
+    """Return the format that most samples are stored in already; NumPy if none is stored."""
     formats: tuple[ShardFormat, ...] = get_args(ShardFormat)
     missing = [len(missing_pixels(workspace, preprocessing.dataset_key(name), samples)) for name in formats]
     return formats[int(np.argmin(missing))]
 
 
 def missing_pixels(workspace: str, dataset_key: str, samples: pd.DataFrame) -> pd.DataFrame:
-    """The samples that this dataset has no pixels of, as work for `dataset.prepare`, in order of image_id."""
+    """Return the samples without pixels in this dataset, as work for a preparation, in order of image_id."""
     located = _locate(workspace, dataset_key, samples)
     work = located[located["shard"].isna()].drop(columns=["shard", "row"])
     return work.assign(in_samples=True).sort_values(["image_id", "uri"], ignore_index=True)
@@ -67,14 +67,14 @@ def _locate(workspace: str, dataset_key: str, samples: pd.DataFrame) -> pd.DataF
 def open_pixels(
     workspace: str, dataset_key: str, stored_as: ShardFormat, samples: pd.DataFrame, folder: Path
 ) -> PixelStore:
-    """The pixels of these samples, as files on this machine.
+    """Open the pixels of these samples as files on this machine.
 
     Args:
         workspace: normalised URL.
-        dataset_key: which dataset.
+        dataset_key: the dataset.
         stored_as: its format.
         samples: rows of `samples`; those without pixels are left out.
-        folder: where copies go, of what lies in a bucket or in Parquet.
+        folder: where to put local copies of shards that are in a bucket or in Parquet.
     """
     located = _locate(workspace, dataset_key, samples).dropna(subset=["shard"])
     numbers = sorted(int(number) for number in located["shard"].unique())

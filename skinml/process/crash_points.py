@@ -16,7 +16,7 @@ is in it, or to itself if it is empty. So each order kills once, however many wo
 
 
 def crash_point(number: int) -> None:
-    """Pass one of the numbered points; die there where the drill has asked for it."""
+    """Pass one of the numbered points, and die there if the drill has asked for it."""
     order = os.environ.get(VARIABLE)
     if order is None:
         return

@@ -85,12 +85,12 @@ def deferred() -> Iterator[None]:
 
 
 def leave(number: int) -> NoReturn:
-    """End this process, whose work is in order, without what libraries do at the end, which takes seconds."""
+    """Exit now, after cleaning up, without the exit handlers of libraries, which take seconds."""
     with suppress(OSError, ValueError):
         sys.stdout.flush()
         sys.stderr.flush()
-    # Give back the semaphores that processes were started with: else Python's resource tracker, which outlives
-    # this process, gives them back and warns of it in two lines.
+    # Release the semaphores of started processes: otherwise Python's resource tracker, which outlives this
+    # process, releases them and prints a warning.
     with suppress(Exception):
         util._run_finalizers(0)  # type: ignore[attr-defined]
     os._exit(128 + number)
@@ -119,8 +119,8 @@ def _end_at_once(number: int) -> None:
     """End this process and its children, whatever they are waiting for."""
     import psutil
 
-    with suppress(OSError, ValueError):  # who read it may be gone
-        sys.stderr.write(f"skinml: still not in order {END_SECONDS:.0f} s after the signal: ending at once\n")
+    with suppress(OSError, ValueError):  # stderr may be closed
+        sys.stderr.write(f"skinml: could not clean up within {END_SECONDS:.0f} s of the signal; exiting now\n")
         sys.stderr.flush()
     for child in psutil.Process().children(recursive=True):
         with suppress(psutil.NoSuchProcess):

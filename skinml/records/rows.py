@@ -15,8 +15,9 @@ from skinml.records.under_way import DeadRun
 
 logger = logging.getLogger("skinml.runs")
 
-DIED = "died without recording its end"
-"""The start of the column `error` in a row that another run has written."""
+DIED = "died without a word"
+"""The start of the column `error` in a row that another run has written. Older tables contain it, so it
+stays."""
 
 
 def put_row(workspace: str, row: Mapping[str, Any], corrected: bool = False) -> bool:

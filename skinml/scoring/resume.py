@@ -118,7 +118,7 @@ def resume(workspace: str, origin: Origin, pending: Pending, known: Callable[[],
         return Resumption((), pending, tuple(spent))
     left = _leave_out(pending, wanted, taken)
     resumed = pending.images - left.images
-    logger.info("%d of these images were scored by an interrupted run, %d are left", resumed, left.images)
+    logger.info("an interrupted run has scored %d of these images, %d are left", resumed, left.images)
     return Resumption(tuple(adoptions), left, tuple(spent))
 
 

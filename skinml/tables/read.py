@@ -32,7 +32,7 @@ LARGE_BYTES = 8 * 2**20
 
 @dataclass(frozen=True)
 class Snapshot:
-    """One state of a table: its version (None if it does not exist yet) and its files, as paths below its folder."""
+    """One state of a table: its version (None if there is no table yet) and its files, as relative paths."""
 
     version: int | None
     files: frozenset[str]
@@ -157,18 +157,18 @@ def batches_of(
     rows: int,
     where: pc.Expression | None = None,
 ) -> Iterator[pa.RecordBatch]:
-    """The rows of some of a data set's files, read as they are asked for.
+    """Yield the rows of some of a dataset's files.
 
     Args:
-        dataset: what `dataset_of` returned.
-        sizes: the files, in the order in which they are read, and their bytes.
-        columns: which ones.
-        rows: in a batch, at most.
-        where: which rows.
+        dataset: the result of `dataset_of`.
+        sizes: the files in the order in which to read them, and their bytes.
+        columns: the columns to read.
+        rows: the largest number of rows in a batch.
+        where: a filter on rows.
     """
     from pyarrow.dataset import FileSystemDataset
 
-    # Fragments keep what they have read of their files' footers, so each is made when its turn comes.
+    # A fragment keeps its file's footer in memory, so each is made only when it is read.
     found = {
         unquote(fragment.path): (fragment.path, fragment.partition_expression)
         for fragment in dataset.get_fragments(filter=where)
