@@ -1,4 +1,4 @@
-"""Stages that list archives: which images lie below folders and prefixes."""
+"""Stages that check and list archives."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ logger = logging.getLogger("skinml.archive")
 
 @dataclass(frozen=True)
 class Listing:
-    """Image objects of one or several archives, each once.
+    """The image objects of one or more archives, each once.
 
     Attributes:
         images: columns of LISTING.
         places: the archives, normalised.
-        roots: the same as uris.
-        passed_over: other objects by kind, as `Listed` has them.
+        roots: the archives as uris.
+        passed_over: number of other objects by kind, as in `Listed`.
     """
 
     images: pd.DataFrame
@@ -38,16 +38,16 @@ class Listing:
     passed_over: Counter[str]
 
 
-@stage("look at the archive", "look at {archive}", tags=("storage",))
+@stage("check the archive", "check {archive}", tags=("storage",))
 def check_archive(workspace: str, archive: str) -> str:
-    """The archive's normalised URL, once storage has begun to list it."""
+    """Return the archive's normalised URL after storage has begun to list it."""
     place = normalise(archive)
     next(list_images(place, _left_out(workspace, place)), None)
     return place
 
 
 def _left_out(workspace: str, place: str) -> tuple[str, ...]:
-    """What of an archive is the workspace's own, which is said."""
+    """Return and log the workspace's own folders in an archive, which are left out of its listing."""
     left_out = layout.within_archive(workspace, place)
     if left_out == (workspace,):
         logger.info("the workspace %s lies in the archive %s and is left out of its listing", workspace, place)
@@ -58,7 +58,7 @@ def _left_out(workspace: str, place: str) -> tuple[str, ...]:
 
 
 def warn_of_passed_over(place: str, passed_over: Mapping[str, int]) -> None:
-    """Say what of an archive looks like an image and was passed over all the same."""
+    """Warn about files that look like images but were passed over."""
     for line in warnings(passed_over, is_remote(place)):
         logger.warning("%s: %s", place, line)
 
@@ -69,7 +69,7 @@ def _archives(parameters: dict[str, Any]) -> str:
 
 @stage("list images", _archives, tags=("storage",))
 def list_archives(workspace: str, archives: tuple[str, ...]) -> Listing:
-    """List archives one after the other; an image below two of them counts once."""
+    """List archives one after the other; an image that is below two of them counts once."""
     places = tuple(dict.fromkeys(map(normalise, archives)))
     left_out = {place: _left_out(workspace, place) for place in places}
     batches: list[pa.RecordBatch] = []

@@ -71,13 +71,9 @@ OTHER_FORMATS: dict[str, tuple[int, bytes]] = {
 
 @dataclass(frozen=True)
 class Decoded:
-    """A decoded image.
+    """Pixels uint8 RGB (size, size, 3), and width and height in px of the source after EXIF orientation.
 
-    Attributes:
-        pixels: uint8 RGB (size, size, 3), 0 to 255.
-        width: of the source after EXIF orientation, in px.
-        height: of the source after EXIF orientation, in px.
-        colour_profile: whether it has a colour profile other than sRGB, converted or not.
+    `colour_profile`: whether it has a colour profile other than sRGB, converted or not.
     """
 
     pixels: NDArray[np.uint8]
@@ -96,8 +92,7 @@ def decode(data: bytes, size: int, mode: DecodeMode = "fast", colour: Colour = "
         colour: `srgb` converts pixels with another colour profile to sRGB; `as_stored` does not.
 
     Raises:
-        ImageRejected: the image cannot be used; it has the reason and detail for the quarantine. No other
-            exception is raised, whatever the bytes are.
+        ImageRejected: with the reason and detail for the quarantine. Nothing else, whatever the bytes are.
 
     Example:
         >>> image = Image.new("RGB", (60, 45), (200, 120, 100))
@@ -105,11 +100,9 @@ def decode(data: bytes, size: int, mode: DecodeMode = "fast", colour: Colour = "
         >>> decoded = decode(file.getvalue(), size=32)
         >>> decoded.pixels.shape, decoded.pixels.dtype.name, decoded.width, decoded.height
         ((32, 32, 3), 'uint8', 60, 45)
-        >>> try:
-        ...     decode(b"<!DOCTYPE html>", size=32)
-        ... except ImageRejected as rejected:
-        ...     print(rejected.reason, "-", rejected.detail)
-        not_an_image - begins with b'<!DO'
+        >>> decode(b"<!DOCTYPE html>", size=32)
+        Traceback (most recent call last):
+        skinml.errors.ImageRejected: (<Reason.NOT_AN_IMAGE: 'not_an_image'>, "begins with b'<!DO'")
     """
     kind = identify(data)
     try:
@@ -208,9 +201,9 @@ def _decode(data: bytes, kind: str, size: int, mode: DecodeMode, colour: Colour)
         if profile is None and "icc_profile" in image.info:
             profile = image.info["icc_profile"] or b""
         if kind != "JPEG":
-            image.load()  # which getexif() of a PNG does too, and its failure is no matter of EXIF
+            image.load()  # before getexif(), which loads a PNG too: its errors are not about EXIF
         if kind == "WEBP":
-            image.fp = None  # the frame of which it was made: 4 bytes a pixel
+            image.fp = None  # frees the frame from which the image was made: 4 bytes a pixel
         orientation = _orientation(image)
         # Pillow reports the size of a rotated TIFF after rotation, that of all other formats as stored.
         turned = kind != "TIFF" and orientation in (5, 6, 7, 8)

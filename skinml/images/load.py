@@ -84,7 +84,7 @@ def load_images(
 
 
 def read_images(listing: pd.DataFrame, roots: Collection[str] | None = None) -> Iterator[Fetched | Rejected]:
-    """Read the images of a listing, with the arguments of `load_images`; yield one result for each, in order."""
+    """Read the images of a listing, with the arguments of `load_images`; yield one result each, in order."""
     small = listing[listing["size_bytes"] <= MAX_OBJECT_BYTES]
     reads = read_many(small["uri"].tolist(), small["size_bytes"].tolist(), roots=roots)
     for etag, size_bytes in zip(listing["etag"].tolist(), listing["size_bytes"].tolist(), strict=True):

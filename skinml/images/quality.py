@@ -49,7 +49,7 @@ def brightness(light: Light) -> NDArray[np.float64]:
 
 
 def contrast(light: Light) -> NDArray[np.float64]:
-    """Return the RMS contrast: standard deviation of the luminance, 0 (uniform) to 0.5 (half black, half white).
+    """Return the RMS contrast: standard deviation of luminance, 0 (uniform) to 0.5 (half black, half white).
 
     Peli, "Contrast in complex images", J. Opt. Soc. Am. A 7(10):2032-2040 (1990).
     """

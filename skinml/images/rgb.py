@@ -1,4 +1,4 @@
-"""Convert any Pillow image to RGB: repeat grey, look up palettes, blend alpha with white, reduce 16 bits to 8."""
+"""Convert any Pillow image to RGB: repeat grey, look up palettes, blend alpha with white, cut 16 bits to 8."""
 
 from __future__ import annotations
 

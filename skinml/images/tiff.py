@@ -87,7 +87,7 @@ def _block_bytes(image: TiffImageFile) -> int:
 
 @functools.cache
 def silence_libtiff() -> bool:
-    """Stop Pillow's libtiff from printing errors of broken TIFFs, once per process; False if it is not possible.
+    """Stop Pillow's libtiff from printing errors of broken TIFFs, once per process; False if impossible.
 
     Pillow silences libtiff's warnings but not its errors: each broken strip is a line on stderr, 1,000 from a
     few files. The quarantine has Pillow's error anyway. This silences only Pillow's copy of the library;

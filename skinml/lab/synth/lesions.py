@@ -1,4 +1,4 @@
-"""Draws one lesion of each diagnosis in a frame of its own, before any photograph is taken of it."""
+"""Draw one lesion of each diagnosis, as an RGBA image from which photographs are made."""
 
 from __future__ import annotations
 
