@@ -36,7 +36,7 @@ def check_run(workspace: str, run_id: str) -> None:
 
 @stage("choose from the quarantine", tags=("storage",))
 def choose_images(workspace: str, request: QuarantineRequest) -> pd.DataFrame:
-    """The image versions that are in quarantine now and were asked for."""
+    """Return the quarantined image versions that the request selects."""
     images = in_quarantine(workspace, request.flow, request.reason, request.run)
     logger.info("%d images in the quarantine match", len(images))
     return images

@@ -126,7 +126,7 @@ def _write(record: RunRecord) -> None:
 
 
 def _leave_row(record: RunRecord, status: str, error: BaseException) -> None:
-    """Write the row of a run that is ending: to local disk, then to the workspace if that answers soon."""
+    """Write the row of a run that is ending to local disk, then to the workspace if it answers soon."""
     record.row = record.row or record.ended(status, _said(error))
     written = threading.Event()
     try:

@@ -73,7 +73,7 @@ def load_images(
         ...     Image.new("RGB", (60, 45), "tan").save(Path(folder, "a.png"))
         ...     _ = Path(folder, "b.jpg").write_bytes(b"")
         ...     listing = pd.concat([piece.images.to_pandas() for piece in list_images(normalise(folder))])
-        ...     images = list(load_images(listing.sort_values("uri"), Preprocessing(size=32, mode="fast")))
+        ...     images = list(load_images(listing.sort_values("uri"), Preprocessing(size=32)))
         >>> images[0].decoded.pixels.shape
         (32, 32, 3)
         >>> images[1].reason.value, images[1].detail

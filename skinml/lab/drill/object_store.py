@@ -92,7 +92,7 @@ def _start(command: Sequence[str], keys: tuple[str, str], log: Path) -> subproce
 
 
 def _free_ports(count: int) -> list[int]:
-    """Return free ports whose gRPC ports are free too, chosen at random because servers may start in parallel."""
+    """Return free ports whose gRPC ports are free too; random ones, because servers may start in parallel."""
     found: list[int] = []
     first = secrets.randbelow(len(PORTS))
     for port in [*PORTS[first:], *PORTS[:first]]:

@@ -86,7 +86,7 @@ def make_archive(
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     archive = make_archive(Path(folder, "made-up"), images=10, corrupt=0.1)
-        ...     files = sorted(file.suffix for part in archive.parts for file in part.iterdir())
+        ...     files = [file.suffix for root in archive.roots for file in root.iterdir()]
         >>> archive.images, archive.corrupt, files.count(".jpg")
         (10, 1, 10)
     """

@@ -115,7 +115,8 @@ def test_a_folder_that_could_not_be_listed_says_why(tmp_path: Path) -> None:
     read = read_once(file_uri(str(tmp_path)), [str(tmp_path.parent)])
     assert isinstance(read, Read)
     assert read.error == (
-        "IsADirectoryError: the folder could not be listed earlier; it can be now, and the next run reads its images"
+        "IsADirectoryError: the folder could not be listed earlier; it can be now, and the next run reads its "
+        "images"
     )
 
 
