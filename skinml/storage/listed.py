@@ -104,7 +104,7 @@ def in_words(passed_over: Mapping[str, int]) -> str:
 def warnings(passed_over: Mapping[str, int], remote: bool) -> list[str]:
     """Return one warning per kind that was passed over and may be a mistake: what, how many, what to do."""
     rename = "rename them to end in .jpg or another suffix that is listed"
-    looked_at = f"without a suffix that start like an image: {rename}"
+    looked_at = f"without a suffix but with the first bytes of an image: {rename}"
     unread = f"without a suffix: if they are images, {rename}"
     words = {
         NO_SUFFIX: ("file", unread if remote else looked_at),

@@ -144,7 +144,7 @@ def test_a_part_that_is_not_there_as_it_was_written_is_not_published(place: str,
         write_bytes(url, b"PAR1")
         found = "4 are there"
     size = parts[1].size_bytes
-    said = f"{url}: {size} bytes were written and {found}; it was not committed, run again"
+    said = f"{url}: {size} bytes were written and {found}; nothing was committed, run again"
     with pytest.raises(RunError) as failure:
         tables.publish(place, "quarantine", parts, "run")
     assert str(failure.value) == said
