@@ -60,7 +60,7 @@ def test_the_workspace_is_never_part_of_the_archive(
     inside = skinml("--workspace", workspace, "score", "--archive", place)
     assert (inside.result["listed"], inside.result["scored"]) == (1, 1)
     assert inside.result["passed_over"]["in the workspace"] >= 1
-    assert f"the workspace {workspace} lies in the archive {place} and is left out" in inside.stderr
+    assert f"the workspace {workspace} is inside the archive {place} and is left out" in inside.stderr
 
     below = skinml("--workspace", workspace, "score", "--archive", f"{workspace}/images").result
     assert (below["listed"], below["scored"]) == (1, 1)

@@ -339,7 +339,7 @@ def test_metadata_of_other_images_fails_before_anything_is_decoded(
     assert answer.stderr.splitlines()[-1] == (
         "skinml: 4 of 5 new images (80%) cannot be used (4 no_metadata), more than --max-quarantined 20%: "
         f"nothing was committed; {workspace}/reports/{run['run_id']}/quarantined.csv lists them; most "
-        "likely the metadata is for other images:  the metadata has no row for image_id b, but rows for x; give "
+        "likely the metadata is for other images: the metadata has no row for image_id b, but rows for x; give "
         "the metadata of these images, or allow more"
     )
     assert run["status"] == "failed"

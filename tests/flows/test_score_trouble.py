@@ -179,7 +179,7 @@ def test_a_model_of_another_class_order_is_refused(local: str, archive: Path, sk
         (lambda content: content["files"]["model.onnx"].update(size_bytes=-1), "files.model.onnx.size_bytes: "),
         (
             lambda content: content["files"]["model.onnx"].update(size_bytes=7),
-            "more than the 7 that it",
+            "the limit is 7",
         ),
         (
             lambda content: content["precisions"]["fp32"].update(file="../../../../elsewhere/model.onnx"),

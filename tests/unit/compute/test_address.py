@@ -114,7 +114,8 @@ def test_tls_works_with_dasks_own_configuration_and_not_without(
             with dask.config.set(wrong), pytest.raises(RequestError) as refusal, connect(scheduler.address):
                 pass
             assert str(refusal.value).startswith(
-                f"--cluster {scheduler.address}: no Dask scheduler answers at this address with these certificates; "
+                f"--cluster {scheduler.address}: no Dask scheduler answers at this address with these "
+                "certificates; "
                 "Dask's configuration names them: distributed.comm.tls.ca-file, "
             )
             assert "\n" not in str(refusal.value)

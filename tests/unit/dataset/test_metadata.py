@@ -163,8 +163,8 @@ def test_the_order_of_the_source_is_kept() -> None:
         ),
         (
             b"image_id,age\nI1,3\n",
-            "--metadata m.csv: has no column dx or diagnosis, nor one column a class, as ISIC's MEL, NV and "
-            "BCC (it has image_id, age)",
+            "--metadata m.csv: has no column dx or diagnosis, nor one column per class such as ISIC's MEL, "
+            "NV and BCC (it has image_id, age); add the file that has them with another --metadata",
         ),
         (
             b"name;lesion_id;dx\nI1;L1;mel\n",
@@ -173,8 +173,8 @@ def test_the_order_of_the_source_is_kept() -> None:
         ),
         (
             b"image_id,dx\nI1,mel\n",
-            "--metadata m.csv: has no column lesion_id (it has image_id, dx): lesions decide the split, so "
-            "give the file that has them with another --metadata (ISIC 2018: its LesionGroupings file; ISIC "
+            "--metadata m.csv: has no column lesion_id (it has image_id, dx): the split is by lesion, so "
+            "add the file that has them with another --metadata (ISIC 2018: its LesionGroupings file; ISIC "
             "2019: its Metadata file)",
         ),
         (b"image_id,lesion_id,dx,Dx\n", "--metadata m.csv: has 2 columns dx (dx, Dx): keep only one of them"),
@@ -185,8 +185,8 @@ def test_the_order_of_the_source_is_kept() -> None:
         *(
             (
                 f"image_id,lesion_id,dx\nI0,L0,nv\n\nI1,{blank},mel\nI2,{blank},mel\n".encode(),
-                "--metadata m.csv: line 4 (I1): lesion_id is blank, in 2 rows in all: lesions decide the "
-                "split, so give a file that has them with another --metadata, or leave these images out with "
+                "--metadata m.csv: line 4 (I1): lesion_id is blank, in 2 rows in all: the split is by "
+                "lesion, so add a file that has them with another --metadata, or leave these images out with "
                 "--drop no-lesion",
             )
             for blank in ("", " ", "NaN", "None")  # which would be one lesion with a thousand images
@@ -197,7 +197,8 @@ def test_the_order_of_the_source_is_kept() -> None:
         ),
         (
             b'image_id,lesion_id,dx\nI1,"L1\nI2,L2",mel\n',
-            "--metadata m.csv: line 2 (I1): 'L1\\nI2,L2': lesion_id contains a line break; is a quote not closed?",
+            "--metadata m.csv: line 2 (I1): 'L1\\nI2,L2': lesion_id contains a line break; is a "
+            "quote not closed?",
         ),
         (
             b'image_id,lesion_id,dx,localization\nI1,L1,mel,"a\nb"\nI2,L1,MEL,c\nI3,L1,xyz,d\n',
@@ -340,9 +341,7 @@ def test_a_pipe_and_a_device_are_refused_at_once(tmp_path: Path) -> None:
 def test_a_huge_file_is_refused_before_it_is_read(tmp_path: Path) -> None:
     with (tmp_path / "huge.csv").open("wb") as file:
         file.truncate(MOST_BYTES + 1)  # takes no room on disk
-    with pytest.raises(
-        RequestError, match=r"huge.csv: has 268,435,457 bytes, the limit is 268,435,456"
-    ):
+    with pytest.raises(RequestError, match=r"huge.csv: has 268,435,457 bytes, the limit is 268,435,456"):
         read_metadata([str(tmp_path / "huge.csv")])
 
 

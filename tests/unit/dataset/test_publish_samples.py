@@ -190,7 +190,7 @@ def test_pixels_that_are_not_there_as_they_were_written_stop_everything(place: s
     files = [f"{shards_url(workspace, KEY)}/{shard.file}" for shard in shards if shard.file]
     pixels = read_bytes(files[1])
     write_bytes(files[1], pixels[:-1])
-    cut_short = f"shard-00001.npy: {len(pixels)} bytes were written and {len(pixels) - 1} are there"
+    cut_short = f"shard-00001.npy: {len(pixels)} bytes were written but it has {len(pixels) - 1}"
     with pytest.raises(RunError, match=cut_short):
         check_shards(workspace, KEY, shards)
     with pytest.raises(RunError, match=cut_short):

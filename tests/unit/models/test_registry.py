@@ -228,7 +228,9 @@ def test_what_is_no_file_is_refused_and_not_waited_for(odd: Callable[[Path], Non
     champion = Path(champion_url(local))
     champion.parent.mkdir(parents=True)
     odd(champion)
-    assert refusal_of(find, local, "champion") == f"{champion}: is not a regular file; put the file itself there"
+    assert (
+        refusal_of(find, local, "champion") == f"{champion}: is not a regular file; put the file itself there"
+    )
 
 
 # Finding
@@ -317,8 +319,7 @@ def test_too_long_a_record_is_not_read(place: str, registered: Register) -> None
     write_bytes(champion_url(place), b" " * (64 * 2**10) + b"{}")
     refusal = refusal_of(find, place, "champion")
     assert (
-        refusal
-        == f"{champion_url(place)}: has 65,538 bytes, the limit is 65,536; restore the file from a copy"
+        refusal == f"{champion_url(place)}: has 65,538 bytes, the limit is 65,536; restore the file from a copy"
     )
     manifest = f"{model_url(place, 'tiny', 'v1')}/manifest.json"
     write_bytes(manifest, b" " * (4 * 2**20) + read_bytes(manifest))

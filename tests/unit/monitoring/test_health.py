@@ -94,7 +94,7 @@ def test_a_small_change_in_many_images_is_significant_but_no_drift() -> None:
     brightness = next(drift for drift in health.measures if drift.measure == "brightness")
     assert brightness.p < LEVEL
     assert health.verdict == "usual"
-    assert health.sentence == "tonight's 50,000 images look like those the model was tested on"
+    assert health.sentence == "the 50,000 images of this run look like those the model was tested on"
 
 
 def test_a_tenth_of_a_night_that_is_no_skin_is_found_though_no_median_moves() -> None:

@@ -144,7 +144,9 @@ def test_any_values_have_a_distribution_and_fall_into_its_bins(values: list[floa
 def test_what_is_no_reference_is_said_in_one_line(spoil: Callable[[Any], Any], said: str) -> None:
     file = _written()
     spoil(file)
-    with pytest.raises(RequestError, match=r"model v7: reference.json is not a valid drift reference: ") as caught:
+    with pytest.raises(
+        RequestError, match=r"model v7: reference.json is not a valid drift reference: "
+    ) as caught:
         parse_reference(json.dumps(file).encode(), "v7")
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -152,7 +154,9 @@ def test_what_is_no_reference_is_said_in_one_line(spoil: Callable[[Any], Any], s
 
 @pytest.mark.parametrize("data", [b"", b"{", b"\xff\xfe", b"[]", b"null", b"[" * 100_000, b'{"a": 1, "a": 2}'])
 def test_other_bytes_are_refused(data: bytes) -> None:
-    with pytest.raises(RequestError, match=r"^model v7: reference.json is not a valid drift reference: [^\n]+$"):
+    with pytest.raises(
+        RequestError, match=r"^model v7: reference.json is not a valid drift reference: [^\n]+$"
+    ):
         parse_reference(data, "v7")
 
 

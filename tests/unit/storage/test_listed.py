@@ -39,6 +39,4 @@ def test_only_what_may_be_an_image_is_a_warning() -> None:
     ]
     assert all("\n" not in line and "name" in line for line in said[1:])
     [unread] = warnings({NO_SUFFIX: 2}, remote=True)
-    assert unread.startswith(
-        "passed over 2 files without a suffix: if they are images, rename them"
-    )
+    assert unread.startswith("passed over 2 files without a suffix: if they are images, rename them")

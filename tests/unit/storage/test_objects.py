@@ -167,7 +167,7 @@ def test_a_file_is_no_workspace(tmp_path: Path) -> None:
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
 def test_a_folder_that_may_not_be_written_to_is_no_workspace(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
-    with pytest.raises(RequestError, match=f"{tmp_path} may not be written to by this user"):
+    with pytest.raises(RequestError, match=f"you may not write to {tmp_path}; change its permissions"):
         check_writable(f"{tmp_path}/workspace")
 
 
