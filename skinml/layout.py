@@ -42,8 +42,8 @@ class Archive:
     """A folder or bucket prefix whose images are listed.
 
     Attributes:
-        url: normalised.
-        left_out: what of it is the workspace's own, and is never listed.
+        url: the normalised URL.
+        left_out: the workspace's own folders in it, which are never listed.
     """
 
     url: str
@@ -51,11 +51,11 @@ class Archive:
 
 
 def find_archive(workspace: str, url: str) -> Archive:
-    """An archive beside or around a workspace. Raises RequestError if it lies in the workspace's own folders.
+    """Return an archive. Raises RequestError if it is inside the workspace's own folders.
 
     Args:
         workspace: normalised URL.
-        url: as a user writes it.
+        url: the archive as the user wrote it.
     """
     archive = normalise(url)
     return Archive(archive, within_archive(workspace, archive))
