@@ -28,7 +28,7 @@ def show_prepared(workspace: str, dataset_key: str, result: dict[str, object]) -
         "quarantine table": table_url(workspace, "quarantine"),
         "shards": shards_url(workspace, dataset_key),
     }
-    artifacts.show_links("prepare-links", "Where the dataset lies", links)
+    artifacts.show_links("prepare-links", "The dataset", links)
 
 
 HEADLINE = ("accuracy", "balanced_accuracy", "macro_auc", "melanoma_sensitivity")
@@ -68,7 +68,7 @@ def show_scored(workspace: str, result: dict[str, object], health: Health | None
         rows = [asdict(drift) for drift in health.measures]
         artifacts.show_table("score-health", f"{health.sentence[0].upper()}{health.sentence[1:]}.", rows)
     links = {name: table_url(workspace, name) for name in ("scores", "quarantine", "runs")}
-    artifacts.show_links("score-links", "Where the tables lie", links)
+    artifacts.show_links("score-links", "The tables", links)
 
 
 @stage("show the result")
@@ -78,7 +78,7 @@ def show_replayed(workspace: str, images: pd.DataFrame, result: dict[str, Any]) 
     artifacts.show_table("replay-counts", "What became of the images in quarantine.", [shown])
     artifacts.show_table("replay-tried", "What was in quarantine before.", by_reason(images))
     links = {name: table_url(workspace, name) for name in ("scores", "quarantine", "runs")}
-    artifacts.show_links("replay-links", "Where the tables lie", links)
+    artifacts.show_links("replay-links", "The tables", links)
 
 
 @stage("show the result")

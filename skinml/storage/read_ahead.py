@@ -82,7 +82,7 @@ def read_many(
     stopped = Event()
     # Resolved on this machine: a path may be a link on a worker and a plain folder on the driver.
     roots = None if roots is None else tuple(map(normalise, roots))
-    # Threads start when there is work for them: a fast folder needs none of either.
+    # Threads start when they get work, so a fast folder starts none.
     readers = ThreadPoolExecutor(THREADS, thread_name_prefix="read")
     again = ThreadPoolExecutor(objects_ahead, thread_name_prefix="read-again")
     ahead: deque[tuple[_Chunk, Future[tuple[list[_Answer], list[float]]]]] = deque()

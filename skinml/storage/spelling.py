@@ -72,7 +72,7 @@ def _distinct_folders(uris: pa.Array) -> set[str]:
         if not len(rest):
             return found
         rows, rest, starts = _alike(rest)
-        # A row that lies deeper than its start has more slashes than that.
+        # A uri in a deeper folder has more slashes than that.
         depths = {start.count("/") for start in starts}
         if len(depths) != 1 or _slashes(rows) != len(rows) * depths.pop():
             found.update(_folders(rows).unique().to_pylist())

@@ -33,7 +33,7 @@ def draw_lesion(diagnosis: str, rng: np.random.Generator) -> Image.Image:
         rng: where this lesion's shape, colours and structures come from.
 
     Raises:
-        KeyError: a diagnosis that is none of the seven.
+        KeyError: the diagnosis is not one of the seven.
 
     """
     colour, opacity = _PAINTERS[diagnosis](rng)
