@@ -22,7 +22,7 @@ logger = logging.getLogger("skinml.show")
 @stage("show the result")
 def show_prepared(workspace: str, dataset_key: str, result: dict[str, object]) -> None:
     """Show counts and links in the Prefect UI."""
-    artifacts.show_table("prepare-counts", "What became of the listed images.", [result])
+    artifacts.show_table("prepare-counts", "Counts of the listed images.", [result])
     links = {
         "samples table": table_url(workspace, "samples"),
         "quarantine table": table_url(workspace, "quarantine"),
@@ -63,7 +63,7 @@ def _headline(fitted: Fitted) -> dict[str, Any]:
 @stage("show the result")
 def show_scored(workspace: str, result: dict[str, object], health: Health | None) -> None:
     """Show counts, the run's health and links in the Prefect UI."""
-    artifacts.show_table("score-counts", "What became of the listed images.", [result])
+    artifacts.show_table("score-counts", "Counts of the listed images.", [result])
     if health is not None:
         rows = [asdict(drift) for drift in health.measures]
         artifacts.show_table("score-health", f"{health.sentence[0].upper()}{health.sentence[1:]}.", rows)
@@ -75,7 +75,7 @@ def show_scored(workspace: str, result: dict[str, object], health: Health | None
 def show_replayed(workspace: str, images: pd.DataFrame, result: dict[str, Any]) -> None:
     """Show the replayed images and the results in the Prefect UI."""
     shown = {key: value for key, value in result.items() if key != "rows"}
-    artifacts.show_table("replay-counts", "What became of the images in quarantine.", [shown])
+    artifacts.show_table("replay-counts", "Counts of the replayed images.", [shown])
     artifacts.show_table("replay-tried", "What was in quarantine before.", by_reason(images))
     links = {name: table_url(workspace, name) for name in ("scores", "quarantine", "runs")}
     artifacts.show_links("replay-links", "The tables", links)
