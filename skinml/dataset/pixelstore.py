@@ -1,4 +1,4 @@
-"""A dataset's pixels for training: which sample lies in which row of which shard. No pixel is read for it."""
+"""Find a dataset's pixels for training: the row and shard of each sample. It reads no pixel."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ class PixelStore:
 
     Attributes:
         workspace: normalised URL.
-        dataset_key: which dataset.
+        dataset_key: the dataset.
         stored_as: its format.
-        shards: those of its shards in which a sample lies.
+        shards: those of its shards that hold a sample.
         samples: rows of `samples` that have pixels, with their `position`.
-        labels: class number at each position, int64; -1 where no current sample lies.
+        labels: class number at each position, int64; -1 if there is no current sample.
     """
 
     workspace: str
@@ -42,27 +42,27 @@ class PixelStore:
     labels: NDArray[np.int64]
 
     def by_position(self, column: str) -> NDArray[np.int64]:
-        """A column of whole numbers of `samples` at each position; 0 where no current sample lies."""
+        """Return an integer column of `samples` by position; 0 if there is no current sample."""
         values = np.zeros(len(self.labels), dtype=np.int64)
         values[self.samples["position"]] = self.samples[column]
         return values
 
     def lesions(self) -> NDArray[np.int64]:
-        """A number for the lesion at each position, the same for all its images; -1 where no sample lies."""
+        """Return a number for the lesion at each position, equal for all its images; -1 without a sample."""
         values = np.full(len(self.labels), -1, dtype=np.int64)
         values[self.samples["position"]] = pd.factorize(self.samples["lesion_id"])[0]
         return values
 
 
 def stored_format(workspace: str, preprocessing: Preprocessing, samples: pd.DataFrame) -> ShardFormat:
-    """The format in which most samples are there already; NumPy where none is."""
+    """Return the format that most samples are stored in already; NumPy if none is stored."""
     formats: tuple[ShardFormat, ...] = get_args(ShardFormat)
     missing = [len(missing_pixels(workspace, preprocessing.dataset_key(name), samples)) for name in formats]
     return formats[int(np.argmin(missing))]
 
 
 def missing_pixels(workspace: str, dataset_key: str, samples: pd.DataFrame) -> pd.DataFrame:
-    """The samples that this dataset has no pixels of, as work for `dataset.prepare`, in order of image_id."""
+    """Return the samples without pixels in this dataset, as work for a preparation, in order of image_id."""
     index = _places(workspace, dataset_key)
     located = samples.merge(index, on=IMAGE_VERSION, how="left", validate="one_to_one")
     work = located[located["shard"].isna()].drop(columns=["shard", "row"])
@@ -77,17 +77,17 @@ def _places(workspace: str, dataset_key: str) -> pd.DataFrame:
 
 
 def open_pixels(workspace: str, dataset_key: str, stored_as: ShardFormat, samples: pd.DataFrame) -> PixelStore:
-    """Where the pixels of these samples lie; samples without pixels are left out.
+    """Find the pixels of these samples.
 
     Args:
         workspace: normalised URL.
-        dataset_key: which dataset.
+        dataset_key: the dataset.
         stored_as: its format.
-        samples: rows of `samples`.
+        samples: rows of `samples`; those without pixels are left out.
 
     Raises:
-        RunError: a shard that the index names is not there.
-        StorageError: storage does not say.
+        RunError: a shard in the index is missing.
+        StorageError: storage failed.
 
     """
     index = _places(workspace, dataset_key)

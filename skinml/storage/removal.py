@@ -1,4 +1,4 @@
-"""Deleting objects: what has served its purpose and nobody reads any more."""
+"""Delete objects."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from skinml.storage.urls import is_remote
 
 
 def delete(urls: Iterable[str]) -> None:
-    """Delete objects, each of which may be gone already; a folder goes with its last file, as in a bucket."""
+    """Delete objects that may not exist. A folder is removed with its last file, as in a bucket."""
     for url in urls:
         with explained(url):
             if is_remote(url):

@@ -88,4 +88,4 @@ def test_a_deployed_night_goes_on_when_its_server_dies(
         said = log.read_text(encoding="utf-8")
     assert set(rows_of_nights(workspace)["status"]) == {"completed"}
     assert tables.read(workspace, "scores").num_rows == 4
-    assert said.count("going on without it") == 1
+    assert said.count("continuing without it") == 1
