@@ -13,6 +13,7 @@ from flows.demo import demo
 from skinml import tables
 from skinml.errors import RequestError
 from skinml.lab.synth import make_archive
+from skinml.requests.lab import DemoRequest
 
 STEP = """
 import sys

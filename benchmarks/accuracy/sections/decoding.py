@@ -55,7 +55,9 @@ def measure(bench: Bench) -> Result:
         )
         result = run_job(job, workspace / "copies", _say)
         for tested, other in stores.items():
-            metrics = _test(out / "model.onnx", other, workspace / "copies", protocols.grouped(other.samples).test)
+            metrics = _test(
+                out / "model.onnx", other, workspace / "copies", protocols.grouped(other.samples).test
+            )
             rows.append({"fitted_on": mode, "tested_on": tested, **{name: metrics[name] for name in SHOWN}})
         say(f"fitted on {mode} in {result.seconds:.0f} s")
     return {"images": len(store.samples), "held_out": metrics["images"], "epochs": epochs, "rows": rows}
