@@ -1,4 +1,8 @@
-"""PNG: its chunks, its colour profile, whether all pixels are there, and what pixels do not depend on."""
+"""PNG: its chunks, its colour profile, whether all pixels are there, and what pixels do not depend on.
+
+Decoding is Pillow's. Without these checks it makes 60 MB of a file of 61 kB, for texts that nobody needs, and
+black rows of missing ones.
+"""
 
 from __future__ import annotations
 

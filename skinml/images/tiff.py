@@ -1,4 +1,7 @@
-"""What a TIFF costs, by its directory; and the quiet that libtiff keeps about a broken one."""
+"""What a TIFF costs, by its directory; and the quiet that libtiff keeps about a broken one.
+
+Decoding is Pillow's, which makes Python numbers of a tag: 108 MB and 0.3 CPU s of one with 4 million of them.
+"""
 
 from __future__ import annotations
 

