@@ -49,19 +49,19 @@ def prepare(workspace: str, request: PrepareRequest) -> dict[str, Any]:
         workspace = open_workspace(workspace)
         metadata = dataset.read_metadata(request.metadata, request.map, request.drop)
         listing = list_archives(workspace, request.images)
-        check_cluster(workspace, request, request.images)
+        check_cluster(workspace, request, listing.archives)
 
         begin_run(record, workspace)
         plan = dataset.plan_dataset(workspace, listing, metadata, dataset_key)
         dataset.check_plan(workspace, plan, request.max_quarantined, run)
-        passed_over, places = listing.passed_over, listing.places
+        passed_over, archives = listing.passed_over, listing.archives
         del listing, metadata  # a row for every image: the plan has what is still to be done
         shards, duplicates = write_shards(
-            workspace, plan.work, pixels, request.format, dataset_key, request, run, plan.relabelled, places
+            workspace, plan.work, pixels, request.format, dataset_key, request, run, plan.relabelled, archives
         )
         plan = plan.without_work()
-        record.counts = dataset.count(plan, shards)
-        dataset.check_outcome(workspace, plan, shards, dataset_key, request.max_quarantined, run)
+        totals, record.counts = dataset.sum_up(plan, shards)
+        dataset.check_outcome(workspace, plan, shards, totals, dataset_key, request.max_quarantined, run)
         pairs = dataset.report_duplicates(workspace, duplicates, run)
         dataset_version = dataset.commit_dataset(
             workspace, plan, shards, duplicates, record.counts, dataset_key, run
@@ -82,11 +82,11 @@ def prepare(workspace: str, request: PrepareRequest) -> dict[str, Any]:
         "dropped": plan.dropped,
         "respelled": dict(plan.respelled),
         "passed_over": dict(sorted(passed_over.items())),
-        "resumed": dataset.count_resumed(shards),
+        "resumed": totals.resumed,
         "relabelled": len(plan.relabelled),
         **pairs,
-        "colour_profiles": dataset.count_colour_profiles(shards),
-        "reasons": dataset.count_reasons(plan, shards),
+        "colour_profiles": totals.colour_profiles,
+        "reasons": dict(totals.reasons),
         **mismatches,
     }
     show.show_prepared(workspace, dataset_key, result)

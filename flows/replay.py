@@ -11,6 +11,7 @@ from skinml.errors import Reason
 from skinml.records.quarantine import by_reason
 from skinml.records.runs import begin
 from skinml.requests.scoring import QuarantineRequest
+from skinml.scoring.totals import add_up
 from tasks import quarantine as stages
 from tasks import scores, show
 from tasks.cluster import check_cluster
@@ -50,9 +51,12 @@ def replay(workspace: str, request: QuarantineRequest) -> dict[str, Any]:
         replayable, new = stages.find_replayable(workspace, images, model, record.scratch)
         shards = scores.refuse(workspace, new, run)
         shards += scores.score_images(workspace, new, model, request, run)
+        totals = add_up(shards)
         tried = stages.leave_known_failures(workspace, shards, images, replayable)
         record.counts = tried.counts
-        published = scores.commit_scores(workspace, tried.shards, tried.counts, new, model, None, run)
+        published = scores.commit_scores(
+            workspace, tried.shards, tried.totals, tried.counts, new, model, None, run
+        )
         record.counts = published.counts
 
     result = {
@@ -62,13 +66,13 @@ def replay(workspace: str, request: QuarantineRequest) -> dict[str, Any]:
         "skipped": record.counts.skipped,
         "replayed": replayable.pending.images,
         "scored": record.counts.done,
-        "resumed": scores.count_resumed(shards),
+        "resumed": totals.resumed,
         "still_quarantined": tried.failed_again + record.counts.quarantined,
         "quarantined": record.counts.quarantined,
         "gone": replayable.gone,
         "replaced": replayable.replaced,
         "left_to_prepare": replayable.of_prepare,
-        "reasons": scores.count_reasons(shards),
+        "reasons": dict(totals.reasons),
         "seconds": record.row["seconds"],
         "images_per_second": record.row["images_per_second"],
         "table_version": published.version,

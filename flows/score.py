@@ -10,6 +10,7 @@ from flows.naming import asked, short
 from skinml.records.runs import begin
 from skinml.requests.scoring import ScoreRequest
 from skinml.scoring.publish_scores import health_columns
+from skinml.scoring.totals import add_up
 from tasks import scores, show
 from tasks.cluster import check_cluster
 from tasks.listing import check_archive
@@ -51,12 +52,12 @@ def score(workspace: str, request: ScoreRequest) -> dict[str, Any]:
         new = scores.find_new(workspace, archive, model, request, record.scratch)
         shards = scores.refuse(workspace, new, run)
         shards += scores.score_images(workspace, new, model, request, run)
-        record.counts = scores.count(new, shards)
-        compared = scores.count_compared(shards)
+        totals = add_up(shards)
+        record.counts = totals.counts(new.pending)
         health = scores.judge(model, shards)
         record.more = health_columns(health)
         published = scores.commit_scores(
-            workspace, shards, record.counts, new, model, health, run, request.max_quarantined
+            workspace, shards, totals, record.counts, new, model, health, run, request.max_quarantined
         )
         record.counts = published.counts
 
@@ -70,13 +71,15 @@ def score(workspace: str, request: ScoreRequest) -> dict[str, Any]:
         "images_per_second": record.row["images_per_second"],
         "table_version": published.version,
         "model_version": model.version,
-        "resumed": scores.count_resumed(shards),
+        "resumed": totals.resumed,
         "ignored": new.pending.ignored,
         "passed_over": dict(sorted(new.pending.passed_over.items())),
-        **{key: compared[key] for key in ("rechecked", "changed", "remembered")},
+        "rechecked": totals.rechecked,
+        "changed": totals.changed,
+        "remembered": totals.remembered,
         "outside_window": new.pending.outside_window,
         "beyond_limit": new.pending.beyond_limit,
-        "reasons": scores.count_reasons(shards),
+        "reasons": dict(totals.reasons),
         "flags": health.flags if health else {},
         "health": health.verdict if health else None,
         "health_sentence": health.sentence if health else None,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from skinml.errors import RequestError
 from skinml.schemas import TABLES
 from skinml.storage.objects import check_writable, names
@@ -33,6 +35,30 @@ def find_workspace(url: str) -> str:
     if "runs" not in names(workspace):
         raise RequestError(f"workspace {workspace}: nothing has run there yet; check the name")
     return workspace
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A folder or bucket prefix whose images are listed.
+
+    Attributes:
+        url: normalised.
+        left_out: what of it is the workspace's own, and is never listed.
+    """
+
+    url: str
+    left_out: tuple[str, ...] = ()
+
+
+def find_archive(workspace: str, url: str) -> Archive:
+    """An archive beside or around a workspace. Raises RequestError if it lies in the workspace's own folders.
+
+    Args:
+        workspace: normalised URL.
+        url: as a user writes it.
+    """
+    archive = normalise(url)
+    return Archive(archive, within_archive(workspace, archive))
 
 
 def within_archive(workspace: str, archive: str) -> tuple[str, ...]:

@@ -8,17 +8,16 @@ from functools import partial
 import pyarrow.compute as pc
 
 from skinml import compute
-from skinml.layout import within_archive
+from skinml.layout import Archive
 from skinml.records.runs import Run
 from skinml.records.under_way import check_seen
 from skinml.requests.base import ClusterRequest
 from skinml.storage.listing import list_images
-from skinml.storage.urls import normalise
 from tasks.stage import stage
 
 
 def check_cluster(
-    workspace: str, request: ClusterRequest, archives: Sequence[str] = (), images: Sequence[str] = ()
+    workspace: str, request: ClusterRequest, archives: Sequence[Archive] = (), images: Sequence[str] = ()
 ) -> None:
     """Refuse a cluster that cannot do the work. Nothing is done for local processes.
 
@@ -39,17 +38,16 @@ def workspace_check(workspace: str, request: ClusterRequest, run: Run) -> Callab
 
 @stage("check the cluster", "check {request.cluster}", tags=("dask",))
 def _check_cluster(
-    workspace: str, request: ClusterRequest, archives: Sequence[str], images: Sequence[str]
+    workspace: str, request: ClusterRequest, archives: Sequence[Archive], images: Sequence[str]
 ) -> None:
-    read = [*_first_images(workspace, archives), *images]
+    read = [*_first_images(archives), *images]
     with compute.connect(request.cluster) as client:
         compute.check_cluster(client, workspace, read, request.cluster_wait, request.workers)
 
 
-def _first_images(workspace: str, archives: Sequence[str]) -> Iterator[str]:
+def _first_images(archives: Sequence[Archive]) -> Iterator[str]:
     for archive in archives:
-        place = normalise(archive)
-        for piece in list_images(place, within_archive(workspace, place)):
+        for piece in list_images(archive.url, archive.left_out):
             readable = piece.images.filter(pc.greater(piece.images["size_bytes"], 0))
             if readable.num_rows:
                 yield readable["uri"][0].as_py()

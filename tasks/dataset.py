@@ -20,6 +20,7 @@ from skinml.dataset.outcome import forget_rejected
 from skinml.dataset.plan import LABELS, Plan, likeliest_reason, make_plan, unmatched
 from skinml.dataset.publish_samples import check_shards, publish_pixels, publish_samples
 from skinml.dataset.shards import read_index
+from skinml.dataset.totals import Totals, add_up
 from skinml.dataset.write_shard import ShardDone
 from skinml.errors import RunError, SkinmlError
 from skinml.layout import report_url
@@ -29,8 +30,9 @@ from skinml.schemas import IMAGE_VERSION
 from skinml.storage.listed import in_words
 from skinml.storage.objects import write_bytes
 from skinml.storage.spelling import resolve_rows
+from skinml.storage.urls import as_uri
 from tasks.listing import Listing
-from tasks.shards import rejected_rows, rejections
+from tasks.shards import rejected_rows
 from tasks.stage import stage
 
 logger = logging.getLogger("skinml.dataset")
@@ -64,7 +66,7 @@ def plan_dataset(workspace: str, listing: Listing, metadata: Metadata, dataset_k
         samples=resolve_rows(tables.read(workspace, "samples", columns)).to_pandas(),
         index=read_index(workspace, dataset_key).select(IMAGE_VERSION).to_pandas(),
         quarantine=known[known["flow"] == "prepare"],
-        roots=listing.roots,
+        roots=[as_uri(archive.url) for archive in listing.archives],
     )
     plan = replace(plan, before=before)
     logger.info(
@@ -97,18 +99,22 @@ def check_plan(workspace: str, plan: Plan, most_quarantined: float, run: Run) ->
 
 @stage("check what cannot be used", tags=("storage",))
 def check_outcome(
-    workspace: str, plan: Plan, shards: list[ShardDone], dataset_key: str, most_quarantined: float, run: Run
+    workspace: str,
+    plan: Plan,
+    shards: list[ShardDone],
+    totals: Totals,
+    dataset_key: str,
+    most_quarantined: float,
+    run: Run,
 ) -> None:
     """Fail before anything is committed if too many images cannot be used; what is decoded stays."""
-    done = sum(shard.prepared for shard in shards)
-    bad = rejections(shards) + Counter(plan.rejected["reason"])
 
     def rows() -> pa.Table:
         by_plan = _rejected(plan)
         return pa.concat_tables([by_plan, rejected_rows(workspace, shards).cast(by_plan.schema)])
 
     try:
-        check_quarantined(workspace, run.run_id, bad, done, most_quarantined, rows)
+        check_quarantined(workspace, run.run_id, totals.reasons, totals.prepared, most_quarantined, rows)
     except RunError:
         with suppress(SkinmlError):  # what is wrong is said already
             forget_rejected(workspace, dataset_key, [shard.number for shard in shards if shard.rejected])
@@ -165,25 +171,9 @@ def commit_dataset(
     return version
 
 
-def count(plan: Plan, shards: list[ShardDone]) -> Counts:
-    """What became of the listed images."""
-    done = sum(shard.prepared for shard in shards)
-    return Counts(plan.listed, plan.skipped, done, rejections(shards).total() + len(plan.rejected))
-
-
-def count_resumed(shards: list[ShardDone]) -> int:
-    """How many of them a run that was interrupted had decoded."""
-    return sum(shard.prepared for shard in shards if shard.resumed)
-
-
-def count_colour_profiles(shards: list[ShardDone]) -> int:
-    """How many of them have a colour profile other than sRGB; a line in the log where there are any."""
-    found = sum(shard.colour_profiles for shard in shards)
-    if found:
-        logger.info("%d images have a colour profile other than sRGB", found)
-    return found
-
-
-def count_reasons(plan: Plan, shards: list[ShardDone]) -> dict[str, int]:
-    """How many images of this run were quarantined for which reason."""
-    return dict(sorted((rejections(shards) + Counter(plan.rejected["reason"])).items()))
+def sum_up(plan: Plan, shards: list[ShardDone]) -> tuple[Totals, Counts]:
+    """What became of the listed images; a line in the log where there are colour profiles other than sRGB."""
+    totals = add_up(shards, plan.rejected["reason"].to_list())
+    if totals.colour_profiles:
+        logger.info("%d images have a colour profile other than sRGB", totals.colour_profiles)
+    return totals, Counts(plan.listed, plan.skipped, totals.prepared, totals.reasons.total())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
@@ -19,14 +20,16 @@ from skinml.dataset.publish_samples import publish_pixels
 from skinml.dataset.resume import Resumption, resume
 from skinml.dataset.shards import cut
 from skinml.dataset.survey import SurveyJob, find_duplicates, write_pending_index
+from skinml.dataset.totals import add_up
 from skinml.dataset.write_shard import ShardDone, ShardJob, shard_jobs, write_shard
 from skinml.errors import RequestError
 from skinml.images.preprocessing import Preprocessing, ShardFormat
+from skinml.layout import Archive
 from skinml.records.runs import Counts, Run
 from skinml.requests.base import ClusterRequest
 from skinml.storage.spelling import resolve_rows
 from tasks.cluster import workspace_check
-from tasks.shards import rejections, run_shards
+from tasks.shards import run_shards
 from tasks.stage import stage
 
 logger = logging.getLogger("skinml.pixels")
@@ -71,9 +74,9 @@ def find_missing(workspace: str, samples: Samples, preprocessing: Preprocessing)
 @stage("commit the pixels", tags=("storage",))
 def commit_pixels(workspace: str, missing: Missing, shards: list[ShardDone], run: Run) -> None:
     """Check that no image was lost, then publish the index, and quarantine what can no longer be read."""
-    done = sum(shard.prepared for shard in shards)
-    rejected = rejections(shards).total()
-    counts = Counts(listed=len(missing.work), done=done, quarantined=rejected)
+    totals = add_up(shards)
+    rejected = totals.reasons.total()
+    counts = Counts(listed=len(missing.work), done=totals.prepared, quarantined=rejected)
     refused = pd.DataFrame()
     publish_pixels(workspace, missing.dataset_key, shards, refused, counts, run.run_id)
     if rejected:
@@ -102,17 +105,17 @@ def write_shards(
     cluster: ClusterRequest,
     run: Run,
     corrected: pd.DataFrame = NONE_CORRECTED,
-    roots: tuple[str, ...] | None = None,
+    archives: Sequence[Archive] | None = None,
 ) -> tuple[list[ShardDone], Duplicates]:
     """Decode, resize and store the work's images on Dask workers; then look for duplicates among all samples.
 
     What a run that died has finished is taken over. `corrected` are samples whose lesion may be another one,
-    `roots` the archives that no image may lie outside of.
+    `archives` those that no image may lie outside of.
     """
     if work.empty:
         return [], find_duplicates(SurveyJob(workspace, dataset_key, (), (), corrected))
     before = find_finished(workspace, dataset_key, work)
-    return decode(workspace, before, preprocessing, stored_as, dataset_key, cluster, run, corrected, roots)
+    return decode(workspace, before, preprocessing, stored_as, dataset_key, cluster, run, corrected, archives)
 
 
 @stage("find what is decoded already", tags=("storage",))
@@ -136,9 +139,10 @@ def decode(
     cluster: ClusterRequest,
     run: Run,
     corrected: pd.DataFrame,
-    roots: tuple[str, ...] | None,
+    archives: Sequence[Archive] | None,
 ) -> tuple[list[ShardDone], Duplicates]:
     """Take over the shards that are finished, decode the images that are left, find duplicates."""
+    roots = None if archives is None else tuple(archive.url for archive in archives)
     finished = (
         ShardJob(number, images, workspace, preprocessing, stored_as, run.run_id, roots, finished=True)
         for number, images in before.finished.items()

@@ -21,8 +21,8 @@ from skinml.scoring.replay import Replayable
 from skinml.scoring.replay import find_replayable as look_for
 from skinml.scoring.replay import leave_known_failures as without_known
 from skinml.scoring.resume import resume
-from tasks.scores import New, count_compared
-from tasks.shards import rejections
+from skinml.scoring.totals import Totals, add_up
+from tasks.scores import New
 from tasks.stage import stage
 
 logger = logging.getLogger("skinml.quarantine")
@@ -71,6 +71,7 @@ class Tried:
     """What came of the images that were tried: shards without what is no news, and all counts."""
 
     shards: Sequence[ShardScored]
+    totals: Totals
     failed_again: int
     counts: Counts
 
@@ -81,17 +82,17 @@ def leave_known_failures(
 ) -> Tried:
     """No second row for the same failure of the same bytes: it counts as skipped."""
     news, failed_again = without_known(workspace, shards, images)
-    done, other = sum(shard.scored for shard in news), rejections(news).total()
+    left = add_up(news)
+    done, other = left.scored, left.reasons.total()
     logger.info(
         "%d can be scored now, %d fail for the same reason as before, %d for another", done, failed_again, other
     )
-    same = count_compared(shards)["same"]  # scored under another etag
     skipped = (
         replayable.of_prepare
         + replayable.gone
         + replayable.replaced
         + replayable.pending.skipped
-        + same
+        + left.same
         + failed_again
     )
-    return Tried(news, failed_again, Counts(len(images), skipped, done, other))
+    return Tried(news, left, failed_again, Counts(len(images), skipped, done, other))

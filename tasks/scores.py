@@ -14,7 +14,7 @@ from pathlib import Path
 from skinml import tables
 from skinml.compute import connect, width
 from skinml.errors import RunError, SkinmlError
-from skinml.layout import within_archive
+from skinml.layout import Archive
 from skinml.monitoring.health import Health, compare
 from skinml.monitoring.tally import Tally
 from skinml.process.crash_points import crash_point
@@ -40,12 +40,13 @@ from skinml.scoring.predict import (
 from skinml.scoring.publish_scores import Night, Published, publish_night
 from skinml.scoring.refuse import refuse_other_bytes
 from skinml.scoring.resume import Resumption, resume
+from skinml.scoring.totals import Totals
 from skinml.storage.list_ahead import list_ahead
 from skinml.storage.listed import in_words
 from skinml.tables import Snapshot
 from tasks.cluster import workspace_check
 from tasks.listing import warn_of_passed_over
-from tasks.shards import rejected_rows, rejections, run_shards
+from tasks.shards import rejected_rows, run_shards
 from tasks.stage import stage
 
 logger = logging.getLogger("skinml.scores")
@@ -70,13 +71,12 @@ class New:
 
 
 @stage("find what is new", "find what {model.version} has not scored", tags=("storage",))
-def find_new(workspace: str, archive: str, model: ScoringModel, request: ScoreRequest, folder: Path) -> New:
+def find_new(workspace: str, archive: Archive, model: ScoringModel, request: ScoreRequest, folder: Path) -> New:
     """The archive's listing less what this model version has scored and what is quarantined for good.
 
     With --recheck that is in it, too, to be read again and compared.
     """
-    left_out = within_archive(workspace, archive)
-    with list_ahead(archive, left_out) as listing:  # while storage lists, the tables are read
+    with list_ahead(archive.url, archive.left_out) as listing:  # while storage lists, the tables are read
         before = tables.snapshot(workspace, "scores")
         scored, remembered = (
             read(workspace, model.name, model.version) for read in (read_scored, read_known_etags)
@@ -89,7 +89,7 @@ def find_new(workspace: str, archive: str, model: ScoringModel, request: ScoreRe
         *(pending.listed, in_words(pending.passed_over), pending.images),
         *("new or to be rechecked" if request.recheck else "new", pending.skipped),
     )
-    warn_of_passed_over(archive, pending.passed_over)
+    warn_of_passed_over(archive.url, pending.passed_over)
     if pending.outside_window or pending.beyond_limit:
         logger.info(
             "of the skipped, %d were modified outside --since and --until, %d are beyond --limit",
@@ -98,7 +98,7 @@ def find_new(workspace: str, archive: str, model: ScoringModel, request: ScoreRe
     resumption = resume(workspace, model.origin("score"), pending, lambda: ledger)
     compared_with = ledger if request.recheck else None
     known = read_known_bytes(workspace, model.name, model.version, resumption.left, compared_with)
-    return New(pending, before, resumption, known, (archive,))
+    return New(pending, before, resumption, known, (archive.url,))
 
 
 def refuse(workspace: str, new: New, run: Run) -> list[ShardScored]:
@@ -139,6 +139,7 @@ def score_images(
 def commit_scores(
     workspace: str,
     shards: Sequence[ShardScored],
+    totals: Totals,
     counts: Counts,
     new: New,
     model: ScoringModel,
@@ -149,11 +150,10 @@ def commit_scores(
     """Check that no image was lost and not too many are bad, then publish scores and quarantine."""
     crash_point(6)
     try:
-        same = count_compared(shards)["same"]
         check_quarantined(
-            *(workspace, run.run_id, rejections(shards), counts.done + same, most_quarantined),
+            *(workspace, run.run_id, totals.reasons, totals.scored + totals.same, most_quarantined),
             rows=partial(rejected_rows, workspace, shards),
-            what="images" if same else "new images",
+            what="images" if totals.same else "new images",
             known=partial(failures_of_archives, workspace),
         )
     except RunError:
@@ -179,31 +179,3 @@ def judge(model: ScoringModel, shards: Sequence[ShardScored]) -> Health | None:
     log = logger.warning if health.verdict == "drifted" else logger.info
     log("%s", health.sentence)
     return health
-
-
-def count(new: New, shards: Sequence[ShardScored]) -> Counts:
-    """What became of the listed images."""
-    done = sum(shard.scored for shard in shards)
-    skipped = new.pending.skipped + count_compared(shards)["same"]
-    return Counts(new.pending.listed, skipped, done, rejections(shards).total())
-
-
-def count_compared(shards: Sequence[ShardScored]) -> dict[str, int]:
-    """What came of comparing bytes: counts of Compared, and how many image versions are remembered."""
-    found = [shard.compared for shard in shards]
-    return {
-        "same": sum(one.same for one in found),
-        "rechecked": sum(one.rechecked for one in found),
-        "changed": sum(one.changed for one in found),
-        "remembered": sum(one.remembered.rows for one in found if one.remembered is not None),
-    }
-
-
-def count_resumed(shards: Sequence[ShardScored]) -> int:
-    """How many images of this run an interrupted run had done."""
-    return sum(shard.resumed for shard in shards)
-
-
-def count_reasons(shards: Sequence[ShardScored]) -> dict[str, int]:
-    """How many images of this run were quarantined for which reason."""
-    return dict(sorted(rejections(shards).items()))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
@@ -47,8 +46,3 @@ def rejected_rows(workspace: str, shards: Sequence[ShardDone] | Sequence[ShardSc
     """The images that the shards rejected, as `max_quarantined` reports them."""
     parts = [shard.quarantine for shard in shards if shard.quarantine is not None]
     return tables.read_parts(workspace, "quarantine", parts, list(COLUMNS))
-
-
-def rejections(shards: Sequence[ShardDone] | Sequence[ShardScored]) -> Counter[str]:
-    """How many images the shards rejected, by reason."""
-    return sum((shard.rejected for shard in shards), Counter[str]())
