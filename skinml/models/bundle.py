@@ -16,8 +16,16 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception_type,
+    stop_after_attempt,
+    wait_chain,
+    wait_fixed,
+)
 
-from skinml.errors import RunError
+from skinml.errors import RunError, StorageError
 from skinml.models.manifest import File
 from skinml.models.precisions import Network, Precision
 from skinml.storage.objects import read_bytes, upload
@@ -30,6 +38,8 @@ NETWORKS: dict[Precision, str] = {"fp32": "model.onnx", "int8": "model-int8.onnx
 REFERENCE = "reference.json"
 """What held-out images look like to the model (`monitoring.reference`)."""
 METRICS = "metrics.json"
+RETRY_DELAYS = (2.0, 10.0, 30.0, 60.0, 120.0, 240.0)
+"""Seconds before each further try to leave a file, 7.7 minutes in all: hours of fitting are behind it."""
 FIGURES, HONEST_FIGURES = "figures", "figures/honest"
 """Folders: the figures of the fit, and of the thesis's recipe refitted with whole lesions held out."""
 
@@ -133,12 +143,31 @@ def describe(data: bytes) -> File:
 
 
 def leave(folder: Path, url: str) -> dict[str, File]:
-    """Put a folder's files at a URL, for `read_made` of whoever asked for them; hash and size of each."""
+    """Put a folder's files at a URL, for `read_made` of whoever asked for them; hash and size of each.
+
+    Raises:
+        StorageError: storage did not take one for RETRY_DELAYS.
+
+    """
     files = {}
     for path in sorted(path for path in folder.iterdir() if path.is_file()):
-        upload(path, f"{url}/{path.name}")
+        _retrying(f"{url}/{path.name}")(upload, path, f"{url}/{path.name}")
         files[path.name] = describe(path.read_bytes())
     return files
+
+
+def _retrying(url: str) -> Retrying:
+    def say(state: RetryCallState) -> None:
+        failed = state.outcome.exception() if state.outcome is not None else None
+        logger.warning("%s was not taken: %s; tried again in %g s", url, failed, state.upcoming_sleep)
+
+    return Retrying(
+        retry=retry_if_exception_type(StorageError),
+        stop=stop_after_attempt(len(RETRY_DELAYS) + 1),
+        wait=wait_chain(*map(wait_fixed, RETRY_DELAYS)),
+        before_sleep=say,
+        reraise=True,
+    )
 
 
 def read_made(url: str, expected: File) -> bytes:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from skinml.errors import RunError, StorageError
+from skinml.models import bundle
 from skinml.models.bundle import (
     FIGURES,
     HONEST_FIGURES,
@@ -25,7 +26,7 @@ from skinml.models.bundle import (
     read_made,
 )
 from skinml.models.precisions import Network, Precision
-from skinml.storage.objects import read_bytes, write_bytes
+from skinml.storage.objects import read_bytes, upload, write_bytes
 
 PRECISIONS: dict[Precision, Network] = {
     "fp32": Network(file=NETWORKS["fp32"], allowed=True),
@@ -105,3 +106,27 @@ def test_what_is_left_at_a_url_is_described_by_hash_and_size(place: str, tmp_pat
     assert files["a"].size_bytes == 3
     assert read_bytes(f"{place}/results/a") == read_made(f"{place}/results/a", files["a"]) == b"abc"
     assert describe(b"").sha256.startswith("e3b0c442")
+
+
+def test_storage_that_is_away_for_a_moment_does_not_cost_the_fit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "a").write_bytes(b"abc")
+    tries = []
+
+    def away(source: Path, url: str) -> None:
+        tries.append(url)
+        if len(tries) < 3:
+            raise StorageError(f"{url}: connection refused")
+        upload(source, url)
+
+    monkeypatch.setattr(bundle, "upload", away)
+    monkeypatch.setattr(bundle, "RETRY_DELAYS", (0.0, 0.0))
+    files = leave(tmp_path / "results", f"{tmp_path}/left")
+    assert read_made(f"{tmp_path}/left/a", files["a"]) == b"abc"
+    assert caplog.text.count("connection refused; tried again in 0 s") == 2
+    tries.clear()
+    monkeypatch.setattr(bundle, "RETRY_DELAYS", (0.0,))
+    with pytest.raises(StorageError, match="connection refused"):
+        leave(tmp_path / "results", f"{tmp_path}/again")
