@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from tqdm import tqdm
-
 from skinml.lab.synth import make_archive
 from skinml.requests.lab import SynthRequest
+from tasks.progress import progress_bar
 
 
 def synth(request: SynthRequest) -> dict[str, Any]:
@@ -16,12 +15,8 @@ def synth(request: SynthRequest) -> dict[str, Any]:
     Args:
         request: how many images, where, which fraction of them is broken, the seed.
     """
-    with tqdm(total=request.images, unit="images", disable=None, leave=False) as bar:
-
-        def on_progress(images: int) -> None:
-            bar.update(images)
-
-        archive = make_archive(request.out, request.images, request.corrupt, request.seed, on_progress)
+    with progress_bar("synth", request.images, "images") as advance:
+        archive = make_archive(request.out, request.images, request.corrupt, request.seed, advance)
     return {
         "images": archive.images,
         "corrupt": archive.corrupt,

@@ -8,6 +8,7 @@ from the requests too (field name, type, description): one list of what can be a
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import AliasChoices, Field, ValidationError, create_model
 
+from flows.cli.suggest import did_you_mean
 from flows.cli.variables import WORKSPACE, shared_names, variables_of
 from flows.cli.verbs import REQUESTS
 from skinml.errors import RequestError
@@ -39,7 +41,8 @@ def read_file(path: Path | None) -> dict[str, Any]:
     known = ("workspace", *shared_names(), *REQUESTS)
     for name in file:
         if name not in known:
-            raise RequestError(f"--config {path}: {name!r} is none of {', '.join(known)}")
+            advice = did_you_mean(name, known)
+            raise RequestError(f"--config {path}: {advice}{name!r} is none of {', '.join(known)}")
     return file
 
 
@@ -138,4 +141,5 @@ def _one_line(verb: str, model: type[Request], error: ValidationError) -> str:
     if not first["loc"]:
         return f"{verb}: {message}"
     message = message[0].lower() + message[1:]
-    return f"{verb}: {flag} {first['input']!r}: {message}"
+    known = re.findall(r"'([^']+)'", first.get("ctx", {}).get("expected", ""))  # of a field that has choices
+    return f"{verb}: {flag} {first['input']!r}: {did_you_mean(str(first['input']), known)}{message}"

@@ -18,6 +18,7 @@ from skinml.requests.base import Request
 from skinml.requests.dataset import PrepareRequest
 from skinml.requests.lab import DemoRequest, DrillRequest, SynthRequest
 from skinml.requests.scoring import QuarantineRequest, ScoreRequest
+from skinml.requests.shell import CompletionRequest
 from skinml.requests.tables import CompactRequest, ExportRequest
 from skinml.requests.training import TrainRequest
 
@@ -139,6 +140,14 @@ VERBS = (
         prints=("kills", "problems", "seconds"),
         as_flow=False,
         went_well=lambda result: not result["problems"],
+    ),
+    Verb(
+        "completion",
+        CompletionRequest,
+        "flows.cli.completion:completion",
+        prints=("shell", "script"),
+        needs_workspace=False,
+        as_flow=False,
     ),
 )
 """Every verb, in the order of `--help` and README. A verb with actions has a row for each."""
