@@ -1,7 +1,7 @@
 """How sure a figure of a test set is: intervals by resampling lesions, not images.
 
-The resampling is our own. `scipy.stats.bootstrap`, called for each class, draws lesions one at a time: 28 CPU ms
-for 1,100 lesions and 620 for 30,000, where this takes 9 and 39.
+The resampling is our own. `scipy.stats.bootstrap`, called for each class, draws lesions one at a time: 28 CPU
+ms for 1,100 lesions and 620 for 30,000, where this takes 9 and 39.
 """
 
 from __future__ import annotations
