@@ -28,7 +28,7 @@ SHOWN = ("accuracy", "balanced_accuracy", "macro_auc")
 
 def measure(bench: Bench) -> Result:
     """Prepare twice, fit twice, test four times. A trial fits for fewer epochs, on all images."""
-    workspace = bench.cache / "accuracy"
+    workspace = bench.fresh("accuracy")
     epochs = max(1, round(bench.options.epochs * bench.scale))
     stores = {mode: prepared(bench, workspace, mode) for mode in MODES}
     rows = []
@@ -39,7 +39,7 @@ def measure(bench: Bench) -> Result:
         job = FitJob("thesis-cnn", store.shards, store.labels, recipe, SEED, out, export=True)
         result = run_in_process(fit, job, _say)
         for tested, other in stores.items():
-            metrics = _test(out / "model.onnx", other, protocols.grouped(other.samples).test)
+            metrics = metrics_on(out / "model.onnx", other, protocols.grouped(other.samples).test)
             rows.append({"fitted_on": mode, "tested_on": tested, **{name: metrics[name] for name in SHOWN}})
         say(f"fitted on {mode} in {result.seconds:.0f} s")
     return {"images": len(store.samples), "held_out": metrics["images"], "epochs": epochs, "rows": rows}
@@ -49,10 +49,10 @@ def _say(epoch: int, values: dict[str, float]) -> None:
     say(f"epoch {epoch}: {values}")
 
 
-def _test(network: Path, store: PixelStore, positions: Positions) -> dict[str, Any]:
+def metrics_on(network: Path, store: PixelStore, positions: Positions) -> dict[str, Any]:
     """The metrics of an exported network on some of a store's pixels."""
     session = load_session(str(network), hashlib.sha256(network.read_bytes()).hexdigest())
     shards = open_shards(store.shards)
     pieces = [positions[start : start + BATCH] for start in range(0, len(positions), BATCH)]
-    probabilities = np.concatenate([predict(session, gather(shards, piece)) for piece in pieces])
-    return metrics_of(store.labels[positions], probabilities)
+    found = [predict(session, gather(shards, piece))["probabilities"] for piece in pieces]
+    return metrics_of(store.labels[positions], np.concatenate(found))
