@@ -95,7 +95,7 @@ hostile: $(INSTALLED)
 drill-hosts: $(INSTALLED)
 	$(BIN)/python -m pytest -m drill tests/services/test_two_hosts.py -v
 
-# An environment of its own: Daft refuses the releases of pyarrow and tqdm that the tests run with.
+# An environment of its own: Daft refuses the release of pyarrow that the tests run with.
 $(BENCH)/installed: pyproject.toml benchmarks/constraints.txt
 	$(PYTHON) -m venv $(BENCH)
 	$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check --constraint benchmarks/constraints.txt \

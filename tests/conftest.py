@@ -29,6 +29,7 @@ from skinml.lab.synth import make_archive
 from skinml.lab.synth.archive import METADATA, PARTS
 from skinml.storage import connection
 from skinml.storage.urls import normalise
+from tests import wheel
 from tests.command import CommandLine
 from tests.services import seaweedfs
 from tests.services.seaweedfs import ObjectStore
@@ -265,3 +266,10 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]
     with start_prefect_server(tmp_path_factory.mktemp("prefect"), free_port()) as server:
         server.wait_until_ready()
         yield server
+
+
+@pytest.fixture(scope="session")
+def wheel_environment(tmp_path_factory: pytest.TempPathFactory) -> wheel.Environment:
+    """An environment with the wheel of this tree, which sees no clone."""
+    folder = tmp_path_factory.mktemp("wheel")
+    return wheel.install(wheel.build("wheel", REPOSITORY, folder / "built"), folder / "environment")

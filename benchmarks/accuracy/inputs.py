@@ -42,4 +42,4 @@ def prepared(bench: Bench, workspace: Path, mode: DecodeMode) -> PixelStore:
     bench.run(skinml_prepare(workspace, images[0], metadata, bench.size, *more, "--decode", mode))
     samples = tables.read(str(workspace), "samples").to_pandas()
     key = preprocessing_for(bench.size, mode).dataset_key()
-    return open_pixels(str(workspace), key, "npy", samples, workspace / "copies")
+    return open_pixels(str(workspace), key, "npy", samples)

@@ -66,7 +66,7 @@ def peer(package: str, module: str, images: str, out: Path, *more: str) -> list[
 
 def skinml(workspace: Path, verb: str, *flags: str) -> list[str]:
     """The command line of a verb, whose result is JSON."""
-    program = [sys.executable, "-m", "flows.cli", "--json", "--workspace", str(workspace)]
+    program = [sys.executable, "-m", "skinml", "--json", "--workspace", str(workspace)]
     return [*program, verb, *flags]
 
 

@@ -17,8 +17,8 @@ def test_a_network_is_tested_as_training_tests_it(trained: Path, tmp_path: Path)
     [folder] = trained.glob("models/*/2*")
     samples = tables.read(str(trained), "samples").to_pandas()
     manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-    store = open_pixels(str(trained), manifest["dataset"]["key"], "npy", samples, tmp_path)
-    found = metrics_on(folder / "model.onnx", store, protocols.grouped(store.samples).test)
+    store = open_pixels(str(trained), manifest["dataset"]["key"], "npy", samples)
+    found = metrics_on(folder / "model.onnx", store, tmp_path, protocols.grouped(store.samples).test)
     recorded = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))["metrics"]
     assert found["images"] == recorded["images"] > 0
     for name in ("accuracy", "balanced_accuracy", "macro_auc"):

@@ -1,33 +1,11 @@
-"""Tests of skinml/models/zoo.py."""
+"""Tests of skinml/models/zoo/thesis_cnn.py."""
 
 import numpy as np
 import pytest
 
-from skinml.errors import RequestError, RunError
+from skinml.errors import RunError
 from skinml.models import zoo
-from skinml.requests.training import TrainRequest
-
-
-def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(RequestError, match=r"no architecture is called 'vgg16'; known: .*thesis-cnn"):
-        zoo.architecture("vgg16")
-
-
-def test_pixels_are_made_for_the_model_that_train_fits() -> None:
-    assert TrainRequest().model == zoo.DEFAULT
-    assert (
-        zoo.input_size(None, None)
-        == zoo.input_size("thesis-cnn", None)
-        == zoo.input_size("thesis-cnn", 32)
-        == 32
-    )
-    assert zoo.input_size(None, 64) == 64
-    with pytest.raises(
-        RequestError, match=r"^--size 64 contradicts --for thesis-cnn, which reads 32 px: give one"
-    ):
-        zoo.input_size("thesis-cnn", 64)
-    with pytest.raises(RequestError, match="no architecture is called 'vgg16'"):
-        zoo.input_size("vgg16", None)
+from skinml.models.zoo import thesis_cnn
 
 
 def test_thesis_cnn_is_the_thesis_network() -> None:
@@ -50,6 +28,16 @@ def test_thesis_cnn_takes_raw_pixel_values() -> None:
 
 
 def test_another_number_of_parameters_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(zoo, "THESIS_CNN_PARAMETERS", 384_456)
+    monkeypatch.setattr(thesis_cnn, "PARAMETERS", 384_456)
     with pytest.raises(RunError, match="thesis-cnn has 384,455 parameters, not 384,456"):
         zoo.architecture("thesis-cnn").build()
+
+
+def test_its_features_are_what_the_second_convolution_reads() -> None:
+    """But for the dropout between, which does nothing at scoring."""
+    model = zoo.architecture("thesis-cnn").build()
+    names = [layer.name for layer in model.layers]
+    place = names.index(zoo.architecture("thesis-cnn").features)
+    kinds = [type(layer).__name__ for layer in model.layers]
+    assert kinds[place : place + 3] == ["MaxPooling2D", "Dropout", "Conv2D"]
+    assert kinds[:place].count("Conv2D") == 1
