@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 
 from flows.cli.faults import Printable, explain
 from flows.cli.parse import parse
-from flows.cli.printing import clean, print_result
+from flows.cli.parts import clean
+from flows.cli.printing import print_result
 from flows.cli.settings import choose_workspace, load, names_of, read_file
 from flows.cli.variables import check_variables
 from flows.cli.verbs import REQUESTS, call, find

@@ -11,7 +11,7 @@ from typing import Any, get_args
 
 from pydantic.fields import FieldInfo
 
-from flows.cli.printing import RESEARCH_ONLY
+from flows.cli.parts import RESEARCH_ONLY
 from flows.cli.suggest import did_you_mean
 from flows.cli.verbs import REQUESTS
 from skinml import __version__

@@ -15,18 +15,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from flows.cli.printing import (
-    UNITS,
-    Parts,
-    Row,
-    are_numbers,
-    clean,
-    columns,
-    is_dumb,
-    is_number,
-    scalars,
-    shown,
-)
+from flows.cli.parts import UNITS, Parts, Row, are_numbers, clean, is_number, scalars, shown
+from flows.cli.terminal import columns, is_dumb
 
 NARROWEST = 16
 """Characters that are left at least of a path or a sentence in a table."""

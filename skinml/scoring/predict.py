@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,12 +15,11 @@ from numpy.typing import NDArray
 
 from skinml import __version__
 from skinml.images.load import Rejected
-from skinml.images.preprocessing import Normalisation, Preprocessing, network_input
+from skinml.images.preprocessing import Normalisation, Preprocessing
 from skinml.images.quality import measure
 from skinml.labels import DIAGNOSES, malignant_probability
-from skinml.models.external_data import check_whole
 from skinml.models.precisions import Precision
-from skinml.models.registry import check_sha256
+from skinml.models.session import load_session, predict
 from skinml.monitoring.flags import flag_images, flag_profiles
 from skinml.monitoring.reference import Usual, gather_measures
 from skinml.monitoring.tally import Tally, tally
@@ -31,7 +29,6 @@ from skinml.records.unpublished import Origin, Record, write_record
 from skinml.schemas import LISTING, PROBABILITY_COLUMNS, SCORES
 from skinml.scoring.compare_bytes import Compared, Same, compare_etags, load_unless_known
 from skinml.scoring.known_etags import known_etag_rows
-from skinml.storage.objects import read_bytes
 from skinml.storage.urls import image_ids
 from skinml.tables import Part, attempt, write_part
 
@@ -217,34 +214,6 @@ def _record(job: ScoreJob, scores: Part | None, quarantine: Part | None) -> None
         write_record(job.workspace, job.run_id, Record("scores", scores, origin))
     if quarantine is not None and job.flow != "replay":  # a replay must try failures again
         write_record(job.workspace, job.run_id, Record("quarantine", quarantine, origin))
-
-
-@lru_cache(maxsize=2)
-def load_session(url: str, sha256: str) -> InferenceSession:
-    """Check the network's hash and load it, once per worker process; it runs in one thread, like the worker."""
-    import onnxruntime
-
-    data = read_bytes(url)
-    check_sha256(data, sha256, url)
-    check_whole(data, url)
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-
-
-def predict(
-    session: InferenceSession, pixels: NDArray[np.uint8], normalisation: Normalisation = "raw"
-) -> dict[str, NDArray[np.float64]]:
-    """Run the network on pixels, uint8 (n, size, size, 3), 0 to 255.
-
-    Returns:
-        `probabilities`, float64 (n, 7), rows sum to 1; and if the network has that output, `unlike_training`,
-        float64 (n,), at least 0.
-    """
-    names = [output.name for output in session.get_outputs()]
-    found = session.run(names, {session.get_inputs()[0].name: network_input(pixels, normalisation)})
-    return {name: values.astype(np.float64) for name, values in zip(names, found, strict=True)}
 
 
 def run_network(

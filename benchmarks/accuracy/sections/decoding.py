@@ -14,7 +14,7 @@ from skinml.dataset.pixelstore import PixelStore
 from skinml.dataset.shard_files import map_shards
 from skinml.evaluation.metrics import measure as metrics_of
 from skinml.images.decode import DecodeMode
-from skinml.scoring.predict import load_session, predict
+from skinml.models.session import load_session, predict
 from skinml.training import protocols
 from skinml.training.dispatch import run_job
 from skinml.training.inputs import gather_inputs, write_inputs

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from flows.cli.printing import print_result, shown
+from flows.cli.parts import shown
+from flows.cli.printing import print_result
 from flows.cli.screen import cut
 from tests.terminal import Screen, in_terminal
 

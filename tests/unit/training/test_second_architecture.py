@@ -25,8 +25,9 @@ from skinml.models.allowed import network_file
 from skinml.models.bundle import KERAS, Fit, Made, build_bundle
 from skinml.models.inference import infer
 from skinml.models.manifest import Manifest
+from skinml.models.session import load_session, predict
 from skinml.models.zoo.base import Architecture
-from skinml.scoring.predict import load_session, predict, run_network
+from skinml.scoring.predict import run_network
 from skinml.training.finish import finish
 from skinml.training.fit import fit
 from skinml.training.results import Finished, FitResult
