@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from typing import TextIO
+from typing import IO, TextIO, cast
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
@@ -160,7 +160,7 @@ def _lines_above() -> Iterator[None]:
     for handler in streams:
         handler.setStream(above)
     for console in consoles:
-        console.file = _Above(above)
+        console.file = cast(IO[str], _Above(above))
     try:
         yield
     finally:

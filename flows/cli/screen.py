@@ -6,6 +6,7 @@ import sys
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from io import StringIO
 from typing import Any
 
@@ -123,12 +124,12 @@ class _Column:
     name: str
     values: Sequence[Any]
 
-    @property
+    @cached_property
     def right(self) -> bool:
         """Whether it stands to the right: nothing but numbers, or none where there is no number."""
         return are_numbers(self.values)
 
-    @property
+    @cached_property
     def cells(self) -> list[str]:
         """The texts; numbers end below each other among words, too."""
         texts = [shown(value, commas=True) for value in self.values]
@@ -136,16 +137,16 @@ class _Column:
         room = max((len(text) for text, number in zip(texts, numbers, strict=True) if number), default=0)
         return [text.rjust(room) if number else text for text, number in zip(texts, numbers, strict=True)]
 
-    @property
+    @cached_property
     def natural(self) -> int:
         return max(map(cell_len, [self.name, *self.cells]))
 
-    @property
+    @cached_property
     def compact(self) -> int:
         """With the words of its name below each other."""
         return max(map(cell_len, [*self.name.split(), *self.cells]))
 
-    @property
+    @cached_property
     def least(self) -> int:
         """With paths and sentences cut. Numbers, times and ids are never cut."""
         cells = [
