@@ -20,6 +20,7 @@ from skinml.errors import RequestError, RunError
 from skinml.layout import champion_url, open_workspace, table_url
 from skinml.requests.lab import DemoRequest
 from skinml.schemas import PROBABILITY_COLUMNS
+from skinml.training.installed import check_installed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,7 +38,12 @@ def demo(request: DemoRequest) -> dict[str, Any]:
     Args:
         request: the folder for the labelled images, tonight's archive, the workspace and the server; how many
             labelled images to make up. Tonight's archive has a third as many.
+
+    Raises:
+        RequestError: what it needs for training is not installed, or the folder is taken.
+        RunError: a step failed.
     """
+    check_installed()
     out, images = Path(request.out), request.images
     _make_room(out)
     workspace = str(out / "workspace")
@@ -87,7 +93,7 @@ def _skinml(*arguments: object) -> dict[str, Any]:
     words = [str(argument) for argument in arguments]
     _say(f"\n$ skinml {shlex.join(words)}")
     # -P: a folder called flows where the demo is started is not ours
-    command = [sys.executable, "-P", "-m", "flows.cli", "--json", *words]
+    command = [sys.executable, "-P", "-m", "skinml", "--json", *words]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True) as process:  # noqa: S603
         try:

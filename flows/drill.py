@@ -30,7 +30,7 @@ WORKERS = 2
 MORE_LANES = 1
 """Than cores: while one waits for an S3 server to come back, the others work."""
 
-COMMAND = (sys.executable, "-P", "-m", "flows.cli", "--json")
+COMMAND = (sys.executable, "-P", "-m", "skinml", "--json")
 """-P: a folder called flows where a run is started is not ours."""
 
 

@@ -1,4 +1,4 @@
-"""skinml: dermatoscopic image archives to tables. Research software, not a medical device."""
+"""skinml turns archives of dermatoscopic images into tables. Research software, not a medical device."""
 
 from skinml.privacy import report_to_nobody
 
@@ -6,6 +6,6 @@ __version__ = "0.1.0"
 
 DISCLAIMER = "Research use only: skinml is not a medical device."
 
-# Here, because every process that works for us imports this first: the command line, training children, and
-# Dask workers that somebody else started, as they unpickle their first shard.
+# Called here because every process of ours imports this module first: the command line, training processes, and
+# Dask workers of an existing cluster when they unpickle their first shard.
 report_to_nobody()

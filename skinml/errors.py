@@ -1,4 +1,4 @@
-"""One family of errors, and the reasons for which an image is quarantined."""
+"""The errors that skinml raises, and the reasons for which an image is quarantined."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ class Reason(StrEnum):
 
 
 class SkinmlError(Exception):
-    """What skinml says in one line: what was wrong, the value, what to do. The run failed: exit 1."""
+    """Base class of our errors, with a message of one line. Exit code 1: the run failed."""
 
     exit_code = 1
 
 
 class RequestError(SkinmlError):
-    """The request was wrong, and nothing was written: exit 2. Trying again cannot help."""
+    """The request was wrong, and nothing was written. Exit code 2. A retry cannot help."""
 
     exit_code = 2
 
 
 class RunError(SkinmlError):
-    """The run failed in a way that trying again cannot mend, such as a broken conservation law."""
+    """The run failed, and a retry cannot help. Example: the counts of images do not add up."""
 
 
 class StorageError(SkinmlError):
-    """Storage did not answer as it should. Trying again may help, so retries look for this class."""
+    """Storage failed. A retry may help, so the retries look for this class."""
 
 
 class ImageRejected(Exception):  # noqa: N818 - an outcome that is counted, not a failure of the run
-    """One image cannot be used. The run goes on, the image goes to quarantine with this reason."""
+    """One image cannot be used. It is quarantined with this reason, and the run goes on."""
 
     def __init__(self, reason: Reason, detail: str) -> None:
         super().__init__(reason, detail)  # both in args, so that it survives pickling between processes

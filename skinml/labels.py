@@ -1,4 +1,4 @@
-"""The seven HAM10000 diagnoses: their one order, their names, and which are malignant."""
+"""The seven HAM10000 diagnoses: class order, names, and which are malignant."""
 
 from __future__ import annotations
 
@@ -19,22 +19,40 @@ NAMES: dict[str, str] = {
     "nv": "melanocytic naevus",
     "vasc": "vascular lesion",
 }
-"""Names for people, after Tschandl et al., Sci. Data 5:180161 (2018)."""
+"""Full names, after Tschandl et al., Sci. Data 5:180161 (2018)."""
 
 MALIGNANT: tuple[str, ...] = ("akiec", "bcc", "mel")
-"""What `p_malignant` sums: melanoma, basal cell carcinoma, and akiec (in-situ carcinoma and its precursor)."""
+"""The classes in `p_malignant`: melanoma, basal cell carcinoma, and akiec (in-situ carcinoma and its
+precursor)."""
 
 MELANOMA: int = DIAGNOSES.index("mel")
 
 
 def encode(diagnoses: Iterable[str]) -> NDArray[np.int64]:
-    """Diagnosis names to class numbers, shape (n,), 0 to 6. A name that is none of the seven is a KeyError."""
+    """Return the class numbers of diagnosis names, int64 (n,), 0 to 6.
+
+    Raises:
+        KeyError: a name is not one of DIAGNOSES.
+
+    Example:
+        >>> encode(["mel", "nv", "akiec"]).tolist()
+        [4, 5, 0]
+    """
     number = {name: position for position, name in enumerate(DIAGNOSES)}
     return np.fromiter((number[name] for name in diagnoses), dtype=np.int64)
 
 
 def malignant_probability(probabilities: NDArray[np.floating]) -> NDArray[np.floating]:
-    """The probability of any malignant diagnosis: (n, 7) class probabilities to (n,)."""
+    """Return the probability of any malignant diagnosis, float (n,), 0 to 1.
+
+    Args:
+        probabilities: float (n, 7), in the order of DIAGNOSES.
+
+    Example:
+        >>> probabilities = np.array([[0.1, 0.2, 0.0, 0.0, 0.4, 0.3, 0.0]])
+        >>> malignant_probability(probabilities).round(2).tolist()
+        [0.7]
+    """
     columns = [DIAGNOSES.index(name) for name in MALIGNANT]
     total: NDArray[np.floating] = probabilities[:, columns].sum(axis=1)
     return total

@@ -1,4 +1,4 @@
-"""Where everything lies in a workspace: the one place that knows its layout."""
+"""The layout of a workspace: the URLs of its tables, shards, models and reports."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ OWN_FOLDERS = (
     *("shadow_scores", "promotions"),
     *("shards", "models", "reports", "under_way", "unpublished"),
 )
-"""Everything that skinml keeps directly below a workspace; what else lies there is the user's."""
+"""The names that skinml uses directly below a workspace; everything else there belongs to the user."""
 
 
 def open_workspace(url: str) -> str:
-    """The workspace's normalised URL, once it is sure that it can be one; nothing stays written.
+    """Return the workspace's normalised URL after checking that it can be written to; nothing stays written.
 
     Raises:
-        RequestError: it is a file, may not be written to, is a bucket that is missing or refuses the key, or
-            lies on a store without conditional puts.
+        RequestError: the workspace is a file, cannot be written to, is in a bucket that does not exist or
+            refuses the key, or is on a store without conditional puts.
     """
     workspace = normalise(url)
     check_writable(workspace)
@@ -41,7 +41,7 @@ def check_workspace(url: str) -> str:
 
 
 def find_workspace(url: str) -> str:
-    """The normalised URL of a workspace in which something has run. Raises RequestError where nothing has."""
+    """Return the normalised URL of an existing workspace. Raises RequestError if nothing has run in it."""
     workspace = normalise(url)
     if "runs" not in names(workspace):
         raise RequestError(f"workspace {workspace}: nothing has run there yet; check the name")
@@ -53,8 +53,8 @@ class Archive:
     """A folder or bucket prefix whose images are listed.
 
     Attributes:
-        url: normalised.
-        left_out: what of it is the workspace's own, and is never listed.
+        url: the normalised URL.
+        left_out: the workspace's own folders in it, which are never listed.
     """
 
     url: str
@@ -62,18 +62,18 @@ class Archive:
 
 
 def find_archive(workspace: str, url: str) -> Archive:
-    """An archive beside or around a workspace. Raises RequestError if it lies in the workspace's own folders.
+    """Return an archive. Raises RequestError if it is inside the workspace's own folders.
 
     Args:
         workspace: normalised URL.
-        url: as a user writes it.
+        url: the archive as the user wrote it.
     """
     archive = normalise(url)
     return Archive(archive, within_archive(workspace, archive))
 
 
 def within_archive(workspace: str, archive: str) -> tuple[str, ...]:
-    """What is the workspace's own of what lies below an archive: left out when that is listed.
+    """Return the folders of the workspace that lie below an archive, so that its listing can leave them out.
 
     Args:
         workspace: normalised URL.
@@ -89,7 +89,7 @@ def within_archive(workspace: str, archive: str) -> tuple[str, ...]:
     for folder in own:
         if archive == folder or is_below(archive, folder):
             raise RequestError(
-                f"{archive}: lies in {folder}, where the workspace keeps its own files; name the folder that "
+                f"{archive}: is inside {folder}, where the workspace keeps its own files; give the folder that "
                 "holds the images"
             )
     if archive == workspace:
@@ -108,27 +108,32 @@ def shards_url(workspace: str, dataset_key: str) -> str:
 
 
 def index_url(workspace: str, dataset_key: str) -> str:
-    """The table that says where each sample's pixels lie."""
+    """The table that maps each sample to its shard and row."""
     return f"{shards_url(workspace, dataset_key)}/index.parquet"
 
 
 def unpublished_url(workspace: str, dataset_key: str) -> str:
-    """What became of the images of shards that no commit has published yet."""
+    """The folder of the outcomes of shards that are not committed yet."""
     return f"{shards_url(workspace, dataset_key)}/unpublished"
 
 
 def pending_index_url(workspace: str, dataset_key: str) -> str:
-    """The index as it will be when the run that is under way is committed."""
+    """The index that the current run will commit."""
     return f"{unpublished_url(workspace, dataset_key)}/index.parquet"
 
 
 def under_way_url(workspace: str, run_id: str = "") -> str:
-    """The folder of the runs that are under way, or the record of one of them."""
+    """The folder of the records of running runs, or the record of one run."""
     return f"{workspace}/under_way/{run_id}.json" if run_id else f"{workspace}/under_way"
 
 
+def under_way_files_url(workspace: str, run_id: str) -> str:
+    """The folder of what jobs of a run that is under way hand to each other."""
+    return f"{workspace}/under_way/{run_id}"
+
+
 def unpublished_parts_url(workspace: str, run_id: str = "") -> str:
-    """Records of parts of `scores` and `quarantine` that no commit names yet: of all runs, or of one."""
+    """The folder of the records of uncommitted parts of `scores` and `quarantine`, of all runs or of one."""
     return f"{workspace}/unpublished/{run_id}".rstrip("/")
 
 
@@ -143,7 +148,7 @@ def model_url(workspace: str, name: str, version: str) -> str:
 
 
 def champion_url(workspace: str) -> str:
-    """The file that says which version scores tonight."""
+    """The file that names the champion, the model version that `score` uses by default."""
     return f"{workspace}/models/champion.json"
 
 

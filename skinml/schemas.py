@@ -1,4 +1,4 @@
-"""THE DATA CONTRACT: one Arrow schema per table of a workspace. Columns may be added, never renamed."""
+"""The data contract: one Arrow schema for each table of a workspace. Columns may be added, never renamed."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ UTC_TIME = pa.timestamp("us", tz="UTC")
 PROBABILITY_COLUMNS: tuple[str, ...] = tuple(f"p_{name}" for name in DIAGNOSES)
 
 IMAGE_VERSION: list[str] = ["uri", "etag"]
-"""The columns that say which bytes: an object's name, and what changes when its content does."""
+"""The columns that identify a version of an image: the object's name, and the etag that changes with its
+bytes."""
 
 LISTING = pa.schema(
     [("uri", pa.string()), ("etag", pa.string()), ("size_bytes", pa.int64()), ("last_modified", UTC_TIME)]
 )
-"""What a listing of an archive yields, before anything is read: one row per image object."""
+"""A listing of an archive: one row per image object."""
 
 SAMPLES = pa.schema(
     [
@@ -23,7 +24,7 @@ SAMPLES = pa.schema(
         ("lesion_id", pa.string()),
         ("dx", pa.string()),
         ("dx_type", pa.string()),
-        ("age", pa.float64()),  # years; null where the source leaves it blank
+        ("age", pa.float64()),  # years; null if the source leaves it blank
         ("sex", pa.string()),
         ("localization", pa.string()),
         ("uri", pa.string()),
@@ -32,7 +33,7 @@ SAMPLES = pa.schema(
         ("width", pa.int32()),  # pixels of the source image, after EXIF orientation
         ("height", pa.int32()),
         ("split", pa.string()),  # train, val or test: a function of split_group alone
-        ("split_group", pa.string()),  # the lesion that speaks for this one and all that share an image with it
+        ("split_group", pa.string()),  # one lesion_id for all lesions that share a duplicate image: one split
         ("sharpness", pa.float64()),  # variance of the Laplacian of the luminance, on scaled pixels
         ("brightness", pa.float64()),  # mean luminance, 0 (black) to 1 (white)
         ("contrast", pa.float64()),  # standard deviation of the luminance, 0 to 0.5
@@ -103,7 +104,7 @@ KNOWN_ETAGS = pa.schema(
         ("seen_at", UTC_TIME),
     ]
 )
-"""Image versions that need no row of `scores`: this model version has scored these bytes of this uri."""
+"""Image versions that need no row in `scores`, because the model version scored the same bytes of this uri."""
 
 RUNS = pa.schema(
     [
@@ -122,7 +123,7 @@ RUNS = pa.schema(
         ("parameters", pa.string()),  # JSON
         ("versions", pa.string()),  # JSON: library versions
         ("error", pa.string()),
-        ("health", pa.string()),  # of a night's images: usual, drifted or too_few; null where nobody looked
+        ("health", pa.string()),  # of the run's images: usual, drifted or too_few; null if not measured
         ("health_detail", pa.string()),  # JSON: what drifted, by how much
     ]
 )
@@ -136,15 +137,15 @@ INDEX = pa.schema(
         ("row", pa.int32()),
     ]
 )
-"""`shards/<dataset key>/index.parquet`: where each sample's pixels lie."""
+"""`shards/<dataset key>/index.parquet`: the shard and row of each sample's pixels."""
 
 OUTCOME = pa.schema(
     [
         ("uri", pa.string()),
-        ("listed_etag", pa.string()),  # what the plan asked for
+        ("listed_etag", pa.string()),  # in the plan
         ("etag", pa.string()),  # of the bytes that were read
         ("size_bytes", pa.int64()),
-        ("row", pa.int32()),  # in the shard; null where the image was rejected, and so are the measures
+        ("row", pa.int32()),  # in the shard; null if the image was rejected, as are the measures
         ("width", pa.int32()),
         ("height", pa.int32()),
         ("sharpness", pa.float64()),
@@ -153,12 +154,12 @@ OUTCOME = pa.schema(
         ("sha256", pa.string()),
         ("phash", pa.string()),
         ("prepared_at", UTC_TIME),
-        ("reason", pa.string()),  # null where the image was prepared
+        ("reason", pa.string()),  # null if the image was prepared
         ("detail", pa.string()),
-        ("colour_profile", pa.bool_()),  # it has one other than sRGB; null where the image was rejected
+        ("colour_profile", pa.bool_()),  # whether it has one other than sRGB; null if the image was rejected
     ]
 )
-"""`shards/<dataset key>/unpublished/`: what became of one shard's images, until the dataset is committed."""
+"""`shards/<dataset key>/unpublished/`: the outcome of one shard's images, until the dataset is committed."""
 
 TABLES: dict[str, pa.Schema] = {
     "samples": SAMPLES,
@@ -170,7 +171,7 @@ TABLES: dict[str, pa.Schema] = {
 """The Delta tables of a workspace, by folder name."""
 
 KEPT_FOR_EVER = ("samples",)
-"""Tables of which any version may be asked for: a model names the `samples` that it was fitted on."""
+"""Tables whose old versions are kept: a model names the version of `samples` that it was trained on."""
 
 PARTITIONS: dict[str, list[str]] = {"scores": ["run_date"]}
-"""Partition columns, for the tables that have any."""
+"""Partition columns of the tables that have any."""

@@ -1,4 +1,7 @@
-"""JSON that somebody else may have written: bounded, read strictly, and refused in one line."""
+"""Parse JSON that somebody else may have written: strictly, with bounds, and with errors of one line.
+
+pydantic checks the types. Its own parser is not used: it reads {"a": 1, "a": 2} as 2, and 1e999 as infinity.
+"""
 
 from __future__ import annotations
 
@@ -14,21 +17,21 @@ from pydantic import TypeAdapter, ValidationError
 Value = TypeVar("Value")
 
 DEEPEST = 64
-"""Lists and objects within one another. Ours have five; a thousand end Python's recursion."""
+"""Levels of nesting that are accepted. Our own files have five; a thousand would exceed Python's recursion."""
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
-"""Half of a character that takes two in UTF-16. JSON can spell one alone; UTF-8 has none."""
+"""Half of a UTF-16 surrogate pair. JSON can contain one alone; UTF-8 cannot."""
 
 LONGEST_PROBLEM = 300
-"""Characters of what a message says: a name in a file may be as long as the file."""
+"""Messages are cut to this many characters: a name in a file may be as long as the file."""
 
 
 def parse_json(kind: TypeAdapter[Value], data: bytes) -> Value:
-    """The value that `data` holds, checked against its type.
+    """Parse `data` and check the value against its type.
 
     Raises:
-        ValueError: it is not UTF-8, not JSON, holds a key twice, a number that is not finite or more than
-            DEEPEST levels, or is not of this type. The message is one line and says where.
+        ValueError: the data is not UTF-8, not JSON, contains a key twice, a number that is not finite or more
+            than DEEPEST levels, or is not of this type. The message is one line and says where.
 
     """
     try:
@@ -38,7 +41,7 @@ def parse_json(kind: TypeAdapter[Value], data: bytes) -> Value:
 
 
 def printable(text: object) -> str:
-    """Any text in one line and not too long, for a message."""
+    """Return any text on one line and not too long, for a message."""
     shown = str(text)
     shown = shown if shown.isprintable() else repr(shown)
     return shown if len(shown) <= LONGEST_PROBLEM else f"{shown[:LONGEST_PROBLEM]}…"
@@ -63,11 +66,11 @@ def _loads(data: bytes) -> Any:
 
 
 def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object, if no key stands in it twice: which of the two counts, readers do not agree on."""
+    """Return an object as a dict; refuse a repeated key, because parsers differ in which value they take."""
     found = dict(pairs)
     if len(found) < len(pairs):
         twice = next(name for name, times in Counter(name for name, _ in pairs).items() if times > 1)
-        raise ValueError(f"the key {printable(twice)!r} stands in it twice")
+        raise ValueError(f"the key {printable(twice)!r} occurs twice")
     return found
 
 
@@ -83,12 +86,12 @@ def _no_number(text: str) -> NoReturn:
 
 
 def _check(value: Any) -> None:
-    """Refuse what ends whoever prints or copies it later: deep nesting, and text that no encoding has."""
+    """Refuse deep nesting and text that cannot be encoded: later code that copies or prints it would crash."""
     level = [value]
     for _ in range(DEEPEST + 1):
         for text in level:
             if isinstance(text, str) and _SURROGATE.search(text):
-                raise ValueError(f"{printable(text)} holds half a character")
+                raise ValueError(f"{printable(text)} contains half of a surrogate pair")
         level = [
             one
             for part in level
@@ -101,7 +104,7 @@ def _check(value: Any) -> None:
 
 
 def first_problem(error: ValidationError) -> str:
-    """Where a value is not of its type, and why, in one line."""
+    """Return the first type error in one line: where and why."""
     first = error.errors(include_url=False, include_input=False)[0]
     place = ".".join(map(str, first["loc"])) or "it"
     return printable(f"{place}: {first['msg'].removeprefix('Value error, ')}")  # pydantic's, before ours

@@ -1,3 +1,6 @@
-"""Prefect tasks: names, retries, timeouts, artifacts. They adapt what skinml computes; no arithmetic here."""
+"""Prefect tasks: names, retries, timeouts and artifacts around functions of skinml; no arithmetic."""
 
-import skinml  # noqa: F401 - before Prefect, which reports its import unless it is told not to
+import skinml  # noqa: F401 - before Prefect: it switches off the telemetry of Prefect's import
+
+DISTRIBUTION = "skinml"
+"""Whose package this is, as in flows/__init__.py."""

@@ -1,4 +1,4 @@
-"""The stage that looks at a cluster before anything is done: its workers, their versions, what they see."""
+"""The stage that checks a cluster before a run begins: its workers, their versions, and their storage."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from tasks.stage import stage
 def check_cluster(
     workspace: str, request: ClusterRequest, archives: Sequence[Archive] = (), images: Sequence[str] = ()
 ) -> None:
-    """Refuse a cluster that cannot do the work. Nothing is done for local processes.
+    """Refuse a cluster that cannot do the work. Local processes are not checked.
 
     Args:
         workspace: normalised URL.
-        request: which cluster, how many workers it must have, how long they are waited for.
+        request: the cluster, the number of workers to wait for, and how long.
         archives: every worker reads the first image of each.
         images: uris of more images that every worker reads.
     """
@@ -32,7 +32,7 @@ def check_cluster(
 
 
 def workspace_check(workspace: str, request: ClusterRequest, run: Run) -> Callable[[], None] | None:
-    """What a worker that joins late is asked before its first shard; None for local processes."""
+    """Return the check for each worker process before its first shard; None for local processes."""
     return None if request.cluster is None else partial(check_seen, workspace, run.run_id)
 
 

@@ -38,7 +38,7 @@ from tasks.stage import stage
 logger = logging.getLogger("skinml.dataset")
 
 NAMED = 5
-"""How many offenders the log names; the rest are in the run's unmatched.csv."""
+"""How many examples the log names; all are in the run's unmatched.csv."""
 
 
 def _tables(parameters: dict[str, Any]) -> str:
@@ -47,7 +47,7 @@ def _tables(parameters: dict[str, Any]) -> str:
 
 @stage("read metadata", _tables, tags=("storage",))
 def read_metadata(metadata: Sequence[str], mapped: Sequence[str], dropped: Sequence[str]) -> Metadata:
-    """The labels, checked; the log says how each table was read."""
+    """Read and check the labels; log how each table was read."""
     found = read_metadata_tables(metadata, mapped, dropped)
     for note in found.notes:
         logger.info("%s", note)
@@ -56,7 +56,7 @@ def read_metadata(metadata: Sequence[str], mapped: Sequence[str], dropped: Seque
 
 @stage("plan", "plan what is new for {dataset_key}", tags=("storage",))
 def plan_dataset(workspace: str, listing: Listing, metadata: Metadata, dataset_key: str) -> Plan:
-    """Decide for every listed image whether it is skipped, rejected or to be decoded."""
+    """Decide for every listed image whether to skip, reject or decode it."""
     known = resolve_rows(tables.read(workspace, "quarantine", ["flow", "uri", "etag", "reason"])).to_pandas()
     columns = [*IMAGE_VERSION, "image_id", "split_group", *LABELS]
     before = tables.snapshot(workspace, "samples")
@@ -70,27 +70,27 @@ def plan_dataset(workspace: str, listing: Listing, metadata: Metadata, dataset_k
     )
     plan = replace(plan, before=before)
     logger.info(
-        "%d images listed, passed over: %s; %d to decode, %d skipped, %d refused by the plan",
+        "%d images listed, passed over: %s; %d to decode, %d skipped, %d rejected by the plan",
         *(plan.listed, in_words(listing.passed_over)),
         *(len(plan.work), plan.skipped, len(plan.rejected)),
     )
     if plan.dropped:
-        logger.info("of the skipped, %d are left out: --drop names their class", plan.dropped)
+        logger.info("%d of the skipped images are left out, because --drop names their class", plan.dropped)
     if plan.left_out:
         logger.warning(
-            "%d samples of earlier runs leave the table: --drop names their class", len(plan.left_out)
+            "%d samples of earlier runs are removed, because --drop names their class", len(plan.left_out)
         )
     if plan.respelled:
         ways = ", ".join(f"{way} {count}" for way, count in plan.respelled.items())
-        logger.info("image_ids of the metadata that are not written as their files are (%s): matched", ways)
+        logger.info("matched image_ids that the metadata spells differently from the files (%s)", ways)
     if len(plan.relabelled):
-        logger.info("the metadata was corrected for %d samples", len(plan.relabelled))
+        logger.info("the metadata of %d samples has changed; they are updated", len(plan.relabelled))
     return plan
 
 
 @stage("check what the plan refuses", tags=("storage",))
 def check_plan(workspace: str, plan: Plan, most_quarantined: float, run: Run) -> None:
-    """Fail before anything is decoded if too many images have no metadata, or a name that is taken."""
+    """Fail before anything is decoded if too many images have no metadata or a duplicate image_id."""
     bad = Counter(plan.rejected["reason"])
     rows = partial(_rejected, plan)
     advice = likeliest_reason(plan)
@@ -107,7 +107,7 @@ def check_outcome(
     most_quarantined: float,
     run: Run,
 ) -> None:
-    """Fail before anything is committed if too many images cannot be used; what is decoded stays."""
+    """Fail before anything is committed if too many images cannot be used; decoded pixels are kept."""
 
     def rows() -> pa.Table:
         by_plan = _rejected(plan)
@@ -135,7 +135,7 @@ def name_unmatched(workspace: str, plan: Plan, run: Run) -> dict[str, int]:
         write_bytes(url, rows.to_csv(index=False).encode())
         for problem, group in rows.groupby("problem", sort=False):
             names = ", ".join(group["image_id"].head(NAMED)) + (", …" if len(group) > NAMED else "")
-            logger.warning("%d x %s (%s), all named in %s", len(group), problem, names, url)
+            logger.warning("%d x %s (%s); %s lists them all", len(group), problem, names, url)
     return {
         "metadata_without_image": len(plan.metadata_without_image),
         "metadata_removed": len(plan.metadata_removed),
@@ -146,11 +146,11 @@ def name_unmatched(workspace: str, plan: Plan, run: Run) -> dict[str, int]:
 
 @stage("report duplicates", tags=("storage",))
 def report_duplicates(workspace: str, duplicates: Duplicates, run: Run) -> dict[str, int]:
-    """Name the pairs in the run's report; how many there are of which kind."""
+    """Write the pairs of duplicates to the run's report; return how many of each kind."""
     if len(duplicates.pairs):
         url = report_url(workspace, run.run_id, "duplicates.csv")
         write_bytes(url, duplicates.pairs.to_csv(index=False).encode())
-        logger.warning("%s; every pair is named in %s", duplicates.said(), url)
+        logger.warning("%s; %s lists every pair", duplicates.said(), url)
     return duplicates.counts()
 
 
@@ -172,7 +172,7 @@ def commit_dataset(
 
 
 def sum_up(plan: Plan, shards: list[ShardDone]) -> tuple[Totals, Counts]:
-    """What became of the listed images; a line in the log where there are colour profiles other than sRGB."""
+    """Count the outcomes of the listed images; log how many have a colour profile other than sRGB."""
     totals = add_up(shards, plan.rejected["reason"].to_list())
     if totals.colour_profiles:
         logger.info("%d images have a colour profile other than sRGB", totals.colour_profiles)

@@ -1,4 +1,4 @@
-"""Stages of an export: the run, the file's name, the rows."""
+"""Stages of an export: find the run, check the target, write the file."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ logger = logging.getLogger("skinml.export")
 
 @stage("check the file", "check {out}", tags=("storage",))
 def check_target(out: str) -> str:
-    """The file's normalised URL, if it can be written and is not there yet."""
+    """Return the file's normalised URL, if it can be written and does not exist yet."""
     return files.check_target(out)
 
 
 @stage("find the run", "find {run_id}", tags=("storage",))
 def find_scored(workspace: str, run_id: str) -> dict[str, Any]:
-    """The run's row, if it is one that scored."""
+    """Return the run's row, if it is a run that scores."""
     return find_run(workspace, run_id, files.FLOWS)
 
 
 @stage("write the file", "write {target}", tags=("storage",))
 def write_file(workspace: str, run: dict[str, Any], target: str) -> int:
-    """Write the run's scores. How many there are."""
+    """Write the run's scores and return the number of rows."""
     rows = files.export_scores(workspace, run, target)
-    logger.info("%d rows in %s. %s", rows, target, DISCLAIMER)
+    logger.info("wrote %d rows to %s. %s", rows, target, DISCLAIMER)
     artifacts.show_links("export-file", f"The scores of {run['run_id']}", {"scores": target})
     return rows

@@ -1,4 +1,4 @@
-"""Stages that list archives: which images lie below folders and prefixes."""
+"""Stages that check and list archives."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ logger = logging.getLogger("skinml.archive")
 
 @dataclass(frozen=True)
 class Listing:
-    """Image objects of one or several archives, each once.
+    """The image objects of one or more archives, each once.
 
     Attributes:
         images: columns of LISTING.
-        archives: where they lie.
-        passed_over: other objects by kind, as `Listed` has them.
+        archives: the archives that were listed.
+        passed_over: number of other objects by kind, as in `Listed`.
     """
 
     images: pd.DataFrame
@@ -36,31 +36,31 @@ class Listing:
     passed_over: Counter[str]
 
 
-@stage("look at the archive", "look at {archive}", tags=("storage",))
+@stage("check the archive", "check {archive}", tags=("storage",))
 def check_archive(workspace: str, archive: str) -> Archive:
-    """The archive, once storage has begun to list it."""
+    """Return the archive after storage has begun to list it."""
     found = _find_archive(workspace, archive)
     next(list_images(found.url, found.left_out), None)
     return found
 
 
 def _find_archive(workspace: str, url: str) -> Archive:
-    """The archive; the log names what of it belongs to the workspace and is left out."""
+    """Return the archive; log which of its folders belong to the workspace and are left out."""
     archive = find_archive(workspace, url)
     if archive.left_out == (workspace,):
         logger.info(
-            "the workspace %s lies in the archive %s and is left out of its listing", workspace, archive.url
+            "the workspace %s is inside the archive %s and is left out of its listing", workspace, archive.url
         )
     elif archive.left_out:
         names = ", ".join(folder.rsplit("/", 1)[-1] for folder in archive.left_out)
         logger.info(
-            "%s is the workspace, too: its own folders are left out of the listing (%s)", archive.url, names
+            "%s is also the workspace: its own folders (%s) are left out of the listing", archive.url, names
         )
     return archive
 
 
 def warn_of_passed_over(place: str, passed_over: Mapping[str, int]) -> None:
-    """Say what of an archive looks like an image and was passed over all the same."""
+    """Warn about files that look like images but were passed over."""
     for line in warnings(passed_over, is_remote(place)):
         logger.warning("%s: %s", place, line)
 
@@ -71,7 +71,7 @@ def _archives(parameters: dict[str, Any]) -> str:
 
 @stage("list images", _archives, tags=("storage",))
 def list_archives(workspace: str, archives: tuple[str, ...]) -> Listing:
-    """List archives one after the other; an image below two of them counts once."""
+    """List archives one after the other; an image that is below two of them counts once."""
     places = tuple(_find_archive(workspace, url) for url in dict.fromkeys(map(normalise, archives)))
     batches: list[pa.RecordBatch] = []
     passed_over: Counter[str] = Counter()

@@ -1,4 +1,4 @@
-"""The stage that chooses the model version that scores, and checks its files."""
+"""The stage that chooses the model version for scoring and checks its files."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import logging
 from skinml.layout import model_url
 from skinml.models import registry
 from skinml.models.allowed import network_file
+from skinml.models.bundle import REFERENCE
 from skinml.models.external_data import check_whole
 from skinml.models.precisions import Precision
-from skinml.monitoring.reference import FILE as REFERENCE
 from skinml.monitoring.reference import parse_reference
 from skinml.scoring.predict import ScoringModel
 from tasks.stage import stage
@@ -19,7 +19,7 @@ logger = logging.getLogger("skinml.model")
 
 @stage("choose the model", "choose the model: {version}", tags=("storage",))
 def choose_model(workspace: str, version: str, precision: Precision) -> ScoringModel:
-    """The version that scores, once its files' hashes are known to be the registered ones."""
+    """Return the model version for scoring, after checking its files' hashes."""
     manifest = registry.find(workspace, version)
     network = network_file(manifest, precision)
     onnx_url = f"{model_url(workspace, manifest.name, manifest.version)}/{network}"
@@ -28,7 +28,7 @@ def choose_model(workspace: str, version: str, precision: Precision) -> ScoringM
     if REFERENCE in manifest.files:
         reference = parse_reference(registry.read_verified(workspace, manifest, REFERENCE), manifest.version)
         usual = reference.of(precision, manifest.version)
-    logger.info("model %s %s, %s", manifest.name, manifest.version, precision)
+    logger.info("scoring with model %s %s, %s", manifest.name, manifest.version, precision)
     return ScoringModel(
         name=manifest.name,
         version=manifest.version,

@@ -1,4 +1,4 @@
-"""Call a function as a Prefect run, and keep what it came to if Prefect fails around it."""
+"""Call a function as a Prefect run, and keep its result if Prefect fails around it."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ Answer = TypeVar("Answer")
 logger = logging.getLogger("skinml.engine")
 
 _without_prefect: set[UUID] = set()
-"""Flow runs for which Prefect has failed: the rest of each runs plainly."""
+"""Flow runs for which Prefect has failed; the rest of each runs without Prefect."""
 
 _changed = ExitStack()
-"""What `go_on_without` has changed of Prefect in this process, and how to undo it."""
+"""Undoes the changes that `go_on_without` has made to Prefect in this process."""
 
 
 def under_prefect() -> bool:
-    """Whether this code runs in a Prefect run, for which Prefect has not failed so far."""
+    """Whether this code runs in a Prefect run for which Prefect has not failed."""
     context = FlowRunContext.get()
     if context is None or context.flow_run is None:
         return context is not None or TaskRunContext.get() is not None
@@ -49,17 +49,18 @@ def call_as_run(
     *args: Arguments.args,
     **kwargs: Arguments.kwargs,
 ) -> Answer:
-    """Call `function` as a run of a Prefect flow or task; its result or error stands, whatever Prefect does.
+    """Call `function` as a run of a Prefect flow or task, and return its result or raise its error.
 
-    Prefect talks to its server before and after the function. If that fails, for whatever reason, the result or
-    error of a function that was called is kept, and `plainly` replaces one that was not: nothing is done twice.
+    Prefect talks to its server before and after the function. If that fails before the function was called,
+    `plainly` is called instead. If it fails afterwards, the function's result or error is kept. So nothing is
+    done twice.
 
     Args:
-        kind: the flow or task as which Prefect records the call.
-        function: what is called in the run.
-        plainly: what is called instead if Prefect fails before it has called `function`.
-        args: what both are given.
-        kwargs: what both are given.
+        kind: the Prefect flow or task that records the call.
+        function: called in the run.
+        plainly: called instead if Prefect fails before it has called `function`.
+        args: arguments of both.
+        kwargs: arguments of both.
     """
     outcome: _Outcome[Answer] = _Outcome()
     run = copy.copy(kind)
@@ -83,15 +84,15 @@ def call_as_run(
 
 
 def go_on_without(error: BaseException) -> None:
-    """Run the rest of this flow run plainly, and say why, once a run."""
+    """Run the rest of this flow run without Prefect, and log why, once per run."""
     context = FlowRunContext.get()
     if context is not None and context.flow_run is not None:
         if context.flow_run.id in _without_prefect:
             return
         _without_prefect.add(context.flow_run.id)
     address = server_address()
-    logger.warning("the Prefect server %s failed (%s): going on without it", address, first_cause(error))
-    # What is not sent yet would be tried again and again, for up to a minute at the end of the process.
+    logger.warning("the Prefect server %s failed (%s): continuing without it", address, first_cause(error))
+    # Otherwise unsent messages would be retried for up to a minute at the end of the process.
     set_api_log_sink(lambda _: None)
     _changed.callback(set_api_log_sink, None)
     EventsWorker.set_client_override(NullEventsClient)
@@ -103,13 +104,13 @@ def go_on_without(error: BaseException) -> None:
 
 
 def begin_with_prefect() -> None:
-    """Let Prefect speak again, which an earlier run of this process may have gone on without."""
+    """Enable Prefect again, in case an earlier run of this process continued without it."""
     _changed.close()
 
 
 @dataclass
 class _Outcome(Generic[Answer]):
-    """What a function's last call came to."""
+    """The result or error of a function's last call."""
 
     running: bool = False
     finished: bool = False
@@ -118,13 +119,13 @@ class _Outcome(Generic[Answer]):
 
 
 class _NotReported(Abort):
-    """Makes Prefect leave a run without a word to a server that is known to be gone."""
+    """Makes Prefect leave a run without reporting to a server that is gone."""
 
 
 def _remembered(
     function: Callable[Arguments, Answer], outcome: _Outcome[Answer]
 ) -> Callable[Arguments, Answer]:
-    """The function, whose outcome is kept."""
+    """Wrap the function so that its outcome is kept."""
 
     @functools.wraps(function)
     def call(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Answer:
@@ -155,9 +156,10 @@ def _leave_a_lost_server(error: BaseException | None) -> None:
 
 @contextmanager
 def _prefect_errors_in_one_line(outcome: _Outcome[Any]) -> Iterator[None]:
-    """Keep off the terminal what Prefect logs as an error before and after the function.
+    """Hide what Prefect logs as errors before and after the function.
 
-    It is about its server, in up to 80 lines, and `go_on_without` says it in one. Errors in the function stay.
+    These are up to 80 lines about its server; `go_on_without` logs one line instead. Errors in the function
+    stay.
     """
 
     def about_the_function(record: logging.LogRecord) -> bool:

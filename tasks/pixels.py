@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
-from pathlib import Path
 
 import pandas as pd
 
@@ -82,9 +81,9 @@ def commit_pixels(workspace: str, missing: Missing, shards: list[ShardDone], run
 
 
 @stage("open the pixels", tags=("storage",))
-def open_pixels(workspace: str, samples: Samples, missing: Missing, folder: Path) -> PixelStore:
-    """The pixels as memory-mappable files on this machine."""
-    store = open_pixel_store(workspace, missing.dataset_key, missing.stored_as, samples.rows, folder)
+def open_pixels(workspace: str, samples: Samples, missing: Missing) -> PixelStore:
+    """Where the pixels of all samples lie."""
+    store = open_pixel_store(workspace, missing.dataset_key, missing.stored_as, samples.rows)
     lost = len(samples.rows) - len(store.samples)
     if lost:
         logger.warning("training without %d samples that have no pixels", lost)

@@ -1,4 +1,4 @@
-"""Stages of a replay: what is in quarantine, what of it is still there, what is news."""
+"""Stages of `quarantine replay`: choose quarantined images, check that they exist, drop repeated failures."""
 
 from __future__ import annotations
 
@@ -30,32 +30,32 @@ logger = logging.getLogger("skinml.quarantine")
 
 @stage("find the run", "find {run_id}", tags=("storage",))
 def check_run(workspace: str, run_id: str) -> None:
-    """Refuse a run that is not there."""
+    """Refuse a run_id that does not exist."""
     find_run(workspace, run_id, FLOWS)
 
 
 @stage("choose from the quarantine", tags=("storage",))
 def choose_images(workspace: str, request: QuarantineRequest) -> pd.DataFrame:
-    """The image versions that are in quarantine now and were asked for."""
+    """Return the quarantined image versions that the request selects."""
     images = in_quarantine(workspace, request.flow, request.reason, request.run)
     logger.info("%d images in the quarantine match", len(images))
     return images
 
 
-@stage("find what is still there", tags=("storage",))
+@stage("find images that still exist", tags=("storage",))
 def find_replayable(
     workspace: str, images: pd.DataFrame, model: ScoringModel, folder: Path
 ) -> tuple[Replayable, New]:
-    """Which of them are there as they were, beside the state of `scores` that says which are scored."""
+    """Find the images that still exist unchanged and are not scored yet."""
     before = tables.snapshot(workspace, "scores")
     replayable = look_for(workspace, images, model, folder / "pending.parquet")
     if replayable.of_prepare:
-        logger.info(
-            "%d could not be used by prepare, which tries them again when it is run", replayable.of_prepare
-        )
+        logger.info("%d images are of prepare, which tries them again in its next run", replayable.of_prepare)
     if replayable.gone or replayable.replaced:
         logger.info(
-            "%d are gone; %d have new bytes, which the next score takes", replayable.gone, replayable.replaced
+            "%d images do not exist any more, %d have new bytes and are left to the next score",
+            replayable.gone,
+            replayable.replaced,
         )
 
     def known() -> Ledger:
@@ -68,7 +68,7 @@ def find_replayable(
 
 @dataclass(frozen=True, eq=False)
 class Tried:
-    """What came of the images that were tried: shards without what is no news, and all counts."""
+    """The result of a replay: shards without repeated failures, and all counts."""
 
     shards: Sequence[ShardScored]
     totals: Totals
@@ -76,16 +76,19 @@ class Tried:
     counts: Counts
 
 
-@stage("leave out what is no news", tags=("storage",))
+@stage("leave out repeated failures", tags=("storage",))
 def leave_known_failures(
     workspace: str, shards: Sequence[ShardScored], images: pd.DataFrame, replayable: Replayable
 ) -> Tried:
-    """No second row for the same failure of the same bytes: it counts as skipped."""
+    """Drop rows that repeat a failure of the same bytes; these images count as skipped."""
     news, failed_again = without_known(workspace, shards, images)
     left = add_up(news)
     done, other = left.scored, left.reasons.total()
     logger.info(
-        "%d can be scored now, %d fail for the same reason as before, %d for another", done, failed_again, other
+        "%d images are scored, %d failed for the same reason as before, %d for another",
+        done,
+        failed_again,
+        other,
     )
     skipped = (
         replayable.of_prepare

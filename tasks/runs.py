@@ -1,4 +1,4 @@
-"""Every run of a flow leaves one row in `runs`, whatever ended it; a refused request leaves nothing."""
+"""Write one row in `runs` for every run, however it ended; a refused request leaves no row."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ from tasks.stage import stage
 logger = logging.getLogger("skinml.runs")
 
 ROW_SECONDS = 5.0
-"""How long a run that failed waits for its row to be written. By then the row is on local disk; and a process
-that got a signal has 9 s in all."""
+"""How long a failed run waits for its row to be written. The row is already on local disk by then, and a
+process that got a signal has only 9 s in all."""
 
 
 @dataclass
 class RunRecord:
-    """What is known of a run while it goes on; the flow fills it in, `recorded` writes it down.
+    """The state of a run; the flow fills it in, `recorded` writes it at the end.
 
     Attributes:
         run: the run.
-        workspace: normalised URL, or as it was given while that is not checked yet.
-        scratch: folder for temporary files, which goes when the run ends.
-        is_under_way: whether something may have been written: from here on the run leaves a row.
+        workspace: normalised URL; as the user gave it until it is checked.
+        scratch: folder for temporary files, deleted when the run ends.
+        is_under_way: whether something may have been written; from then on the run leaves a row.
         counts, model_version, more: columns of its row.
         row: the row, once it is written.
     """
@@ -53,21 +53,21 @@ class RunRecord:
     open: ExitStack = field(default_factory=ExitStack)
 
     def ended(self, status: str, error: str | None) -> dict[str, Any]:
-        """The run's row, if it ends now."""
+        """Return the run's row, if it ends now."""
         return as_record(self.run, status, self.counts, self.model_version, error, **self.more)
 
 
 @contextmanager
 def recorded(workspace: str, run: Run) -> Iterator[RunRecord]:
-    """Write the run's row when it ends: completed, failed, refused by storage on the way, ended by a signal.
+    """Write the run's row when the block ends: completed, failed, or ended by a signal.
 
     Args:
-        workspace: folder or s3://bucket/prefix, as it was given.
+        workspace: folder or s3://bucket/prefix, as the user gave it.
         run: the run.
 
     Raises:
-        RequestError: raised within the block before `begin_run`: nothing was written, and nothing is.
-        RunError: raised as a RequestError after it, such as a key that was revoked while the run went on.
+        RequestError: raised in the block before `begin_run`; nothing was written, and no row is.
+        RunError: a RequestError after `begin_run`, such as a key that was revoked during the run.
     """
     logger.info("run %s", run.run_id)
     with scratch_folder(run.flow) as scratch:
@@ -93,9 +93,9 @@ def recorded(workspace: str, run: Run) -> Iterator[RunRecord]:
 
 @stage("begin the run", tags=("storage",))
 def begin_run(record: RunRecord, workspace: str) -> None:
-    """Record that this run is under way, and write the rows of runs that could not write their own."""
+    """Record that this run has begun, and write the rows of runs that could not write their own."""
     record.workspace = workspace
-    if not record.is_under_way:  # else this is a second try of this stage
+    if not record.is_under_way:  # otherwise this is a retry of this stage
         record.open.enter_context(under_way.kept_under_way(workspace, record.run))
         record.is_under_way = True
     crash_point(1)
@@ -106,6 +106,7 @@ def begin_run(record: RunRecord, workspace: str) -> None:
     for row in [died(one, record.run.run_id) for one in dead]:
         if put_row(workspace, row):
             logger.warning("run %s %s", row["run_id"], row["error"])
+    under_way.forget_files(workspace, [one.run.run_id for one in dead])
     under_way.forget(workspace, [one.run.run_id for one in dead])
 
 
@@ -118,7 +119,7 @@ def write_run(record: RunRecord) -> None:
 
 
 def _write(record: RunRecord) -> None:
-    """Write the run's row, and then forget that it is under way."""
+    """Write the run's row, then delete its record in `under_way/`."""
     run_id = record.run.run_id
     believed_dead = record.is_under_way and not under_way.is_known(record.workspace, run_id)
     put_row(record.workspace, record.row, corrected=believed_dead)
@@ -126,14 +127,14 @@ def _write(record: RunRecord) -> None:
 
 
 def _leave_row(record: RunRecord, status: str, error: BaseException) -> None:
-    """Write the row of a run that is ending: to local disk, then to the workspace if that answers soon."""
+    """Write the row of a run that is ending to local disk, then to the workspace if it answers soon."""
     record.row = record.row or record.ended(status, _said(error))
     written = threading.Event()
     try:
         record.workspace = normalise(record.workspace)
         kept = keep_back(record.workspace, record.row)
     except Exception as second:  # the error that matters is the first one
-        logger.error("the row of run %s could not be kept: %s", record.run.run_id, second)
+        logger.error("could not keep the row of run %s: %s", record.run.run_id, second)
         kept = None
 
     def write() -> None:
@@ -152,15 +153,15 @@ def _leave_row(record: RunRecord, status: str, error: BaseException) -> None:
             kept.unlink(missing_ok=True)
     elif kept is not None:
         logger.error(
-            "the row of run %s could not be written to %s/runs: it is kept in %s, and the next run writes it",
+            "could not write the row of run %s to %s/runs; it is kept in %s, and the next run writes it",
             *(record.run.run_id, record.workspace, kept),
         )
     else:
-        logger.error("the row of run %s could not be written anywhere", record.run.run_id)
+        logger.error("could not write the row of run %s, neither to runs nor to local disk", record.run.run_id)
 
 
 def _said(error: BaseException) -> str:
-    """What ended a run, for its row. Prefect has a signal of its own, which comes before ours in a flow run."""
+    """Return the error that ended a run. In a flow run, Prefect's own signal exception comes before ours."""
     number = getattr(error, "signal", None)
     if isinstance(error, Interrupted) or number is not None:
         return str(error if number is None else Interrupted(number))

@@ -1,4 +1,4 @@
-"""Stages of a night: find what is new, score it on Dask workers, judge the night, commit."""
+"""Stages of `score`: find new images, score them on Dask workers, judge the run's health, commit."""
 
 from __future__ import annotations
 
@@ -54,27 +54,27 @@ logger = logging.getLogger("skinml.scores")
 
 @dataclass(frozen=True, eq=False)
 class New:
-    """What is to be read tonight.
+    """The images to read in this run.
 
     Attributes:
-        pending: what is new, or to be rechecked.
-        before: the state of `scores` that says so.
-        resumption: what interrupted runs have done of it.
-        known: of which bytes there is a row.
+        pending: images that are new or to be rechecked.
+        before: the state of `scores` that the archive was compared with.
+        resumption: rows of interrupted runs to take over.
+        known: the bytes that have a row already.
     """
 
     pending: Pending
     before: Snapshot
     resumption: Resumption
     known: KnownBytes
-    roots: tuple[str, ...] | None = None  # the archive; None where the images are of nobody knows which
+    roots: tuple[str, ...] | None = None  # the archive; None if the archive of the images is not known
 
 
-@stage("find what is new", "find what {model.version} has not scored", tags=("storage",))
+@stage("find new images", "find images that {model.version} has not scored", tags=("storage",))
 def find_new(workspace: str, archive: Archive, model: ScoringModel, request: ScoreRequest, folder: Path) -> New:
-    """The archive's listing less what this model version has scored and what is quarantined for good.
+    """List the archive, without what this model version has scored and what is permanently quarantined.
 
-    With --recheck that is in it, too, to be read again and compared.
+    With --recheck those images are included, to be read again and compared.
     """
     with list_ahead(archive.url, archive.left_out) as listing:  # while storage lists, the tables are read
         before = tables.snapshot(workspace, "scores")
@@ -92,7 +92,7 @@ def find_new(workspace: str, archive: Archive, model: ScoringModel, request: Sco
     warn_of_passed_over(archive.url, pending.passed_over)
     if pending.outside_window or pending.beyond_limit:
         logger.info(
-            "of the skipped, %d were modified outside --since and --until, %d are beyond --limit",
+            "%d of the skipped images are outside --since and --until, %d are beyond --limit",
             *(pending.outside_window, pending.beyond_limit),
         )
     resumption = resume(workspace, model.origin("score"), pending, lambda: ledger)
@@ -102,7 +102,7 @@ def find_new(workspace: str, archive: Archive, model: ScoringModel, request: Sco
 
 
 def refuse(workspace: str, new: New, run: Run) -> list[ShardScored]:
-    """Put images whose uri and etag are in the tables with another size into quarantine."""
+    """Quarantine images whose uri and etag are in the tables with another size."""
     return _refuse(workspace, new, run) if new.pending.other_bytes.num_rows else []
 
 
@@ -111,12 +111,12 @@ def _refuse(workspace: str, new: New, run: Run) -> list[ShardScored]:
     return refuse_other_bytes(workspace, new.pending.other_bytes, run.flow, run.run_id)
 
 
-# Not tried again as a whole: each shard is, by itself.
+# Not retried as a whole, because each shard is retried alone.
 @stage("score shards", "score with {model.version}", tags=("dask",), retried=False)
 def score_images(
     workspace: str, new: New, model: ScoringModel, cluster: ClusterRequest, run: Run
 ) -> list[ShardScored]:
-    """Decode and predict the new images, on Dask workers; take over what interrupted runs have done of them."""
+    """Decode and predict the new images on Dask workers; take over rows of interrupted runs."""
     crash_point(2)
     pending = new.pending
     if not pending.images:
@@ -147,7 +147,7 @@ def commit_scores(
     run: Run,
     most_quarantined: float = 1.0,
 ) -> Published:
-    """Check that no image was lost and not too many are bad, then publish scores and quarantine."""
+    """Check that no image was lost and not too many are bad, then commit scores and quarantine."""
     crash_point(6)
     try:
         check_quarantined(
@@ -158,7 +158,7 @@ def commit_scores(
         )
     except RunError:
         with suppress(SkinmlError):  # what is wrong is said already
-            delete_failures(workspace)  # perhaps this machine is to blame, and not the images
+            delete_failures(workspace)  # the cause may be this machine, not the images
         raise
     published = publish_night(workspace, Night(run, model, shards, counts, new.before, health))
     remembered = [part for shard in shards if (part := shard.compared.remembered) is not None]
@@ -166,12 +166,12 @@ def commit_scores(
     try:
         delete_records(workspace, run.run_id, new.resumption.spent)
     except SkinmlError as error:  # such as no right to delete; the next run, or `skinml compact`, tries again
-        logger.warning("records of what is committed by now stay: %s", error)
+        logger.warning("records of committed parts could not be deleted: %s", error)
     return published
 
 
 def judge(model: ScoringModel, shards: Sequence[ShardScored]) -> Health | None:
-    """Whether tonight's images look like those the model was tested on; None where nobody can say."""
+    """Compare the run's images with those the model was tested on; None if the model has no reference."""
     night = sum((shard.health for shard in shards), start=Tally())
     if model.usual is None or not night.images:
         return None

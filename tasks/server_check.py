@@ -1,4 +1,4 @@
-"""What answers at PREFECT_API_URL: a Prefect server that this Prefect can use, or what else, in a few words."""
+"""Check whether the server at PREFECT_API_URL is a Prefect server that this Prefect can use."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, tempor
 from skinml.storage.redaction import redacted
 
 MAX_SECONDS = 10.0
-"""Seconds that the server has for saying who it is, looking its name up included. Measured: 0.05 s on an idle
-machine, 4 s on one with ten times the work that it can do."""
+"""Timeout for the server's answer, including the name lookup. Measured: 0.05 s on an idle machine, 4 s on an
+overloaded one."""
 
 NEEDS_KEYS = (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN, httpx.codes.PROXY_AUTHENTICATION_REQUIRED)
 
 
 def why_unusable() -> str | None:
-    """Why the server at PREFECT_API_URL cannot be used, as the end of a sentence about it; None if it can.
+    """Return why the server at PREFECT_API_URL cannot be used, as the end of a sentence; None if it can.
 
-    Prefect's own client asks, with the user's keys and certificates, and knows which versions go together. It
-    asks in a thread, because a name server or a slow server can take far longer than we wait.
+    Prefect's own client asks, because it has the user's keys and certificates and knows which versions are
+    compatible. It runs in a thread, because a name lookup or a slow server may take far longer than we wait.
     """
     found: list[str | None] = []
     context = contextvars.copy_context()
     asking = threading.Thread(target=lambda: found.append(context.run(_ask)), daemon=True)
     asking.start()
     asking.join(MAX_SECONDS)
-    return found[0] if found else f"does not answer (nothing came within {MAX_SECONDS:g} s)"
+    return found[0] if found else f"does not answer (no answer within {MAX_SECONDS:g} s)"
 
 
 def _ask() -> str | None:
@@ -52,10 +52,10 @@ def _ask() -> str | None:
 
 
 def _described(error: Exception, answers: list[httpx.Response]) -> str:
-    """What was wrong with the answer, or that there was none."""
+    """Describe what is wrong with the answer, or that there was none."""
     chain = _causes(error)
     if any(isinstance(cause, httpx.UnsupportedProtocol | httpx.InvalidURL) for cause in chain):
-        return f"is no address of a server ({first_cause(error)})"
+        return f"is not the address of a server ({first_cause(error)})"
     if any(isinstance(cause, httpx.TransportError) for cause in chain) or not answers:
         return f"does not answer ({first_cause(error)})"
     if isinstance(error, RuntimeError) and len(chain) == 1:  # Prefect's words for another major version
@@ -63,26 +63,26 @@ def _described(error: Exception, answers: list[httpx.Response]) -> str:
     answer = answers[-1]
     said = f"{answer.status_code} {answer.reason_phrase}".strip()
     if answer.status_code in NEEDS_KEYS:
-        return f"wants authorisation ({said}): set PREFECT_API_AUTH_STRING or PREFECT_API_KEY"
+        return f"requires authorisation ({said}): set PREFECT_API_AUTH_STRING or PREFECT_API_KEY"
     kind = answer.headers.get("content-type", "no content type").split(";")[0]
     where = f" from {redacted(str(answer.url))}" if answer.history else ""
-    return f"does not answer as a Prefect server does (but {said}, {kind}{where})"
+    return f"is not a Prefect server (it answers {said}, {kind}{where})"
 
 
 def server_address() -> str:
-    """PREFECT_API_URL without the secrets that it can hold."""
+    """Return PREFECT_API_URL without the secrets that it may contain."""
     return redacted(re.sub(r"//[^/]*@", "//", PREFECT_API_URL.value() or ""))
 
 
 def first_cause(error: BaseException) -> str:
-    """An error in one line: the first of its chain, which says more than Prefect's words around it."""
+    """Return the first error of a chain in one line; it says more than Prefect's errors around it."""
     first = _causes(error)[-1]
     said = redacted(" ".join(str(first).split()))
     return f"{type(first).__name__}: {said}"[:200] if said else type(first).__name__
 
 
 def _causes(error: BaseException) -> list[BaseException]:
-    """An error and those that led to it, the first one last."""
+    """Return an error and its causes, the first cause last."""
     chain = [error]
     while (cause := chain[-1].__cause__ or chain[-1].__context__) is not None:
         chain.append(cause)

@@ -1,4 +1,4 @@
-"""Spread one stage's shards over Dask: the stage holds the client, the shards bring back counts and names."""
+"""Run one stage's shards on Dask: the stage holds the client, the shards return counts and names."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def run_shards(
     description: str,
     check: Callable[[], object] | None = None,
 ) -> list[Done]:
-    """Run every job on the workers, showing how far it is; what came of them, in any order.
+    """Run every job on the workers and show the progress; return the results in any order.
 
     `check` is called once in each worker process before its first job; see `map_shards`.
     """
@@ -43,6 +43,6 @@ def run_shards(
 
 
 def rejected_rows(workspace: str, shards: Sequence[ShardDone] | Sequence[ShardScored]) -> pa.Table:
-    """The images that the shards rejected, as `max_quarantined` reports them."""
+    """Return the images that the shards rejected, with the columns of `max_quarantined`."""
     parts = [shard.quarantine for shard in shards if shard.quarantine is not None]
     return tables.read_parts(workspace, "quarantine", parts, list(COLUMNS))

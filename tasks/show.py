@@ -1,4 +1,4 @@
-"""What a run shows in the Prefect UI when it has ended: tables of counts and links."""
+"""Show the results of a run in the Prefect UI: tables of counts, and links."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ logger = logging.getLogger("skinml.show")
 
 @stage("show the result")
 def show_prepared(workspace: str, dataset_key: str, result: dict[str, object]) -> None:
-    """Counts and links in the Prefect UI."""
-    artifacts.show_table("prepare-counts", "What became of the listed images.", [result])
+    """Show counts and links in the Prefect UI."""
+    artifacts.show_table("prepare-counts", "Counts of the listed images.", [result])
     links = {
         "samples table": table_url(workspace, "samples"),
         "quarantine table": table_url(workspace, "quarantine"),
         "shards": shards_url(workspace, dataset_key),
     }
-    artifacts.show_links("prepare-links", "Where the dataset lies", links)
+    artifacts.show_links("prepare-links", "The dataset", links)
 
 
 HEADLINE = ("accuracy", "balanced_accuracy", "macro_auc", "melanoma_sensitivity")
@@ -36,7 +36,7 @@ HEADLINE = ("accuracy", "balanced_accuracy", "macro_auc", "melanoma_sensitivity"
 
 @stage("show the result")
 def show_trained(workspace: str, manifest: Manifest, fitted: Fitted, honest: Fitted | None) -> None:
-    """Metrics and links in the Prefect UI: the protocol's own figure, and the honest one where they differ."""
+    """Show metrics and links in the Prefect UI: the protocol's figure and, if it differs, the honest one."""
     rows = [_headline(one) for one in (fitted, honest) if one is not None]
     artifacts.show_table("train-metrics", "How well the model does on its test images.", rows)
     networks = [
@@ -50,7 +50,7 @@ def show_trained(workspace: str, manifest: Manifest, fitted: Fitted, honest: Fit
 
 
 def _headline(fitted: Fitted) -> dict[str, Any]:
-    """One row for people, with how much of the test set the model had seen."""
+    """Return the headline metrics of a fit, and the fraction of test images that it was trained on."""
     return {
         "measured": fitted.title,
         **{metric: fitted.metrics[metric] for metric in HEADLINE},
@@ -62,31 +62,31 @@ def _headline(fitted: Fitted) -> dict[str, Any]:
 
 @stage("show the result")
 def show_scored(workspace: str, result: dict[str, object], health: Health | None) -> None:
-    """Counts, the night's health and links in the Prefect UI."""
-    artifacts.show_table("score-counts", "What became of the listed images.", [result])
+    """Show counts, the run's health and links in the Prefect UI."""
+    artifacts.show_table("score-counts", "Counts of the listed images.", [result])
     if health is not None:
         rows = [asdict(drift) for drift in health.measures]
         artifacts.show_table("score-health", f"{health.sentence[0].upper()}{health.sentence[1:]}.", rows)
     links = {name: table_url(workspace, name) for name in ("scores", "quarantine", "runs")}
-    artifacts.show_links("score-links", "Where the tables lie", links)
+    artifacts.show_links("score-links", "The tables", links)
 
 
 @stage("show the result")
 def show_replayed(workspace: str, images: pd.DataFrame, result: dict[str, Any]) -> None:
-    """What was tried and what came of it, in the Prefect UI."""
+    """Show the replayed images and the results in the Prefect UI."""
     shown = {key: value for key, value in result.items() if key != "rows"}
-    artifacts.show_table("replay-counts", "What became of the images in quarantine.", [shown])
+    artifacts.show_table("replay-counts", "Counts of the replayed images.", [shown])
     artifacts.show_table("replay-tried", "What was in quarantine before.", by_reason(images))
     links = {name: table_url(workspace, name) for name in ("scores", "quarantine", "runs")}
-    artifacts.show_links("replay-links", "Where the tables lie", links)
+    artifacts.show_links("replay-links", "The tables", links)
 
 
 @stage("show the result")
 def show_compacted(found: dict[str, dict[str, Any]]) -> None:
-    """Files and bytes in the Prefect UI and the log."""
+    """Show and log files and bytes of each table."""
     for table, row in found.items():
         if row["small_files"] or row["vacuumed"]:
             counts = (row["files_before"], row["files_after"], row["vacuumed"])
-            logger.info("%s: %d files are %d now, %d unneeded ones deleted", table, *counts)
+            logger.info("%s: %d files before, %d now, %d unneeded files deleted", table, *counts)
     rows = [{"table": table, **row} for table, row in found.items()]
     artifacts.show_table("compact-tables", "Files and bytes of each table before and after.", rows)

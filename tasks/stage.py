@@ -1,4 +1,4 @@
-"""A stage of a flow: a Prefect task within a flow run, the same function plainly where there is no server."""
+"""A stage of a flow: a Prefect task in a flow run, a plain function with the same retries otherwise."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Answer = TypeVar("Answer")
 logger = logging.getLogger("skinml.stage")
 
 RETRY_DELAYS = (2.0, 10.0, 30.0)
-"""Seconds before the second, third and fourth try of a stage that storage failed."""
+"""Seconds before the second, third and fourth attempt of a stage that failed because of storage."""
 
 
 def stage(
@@ -39,14 +39,13 @@ def stage(
     tags: tuple[str, ...] = (),
     retried: bool = True,
 ) -> Callable[[Callable[Arguments, Answer]], Callable[Arguments, Answer]]:
-    """Make a function a stage: retried where storage failed, never where the request or the run is wrong.
+    """Make a function a stage. It is retried after storage errors, never after other errors.
 
     Args:
-        name: what Prefect calls the task.
-        run_name: what it calls one run of it; names of parameters in braces are filled in, or a function
-            of the parameters.
-        tags: for filtering in the UI, and for concurrency limits.
-        retried: False for a stage whose parts are retried one by one, so that it is not begun again as a whole.
+        name: the name of the Prefect task.
+        run_name: the name of a task run: a template with parameters in braces, or a function of the parameters.
+        tags: tags for filtering in the UI, and for concurrency limits.
+        retried: False for a stage whose shards are retried one by one, so that it is not repeated as a whole.
     """
 
     def decorate(function: Callable[Arguments, Answer]) -> Callable[Arguments, Answer]:
@@ -66,7 +65,7 @@ def stage(
             retries=len(delays),
             retry_delay_seconds=delays,
             retry_condition_fn=_storage_failed,
-            cache_policy=NO_CACHE,  # whether work is done already is for the tables to say
+            cache_policy=NO_CACHE,  # the tables, not Prefect, say which work is done
         )(tidy)
 
         @functools.wraps(function)
@@ -85,12 +84,12 @@ def stage(
 
 
 def _retrying(name: str, delays: list[float]) -> Retrying:
-    """The same tries as Prefect makes, each said in one line of the log."""
+    """Return the same retries as Prefect makes, each logged in one line."""
 
     def say(state: RetryCallState) -> None:
         failed = state.outcome.exception() if state.outcome is not None else None
         logger.warning(
-            "stage '%s' failed: %s; try %d of %d in %g s",
+            "stage '%s' failed: %s; attempt %d of %d in %g s",
             *(name, " ".join(str(failed).split()), state.attempt_number + 1, len(delays) + 1),
             state.upcoming_sleep,
         )
@@ -105,7 +104,7 @@ def _retrying(name: str, delays: list[float]) -> Retrying:
 
 
 def _storage_failed(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:
-    """Whether a failed task run is worth another try."""
+    """Whether to retry a failed task run: only after a storage error."""
     try:
         state.result()
     except StorageError:

@@ -1,4 +1,4 @@
-"""Stages of the tables' upkeep: put small files together, delete unneeded ones."""
+"""Stages of the tables' upkeep: merge small files, delete unneeded files."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from tasks.stage import stage
 logger = logging.getLogger("skinml.compact")
 
 
-@stage("look at the tables", tags=("storage",))
+@stage("measure the tables", tags=("storage",))
 def measure(workspace: str) -> dict[str, Size]:
-    """Files and bytes of each table's newest version."""
+    """Return files and bytes of each table's newest version."""
     return upkeep.table_sizes(workspace)
 
 
-@stage("put small files together", tags=("storage",))
+@stage("merge small files", tags=("storage",))
 def merge_small_files(workspace: str, run: Run, dry_run: bool) -> dict[str, int]:
-    """One commit a table, in which no row changes. How many small files there are, by table."""
+    """Merge small files in one commit per table, which changes no row; return their number by table."""
     plan = upkeep.plan_merges(workspace)
     small = {table: sum(len(group) for group in groups) for table, groups in plan.items()}
     if not dry_run:
@@ -31,9 +31,9 @@ def merge_small_files(workspace: str, run: Run, dry_run: bool) -> dict[str, int]
     return small
 
 
-@stage("delete unneeded files", "delete what was unneeded for {retention_hours} hours", tags=("storage",))
+@stage("delete unneeded files", "delete files not needed for {retention_hours} hours", tags=("storage",))
 def delete_unneeded_files(workspace: str, retention_hours: int, dry_run: bool) -> dict[str, int]:
-    """Delete what no version and no run can need. How many files that is, by table."""
+    """Delete files that no version and no run needs; return their number by table."""
     unneeded = upkeep.find_unneeded(workspace, retention_hours)
     counts = {table: len(urls) for table, urls in unneeded.items()}
     if not dry_run:
@@ -45,7 +45,7 @@ def delete_unneeded_files(workspace: str, retention_hours: int, dry_run: bool) -
 def summarise(
     before: dict[str, Size], after: dict[str, Size], small: dict[str, int], unneeded: dict[str, int]
 ) -> dict[str, dict[str, Any]]:
-    """What became of each table that is there, or in a dry run would."""
+    """Summarise what was done to each existing table, or would be in a dry run."""
     return {
         table: {
             "files_before": size.files,

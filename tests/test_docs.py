@@ -14,23 +14,18 @@ from tests.conftest import REPOSITORY
 
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 ARCHITECTURE = (REPOSITORY / "docs" / "architecture.md").read_text(encoding="utf-8")
+TABLES = (REPOSITORY / "docs" / "tables.md").read_text(encoding="utf-8")
+DECISIONS = REPOSITORY / "docs" / "decisions"
+PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
+USER_PAGES = (
+    "README.md",
+    *(f"docs/{name}.md" for name in ("operating", "preparing", "scoring", "tables", "training")),
+)
 CODE = ("skinml", "tasks", "flows", "deployments")
 
 
 def test_every_verb_is_in_the_readme_and_no_other() -> None:
     table = re.findall(r"^\| `(\w+)` \|", README, re.MULTILINE)
-    assert table == [
-        "synth",
-        "prepare",
-        "train",
-        "score",
-        "quarantine",
-        "export",
-        "compact",
-        "demo",
-        "drill",
-        "completion",
-    ]
     assert table == list(REQUESTS)
     shell = "\n".join(re.findall(r"^```\n(.*?)^```", README, re.MULTILINE | re.DOTALL))
     used = set(re.findall(r"^skinml (\w+)", shell, re.MULTILINE))
@@ -38,19 +33,69 @@ def test_every_verb_is_in_the_readme_and_no_other() -> None:
     assert used <= set(REQUESTS)
 
 
-def test_every_flag_in_the_readme_exists() -> None:
+@pytest.mark.parametrize("page", USER_PAGES)
+def test_every_flag_in_the_readme_and_the_pages_for_users_exists(page: str) -> None:
     known = {f"--{name.replace('_', '-')}" for model in REQUESTS.values() for name in names_of(model)}
-    known |= {"--workspace", "--config", "--json", "--help", "--type", "--all", "--pool"}
-    assert set(re.findall(r"--[a-z][a-z-]+", README)) <= known
+    known |= {"--workspace", "--config", "--json", "--help", "--type", "--all", "--pool", "--prefect-file"}
+    known |= {"--constraint", "--no-deps", "--wheel-dir"}  # of pip
+    assert set(re.findall(r"--[a-z][a-z-]+", (REPOSITORY / page).read_text(encoding="utf-8"))) <= known
 
 
-def test_every_reason_and_table_is_in_the_readme() -> None:
-    for word in (*errors.Reason, *schemas.TABLES):
-        assert word in README
+def test_every_table_is_in_the_readme_which_links_to_the_page_of_the_tables() -> None:
+    for table in schemas.TABLES:
+        assert f"`{table}`" in README
+    assert "(docs/tables.md)" in README
+
+
+def test_the_page_of_the_tables_has_every_table_column_and_reason() -> None:
+    sections = re.split(r"^## ", TABLES, flags=re.MULTILINE)[1:]
+    assert [section.split("`")[1] for section in sections if section.startswith("`")] == [
+        "scores", "quarantine", "runs", "samples", "known_etags"
+    ]  # fmt: skip
+    for section in sections:
+        table = section.split("`")[1]
+        listed = re.findall(r"^\| ([\w, ]+) \|", section.partition("| reason | meaning")[0], re.MULTILINE)
+        columns = [column for row in listed if row != "column" for column in row.split(", ")]
+        assert sorted(columns) == sorted(schemas.TABLES[table].names), table
+    assert re.findall(
+        r"^\| (\w+) \|", TABLES.partition("| reason | meaning")[2].split("##")[0], re.MULTILINE
+    ) == [reason.value for reason in errors.Reason]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(REPOSITORY).as_posix())
+def test_the_links_of_a_page_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", page.read_text(encoding="utf-8")):
+        assert (page.parent / target).exists(), target
+
+
+def test_every_page_can_be_reached_from_the_readme() -> None:
+    reached, left = set(), [REPOSITORY / "README.md"]
+    while left:
+        page = left.pop()
+        reached.add(page)
+        found = re.findall(r"\]\((?!https?:)([^)#]+\.md)\)", page.read_text(encoding="utf-8"))
+        left += [path for path in ((page.parent / target).resolve() for target in found) if path not in reached]
+    assert reached >= set(PAGES)
+
+
+def test_a_decision_is_half_a_screen_and_says_against_what() -> None:
+    index = (DECISIONS / "README.md").read_text(encoding="utf-8")
+    for page in DECISIONS.glob("*.md"):
+        if page.name == "README.md":
+            continue
+        text = page.read_text(encoding="utf-8")
+        assert f"[{text.splitlines()[0].removeprefix('# ')}]({page.name})" in index
+        assert len(text.splitlines()) <= 30, page.name
+        assert re.match(r"# .+\n\n\d{4}-\d\d\n", text), page.name
+        for part in ("Context", "Decision", "Against", "Consequences"):
+            assert re.search(rf"\*\*{part}", text), (page.name, part)
 
 
 def test_the_first_screen_is_a_sentence_and_two_commands() -> None:
     first = README.splitlines()[:20]
+    assert first[2].endswith(".")
+    for reader in ("engineer", "researcher", "clinician"):
+        assert reader in "\n".join(first).lower()
     assert "make demo" in "\n".join(first)
     assert "make test" in "\n".join(first)
     assert "not a medical device" in "\n".join(first)

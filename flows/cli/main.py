@@ -103,7 +103,3 @@ def _fail(line: str, exit_code: int, as_json: bool) -> int:
         if as_json:
             print_result({"error": line, "exit_code": exit_code}, as_json=True)
     return exit_code
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,6 +1,6 @@
-"""The only user of Dask: local processes or somebody's cluster, and shards of work on its workers.
+"""Run shards of work on Dask workers, on this machine or on an existing cluster. Only this package uses Dask.
 
-Nothing here imports Dask before it is used: `skinml --help` must not wait for it.
+Dask is imported only when it is used, because `skinml --help` must not wait for it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A client of a scheduler that somebody else runs, at an address."""
+"""Connect to an existing Dask scheduler by its address."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from distributed import Client
 
 ANSWER_SECONDS = 10
-"""How long a scheduler may take to answer."""
+"""Timeout for the answer of a scheduler."""
 
 TLS_NEEDED = (
     " with these certificates; Dask's configuration names them: distributed.comm.tls.ca-file, "
@@ -25,23 +25,23 @@ TLS_NEEDED = (
 
 @contextmanager
 def open_address(spec: ClusterSpec) -> Iterator[Client]:
-    """A client of the scheduler at `spec.address`. For tls:// the certificates come from Dask's configuration.
+    """Open a client of the scheduler at `spec.address`. For tls:// Dask's configuration has the certificates.
 
     Raises:
-        RequestError: no scheduler answers there.
+        RequestError: no scheduler answers at this address.
     """
     from distributed import Client
 
     address = str(spec.address)
-    # A scheduler that ends makes Dask log several tracebacks. `map_shards` says it in one line.
+    # If the scheduler ends, Dask logs several tracebacks. `map_shards` reports it in one line instead.
     for name in ("distributed", "distributed.client", "tornado.application"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
         _try_to_connect(address)
         client = Client(address, timeout=ANSWER_SECONDS, set_as_default=False)
-    except Exception as error:  # another service may answer anything
+    except Exception as error:  # a service that is not Dask may cause any error
         how = TLS_NEEDED if address.startswith("tls://") else ""
-        raise RequestError(f"--cluster {address}: no Dask scheduler answers there{how}") from error
+        raise RequestError(f"--cluster {address}: no Dask scheduler answers at this address{how}") from error
     with client:
         yield client
 
@@ -49,8 +49,8 @@ def open_address(spec: ClusterSpec) -> Iterator[Client]:
 def _try_to_connect(address: str) -> None:
     """Open and close one connection to a scheduler.
 
-    Dask's client waits for ever for an address that accepts the connection and says nothing, such as the
-    dashboard's.
+    Dask's client waits for ever if something accepts the connection and sends nothing, for example the
+    dashboard.
     """
     from distributed.comm import connect
     from distributed.security import Security

@@ -1,4 +1,4 @@
-"""A Dask client for a cluster spec, whatever kind of cluster it names."""
+"""Open a Dask client for a cluster spec of any kind."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ OPENERS: dict[str, Callable[[ClusterSpec], AbstractContextManager[Client]]] = {
     "local": open_local,
     "address": open_address,
 }
-"""One context manager for each kind of cluster, in a file of its own; it yields a client."""
+"""The context manager for each kind of cluster, each in a file of its own; it yields a client."""
 
 
 @contextmanager
@@ -26,12 +26,12 @@ def connect(
     workers: int | None = None,
     shards: int | None = None,
 ) -> Iterator[Client]:
-    """A Dask client: of an existing scheduler, or of worker processes on this machine that end with it.
+    """Open a Dask client of an existing scheduler, or of worker processes on this machine that end with it.
 
     Args:
         address: `tcp://host:port` or `tls://host:port` of a scheduler; None for local processes.
-        workers: local processes; None for one per core.
-        shards: how many shards there are to do: no more local workers than that are started.
+        workers: number of local processes; None for one per core.
+        shards: number of shards to process; no more local workers than that are started.
 
     Raises:
         RequestError: no scheduler answers at `address`.

@@ -1,4 +1,4 @@
-"""How much can be done at once: cores of this machine, threads of a cluster."""
+"""Count the cores of this machine and the threads of a cluster."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ if TYPE_CHECKING:
     from distributed import Client
 
 LEAST_WIDTH = 8
-"""What a cluster at an address is taken for at least: it may be adaptive and begin without a worker."""
+"""The smallest width assumed for a cluster at an address: it may be adaptive and start without workers."""
 
 
 def cores() -> int:
-    """Cores that this process may use: Dask looks at affinity and cgroups, which `os.cpu_count()` does not."""
+    """Return the cores that this process may use; unlike `os.cpu_count()`, Dask reads affinity and cgroups."""
     from dask.system import CPU_COUNT
 
     return int(CPU_COUNT)
@@ -24,11 +24,11 @@ def is_local(client: Client) -> bool:
 
 
 def width(client: Client, workers: int | None = None) -> int:
-    """For how many threads work should be cut: those that are there, or that will be.
+    """Return the number of threads to cut the work for: those that exist or are expected.
 
     Args:
-        client: of the cluster.
-        workers: how many workers were asked for.
+        client: the client of the cluster.
+        workers: the number of workers that was requested.
     """
     threads: int = sum(client.nthreads().values())
     return max(1, threads) if is_local(client) else max(threads, workers or 0, LEAST_WIDTH)

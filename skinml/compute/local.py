@@ -1,4 +1,4 @@
-"""Worker processes on this machine, which nobody else can reach and which end with the run."""
+"""Start worker processes on this machine that nobody else can reach and that end with the run."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger("skinml.compute")
 
 LOCAL_CLUSTER: dict[str, Any] = {
-    # The scheduler keeps its last 1,000 steps for debugging, each with the shard that it was about: 0.3 MB for
-    # every shard that has long been done.
+    # The scheduler keeps its last 1,000 transitions for debugging, each with its shard: 0.3 MB for every shard
+    # that is long done.
     "distributed.admin.low-level-log-length": 10,
     # See skinml/process/memory.py. As variables these hold from the first allocation on.
     "distributed.nanny.pre-spawn-environ": {
@@ -31,28 +31,28 @@ LOCAL_CLUSTER: dict[str, Any] = {
         "MALLOC_ARENA_MAX": ARENAS,
         **dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), 1),
     },
-    # Looks at stacks every 10 ms and at memory every 100 ms: for a dashboard that is off, sooner than needed.
+    # Dask samples stacks every 10 ms and memory every 100 ms for a dashboard, which is off here.
     "distributed.worker.profile.enabled": False,
     "distributed.worker.memory.monitor-interval": "1s",
     "distributed.admin.system-monitor.interval": "5s",
-    # Dask's HTTP servers are open to everybody on this machine and have no password: they say that they live,
-    # and nothing of the run.
+    # Dask's HTTP servers are open to everybody on this machine without a password: they only serve the health
+    # page, which says nothing about the run.
     "distributed.scheduler.http.routes": ["distributed.http.health"],
     "distributed.worker.http.routes": ["distributed.http.health"],
 }
-"""What is set otherwise than Dask has it, in clusters that are started here."""
+"""Dask settings that differ from its defaults in local clusters."""
 
 STARTS = 3
-"""How often a local cluster is begun."""
+"""Attempts to start a local cluster."""
 
 
 @contextmanager
 def open_local(spec: ClusterSpec) -> Iterator[Client]:
-    """A client of `spec.workers` processes of one thread each (decoding and predicting hold a core).
+    """Start `spec.workers` processes of one thread each (decoding and predicting use a whole core).
 
     They are spawned, never forked (s3fs, delta-rs and TensorFlow are not fork-safe), and listen on loopback
-    alone. Every connection is TLS with a certificate that is made here and kept in memory: Dask's own
-    protocol has no password, and over plain TCP any user of the machine could run code as this one.
+    only. All connections use TLS with a certificate that is made here and kept in memory: Dask's protocol has
+    no password, so over plain TCP any user of the machine could run code as this user.
 
     Raises:
         RunError: workers do not start.
@@ -61,7 +61,7 @@ def open_local(spec: ClusterSpec) -> Iterator[Client]:
     from distributed import Client, LocalCluster
     from distributed.security import Security
 
-    # Dask logs every connection at INFO, and Prefect shows what the root logger gets.
+    # Dask logs every connection at INFO, and Prefect shows everything that reaches the root logger.
     logging.getLogger("distributed").setLevel(logging.ERROR)
     count = spec.workers or cores()
     if spec.shards is not None:
@@ -76,11 +76,11 @@ def open_local(spec: ClusterSpec) -> Iterator[Client]:
                 host="127.0.0.1",
                 protocol="tls://",
                 security=Security.temporary(),  # 0.12 s, and with it workers start as fast as without
-                # No dashboard, and the health page that Dask always serves on any free loopback port: two runs
-                # on one machine must not fight for 8787.
+                # No dashboard. The health page that Dask always serves uses any free loopback port, so that two
+                # runs on one machine do not compete for 8787.
                 scheduler_kwargs={"dashboard": False, "dashboard_address": "127.0.0.1:0"},
-                # What goes wrong in a shard comes back as an exception. What is left at ERROR are tracebacks of
-                # workers that were closed while they told the scheduler that they live.
+                # Errors of a shard come back as exceptions. The only messages at ERROR are tracebacks of
+                # workers that were closed while they sent a heartbeat.
                 silence_logs=logging.CRITICAL,
             )
         try:
@@ -92,12 +92,12 @@ def open_local(spec: ClusterSpec) -> Iterator[Client]:
 
 @contextmanager
 def _uninterrupted() -> Iterator[None]:
-    """Hold Ctrl-C and SIGHUP back while worker processes start, and keep both from them for good.
+    """Block Ctrl-C and SIGHUP in worker processes for good, and in this process while they start.
 
-    Both reach every process of a terminal, SIGHUP when it is closed. A worker that gets one dies with a
-    traceback, while it is for the driver alone to end the run. A blocked signal stays blocked in the threads
-    that are started here (Dask's event loop) and in all processes that those start, also in a worker that
-    replaces a dead one.
+    A terminal sends both signals to all of its processes, SIGHUP when it is closed. A worker that gets one dies
+    with a traceback, but only the driver should end the run. A blocked signal stays blocked in the threads that
+    are started here (Dask's event loop) and in all processes that those start, also in a worker that replaces a
+    dead one.
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
     resource_tracker.ensure_running()  # which ignores SIGINT by itself, and unblocks it here when it starts
@@ -110,28 +110,31 @@ def _uninterrupted() -> Iterator[None]:
 
 
 def _start(make: Callable[..., Any], **options: Any) -> Any:
-    """A local cluster; begun again if a worker died while it started, which Dask does not forgive."""
+    """Start a local cluster; start again if a worker died during start-up, because Dask itself gives up."""
     for _ in range(STARTS):
         try:
             return make(**options)
         except RuntimeError as error:
             failure = error
-            logger.warning("a worker died while it started (%s)", error)
-    raise RunError(f"workers died while they started, {STARTS} times in a row ({failure}); look for memory")
+            logger.warning("a worker died during start-up (%s); starting the workers again", error)
+    raise RunError(
+        f"workers died during start-up, {STARTS} times in a row ({failure}); check that memory is free, or use "
+        "fewer --workers"
+    )
 
 
 def _close(cluster: Any) -> None:
-    """End a local cluster. Its work is done by then, or has failed already: nothing here may fail a run.
+    """Close a local cluster. Its work is done or has failed already, so an error here must not fail the run.
 
-    Dask gives a worker that it has killed 5 s to be gone. Once in 200 runs, on two cores that a dozen other
-    processes wanted, that was not enough.
+    Dask waits 5 s for a worker that it has killed. Once in 200 runs, on two cores that a dozen other processes
+    used, that was not enough.
     """
     from distributed.core import Status
 
-    # Its event loop logs a traceback of a page of what is caught here. While shards are at work it may speak.
+    # Dask's event loop would log a page of traceback for the error that is caught here. Only now, at the end.
     logging.getLogger("tornado.application").setLevel(logging.CRITICAL)
     try:
         cluster.close()
     except Exception as error:
-        logger.warning("workers took too long to end (%s): they end with this process", type(error).__name__)
-        cluster.status = Status.closed  # Dask would wait for them once more, at the end of this process
+        logger.warning("workers took too long to stop (%s); they end with this process", type(error).__name__)
+        cluster.status = Status.closed  # otherwise Dask would wait for them again at the end of this process

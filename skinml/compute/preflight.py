@@ -1,6 +1,6 @@
-"""Whether a cluster that we did not start can do the work: asked before anything else is done.
+"""Check, before a run begins, that an existing cluster can do the work.
 
-Its workers are on other machines: they may be missing, run other versions, and see another disk or bucket.
+Its workers are on other machines: they may be missing, have other versions, or see another disk or bucket.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("skinml.compute")
 
 ANSWER_SECONDS = 120
-"""How long all workers together may take for one question: each waits 21 s for storage that does not answer."""
+"""Timeout of one check on all workers; each worker retries storage for up to 21 s."""
 
 
 def check_cluster(
@@ -37,21 +37,21 @@ def check_cluster(
     wait_seconds: float,
     workers: int | None = None,
 ) -> None:
-    """Refuse a cluster whose workers are missing, differ in their libraries, or do not see what they need.
+    """Refuse a cluster if workers are missing, have other libraries, or do not see workspace and archive.
 
-    Local workers are not asked: they are this machine, this environment and this user.
+    Local workers are not checked: they have the same machine, environment and user as this process.
 
     Args:
-        client: of the cluster.
-        workspace: normalised URL. Every worker reads an object there that is written here, and the other way
-            round. Nothing of it stays.
-        first_objects: uris of images, as a listing gives them, that every worker reads.
-        wait_seconds: how long workers are waited for.
-        workers: how many there should be; one at least.
+        client: the client of the cluster.
+        workspace: normalised URL. Every worker reads an object that this process writes there, and vice versa;
+            both objects are deleted again.
+        first_objects: uris of images from a listing that every worker reads.
+        wait_seconds: how long to wait for workers.
+        workers: the number of workers to wait for; at least one.
 
     Raises:
-        RequestError: in one line: how many workers came, or which worker differs or fails, and in what.
-        RunError: the scheduler went away meanwhile.
+        RequestError: says how many workers came, or which worker differs or fails, and in what.
+        RunError: the scheduler ended in the meantime.
     """
     if is_local(client):
         return
@@ -63,13 +63,13 @@ def check_cluster(
             _set_allocators(client)
     except OSError as error:
         raise RunError(
-            f"--cluster {address}: the scheduler went away ({_one_line(error)}); run again"
+            f"--cluster {address}: the scheduler ended or lost the connection ({_one_line(error)}); run again"
         ) from error
 
 
 @contextmanager
 def _enough_workers(client: Client, workers: int, seconds: float) -> Iterator[None]:
-    """Wait until so many are there. An adaptive cluster has none without work: it gets some."""
+    """Wait for this many workers. An adaptive cluster starts none without work, so it gets some."""
     pretended = []
     try:
         if len(client.nthreads()) < workers:
@@ -82,7 +82,7 @@ def _enough_workers(client: Client, workers: int, seconds: float) -> Iterator[No
             except TimeoutError:
                 raise RequestError(
                     f"--cluster {client.scheduler.address}: {len(client.nthreads())} of {workers} workers came "
-                    f"within {seconds:g} s; start them, or give --cluster-wait more seconds"
+                    f"within {seconds:g} s; start them, or set a longer --cluster-wait"
                 ) from None
         yield
     finally:
@@ -92,7 +92,7 @@ def _enough_workers(client: Client, workers: int, seconds: float) -> Iterator[No
 
 def _check_versions(client: Client) -> None:
     """Refuse another Python, other libraries, and workers without skinml."""
-    # Python first, by a question that Dask itself answers: ours is sent as bytecode.
+    # Python first, asked through Dask itself: our own question is sent as bytecode, which depends on it.
     asked = client.get_versions(check=False)
     ours = _python(asked["client"])
     for worker, versions in asked["workers"].items():
@@ -104,19 +104,21 @@ def _check_versions(client: Client) -> None:
     here = versions_here()
     for worker, there in _ask(client, partial(version_reader(), LIBRARIES)).items():
         if isinstance(there, Exception):
-            raise RequestError(f"worker {worker}: cannot say its versions: {_one_line(there)}") from there
+            raise RequestError(
+                f"worker {worker}: could not report its versions: {_one_line(there)}; see its log"
+            ) from there
         problem = difference(here, there)
         if problem is not None:
             raise RequestError(f"worker {worker}: {problem}")
 
 
 def _python(versions: Mapping[str, Any]) -> str:
-    """3.11, of what Dask says of a process."""
+    """Return the Python version of a process, such as 3.11, from Dask's information about it."""
     return ".".join(str(versions["host"]["python"]).split(".")[:2])
 
 
 def _check_storage(client: Client, workspace: str, first_objects: Sequence[str]) -> None:
-    """Every worker reads what is written here and the first images, and what it writes is read here."""
+    """Check that every worker can read our probe and the first images, and that we can read its probe."""
     token = secrets.token_bytes(16)
     with probe_folder(workspace) as folder:
         write_bytes(f"{folder}/driver", token)
@@ -134,8 +136,7 @@ def _check_storage(client: Client, workspace: str, first_objects: Sequence[str])
             if not seen:
                 client.run(delete, [written], workers=[worker])
                 raise RequestError(
-                    f"worker {worker}: writes to {workspace}, and what it wrote is not there for this process; "
-                    f"{_SHARED}"
+                    f"worker {worker}: what it writes to {workspace} is not visible to this process; {_SHARED}"
                 )
 
 
@@ -144,7 +145,7 @@ _REACHABLE = "every worker needs the archive at the same place, and the right to
 
 
 def _probe(workspace: str, folder: str, token: bytes, first_objects: list[str]) -> tuple[str | None, str]:
-    """In a worker: what is wrong, or None; and the object that it wrote."""
+    """Run in a worker: return what is wrong, or None, and the URL of the object that it wrote."""
     written = f"{folder}/worker-{secrets.token_hex(8)}"
     try:
         seen = read_bytes(f"{folder}/driver")
@@ -163,30 +164,32 @@ def _probe(workspace: str, folder: str, token: bytes, first_objects: list[str]) 
 
 
 def _set_allocators(client: Client) -> None:
-    """Give workers the allocator settings that ours have, and say what is lost without them."""
+    """Give the workers the allocator settings of local workers; warn if some cannot have them."""
     answers = _ask(client, keep_freed_memory)
     without = [worker for worker, answer in answers.items() if answer is not True]
     if without:
         logger.warning(
-            "%d of %d workers do not run on glibc and keep no freed memory (such as %s): decoding takes "
+            "%d of %d workers do not use glibc and cannot keep freed memory (for example %s): decoding takes "
             "about a quarter longer there",
             *(len(without), len(answers), without[0]),
         )
 
 
 def _ask(client: Client, function: Callable[[], Any]) -> dict[str, Any]:
-    """The answer of every worker, or the exception that it answered with; without those that left meanwhile."""
+    """Return the result or the exception of every worker; workers that left in the meantime are left out."""
     try:
         answers: dict[str, Any] = client.run(function, on_error="return", callback_timeout=ANSWER_SECONDS)
     except TimeoutError:
         raise RequestError(
             f"--cluster {client.scheduler.address}: not all {len(client.nthreads())} workers answered within "
-            f"{ANSWER_SECONDS} s; look at their logs"
+            f"{ANSWER_SECONDS} s; see their logs"
         ) from None
     there = client.nthreads()
     answers = {worker: answer for worker, answer in answers.items() if worker in there}
     if not answers:
-        raise RequestError(f"--cluster {client.scheduler.address}: all workers left while they were checked")
+        raise RequestError(
+            f"--cluster {client.scheduler.address}: all workers left during the check; see their logs"
+        )
     return answers
 
 

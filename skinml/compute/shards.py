@@ -1,4 +1,4 @@
-"""Shards of work on a cluster's workers: as many under way as it can use, and one failure costs one shard."""
+"""Run shards on a cluster's workers: keep all workers busy, and retry a failed shard alone."""
 
 from __future__ import annotations
 
@@ -27,27 +27,28 @@ Shard = TypeVar("Shard")
 Outcome = TypeVar("Outcome")
 
 AHEAD = 3
-"""Shards handed out per thread: one under way and two waiting, so that none idles and a million-image night
-holds a handful of shards in the scheduler instead of thousands."""
+"""Shards submitted per thread: one running and two waiting, so that no thread idles, and the scheduler holds
+few shards even if there are thousands."""
 
 LEAST_UNDER_WAY = 64
-"""Shards handed out to a cluster at an address at least. An adaptive one grows with the work that waits: with 3
-under way, 40 shards of a second took 41 s on 0 to 8 workers."""
+"""The smallest number of shards submitted to a cluster at an address. An adaptive cluster grows with the work
+that
+waits: with only 3 submitted, 40 shards of one second took 41 s on 0 to 8 workers."""
 
 REFRESH_SECONDS = 1.0
-"""How often the threads of a cluster at an address are counted: workers join and leave."""
+"""How often the threads of a cluster at an address are counted, because workers join and leave."""
 
 DESERTED_SECONDS = 600.0
-"""How long shards wait for a cluster at an address that has no worker any more."""
+"""How long shards wait if a cluster at an address has no workers any more."""
 
 WAITS = (2.0, 10.0, 30.0)
-"""Seconds before the second, third and fourth try of a shard that storage failed. Up to half of each is left
-out at random: shards that failed together shall not come back together."""
+"""Seconds before the second, third and fourth attempt of a shard that failed because of storage. Each is
+shortened by up to half at random, so that shards that failed together are not retried together."""
 
 
 @dataclass
 class _Task:
-    """A shard that is not done yet: its number, how often it was tried, when it is to be tried again."""
+    """A shard that is not done yet: its number, the number of attempts, and when to retry it."""
 
     number: int
     shard: Any
@@ -62,26 +63,25 @@ def map_shards(
     check: Callable[[], object] | None = None,
     total: int | None = None,
 ) -> Iterator[Outcome]:
-    """Run a function on every shard, on all workers; yield the outcomes as they come, in any order.
+    """Run a function on every shard, on all workers; yield the results as they come, in any order.
 
-    Shards are taken from the iterable as workers get free, so it may be long and lazy. A worker that dies
-    has its shard done again by another one, and a shard that fails with a StorageError is tried again by
-    itself after a growing wait, while the others go on: `function` must leave the same behind when run twice.
+    Shards are taken from the iterable as workers become free, so it may be long and lazy. If a worker dies,
+    another one repeats its shard. A shard that fails with a StorageError is retried alone after a growing wait,
+    while the others continue. So `function` may be run twice on a shard and must then have the same effect.
 
     Args:
-        client: of the cluster.
-        function: what is done with a shard.
-        shards: the work. Each shard that is under way is kept here until it is done.
-        check: called once in every worker process before its first shard, also in one that joined late. What
-            it raises ends the run with one line that names the worker; after a StorageError the shard is tried
-            again.
-        total: how many shards there are, for the log.
+        client: the client of the cluster.
+        function: the function to run on a shard.
+        shards: the shards. A submitted shard stays in memory here until it is done.
+        check: called once in every worker process before its first shard, also in one that joined late. If it
+            raises, the run ends with one line that names the worker; after a StorageError the shard is retried.
+        total: the number of shards, for the log.
 
     Raises:
-        RunError: a shard killed every worker that it was given to, `check` failed, there has been no worker for
-            ten minutes, or the scheduler is gone.
+        RunError: a shard killed every worker that ran it, `check` failed, there have been no workers for ten
+            minutes, or the scheduler ended.
         StorageError: a shard failed with it four times.
-        Exception: whatever `function` raised, as it raised it.
+        Exception: any exception of `function`, unchanged.
     """
     waiting = iter(enumerate(shards, 1))
     name = getattr(function, "__name__", "shard")
@@ -93,7 +93,7 @@ def map_shards(
 
     def hand_out(task: _Task) -> None:
         task.tries += 1
-        # Each function has its own name for Dask, which remembers by name how long tasks take.
+        # Dask learns from a task's name how long it takes, so each function gets its own name.
         future = client.submit(
             _run, function, task.shard, preparation, pure=False, key=f"{name}-{uuid.uuid4().hex}"
         )
@@ -134,10 +134,9 @@ def map_shards(
 
 
 def call(client: Client, *calls: Callable[[], Any]) -> list[Any]:
-    """Run functions of no arguments side by side, each once, on any worker; their answers, in order.
+    """Run functions without arguments in parallel, each once, on any worker; return their results in order.
 
-    Raises:
-        what `map_shards` raises.
+    Raises the same errors as `map_shards`.
     """
     answers = dict(map_shards(client, _numbered, enumerate(calls), total=len(calls)))
     return [answers[number] for number in range(len(calls))]
@@ -149,7 +148,7 @@ def _numbered(numbered: tuple[int, Callable[[], Any]]) -> tuple[int, Any]:
 
 
 class _Room:
-    """How many shards may be under way. Counted again now and then, for a cluster that is not ours."""
+    """The number of shards to submit at once; updated regularly for a cluster at an address."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
@@ -158,12 +157,12 @@ class _Room:
         self._room = self._count(client.nthreads())
 
     def now(self) -> int:
-        """Shards that may be under way now. Raises RunError if there has been no worker for too long."""
+        """Return how many shards may be submitted now. Raises RunError if workers are missing for too long."""
         if not is_local(self._client) and time.monotonic() - self._counted > REFRESH_SECONDS:
             try:
                 ask = self._client.scheduler.ncores
                 self._room = self._count(self._client.sync(ask, workers=None, callback_timeout=5))
-            except (OSError, TimeoutError):  # the old number does until a shard comes back
+            except (OSError, TimeoutError):  # use the old number for now
                 logger.debug("the cluster's threads could not be counted", exc_info=True)
             self._counted = time.monotonic()
         return self._room
@@ -173,14 +172,14 @@ class _Room:
             self._inhabited = time.monotonic()
         elif time.monotonic() - self._inhabited > DESERTED_SECONDS:
             raise RunError(
-                f"{self._client.scheduler.address}: no worker has been there for {DESERTED_SECONDS:g} s; "
-                "look at their logs and run again"
+                f"{self._client.scheduler.address}: the cluster has had no workers for {DESERTED_SECONDS:g} s; "
+                "see their logs and run again"
             )
         return max(self._least, sum(threads.values()) * AHEAD)
 
 
 def _until_something_happens(client: Client, resting: list[_Task]) -> float | None:
-    """Seconds after which to look again although no shard is done; None for never."""
+    """Return after how many seconds to wake up even if no shard is done; None to wait for a shard."""
     moments = [max(0.0, task.due - time.monotonic()) for task in resting]
     if not is_local(client):
         moments.append(REFRESH_SECONDS)
@@ -188,29 +187,29 @@ def _until_something_happens(client: Client, resting: list[_Task]) -> float | No
 
 
 def _rest(task: _Task, total: int | None, error: StorageError) -> None:
-    """Say when a shard that failed is tried again; raise its error after the last try."""
+    """Schedule and log the retry of a failed shard; raise its error after the last attempt."""
     if task.tries > len(WAITS):
         raise error
     seconds = WAITS[task.tries - 1] * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
     task.due = time.monotonic() + seconds
     logger.warning(
-        "shard %s failed: %s; try %d of %d in %.0f s",
+        "shard %s failed: %s; attempt %d of %d in %.0f s",
         *(f"{task.number} of {total}" if total else task.number, error),
         *(task.tries + 1, len(WAITS) + 1, seconds),
     )
 
 
 def _outcome(client: Client, future: Future, under_way: int) -> Any:
-    """What came of a shard."""
+    """Return the result of a shard, or raise its error."""
     from distributed import KilledWorker
 
-    if future.status == "cancelled":  # never by us: a shard is cancelled only when nobody waits any more
+    if future.status == "cancelled":  # not by us: we cancel shards only when nobody waits for them any more
         raise _gone(client, under_way)
     try:
         return future.result()
     except KilledWorker as error:
         raise RunError(
-            f"workers died over and over on one shard ({error}); look for memory or a bad library"
+            f"one shard killed every worker that ran it ({error}); check the workers' memory and libraries"
         ) from error
     finally:
         future.release()
@@ -225,8 +224,8 @@ def _check_connected(client: Client, running: dict[Future, _Task]) -> None:
 def _gone(client: Client, under_way: int) -> RunError:
     address = client.scheduler.address if client.scheduler is not None else "the cluster"
     return RunError(
-        f"{address}: the scheduler ended or can no longer be reached, with {under_way} shards under way; "
-        "look at its log and run again"
+        f"{address}: the scheduler ended or cannot be reached any more, with {under_way} shards running; "
+        "see its log and run again"
     )
 
 
@@ -234,7 +233,7 @@ def _gone(client: Client, under_way: int) -> RunError:
 
 
 def _preparation(client: Client, check: Callable[[], object] | None) -> bytes:
-    """What a worker process does before its first shard, pickled: equal bytes are the same preparation."""
+    """Pickle what a worker process does before its first shard; equal bytes mean the same preparation."""
     import cloudpickle
 
     driver = None if is_local(client) else versions_here()
@@ -249,10 +248,10 @@ def _run(function: Callable[[Shard], Outcome], shard: Shard, preparation: bytes)
 
 @functools.lru_cache(maxsize=16)
 def _prepare(preparation: bytes) -> None:
-    """Once a process. What fails is tried again by the next shard, if there still is one."""
+    """Prepare a worker process once. If that fails, the next shard tries again."""
     driver, check = pickle.loads(preparation)  # noqa: S301 - from the driver, as the shard is
     problem: SkinmlError | str | None = None
-    if driver is not None:  # workers that we did not start; one that joined late was not asked before
+    if driver is not None:  # workers of an existing cluster; one that joined late was not checked yet
         keep_freed_memory()
         problem = difference(driver, versions_here())
     try:
@@ -263,6 +262,6 @@ def _prepare(preparation: bytes) -> None:
     if problem is not None:
         from distributed import get_worker
 
-        # Storage that fails may be better at the next try of the shard.
+        # After a storage error the shard is retried.
         kind = StorageError if isinstance(problem, StorageError) else RunError
         raise kind(f"worker {get_worker().address}: {problem}")

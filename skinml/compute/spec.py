@@ -1,4 +1,4 @@
-"""Which cluster the work runs on, as a value."""
+"""The specification of a cluster: local processes, or the address of a scheduler."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class ClusterSpec:
-    """What was asked for; `connect` has one opener for each kind.
+    """A requested cluster; `connect` has one opener for each kind.
 
     Attributes:
-        address: of a scheduler, tcp://host:port or tls://host:port; None for processes of this machine.
-        workers: how many workers; None for one per core (local) or whatever the cluster has (address).
-        shards: how many shards there are at the most: no more local workers than that are started.
+        address: tcp://host:port or tls://host:port of a scheduler; None for processes on this machine.
+        workers: number of workers; None for one per core (local) or all that the cluster has (address).
+        shards: the largest possible number of shards; no more local workers than that are started.
     """
 
     address: str | None = None
@@ -21,5 +21,5 @@ class ClusterSpec:
 
     @property
     def kind(self) -> str:
-        """The name of its opener."""
+        """The key of its opener in `connect`."""
         return "local" if self.address is None else "address"

@@ -1,4 +1,4 @@
-"""Which versions a process runs, and in what two processes differ."""
+"""Compare the library versions of two processes."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ LIBRARIES = (
     "s3fs",
     "deltalake",
 )
-"""What a shard's rows depend on, and what carries shards to workers and back."""
+"""Libraries that a shard's rows depend on, or that move shards between processes."""
 
 Versions = Mapping[str, str | None]
-"""By name; None for what is not installed."""
+"""Version by name; None if not installed."""
 
 
 def versions_here() -> dict[str, str | None]:
-    """The versions that this process runs."""
+    """Return the versions in this process."""
     return version_reader()(LIBRARIES)
 
 
 def version_reader() -> Callable[[Sequence[str]], dict[str, str | None]]:
-    """A function that says which versions of distributions are installed.
+    """Return a function that reads the versions of installed distributions.
 
-    Made anew, because such a function is pickled whole and not by the name of its module: it runs on a worker
-    that has no skinml.
+    A nested function is pickled by value and not by its module's name, so it also runs on a worker without
+    skinml.
     """
 
     def installed_versions(names: Sequence[str]) -> dict[str, str | None]:
@@ -52,7 +52,7 @@ def version_reader() -> Callable[[Sequence[str]], dict[str, str | None]]:
             import skinml
         except ImportError:
             found["skinml"] = None
-        else:  # a checkout on the path has no metadata, or those of another version
+        else:  # a checkout on the path has no metadata, or that of another version
             found["skinml"] = skinml.__version__
         return found
 
@@ -60,7 +60,7 @@ def version_reader() -> Callable[[Sequence[str]], dict[str, str | None]]:
 
 
 def difference(here: Versions, there: Versions) -> str | None:
-    """In one clause, the first library in which a worker differs from the driver; None if there is none."""
+    """Describe the first library in which a worker differs from the driver; None if none differs."""
     if there.get("skinml") is None:
         return f"has no skinml; install {here['skinml']}, the version of this process"
     for name, version in here.items():

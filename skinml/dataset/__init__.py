@@ -1,1 +1,1 @@
-"""Labelled images to a dataset: metadata, plan, shards, splits, resampling."""
+"""Prepare labelled images: read metadata, plan, write shards, find duplicates, assign splits, commit."""

@@ -1,4 +1,4 @@
-"""Classes that are none of the seven: refused, unless `--map` or `--drop` says what to do with them."""
+"""Handle classes that are not one of the seven: `--map`, `--drop`, or an error."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ from skinml.errors import RequestError
 from skinml.labels import DIAGNOSES
 
 NO_LESION = "no-lesion"
-"""What `--drop` calls the rows without a lesion_id."""
+"""The name by which `--drop` selects rows without a lesion_id."""
 
 _SHOWN = 8
 
 
 @dataclass(frozen=True)
 class Choices:
-    """What to do with classes that are none of the seven: the diagnosis of each, or to leave it out."""
+    """What to do with classes that are not one of the seven: the diagnosis of each, or leave it out."""
 
     diagnoses: dict[str, str] = field(default_factory=dict)
     dropped: frozenset[str] = frozenset()
     without_lesion: bool = False
 
     def apply(self, name: str) -> str:
-        """The class that counts for this one."""
+        """Return the class to use for this one."""
         return self.diagnoses.get(name, name)
 
 
 def read_choices(mapped: Sequence[str], dropped: Sequence[str]) -> Choices:
-    """The values of `--map` (scc=akiec) and `--drop` (scc, no-lesion).
+    """Parse the values of `--map` (scc=akiec) and `--drop` (scc, no-lesion).
 
     Raises:
-        RequestError: one is not understood, or two contradict each other.
+        RequestError: a value is not valid, or two contradict each other.
     """
     diagnoses: dict[str, str] = {}
     for choice in mapped:
@@ -56,15 +56,15 @@ def read_choices(mapped: Sequence[str], dropped: Sequence[str]) -> Choices:
 
 
 def refuse_other_classes(rows: pd.DataFrame, files: Sequence[str], choices: Choices) -> None:
-    """Refuse rows whose class is none of the seven and not dropped either.
+    """Refuse rows whose class is neither one of the seven nor dropped.
 
     Args:
         rows: columns image_id, dx (its class), line and table (its number among the files).
-        files: what errors call each table.
-        choices: what was decided.
+        files: the names of the tables in messages.
+        choices: the values of `--map` and `--drop`.
 
     Raises:
-        RequestError: it names the classes, how many rows each has, where the first is, and the flags to give.
+        RequestError: names the classes, how many rows each has, the first such row, and the flags to give.
     """
     others = rows[~rows["dx"].isin([*DIAGNOSES, *choices.dropped])]
     if others.empty:
@@ -77,5 +77,5 @@ def refuse_other_classes(rows: pd.DataFrame, files: Sequence[str], choices: Choi
     raise RequestError(
         f"--metadata {files[first['table']]}: line {first['line']} ({first['image_id']}): {first['dx']!r} is "
         f"none of {', '.join(DIAGNOSES)}; such rows in all: {', '.join(named)}{more}. Leave their images out "
-        f"with {' '.join(drops)}, or say what a class is, as --map {shlex.quote(str(counts.index[0]))}=akiec"
+        f"with {' '.join(drops)}, or map a class, as --map {shlex.quote(str(counts.index[0]))}=akiec"
     )

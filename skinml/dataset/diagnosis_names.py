@@ -1,4 +1,4 @@
-"""What others call the seven diagnoses, and the short names of the classes that are none of them.
+"""Map other names of the seven diagnoses to them, and name the classes that are not one of them.
 
 The seven are those of HAM10000 (Tschandl et al., Sci. Data 5:180161, 2018, table 1) and of ISIC 2018, task 3:
 akiec holds actinic keratoses and intraepithelial carcinoma (Bowen's disease, that is squamous cell carcinoma in
@@ -6,10 +6,10 @@ situ), bkl seborrheic keratoses, solar lentigines and lichen planus-like keratos
 angiokeratomas, pyogenic granulomas and haemorrhage, mel melanoma of any kind but metastases, nv any naevus.
 ISIC 2019 calls akiec AK.
 
-The ISIC archive has names of its own for HAM10000's images, as its export of that collection shows: bkl is
-"Pigmented benign keratosis" there, vasc stands in `diagnosis_2` alone, and of akiec's 327 images 130 are "Solar
-or actinic keratosis" and 197 "Squamous cell carcinoma, NOS". It gives the latter name to invasive carcinoma of
-other collections, too: so scc is no class of ours until somebody says `--map scc=akiec`.
+The ISIC archive uses other names for HAM10000's images, as its export of that collection shows: bkl is
+"Pigmented benign keratosis", vasc is only in `diagnosis_2`, and of akiec's 327 images 130 are "Solar or actinic
+keratosis" and 197 "Squamous cell carcinoma, NOS". In other collections the latter name means invasive
+carcinoma. So scc is not mapped unless the user gives `--map scc=akiec`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from functools import lru_cache
 from skinml.labels import DIAGNOSES
 
 UNKNOWN = "unknown"
-"""The class of an image whose diagnosis is blank, or said to be unknown."""
+"""The class of an image whose diagnosis is blank or "unknown"."""
 
 _NAMES = {
     "akiec": (
@@ -68,9 +68,13 @@ _CLASSES = {
 
 @lru_cache(4096)
 def class_of(name: str) -> str:
-    """The class that a diagnosis names: one of the seven, scc, unknown, or its own name in small letters.
+    """Return the class of a diagnosis: one of the seven, scc, unknown, or its own name in lower case.
 
-    Capitals, punctuation and British spelling make no difference.
+    Case, punctuation and British spelling are ignored.
+
+    Example:
+        >>> class_of("Melanoma, NOS"), class_of("Actinic keratosis"), class_of("scar")
+        ('mel', 'akiec', 'scar')
     """
     folded = re.sub(r"[\W_]+", " ", name.casefold().replace("'", "").replace("\u2019", "")).strip()
     folded = folded.replace("naev", "nev").replace("haem", "hem")

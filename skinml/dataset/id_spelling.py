@@ -1,8 +1,8 @@
-"""An image_id of the metadata and a file's name that mean the same and are not written alike.
+"""Match image_ids of the metadata to file names that are spelled differently.
 
-Tables hold `ISIC_0000001.jpg`, `isic_0000001` or `part_1/ISIC_0000001` for the file ISIC_0000001.jpg, and ISIC
-2019 has files called ISIC_0000001_downsampled.jpg. What is written alike goes together first; the rest only if
-one id and one file are left.
+For the file ISIC_0000001.jpg, tables contain `ISIC_0000001.jpg`, `isic_0000001` or `part_1/ISIC_0000001`; ISIC
+2019 has files named ISIC_0000001_downsampled.jpg. Equal spellings are matched first; a different spelling is
+matched only if exactly one id and one file are left for it.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ _FOLDERS = re.compile(r"^.*[/\\]", re.DOTALL)
 
 @dataclass(frozen=True)
 class Respelled:
-    """Ids that are written in another way than the names they belong to.
+    """Ids that are spelled differently from their file names.
 
     Attributes:
-        names: the name of each such id.
-        ways: how many ids differ in which way.
+        names: file name (stem) by id.
+        ways: number of ids by kind of difference.
         unclear: names that could belong to several ids, or share one with another name, and what is wrong.
     """
 
@@ -37,12 +37,12 @@ class Respelled:
     unclear: dict[str, str] = field(default_factory=dict)
 
     def apply(self, ids: Iterable[str]) -> list[str]:
-        """Ids as the names are written."""
+        """Return the ids in the spelling of their file names."""
         return [self.names.get(one, one) for one in ids]
 
 
 def respell(ids: pd.Series[str], names: pd.Series[str]) -> Respelled:
-    """Find the names of ids that no name equals.
+    """Find the names of ids that are not equal to any name.
 
     Args:
         ids: image_ids of a table, each once.
@@ -64,7 +64,7 @@ def respell(ids: pd.Series[str], names: pd.Series[str]) -> Respelled:
             found.ways.update(_ways(rows[0], group[0]))
             continue
         elif rows:
-            wrong = f"image_id {_some(rows)} of the metadata may mean any of the files {_some(group)}"
+            wrong = f"image_id {_some(rows)} of the metadata could be any of the files {_some(group)}"
         else:
             continue
         found.unclear.update(dict.fromkeys(group, wrong))
@@ -87,7 +87,7 @@ def _folded(name: str) -> str:
 
 
 def _ways(image_id: str, name: str) -> list[str]:
-    """In which ways the two differ."""
+    """Return the kinds of difference between the two."""
     ways = []
     for way, pattern in (("folder", _FOLDERS), ("suffix", _SUFFIX), ("_downsampled", _DOWNSAMPLED)):
         shorter, other = pattern.sub("", image_id), pattern.sub("", name)

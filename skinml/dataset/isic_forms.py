@@ -1,9 +1,9 @@
-"""HAM10000's and ISIC's tables, recognised by the names of their columns: which column says what.
+"""Recognise the columns of HAM10000's and ISIC's metadata tables by their names.
 
 - HAM10000: image_id, lesion_id, dx, dx_type, age, sex, localization
-- ISIC 2018, task 3: image, and a column for each class (MEL, NV, ...) with one 1 in each row; the lesions are
-  in a second file (image, lesion_id, diagnosis_confirm_type)
-- ISIC 2019: likewise with AK for akiec, SCC and UNK; its second file has image, age_approx,
+- ISIC 2018, task 3: image, and a column for each class (MEL, NV, ...) with one 1 in each row; a second file has
+  the lesions (image, lesion_id, diagnosis_confirm_type)
+- ISIC 2019: the same with AK for akiec, SCC and UNK; its second file has image, age_approx,
   anatom_site_general, lesion_id, sex
 - ISIC 2020: image_name, patient_id, lesion_id (not in its first edition), sex, age_approx,
   anatom_site_general_challenge, diagnosis
@@ -27,7 +27,7 @@ from skinml.dataset.diagnosis_names import class_of
 from skinml.labels import DIAGNOSES
 
 COLUMNS = ("image_id", "lesion_id", "patient_id", "dx", "dx_type", "age", "sex", "localization")
-"""What is read of a table, by the names that HAM10000 uses."""
+"""The columns that are read, by HAM10000's names."""
 
 _NAMES: dict[str, tuple[tuple[str, ...], ...]] = {
     "image_id": (("image_id",), ("isic_id",), ("image_name",), ("image",)),
@@ -44,8 +44,8 @@ _NAMES: dict[str, tuple[tuple[str, ...], ...]] = {
         tuple(f"anatom_site_{level}" for level in range(1, 6)),
     ),
 }
-"""The names of each column in the order in which they are looked for; several together go from the general to
-the particular, and the last that says something counts."""
+"""The names of each column, in the order in which they are searched for. Several names together go from general
+to specific, and the most specific value that is not blank is used."""
 
 _ONE_HOT = (*DIAGNOSES, "ak", "scc", "unk")
 _SHOWN = 20
@@ -53,12 +53,12 @@ _SHOWN = 20
 
 @dataclass(frozen=True)
 class Form:
-    """Where a table says what.
+    """The columns of a table.
 
     Attributes:
-        header: the names of its columns, as they stand there.
-        positions: for each of COLUMNS that the table has, the places of its columns, the general first.
-        one_hot: where dx is said by one column a class: the place of each.
+        header: the names of its columns, unchanged.
+        positions: for each of COLUMNS that the table has, the positions of its columns, the general one first.
+        one_hot: if there is one column for each class, its position by class.
     """
 
     header: tuple[str, ...]
@@ -66,11 +66,11 @@ class Form:
     one_hot: dict[str, int]
 
     def has(self, column: str) -> bool:
-        """Whether the table says this."""
+        """Whether the table has this column."""
         return column in self.positions or (column == "dx" and bool(self.one_hot))
 
     def renamed(self) -> dict[str, str]:
-        """Columns that are not called as HAM10000 calls them, and how the table does."""
+        """Return the columns with another name than in HAM10000, and their name in the table."""
         named = {
             column: " to ".join(dict.fromkeys((self.header[places[0]], self.header[places[-1]])))
             for column, places in self.positions.items()
@@ -84,7 +84,7 @@ class Form:
 
 
 def recognise(header: Sequence[str]) -> Form:
-    """Find the columns of a table by their names, whatever their case.
+    """Find the columns of a table by their names, ignoring case.
 
     Raises:
         ValueError: two columns have the same name. One line without the name of the file.
@@ -93,7 +93,7 @@ def recognise(header: Sequence[str]) -> Form:
     for name, count in Counter(names).items():
         if name and count > 1:
             as_written = [one.strip() for one, other in zip(header, names, strict=True) if other == name]
-            raise ValueError(f"has {count} columns {name} ({shown(as_written)}): leave one of them")
+            raise ValueError(f"has {count} columns {name} ({shown(as_written)}): keep only one of them")
     place = {name: number for number, name in enumerate(names)}
     positions = {}
     for column, choices in _NAMES.items():
@@ -109,13 +109,13 @@ def recognise(header: Sequence[str]) -> Form:
 
 
 def read_columns(form: Form, piece: Piece) -> pa.Table:
-    """COLUMNS of some rows that the table has, and `line`; values without the spaces around them.
+    """Return those of COLUMNS that the table has, and `line`, for some rows; values are stripped of spaces.
 
-    Arrow's text, because Python's takes 50 bytes more a value.
+    As Arrow text, because a Python string takes 50 bytes more per value.
 
     Raises:
-        ValueError: a row of one column a class has no 1, or several. One line, which begins with the line of
-            the file.
+        ValueError: with one column per class, a row has no 1 or several. One line, which begins with the line
+            of the file.
     """
     found: dict[str, pa.Array] = {}
     for column, places in form.positions.items():
@@ -128,18 +128,18 @@ def read_columns(form: Form, piece: Piece) -> pa.Table:
 
 
 def shown(names: Sequence[str]) -> str:
-    """Names of columns for one line of a message."""
+    """Join names of columns for a message of one line."""
     short = [" ".join(name.split())[:40] for name in names[:_SHOWN]]
     return ", ".join([*short, *(["…"] if len(names) > _SHOWN else [])])
 
 
 def _folded(name: str) -> str:
-    """A name as it is compared: `\ufeffImage ID ` is image_id."""
+    """Normalise a column name for comparison: `\ufeffImage ID ` becomes image_id."""
     return re.sub(r"[\s-]+", "_", name.strip().strip("\ufeff").strip().casefold())
 
 
 def _last_said(levels: list[list[str]], named: bool) -> list[str]:
-    """The most particular value of each row; of diagnoses the most particular that is one of the seven."""
+    """Return the most specific value of each row; for diagnoses the most specific one of the seven."""
     chosen = []
     for row in zip(*levels, strict=True):
         said = [value for level in reversed(row) if (value := level.strip())]
@@ -149,7 +149,7 @@ def _last_said(levels: list[list[str]], named: bool) -> list[str]:
 
 
 def _named_by_one(form: Form, piece: Piece) -> list[str]:
-    """The class whose column holds the one 1 of each row."""
+    """Return the class whose column contains the 1, for each row."""
     classes = list(form.one_hot)
     named = []
     for number, row in enumerate(zip(*(piece.columns[place] for place in form.one_hot.values()), strict=True)):
@@ -160,14 +160,14 @@ def _named_by_one(form: Form, piece: Piece) -> list[str]:
             )
             ids = piece.columns[form.positions["image_id"][0]]
             where = f"line {piece.lines[number]} ({ids[number].strip() or 'no image_id'})"
-            raise ValueError(f"{where}: one class must be 1 and the others 0; here is {given[:200]}")
+            raise ValueError(f"{where}: one class must be 1 and the others 0, but the row has {given[:200]}")
         named.append(classes[values.index(1)])
     return named
 
 
 @lru_cache(4096)
 def _number(value: str) -> float | None:
-    """A number of a table, also with a comma, and pandas' True and False; 0 where it is blank."""
+    """Parse a number, also with a decimal comma or as True or False; blank is 0."""
     text = value.strip().casefold()
     try:
         return float({"true": "1", "false": "0", "": "0"}.get(text, text.replace(",", ".")))

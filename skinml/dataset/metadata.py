@@ -1,4 +1,4 @@
-"""The labels of images: one table or several joined, their repetitions named, lesions and classes checked."""
+"""Read the labels of images: join one or more tables, find repeated rows, check lesions and classes."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ class Metadata:
     Attributes:
         rows: one row per image_id: image_id, lesion_id, dx, dx_type, age (years or NaN), sex, localization,
             metadata_row (position in the source).
-        repeated: image_ids that stand several times with the same values; one row of each is kept.
-        conflicting: image_ids that stand several times with different values; none is kept.
+        repeated: image_ids with several equal rows; one of them is kept.
+        conflicting: image_ids with several different rows; none of them is kept.
         dropped: image_ids that `--drop` leaves out, and the class of each.
-        notes: how the tables were read, for people.
+        notes: how the tables were read, for the log.
     """
 
     rows: pd.DataFrame
@@ -37,12 +37,12 @@ class Metadata:
     notes: tuple[str, ...] = ()
 
     def image_ids(self) -> pd.Series[str]:
-        """Every image_id of the tables, each once."""
+        """Return every image_id of the tables, each once."""
         others = texts([*self.conflicting, *self.dropped])
         return pd.concat([self.rows["image_id"], others], ignore_index=True)
 
     def respelled(self, found: Respelled) -> Metadata:
-        """The same with image_ids written as the files are."""
+        """Return the same with image_ids in the spelling of the files."""
         if not found.names:
             return self
         return replace(
@@ -58,19 +58,30 @@ def read_metadata(urls: Sequence[str], mapped: Sequence[str] = (), dropped: Sequ
 
     Args:
         urls: the files. One has the diagnoses; others may add lesions, ages and so on by image_id.
-        mapped: classes that are taken for one of the seven, as scc=akiec.
+        mapped: classes to map to one of the seven, such as scc=akiec.
         dropped: classes whose images are left out.
 
     Raises:
-        RequestError: see `parse_table`; or a column is missing, a lesion_id is blank, a class is none of the
-            seven. The line names the first offender.
+        RequestError: see `parse_table`; or a column is missing, a lesion_id is blank, or a class is not one of
+            the seven. The message names the first such row.
     """
     choices = read_choices(mapped, dropped)
     return _checked([read_table(url) for url in urls], choices)
 
 
 def parse_metadata(data: bytes, name: str, mapped: Sequence[str] = (), dropped: Sequence[str] = ()) -> Metadata:
-    """`read_metadata` of the bytes of one file, which errors call `name`."""
+    r"""Read metadata from the bytes of one file, as `read_metadata` does; `name` is its name in messages.
+
+    Example:
+        >>> table = b"image_id,lesion_id,dx\nISIC_1,HAM_1,nv\nISIC_2,HAM_1,nv\nISIC_3,HAM_2,scc\n"
+        >>> metadata = parse_metadata(table, "metadata.csv", dropped=["scc"])
+        >>> metadata.rows[["image_id", "lesion_id", "dx"]].to_dict("list")
+        {'image_id': ['ISIC_1', 'ISIC_2'], 'lesion_id': ['HAM_1', 'HAM_1'], 'dx': ['nv', 'nv']}
+        >>> parse_metadata(b"image_id,dx\nISIC_1,nv\n", "metadata.csv")
+        Traceback (most recent call last):
+            ...
+        skinml.errors.RequestError: --metadata metadata.csv: has no column lesion_id (it has image_id, dx): ...
+    """
     choices = read_choices(mapped, dropped)
     return _checked([parse_table(data, name)], choices)
 
@@ -81,7 +92,7 @@ def _checked(tables: Sequence[Table], choices: Choices) -> Metadata:
     group = "lesion_id"
     if not any(table.form.has("lesion_id") for table in tables):
         group = "patient_id"  # coarser than lesions, so no lesion is ever in two splits
-        notes.append("no table has a lesion_id: all images of a patient_id count as one lesion, in one split")
+        notes.append("no table has a lesion_id: all images of a patient_id count as one lesion, so one split")
     # Those with diagnoses first: they say which images there are.
     ordered = sorted(tables, key=lambda table: not table.form.has("dx"))
     parts = [_part(table, number, group, choices) for number, table in enumerate(ordered)]
@@ -103,7 +114,7 @@ def _checked(tables: Sequence[Table], choices: Choices) -> Metadata:
 
 
 def _unused(choices: Choices, tables: Sequence[Table]) -> list[str]:
-    """What `--map` and `--drop` name and no table has: perhaps a slip of the pen, so it is said."""
+    """Return notes about classes in `--map` and `--drop` that no table has: they may be typing errors."""
     there = {name for table in tables for name in table.rows["dx"].dropna().unique()}
     named = {"--map": choices.diagnoses.keys(), "--drop": choices.dropped}
     return [
@@ -120,13 +131,13 @@ def _refuse_missing_columns(tables: Sequence[Table]) -> None:
     have = "; ".join(str(table.form) for table in tables)
     if not any(table.form.has("dx") for table in tables):
         raise RequestError(
-            f"--metadata {names}: has no column dx, nor diagnosis, nor one column a class, as ISIC's MEL, NV "
-            f"and BCC (it has {have})"
+            f"--metadata {names}: has no column dx or diagnosis, nor one column per class such as ISIC's MEL, "
+            f"NV and BCC (it has {have}); add the file that has them with another --metadata"
         )
     if not any(table.form.has("lesion_id") or table.form.has("patient_id") for table in tables):
         raise RequestError(
-            f"--metadata {names}: has no column lesion_id (it has {have}): lesions decide the split, so give "
-            "the file that has them with another --metadata (ISIC 2018: its LesionGroupings file; ISIC 2019: "
+            f"--metadata {names}: has no column lesion_id (it has {have}): the split is by lesion, so add the "
+            "file that has them with another --metadata (ISIC 2018: its LesionGroupings file; ISIC 2019: "
             "its Metadata file)"
         )
 
@@ -137,7 +148,7 @@ def _refuse_without_lesion(rows: pd.DataFrame, files: Sequence[str], group: str)
     first = rows.iloc[0]
     raise RequestError(
         f"--metadata {files[first['table']]}: line {first['line']} ({first['image_id']}): {group} is blank, in "
-        f"{len(rows)} rows in all: lesions decide the split, so give a file that has them with another "
+        f"{len(rows)} rows in all: the split is by lesion, so add a file that has them with another "
         f"--metadata, or leave these images out with --drop {NO_LESION}"
     )
 
@@ -147,7 +158,7 @@ def _refuse_without_lesion(rows: pd.DataFrame, files: Sequence[str], group: str)
 
 @dataclass(frozen=True, eq=False)
 class _Part:
-    """Tables joined so far: image_id (each once), LABELS, and where the row with the diagnosis stands."""
+    """The tables joined so far: image_id (each once), LABELS, and where the row with the diagnosis is."""
 
     rows: pd.DataFrame
     labelled: bool
@@ -158,7 +169,7 @@ class _Part:
 
 
 def _part(table: Table, number: int, group: str, choices: Choices) -> _Part:
-    """One table, with one row an image."""
+    """Reduce a table to one row per image."""
     rows = table.rows.assign(lesion_id=table.rows[group], table=number, metadata_row=range(len(table.rows)))
     rows = rows.drop(columns="patient_id")
     labelled = table.form.has("dx")
@@ -174,7 +185,7 @@ def _part(table: Table, number: int, group: str, choices: Choices) -> _Part:
 
 
 def _join(first: _Part, second: _Part) -> _Part:
-    """Add what another table says of the images; and its own images, if it has diagnoses."""
+    """Add the columns of another table, and its own images if it has diagnoses."""
     found = respell(second.rows["image_id"], first.rows["image_id"])
     other = second.rows.set_index(pd.Index(found.apply(second.rows["image_id"]), name="image_id", dtype="str"))
     other = other.drop(columns="image_id")
@@ -189,14 +200,18 @@ def _join(first: _Part, second: _Part) -> _Part:
             conflicting |= set(first.rows.loc[differs, "image_id"])
         elif differs.any():
             count = int(differs.sum())
-            notes.append(f"{column} differs for {count} images in {second.name}: {first.name}'s is used")
+            notes.append(
+                f"{column} differs for {count} images in {second.name}: the one of {first.name} is used"
+            )
         joined[column] = mine.where(mine.notna(), theirs)
     if found.ways:
         said = ", ".join(f"{way} {count}" for way, count in found.ways.items())
-        notes.append(f"image_ids of {second.name} are written otherwise than in {first.name} ({said})")
+        notes.append(
+            f"image_ids are spelled differently in {second.name} than in {first.name} ({said}): matched"
+        )
     if found.unclear:
         count = len(found.unclear)
-        notes.append(f"{count} image_ids of {first.name} could be several of {second.name}: not joined")
+        notes.append(f"{count} image_ids of {first.name} match several of {second.name}: not joined")
     if second.labelled:
         new = other[~other.index.isin(first.rows["image_id"])].reset_index()
         new["metadata_row"] += first.rows["metadata_row"].max() + 1

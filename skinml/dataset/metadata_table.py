@@ -1,4 +1,4 @@
-"""One file of metadata: read from anywhere, its values checked and written as HAM10000 writes them."""
+"""Read one metadata file, check its values, and convert them to HAM10000's."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from skinml.storage.urls import normalise
 ROWS_AT_ONCE = 2_000
 
 MISSING = frozenset({"", "nan", "na", "n/a", "#n/a", "<na>", "null", "none", "-", "?"})
-"""What programs write where there is no value, in small letters."""
+"""Texts that programs write for a missing value, in lower case."""
 
 UNKNOWN = MISSING | {"unknown"}
 
@@ -30,7 +30,7 @@ DX_TYPES = {
     "single image expert consensus": "consensus",
     "confocal microscopy with consensus dermoscopy": "confocal",
 }
-"""How ISIC calls what HAM10000 calls otherwise, by their files for the same images (ISIC 2018, task 3)."""
+"""ISIC's names for values of HAM10000, from their files for the same images (ISIC 2018, task 3)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,11 +38,11 @@ class Table:
     """One file of metadata.
 
     Attributes:
-        name: what errors call it.
-        form: which columns it has.
-        rows: isic_forms.COLUMNS, where dx is a class (see `class_of`) and age years, null where unknown; and
+        name: its name in messages.
+        form: the columns that it has.
+        rows: isic_forms.COLUMNS, where dx is a class (see `class_of`) and age is in years, null if unknown; and
             `line` of the file.
-        note: how it was read, for people.
+        note: how it was read, for the log.
     """
 
     name: str
@@ -55,21 +55,21 @@ def read_table(url: str) -> Table:
     """Read and check one file of metadata.
 
     Raises:
-        RequestError: see `parse_table`; and where it is no file, or has more than 256 MiB.
+        RequestError: see `parse_table`; or it is not a file, or has more than 256 MiB.
     """
     return parse_table(read_metadata_file(url), normalise(url))
 
 
 def parse_table(data: bytes, name: str) -> Table:
-    """Check the bytes of one file.
+    """Parse and check the bytes of one file.
 
     Args:
-        data: CSV with a header, in whatever dialect, encoding and form of HAM10000 or ISIC.
-        name: what errors call it.
+        data: CSV with a header, in any dialect, encoding and form of HAM10000 or ISIC.
+        name: its name in messages.
 
     Raises:
-        RequestError: it is no such table, or an image_id is blank, or an age is not a number of years. The line
-            names the first offender.
+        RequestError: it is not such a table, an image_id is blank, or an age is not a number of years. The
+            message names the first such row.
     """
     try:
         dialect = find_dialect(data)
@@ -79,7 +79,7 @@ def parse_table(data: bytes, name: str) -> Table:
             raise ValueError("is empty")
         form = recognise([name for [name] in header.columns])
         if not form.has("image_id"):
-            raise ValueError(f"has no column image_id, nor isic_id, image_name or image (it has {form})")
+            raise ValueError(f"has no column image_id, isic_id, image_name or image (it has {form})")
         parts = [read_columns(form, piece) for piece in pieces]
         if not parts:
             raise ValueError(f"has no rows below its header ({form})")
@@ -89,11 +89,11 @@ def parse_table(data: bytes, name: str) -> Table:
     refuse(name, rows, rows["image_id"] == "", "image_id is blank")
     for column in ("image_id", "lesion_id", "patient_id"):
         if column in rows:
-            # A file's name may have a line break. With a separator as well, it is the end of one row and the
-            # beginning of the next.
+            # A line break alone may be part of a file's name. Together with a separator, it is the end of one
+            # row and the beginning of the next.
             ids = rows[column].str
             broken = ids.contains(r"[\r\n]", regex=True) & ids.contains(dialect.separator, regex=False)
-            refuse(name, rows, broken, f"{column} has a line break; is a quote not closed?", column)
+            refuse(name, rows, broken, f"{column} contains a line break; is a quote not closed?", column)
     renamed = ", ".join(f"{column} is read from {shown([there])}" for column, there in form.renamed().items())
     note = f"{name}: {len(rows)} rows, {dialect}{'; ' if renamed else ''}{renamed}"
     for column in COLUMNS:
@@ -114,7 +114,7 @@ def parse_table(data: bytes, name: str) -> Table:
 
 
 def refuse(name: str, rows: pd.DataFrame, wrong: pd.Series, why: str, column: str | None = None) -> None:
-    """Refuse a table with such rows; the line names the first. Raises RequestError."""
+    """Raise RequestError if any row is wrong; the message names the first."""
     if wrong.any():
         first = rows[wrong].iloc[0]
         value = f" {first[column]!r}:" if column else ""
@@ -124,7 +124,7 @@ def refuse(name: str, rows: pd.DataFrame, wrong: pd.Series, why: str, column: st
 
 
 def each(values: pd.Series, change: Callable[[str], object]) -> pd.Series:
-    """A column of text with few values, changed one by one."""
+    """Apply a function to each distinct value of a text column."""
     codes, distinct = pd.factorize(values)
     changed = pd.Series([change(value) for value in distinct], dtype=object)
     found: pd.Series = changed.take(codes).set_axis(values.index)
@@ -132,7 +132,7 @@ def each(values: pd.Series, change: Callable[[str], object]) -> pd.Series:
 
 
 def each_text(values: pd.Series, change: Callable[[str], str]) -> pd.Series:
-    """The same where text comes of it, and null of ""."""
+    """Apply a function that returns text to each distinct value; "" becomes null."""
     codes, distinct = pd.factorize(values)
     changed = pd.Series([change(value) for value in distinct], dtype="str")
     found: pd.Series = changed.where(changed != "", None).take(codes).set_axis(values.index)
@@ -140,7 +140,7 @@ def each_text(values: pd.Series, change: Callable[[str], str]) -> pd.Series:
 
 
 def _years(text: str) -> float:
-    """An age as a number: 50,0 and 85+ are 50.0 and 85; NaN if it is unknown, -1 if it is no age."""
+    """Parse an age: 50,0 and 85+ are 50.0 and 85; NaN if it is unknown, -1 if it is not an age."""
     if text.casefold() in UNKNOWN:
         return math.nan
     number = text.removesuffix("+").strip().replace(",", ".", 1)
@@ -153,7 +153,7 @@ def _unless(missing: frozenset[str], text: str) -> str:
 
 
 def _said_of_classes(names: pd.Series) -> str:
-    """How diagnoses were understood that are not written as the seven are; "" where all are."""
+    """Describe how diagnoses with other names were read; "" if there are none."""
     counts = names.value_counts()
     read = [
         f"{shown([str(name)])!r} as {class_of(str(name))} ({count})"

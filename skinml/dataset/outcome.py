@@ -1,6 +1,6 @@
-"""What became of one shard's images: decoded and measured, or rejected; kept beside the pixels until published.
+"""Decode and measure one shard's images, and record the outcome beside the pixels until the run commits.
 
-An interrupted run leaves its finished shards and these records behind, and the next run takes them over.
+If a run is interrupted, the next run takes over its finished shards by these records.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from skinml.storage.removal import delete
 from skinml.storage.spelling import resolve_rows
 
 MEASURED_AT_ONCE = 32
-"""Images whose quality and hash are computed together: NumPy's overhead is shared, and 64 px fit the cache."""
+"""Images measured in one call: enough to share NumPy's overhead, few enough for the cache at 64 px."""
 
 
 def decode_images(
@@ -37,13 +37,13 @@ def decode_images(
     """Read, decode and measure images.
 
     Args:
-        images: columns uri, etag and size_bytes, as they were listed.
-        preprocessing: how pixels are made.
+        images: columns uri, etag and size_bytes, from the listing.
+        preprocessing: how to make the pixels.
         roots: see `load_images`.
 
     Returns:
-        Pixels uint8 (k, size, size, 3) of the k images that could be used, and one row an image in the order
-        of `images` with the columns of OUTCOME. Nothing about one image stops the others.
+        Pixels uint8 (k, size, size, 3) of the k images that could be used, and one row per image in the order
+        of `images` with the columns of OUTCOME. An image that cannot be used does not stop the others.
     """
     pixels = np.empty((len(images), preprocessing.size, preprocessing.size, 3), dtype=np.uint8)
     rows: list[tuple[Any, ...]] = []
@@ -71,7 +71,7 @@ def decode_images(
 
 
 def _measures(pixels: NDArray[np.uint8]) -> dict[str, Sequence[Any]]:
-    """Quality and perceptual hash of each row of a shard."""
+    """Return quality and perceptual hash of each row of a shard."""
     pieces = [pixels[start : start + MEASURED_AT_ONCE] for start in range(0, len(pixels), MEASURED_AT_ONCE)]
     quality = [measure(piece) for piece in pieces]
     measures: dict[str, Sequence[Any]] = {
@@ -84,12 +84,12 @@ def _measures(pixels: NDArray[np.uint8]) -> dict[str, Sequence[Any]]:
 
 
 def record_url(workspace: str, dataset_key: str, number: int) -> str:
-    """Where a shard's record lies."""
+    """Return the URL of a shard's record."""
     return f"{unpublished_url(workspace, dataset_key)}/{shard_name(number, 'parquet')}"
 
 
 def write_record(workspace: str, dataset_key: str, number: int, outcome: pd.DataFrame) -> None:
-    """Say that this shard is finished: its pixels are whole, and this is what became of its images."""
+    """Record that a shard is finished: its pixels are complete, and this is the outcome of its images."""
     table = pa.Table.from_pandas(outcome[OUTCOME.names], OUTCOME, preserve_index=False)
     buffer = io.BytesIO()
     pq.write_table(table, buffer, compression="zstd")
@@ -97,9 +97,9 @@ def write_record(workspace: str, dataset_key: str, number: int, outcome: pd.Data
 
 
 def forget_rejected(workspace: str, dataset_key: str, numbers: Iterable[int]) -> None:
-    """Let the next run try again what these shards could not use: perhaps this machine is to blame for it.
+    """Remove rejected images from these shards' records, so that the next run tries them again.
 
-    Their pixels, and the rest of their records, stay for it.
+    The failures may be the fault of this machine. Pixels and the rest of the records stay.
     """
     for number in numbers:
         outcome = read_record(workspace, dataset_key, number)
@@ -113,7 +113,7 @@ def forget_rejected(workspace: str, dataset_key: str, numbers: Iterable[int]) ->
 def read_record(
     workspace: str, dataset_key: str, number: int, columns: Sequence[str] = tuple(OUTCOME.names)
 ) -> pd.DataFrame:
-    """What became of a finished shard's images, schema OUTCOME."""
+    """Read the outcome of a finished shard's images, schema OUTCOME."""
     data = read_bytes(record_url(workspace, dataset_key, number))
     outcome: pd.DataFrame = resolve_rows(pq.read_table(io.BytesIO(data), columns=list(columns))).to_pandas()
     return outcome

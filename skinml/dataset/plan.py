@@ -1,4 +1,4 @@
-"""What a preparation has to do: listing x metadata x what is known already, as pure tables."""
+"""Plan a preparation: compare listing, metadata and tables, and decide what to do with each image."""
 
 from __future__ import annotations
 
@@ -20,34 +20,35 @@ from skinml.tables import Snapshot
 from skinml.tables.matching import among, is_in, look_up, texts
 
 FOUND_BY_PLANNING = (Reason.NO_METADATA.value, Reason.DUPLICATE_ID.value)
-"""Reasons that depend on the other images and the metadata, judged anew at every run without reading bytes."""
+"""Reasons that depend on metadata and other images; they are decided again in every run, without reading
+bytes."""
 
 
 LABELS = ["lesion_id", "dx", "dx_type", "age", "sex", "localization", "metadata_row"]
-"""What a sample has from the metadata, and takes anew when the metadata is corrected."""
+"""The columns of a sample that come from the metadata, and are updated if the metadata is corrected."""
 
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """What to do, and what is already decided.
+    """The decisions about all listed images and about existing samples.
 
     Attributes:
         work: images to decode, in order of image_id: the listing's columns, the metadata's, `split`,
             `split_group`, and `in_samples` (its row is in `samples` already, only pixels are missing).
         rejected: images refused before reading, new to the quarantine: uri, etag, size_bytes, reason, detail.
         listed: image objects in the listing.
-        skipped: of these, how many are prepared, or quarantined for good, with the same bytes.
-        superseded: image_ids in `samples` in whose place the work puts a newer version.
-        relabelled: samples whose metadata was corrected: image_id and LABELS as they are now.
-        metadata_without_image: image_ids that the metadata has and the listing has not.
-        metadata_removed: image_ids of samples whose metadata is gone or contradicts itself; they stay as
-            they are.
-        metadata_repeated: image_ids that stand several times in the metadata, alike.
-        metadata_conflicting: image_ids that stand several times with different values.
-        dropped: images that are left out because of their class; they are among the skipped ones.
-        left_out: image_ids of samples whose class is dropped now: they leave the table.
-        respelled: how many image_ids of the metadata are not written as their files are, and in which way.
-        before: the state of `samples` that all this was found in; None where nobody said.
+        skipped: of these, how many with the same bytes are prepared or permanently quarantined.
+        superseded: image_ids in `samples` that the work replaces by a newer version.
+        relabelled: samples whose metadata was corrected: image_id and the new LABELS.
+        metadata_without_image: image_ids that are in the metadata but not in the listing.
+        metadata_removed: image_ids of samples whose metadata is missing now or contradicts itself; the samples
+            stay unchanged.
+        metadata_repeated: image_ids with several equal rows in the metadata.
+        metadata_conflicting: image_ids with several different rows in the metadata.
+        dropped: images that are left out because of their class; they count as skipped.
+        left_out: image_ids of samples whose class is dropped now: they are removed from the table.
+        respelled: how many image_ids of the metadata are spelled differently from their files, by kind.
+        before: the state of `samples` on which the plan is based; None if it is not known.
     """
 
     work: pd.DataFrame
@@ -66,7 +67,7 @@ class Plan:
     before: Snapshot | None = None
 
     def without_work(self) -> Plan:
-        """What a commit needs of the plan: its work, a row for every new image, has been done."""
+        """Return the plan without its work, which has a row per new image; a commit does not need it."""
         return replace(self, work=self.work[:0].copy())
 
 
@@ -78,16 +79,16 @@ def make_plan(
     quarantine: pd.DataFrame,
     roots: Sequence[str] = (),
 ) -> Plan:
-    """Decide for every listed image whether it is skipped, rejected or to be decoded.
+    """Decide for every listed image whether to skip, reject or decode it.
 
     Args:
         listing: columns uri, etag, size_bytes, in the order of the image roots.
         metadata: the labels.
-        samples: what `samples` holds: uri, etag, image_id, split_group and LABELS.
-        index: uri, etag of the pixels that this dataset holds.
-        quarantine: uri, etag, reason of what `prepare` quarantined before.
-        roots: uris of the folders and prefixes that were listed: a sample below them that the listing has
-            not is gone, and its image_id free for the file that came in its place.
+        samples: the rows of `samples`: uri, etag, image_id, split_group and LABELS.
+        index: uri, etag of the pixels in this dataset.
+        quarantine: uri, etag, reason of the images that `prepare` has quarantined.
+        roots: uris of the folders and prefixes that were listed. If a sample below them is not in the listing,
+            its file is gone, and another file may take its image_id.
     """
     folders, listing = _unreadable_folders(listing)
     images = listing[["uri", "etag", "size_bytes"]].copy()
@@ -131,7 +132,7 @@ def make_plan(
 
 
 def _unreadable_folders(listing: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Folders that could not be listed, as rejected by every run anew until they can be; and all the images."""
+    """Split into folders that could not be listed, which every run rejects again, and images."""
     is_folder = listing["etag"] == UNREADABLE
     folders = listing.loc[is_folder, ["uri", "etag", "size_bytes"]]
     why = [why_unreadable(file_path(uri)) for uri in folders["uri"]]
@@ -139,7 +140,7 @@ def _unreadable_folders(listing: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFra
 
 
 def _still_there(samples: pd.DataFrame, images: pd.DataFrame, roots: Sequence[str]) -> pd.DataFrame:
-    """The samples whose file is listed, or lies where this run did not look."""
+    """Return the samples whose file is listed, or is outside the folders of this run."""
     below = samples["uri"].str.startswith(tuple(f"{root.rstrip('/')}/" for root in roots))
     return samples[~below | is_in(samples["uri"], images["uri"])]
 
@@ -149,12 +150,12 @@ def _missing_from(wanted: pd.Series[str], there: pd.Series[str]) -> tuple[str, .
 
 
 def _groups(lesions: pd.Series[str], samples: pd.DataFrame) -> pd.Series[str]:
-    """The group of each lesion: the one its samples have, else the lesion is its own."""
+    """Return the group of each lesion: that of its samples, or the lesion itself if it has none."""
     return look_up(lesions, samples["lesion_id"], samples["split_group"]).fillna(lesions)
 
 
 def _relabelled(samples: pd.DataFrame, images: pd.DataFrame, metadata: Metadata) -> pd.DataFrame:
-    """The samples of these images whose labels are others in the metadata than in the table."""
+    """Return the samples of these images whose labels in the metadata differ from the table."""
     old = samples.loc[among(samples, images, IMAGE_VERSION), ["image_id", *LABELS]]
     now = old[["image_id"]].merge(metadata.rows, on="image_id", how="left", validate="one_to_one")
     differs = pd.Series(False, index=now.index)
@@ -167,7 +168,7 @@ def _relabelled(samples: pd.DataFrame, images: pd.DataFrame, metadata: Metadata)
 def _reject(
     images: pd.DataFrame, metadata: Metadata, unclear: Mapping[str, str], samples: pd.DataFrame
 ) -> tuple[pd.Series[str], pd.Series[str]]:
-    """Reason and detail for images that cannot become samples whatever their bytes are; null for the others."""
+    """Return reason and detail of images that cannot become samples whatever their bytes; null for others."""
     reason = pd.Series(None, index=images.index, dtype=object)
     detail = pd.Series(None, index=images.index, dtype=object)
 
@@ -177,48 +178,48 @@ def _reject(
 
     torn = is_in(images["image_id"], texts(metadata.conflicting))
     reason[torn] = Reason.DUPLICATE_ID.value
-    detail[torn] = "the metadata has rows that differ for image_id " + images.loc[torn, "image_id"]
+    detail[torn] = "the metadata has different rows for image_id " + images.loc[torn, "image_id"]
 
     several = unknown & ~torn & is_in(images["image_id"], texts(unclear))
     reason[several] = Reason.DUPLICATE_ID.value
     detail[several] = images.loc[several, "image_id"].map(dict(unclear))
 
-    # The first file of an image_id is the image: one that is a sample already, else the first listed.
+    # The first file of an image_id is used: the one that is a sample already, else the first listed.
     names = pd.concat([samples[["image_id", "uri"]], images[["image_id", "uri"]]])
     owner = look_up(images["image_id"], names["image_id"], names["uri"])
     second = (images["uri"] != owner) & ~unknown & ~torn
     reason[second] = Reason.DUPLICATE_ID.value
-    detail[second] = "image_id " + images.loc[second, "image_id"] + " is taken by " + owner[second]
+    detail[second] = "image_id " + images.loc[second, "image_id"] + " is already used by " + owner[second]
     return reason, detail
 
 
 def likeliest_reason(plan: Plan) -> str:
-    """Why most of what the plan rejects is rejected, by an example, and what to do; "" if it rejects none."""
+    """Return the most likely cause of the plan's rejections, an example and advice; "" if it has none."""
     if plan.rejected.empty:
         return ""
     most = plan.rejected["reason"].mode()[0]
     example = plan.rejected.loc[plan.rejected["reason"] == most, "detail"].iloc[0]
     if most != Reason.NO_METADATA:
-        return f"most likely: {example}; mend the metadata, or allow more"
+        return f"most likely: {example}; correct the metadata, or allow more"
     others = plan.metadata_without_image
     if not others:
         return (
-            f"most likely the metadata is of a part of these images ({example}): give the rest with another "
+            f"most likely the metadata covers only part of these images ({example}): add the rest with another "
             "--metadata, or allow more"
         )
     return (
-        f"most likely the metadata is of other images: {example}, but rows for {', '.join(others[:3])}; give "
+        f"most likely the metadata is for other images: {example}, but rows for {', '.join(others[:3])}; give "
         "the metadata of these images, or allow more"
     )
 
 
 def unmatched(plan: Plan) -> pd.DataFrame:
-    """What does not match, by name: image_id and what is wrong with it; for people, beside the quarantine."""
+    """Return the image_ids that do not match between metadata and images, and what is wrong with each."""
     problems = {
         "metadata without an image": plan.metadata_without_image,
         "a sample without metadata": plan.metadata_removed,
         "several equal rows in the metadata": plan.metadata_repeated,
-        "rows that differ in the metadata": plan.metadata_conflicting,
+        "different rows in the metadata": plan.metadata_conflicting,
     }
     rows = [(image_id, problem) for problem, image_ids in problems.items() for image_id in image_ids]
     return pd.DataFrame(rows, columns=["image_id", "problem"])

@@ -1,7 +1,7 @@
-"""Publish what the shards of a preparation left: samples, quarantine, index, in an order that a crash survives.
+"""Commit a preparation: samples, then quarantine, then the index of pixels, so that a crash loses nothing.
 
-Samples come before the index: an image is skipped only if it is in both, so whatever a crash leaves out is
-done again by the next run, and what is in `samples` already is not added twice.
+An image is skipped only if it is in both samples and index. So after a crash the next run does the missing
+steps again, and rows that are in `samples` already are not added twice.
 """
 
 from __future__ import annotations
@@ -37,21 +37,21 @@ def publish_samples(
     run_id: str,
     before: tables.Snapshot | None = None,
 ) -> int | None:
-    """Commit the samples of a preparation: new ones, newer versions, corrected labels, joined groups; at once.
+    """Commit new samples, newer versions, corrected labels and changed groups in one commit.
 
-    Samples whose class is dropped now leave the table, whose older versions stay readable.
+    Samples whose class is dropped now are removed; older versions of the table stay readable.
 
     Args:
         workspace: normalised URL.
-        shards: what the workers returned.
-        plan: what was planned.
-        groups: lesions that a duplicate moved into another group, and which.
+        shards: the results of the workers.
+        plan: the plan.
+        groups: lesions that a duplicate moved into another group, and their new group.
         counts: of the whole run; they are checked before anything is committed.
         run_id: the run, which is the transaction.
-        before: the state of `samples` that the plan was made on; None where that does not matter.
+        before: the state of `samples` on which the plan is based; None if it does not matter.
 
     Returns:
-        The version of `samples`, which names the dataset version; None where there are no samples at all.
+        The version of `samples`, which is the dataset version; None if there are no samples at all.
 
     Raises:
         RunError: the counts do not add up, or another run has changed `samples` since the plan was made.
@@ -83,22 +83,22 @@ def _unchanged(
     run_id: str,
     now: tables.Snapshot,
 ) -> tuple[Sequence[tables.Part], str]:
-    """Let a commit go ahead on the `samples` that the plan was made on, and on no others.
+    """Refuse the commit if `samples` has changed since the plan was made.
 
-    Two preparations at once would plan the same images twice, and their duplicates without each other.
+    Two preparations at the same time would add the same images twice, and miss duplicates between their images.
     """
-    if before is None or now.files == before.files:  # making the table is a version, too
+    if before is None or now.files == before.files:  # not the version: creating the table is a version too
         return parts, run_id
     if not tables.rearranged_only(workspace, "samples", before, now):
         raise RunError(
             f"{table_url(workspace, 'samples')} was changed by another run while this one prepared (version "
-            f"{before.version} is now {now.version}); nothing was committed: run again, what is decoded is kept"
+            f"{before.version} is now {now.version}); nothing was committed: run again, decoded pixels are kept"
         )
     return parts, run_id
 
 
 def _any_of(groups: Mapping[str, str], workspace: str) -> bool:
-    """Whether `samples` has one of these lesions already."""
+    """Whether `samples` has any of these lesions."""
     if not groups:
         return False
     known = tables.read(workspace, "samples", ["lesion_id"])["lesion_id"]
@@ -106,9 +106,9 @@ def _any_of(groups: Mapping[str, str], workspace: str) -> bool:
 
 
 def check_shards(workspace: str, dataset_key: str, shards: Sequence[ShardDone]) -> None:
-    """Make sure that what shards left is there as it was written, which may be by other machines.
+    """Check that the files of all shards exist with their size; other machines may have written them.
 
-    The rows of `samples` are checked by their own commit, which is the first one.
+    The parts of `samples` are checked by their own commit, which comes first.
 
     Raises:
         RunError: a file of pixels or of rows is missing or has another size.
@@ -127,18 +127,18 @@ def publish_pixels(
     counts: Counts,
     run_id: str,
 ) -> None:
-    """Commit the quarantine, then the index of a dataset's pixels; then forget the records of its shards.
+    """Commit the quarantine, then the index of a dataset's pixels; then delete the records of its shards.
 
     Args:
         workspace: normalised URL.
-        dataset_key: which dataset the pixels belong to.
-        shards: what the workers returned.
+        dataset_key: the dataset of the pixels.
+        shards: the results of the workers.
         rejected: images refused by the plan: uri, etag, size_bytes, reason, detail.
         counts: of the whole run; they are checked before anything is committed.
         run_id: the run, which is the transaction.
 
     Raises:
-        RunError: the counts do not add up, or a file of pixels is not there as it was written.
+        RunError: the counts do not add up, or a file of pixels is missing or damaged.
     """
     counts.check()
     check_shards(workspace, dataset_key, shards)
@@ -155,7 +155,7 @@ def publish_pixels(
 
 
 def regroup(samples: pa.Table, groups: Mapping[str, str]) -> pa.Table:
-    """Samples with these lesions in these groups, and in the splits that follow."""
+    """Return the samples with these lesions moved to these groups and to the splits of the groups."""
     before = zip(samples["lesion_id"].to_pylist(), samples["split_group"].to_pylist(), strict=True)
     of_row = [groups.get(lesion, group) for lesion, group in before]
     columns = {"split_group": of_row, "split": assign(of_row)}
@@ -166,7 +166,7 @@ def regroup(samples: pa.Table, groups: Mapping[str, str]) -> pa.Table:
 
 
 def _regrouped_part(workspace: str, part: tables.Part, groups: Mapping[str, str]) -> tables.Part:
-    """The part with its lesions in their groups: as it is, or written again under its own name."""
+    """Return a part with its lesions in their groups; it is written again under its own name if needed."""
     if not groups:
         return part
     lesions = tables.read_parts(workspace, "samples", [part], ["lesion_id"])["lesion_id"].to_pylist()
@@ -178,7 +178,7 @@ def _regrouped_part(workspace: str, part: tables.Part, groups: Mapping[str, str]
 
 
 def _succeed(old: pa.Table, new: pa.Table, superseded: Sequence[str]) -> pa.Table:
-    """All samples, newer versions in the place of the rows that they supersede."""
+    """Return all samples, with superseded rows replaced by their newer versions."""
     gone = sorted(set(superseded) & set(new["image_id"].to_pylist()))
     return pa.concat_tables([_without(old, gone), new])
 
@@ -188,7 +188,7 @@ def _without(samples: pa.Table, image_ids: Sequence[str]) -> pa.Table:
 
 
 def _relabel(samples: pa.Table, relabelled: pd.DataFrame) -> pa.Table:
-    """All samples, with corrected labels where there are some."""
+    """Return all samples with corrected labels."""
     if relabelled.empty:
         return samples
     positions = pc.index_in(samples["image_id"], value_set=pa.array(relabelled["image_id"], pa.string()))
@@ -196,7 +196,7 @@ def _relabel(samples: pa.Table, relabelled: pd.DataFrame) -> pa.Table:
         name: pa.array(relabelled[name], SAMPLES.field(name).type, from_pandas=True).take(positions)
         for name in LABELS
     }
-    # A lesion that had no sample before is its own group, until a duplicate says otherwise.
+    # A lesion that had no sample before is its own group, unless a duplicate links it to another.
     groups = samples.group_by("lesion_id", use_threads=False).aggregate([("split_group", "first")])
     known = pc.index_in(columns["lesion_id"], value_set=groups["lesion_id"])
     columns["split_group"] = pc.coalesce(groups["split_group_first"].take(known), columns["lesion_id"])

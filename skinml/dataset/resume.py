@@ -1,7 +1,8 @@
-"""Shards that an interrupted run finished: which of them this run takes over, and which numbers are free.
+"""Find the finished shards of an interrupted run that this run can take over, and the free shard numbers.
 
-A finished shard has a record (see `outcome`). It is taken over where all its images are still to be done, as
-they were listed then; what else is to be done is cut anew. Labels come from today's plan, never from a record.
+A finished shard has a record (see `outcome`). It is taken over if all of its images are in this run's work with
+the same etags. The rest of the work is cut into new shards. Labels come from this run's plan, never from a
+record.
 """
 
 from __future__ import annotations
@@ -21,12 +22,12 @@ from skinml.storage.objects import names
 
 @dataclass(frozen=True, eq=False)
 class Resumption:
-    """What is done already, what is left, and the first number that no shard ever had.
+    """The finished shards to take over, the work that is left, and the first free shard number.
 
     Attributes:
         finished: number and images (rows of the work, in the shard's order) of each shard to take over.
-        left: rows of the work that are still to be decoded, in their order.
-        first: the first free number.
+        left: rows of the work that still have to be decoded, in their order.
+        first: the first number that no shard has ever had.
     """
 
     finished: dict[int, pd.DataFrame]
@@ -35,11 +36,11 @@ class Resumption:
 
 
 def resume(workspace: str, dataset_key: str, work: pd.DataFrame) -> Resumption:
-    """Find what earlier runs left of this work.
+    """Find the shards of this work that earlier runs have finished.
 
     Args:
         workspace: normalised URL.
-        dataset_key: which dataset.
+        dataset_key: the dataset.
         work: `Plan.work`.
     """
     used = _numbers(shards_url(workspace, dataset_key))
@@ -63,7 +64,7 @@ def _recorded(workspace: str, dataset_key: str, records: list[int]) -> Iterator[
     for number in records:
         try:
             record = read_record(workspace, dataset_key, number, ["uri", "listed_etag"])
-        except StorageError:  # its run has just been committed
+        except StorageError:  # its run has just committed and deleted it
             continue
         yield number, pd.MultiIndex.from_frame(record)
 

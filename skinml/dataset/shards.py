@@ -1,4 +1,4 @@
-"""The files of a dataset: shards of pixels as NumPy or Parquet, and the index that says what lies where."""
+"""The files of a dataset: shards of pixels as NumPy or Parquet, and the index of samples."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from skinml.storage.spelling import resolve_rows
 
 IMAGES_PER_SHARD = 512
 BYTES_PER_SHARD = 32 * 2**20
-"""Whichever is reached first: a worker holds one shard's pixels and little else."""
+"""A shard is full when it reaches either bound. A worker holds one shard's pixels in memory."""
 
 
 SOURCE_BYTES = 128 * 2**20
-"""Camera files of 2 MB make shards of 64, a second's work: 512 of them would keep one worker busy for seven."""
+"""The third bound: camera files of 2 MB make shards of 64, one second of work; 512 would take seven seconds."""
 
 
 def images_per_shard(size: int) -> int:
-    """Images in a full shard at this edge in px: 512 up to 147 px, fewer above."""
+    """Return the images in a full shard for this edge in px: 512 up to 147 px, fewer above."""
     return max(1, min(IMAGES_PER_SHARD, BYTES_PER_SHARD // (size * size * 3)))
 
 
 def cut(source_bytes: NDArray[np.int64], size: int) -> list[slice]:
-    """Cut a row of images into shards: as many pixels as fit one, from files of SOURCE_BYTES at most together.
+    """Cut images into shards within the three bounds above.
 
-    A function of the images alone, so that shards are the same bytes whatever the number of workers.
+    The result depends on the images alone, so shards have the same bytes for any number of workers.
 
     Args:
         source_bytes: size of each image's file, shape (n,).
@@ -58,7 +58,7 @@ def encode_shard(pixels: NDArray[np.uint8], stored_as: ShardFormat) -> bytes:
     """Pixels (n, h, w, 3) as a .npy file, or as Parquet with one binary value an image and its shape beside."""
     buffer = io.BytesIO()
     if stored_as == "npy":
-        # As np.save does it, with one copy of the pixels where that makes three.
+        # The same bytes as np.save, with one copy of the pixels instead of three.
         np.lib.format.write_array_header_1_0(buffer, np.lib.format.header_data_from_array_1_0(pixels))
         return b"".join([buffer.getvalue(), np.ascontiguousarray(pixels).data])
     # One binary column with the shape as metadata: a FixedSizeList of pixels reads three times slower.
@@ -70,7 +70,7 @@ def encode_shard(pixels: NDArray[np.uint8], stored_as: ShardFormat) -> bytes:
 
 
 def decode_parquet_shard(data: bytes) -> NDArray[np.uint8]:
-    """The pixels (n, h, w, 3) of a Parquet shard, which says its own shape."""
+    """Decode a Parquet shard to pixels, uint8 (n, h, w, 3); the shape is in its metadata."""
     table = pq.read_table(io.BytesIO(data))
     shape = tuple(int(edge) for edge in table.schema.metadata[b"shape"].split(b"x"))
     images = [np.frombuffer(value.as_buffer(), np.uint8) for value in table["pixels"]]
@@ -78,9 +78,9 @@ def decode_parquet_shard(data: bytes) -> NDArray[np.uint8]:
 
 
 def read_index(workspace: str, dataset_key: str) -> pa.Table:
-    """Where each sample's pixels lie, schema INDEX; empty where the dataset is not there yet.
+    """Read the shard and row of each sample's pixels, schema INDEX; empty if the dataset does not exist yet.
 
-    Images of folders are named as a listing of today names them.
+    Uris of files are in the spelling that a listing uses today.
     """
     url = index_url(workspace, dataset_key)
     if not exists(url):
@@ -89,7 +89,7 @@ def read_index(workspace: str, dataset_key: str) -> pa.Table:
 
 
 def write_index(url: str, index: pa.Table) -> None:
-    """Put a dataset's index at its place, whole."""
+    """Write a dataset's index atomically."""
     buffer = io.BytesIO()
     pq.write_table(index.cast(INDEX), buffer, compression="zstd")
     write_bytes(url, buffer.getvalue())

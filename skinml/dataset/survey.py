@@ -1,6 +1,6 @@
-"""What only the whole dataset shows: duplicates among all samples, and where all pixels lie.
+"""Work that needs all samples at once: find duplicates, and write the index of pixels.
 
-It takes a row for every image, so it is done in a worker: the driver holds names and counts.
+It needs memory for a row per image, so a worker does it: the driver holds only names and counts.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from skinml.tables.matching import among
 
 @dataclass(frozen=True, eq=False)
 class SurveyJob:
-    """A dataset, with what is about to be committed to it.
+    """A dataset and the uncommitted results of this run.
 
     Attributes:
         workspace: normalised URL.
-        dataset_key: which dataset.
+        dataset_key: the dataset.
         shards: numbers of this run's shards.
-        samples: parts of `samples` that these shards left.
-        corrected: image_id and lesion_id of samples whose lesion may be another one now.
+        samples: uncommitted parts of `samples` from these shards.
+        corrected: image_id and lesion_id of samples whose lesion_id may have changed.
     """
 
     workspace: str
@@ -41,14 +41,15 @@ class SurveyJob:
 
 
 def find_duplicates(job: SurveyJob) -> Duplicates:
-    """The duplicates of what is about to be committed, among all samples."""
+    """Find duplicates of the uncommitted samples among all samples."""
     return find_among_samples(job.workspace, job.samples, job.corrected)
 
 
 def write_pending_index(job: SurveyJob) -> None:
-    """Write the index as it will be, for the commit to put in place.
+    """Write the new index to a temporary place, from which the commit moves it.
 
-    The newest row stands for an image whose pixels were made again, as when a file is put back as it was.
+    If the pixels of an image were made again, for example because an old file was restored, the newest row
+    counts.
     """
     index = read_index(job.workspace, job.dataset_key).to_pandas()
     new = pd.concat([_located(job, number) for number in sorted(job.shards)], ignore_index=True)
@@ -58,7 +59,7 @@ def write_pending_index(job: SurveyJob) -> None:
 
 
 def _located(job: SurveyJob, number: int) -> pd.DataFrame:
-    """The images that have pixels in a shard, columns of INDEX."""
+    """Return the images that have pixels in a shard, columns of INDEX."""
     record = read_record(job.workspace, job.dataset_key, number, [*IMAGE_VERSION, "row"])
     kept = record[record["row"].notna()]
     located: pd.DataFrame = kept.assign(image_id=image_ids(kept["uri"]), shard=number)[INDEX.names]

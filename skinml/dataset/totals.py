@@ -1,4 +1,4 @@
-"""What became of the images of a preparation: the sums over its plan and its shards."""
+"""Add up the results of a preparation: its plan and all of its shards."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ class Totals:
     """Numbers of images.
 
     Attributes:
-        prepared: with pixels.
-        resumed: of these, decoded by a run that was interrupted.
-        colour_profiles: of these, with a colour profile other than sRGB.
-        reasons: rejected, by reason.
+        prepared: images with pixels.
+        resumed: of the prepared, those that an interrupted run had decoded.
+        colour_profiles: of the prepared, those with a colour profile other than sRGB.
+        reasons: rejected images by reason.
     """
 
     prepared: int
@@ -27,10 +27,10 @@ class Totals:
 
 
 def add_up(shards: Sequence[ShardDone], refused: Sequence[str] = ()) -> Totals:
-    """The totals of these shards.
+    """Add up these shards and the plan's rejections.
 
     Args:
-        shards: what the workers left.
+        shards: the results of the workers.
         refused: the reasons of the images that the plan rejected, one for each.
     """
     reasons = sum((shard.rejected for shard in shards), Counter(refused))

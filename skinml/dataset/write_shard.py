@@ -1,7 +1,7 @@
-"""One shard's work, in a worker: pixels, rows of the tables that nobody sees yet, and counts.
+"""Write one shard, in a worker: its pixels, uncommitted rows of the tables, and counts.
 
-The same images give the same bytes, whatever the number of workers: a shard is a slice of the plan, which is
-in order. A shard's number is used once: a file that is there with other bytes is never written over.
+The same images give the same bytes for any number of workers, because a shard is a slice of the sorted plan. A
+shard number is used only once: an existing file with other bytes is never overwritten.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from skinml.tables import Part, attempt, write_part
 
 @dataclass(frozen=True)
 class ShardJob:
-    """One shard's work: a slice of `Plan.work`, where its pixels and rows go, and whether pixels are there."""
+    """The job for one shard: a slice of `Plan.work`, the target, and whether its pixels exist already."""
 
     number: int
     images: pd.DataFrame
@@ -38,28 +38,28 @@ class ShardJob:
     preprocessing: Preprocessing
     stored_as: ShardFormat
     run_id: str
-    roots: tuple[str, ...] | None = None  # archives that no image may lie outside of; None where nobody knows
-    finished: bool = False  # by an earlier run that was interrupted: only the rows are written anew
+    roots: tuple[str, ...] | None = None  # archives that every image must lie in; None if not known
+    finished: bool = False  # by an interrupted run: only the rows are written again
 
     @property
     def dataset_key(self) -> str:
-        """Which dataset the shard belongs to."""
+        """The dataset of the shard."""
         return self.preprocessing.dataset_key(self.stored_as)
 
 
 @dataclass(frozen=True)
 class ShardDone:
-    """What one shard left: counts, and unpublished parts of the tables. No row comes back to the driver.
+    """The result of one shard: counts, and uncommitted parts of the tables. Rows do not go to the driver.
 
     Attributes:
-        number: of the shard.
-        resumed: whether an earlier run had decoded it.
-        prepared: how many images have pixels now.
-        rejected: how many images for which reason.
-        samples: rows for `samples`, or None.
-        quarantine: rows for `quarantine`, or None.
-        file: the name of the file of its pixels; "" where none of its images could be used.
-        file_bytes: how many bytes that file has.
+        number: number of the shard.
+        resumed: whether an interrupted run had decoded it.
+        prepared: number of images that have pixels now.
+        rejected: number of rejected images by reason.
+        samples: the part of `samples`, or None.
+        quarantine: the part of `quarantine`, or None.
+        file: name of the file of pixels; "" if none of its images could be used.
+        file_bytes: size of that file.
         colour_profiles: how many of the prepared images have a colour profile other than sRGB.
     """
 
@@ -89,13 +89,13 @@ def shard_jobs(
 
 
 def write_shard(job: ShardJob) -> ShardDone:
-    """Read, decode and write one shard, or take over a finished one. Run twice, it leaves the same behind."""
+    """Read, decode and write one shard, or take over a finished one. A second call has the same result."""
     if job.finished:
         outcome = read_record(job.workspace, job.dataset_key, job.number)
         size = _size_of_pixels(job) if outcome["reason"].isna().any() else 0
         if size is not None:
             return _write_rows(job, outcome, size)
-        job = replace(job, finished=False)  # the record is there and the pixels are not
+        job = replace(job, finished=False)  # there is a record, but the pixels are missing
     pixels, outcome = decode_images(job.images, job.preprocessing, job.roots)
     size = _write_pixels(job, pixels) if len(pixels) else 0
     write_record(job.workspace, job.dataset_key, job.number, outcome)
@@ -107,7 +107,7 @@ def _pixels_url(job: ShardJob) -> str:
 
 
 def _size_of_pixels(job: ShardJob) -> int | None:
-    """The bytes of a finished shard's pixels; None where they are gone."""
+    """Return the size of a finished shard's pixels; None if the file is missing."""
     url = _pixels_url(job)
     [seen] = head_objects([as_uri(url)])
     if isinstance(seen, FileNotFoundError):
@@ -118,18 +118,18 @@ def _size_of_pixels(job: ShardJob) -> int | None:
 
 
 def _write_pixels(job: ShardJob, pixels: NDArray[np.uint8]) -> int:
-    """Write a shard's pixels; how many bytes."""
+    """Write a shard's pixels and return their size in bytes."""
     url = _pixels_url(job)
     data = encode_shard(pixels, job.stored_as)
     if not create_bytes(url, data) and read_bytes(url) != data:
         raise RunError(
-            f"{url}: is there with other pixels; another preparation is at work here, run again later"
+            f"{url}: exists with other pixels; another preparation is running, run again once it has ended"
         )
     return len(data)
 
 
 def _write_rows(job: ShardJob, outcome: pd.DataFrame, file_bytes: int) -> ShardDone:
-    """Labels and outcomes, side by side in the same order, as parts of `samples` and `quarantine`."""
+    """Join labels and outcomes, which have the same order, and write parts of `samples` and `quarantine`."""
     labels = job.images.drop(columns=[name for name in outcome if name in job.images]).reset_index(drop=True)
     images = pd.concat([labels, outcome], axis="columns").assign(run_id=job.run_id, shard=job.number)
     kept = images["reason"].isna()

@@ -1,1 +1,1 @@
-"""Bytes to pixels: decode, orient, resize, measure."""
+"""Decode image files to square RGB pixels, and measure quality and fingerprints."""

@@ -1,7 +1,7 @@
-"""What one image may cost, and what it will cost by its header: refused before its pixels take memory.
+"""Limits of memory and time for one image, and estimates from its header, before pixels take memory.
 
-Peak over the resting size in MB, measured with rusage on Pillow 13.0 (libjpeg-turbo 3.2, libwebp 1.6,
-libtiff 4.7), each file in a process of its own (`python -m tests.hostile.cost NAME`), and what is expected:
+Peak memory above the idle process in MB, measured with rusage on Pillow 13.0 (libjpeg-turbo 3.2, libwebp 1.6,
+libtiff 4.7), each file in a process of its own (`python -m tests.hostile.cost NAME`), and the estimate:
 
 | file                                               | bytes a pixel         | measured | expected |
 |----------------------------------------------------|-----------------------|----------|----------|
@@ -25,65 +25,65 @@ from typing import NoReturn
 from skinml.errors import ImageRejected, Reason
 
 MAX_BYTES = 400_000_000
-"""The most memory that one image may take over what the worker has without it."""
+"""The most memory that decoding one image may add to a worker."""
 
 MAX_PIXELS = 64_000_000
-"""8,000 x 8,000 decoded in full: two to four CPU seconds, whatever the format."""
+"""8,000 x 8,000 px, decoded in full: two to four CPU seconds in any format."""
 
 MAX_SCALED_PIXELS = 128_000_000
-"""Of a JPEG that is decoded at a scale (mode `fast`): a third of the time, and no memory for all pixels."""
+"""Limit of a JPEG that is decoded at a reduced scale (mode `fast`): a third of the time, and less memory."""
 
 MAX_BLOCK_VISITS = 30_000_000
 """Blocks of 8 x 8 px times scans of a progressive JPEG. Ten scans of 24 million pixels without subsampling
 visit 11 million. A scan of nothing costs 8 to 60 ns a block, and mode `exact` goes over a JPEG twice."""
 
 MAX_ARITHMETIC_PIXELS = 4_000_000
-"""Of a JPEG in arithmetic coding, which takes 15 times as long as Huffman's, with or without data to decode."""
+"""Limit of a JPEG with arithmetic coding, which takes 15 times as long as Huffman coding."""
 
 WORKING_BYTES = 24_000_000
-"""For strips on their way to RGB, buffers of the decoders, and what the allocator keeps."""
+"""For strips during conversion to RGB, buffers of the decoders, and what the allocator keeps."""
 
 PIXEL_BYTES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16L": 2, "I;16B": 2, "I;16N": 2}
-"""Bytes that Pillow keeps of a pixel, by mode; four in all others (RGB, RGBA, LA, PA, CMYK, I, F, ...)."""
+"""Bytes per pixel in Pillow, by mode; four in all other modes (RGB, RGBA, LA, PA, CMYK, I, F, ...)."""
 
 
 def pixel_bytes(mode: str) -> int:
-    """Bytes that Pillow keeps of a pixel."""
+    """Return Pillow's bytes per pixel."""
     return PIXEL_BYTES.get(mode, 4)
 
 
 def check_pixels(width: int, height: int, most: int = MAX_PIXELS) -> None:
-    """Refuse by the number of pixels, which is what decoding takes time for."""
+    """Refuse an image with too many pixels, which would take too long to decode."""
     if width * height > most:
         raise ImageRejected(Reason.TOO_LARGE, f"more than {most:,} pixels: {width} x {height} px")
 
 
 def check_bytes(needed: int, what: str) -> None:
-    """Refuse by the memory that decoding would take, in bytes."""
+    """Refuse an image that would take too much memory to decode."""
     if needed > MAX_BYTES:
         raise ImageRejected(
             Reason.TOO_LARGE,
-            f"decoding takes about {needed / 1e6:,.0f} MB, an image may take {MAX_BYTES / 1e6:.0f} MB: {what}",
+            f"decoding would take about {needed / 1e6:,.0f} MB, the limit is {MAX_BYTES / 1e6:.0f} MB: {what}",
         )
 
 
 def refuse_count(found: str, most: int) -> NoReturn:
-    """Refuse a file of so many parts that going through them costs more than its pixels do.
+    """Refuse a file with so many parts that reading them costs more than decoding its pixels.
 
     Args:
-        found: how many of what.
-        most: how many of them an image may have.
+        found: what was found, with its number.
+        most: the limit.
     """
-    raise ImageRejected(Reason.TOO_LARGE, f"{found}: an image may have {most:,}")
+    raise ImageRejected(Reason.TOO_LARGE, f"{found}: the limit is {most:,}")
 
 
 def resizing_bytes(width: int, height: int, size: int) -> int:
-    """What resizing takes beside the image: the longer edge by `size` px between the two passes, four times."""
+    """Return the bytes that resizing adds: four times the longer edge by `size` px, between the two passes."""
     return 12 * size * max(width, height) + WORKING_BYTES
 
 
 def coefficient_bytes(width: int, height: int, sampling: Sequence[tuple[int, int]]) -> int:
-    """What libjpeg keeps of a JPEG of several scans: two bytes a coefficient, of whole blocks.
+    """Return the bytes that libjpeg needs for a JPEG of several scans: two per coefficient, in whole blocks.
 
     Args:
         width: in px.

@@ -1,9 +1,9 @@
-"""Embedded colour profiles: which ones differ from sRGB, and pixels converted to it.
+"""Detect embedded colour profiles other than sRGB, and convert pixels to sRGB.
 
-The same lesion in Adobe RGB or Display P3 (which every iPhone writes) differs by 6 to 8 levels from its form in
-sRGB. Converted are the pixels after they were resized: 12 thousand instead of millions. Resizing mixes
-neighbours in either space, both of which have a curve of about 2.2, so it comes out the same within a level but
-at hard edges between saturated colours, which skin does not have.
+The same lesion in Adobe RGB or Display P3 (which every iPhone writes) differs by 6 to 8 levels from sRGB. The
+conversion comes after resizing: 12 thousand pixels instead of millions. Resizing first gives the same within
+one level, because both spaces have a gamma of about 2.2. Only hard edges between saturated colours differ,
+which skin does not have.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from PIL.ImageCms import ImageCmsTransform
 
 Colour = Literal["as_stored", "srgb"]
-"""What becomes of pixels that have a profile other than sRGB: nothing, or they are converted."""
+"""What to do with pixels that have a profile other than sRGB: keep them, or convert them."""
 
 MAX_PROFILE_BYTES = 4 * 2**20
-"""Profiles of presses have 0.5 to 2.5 MB, of cameras and screens 0.5 to 4 kB."""
+"""Profiles of printing presses have 0.5 to 2.5 MB, those of cameras and screens 0.5 to 4 kB."""
 
 MAX_FLOAT_TABLE = 2**16
 """Bytes of a table of floating-point stages (tags D2B0 to D2B3), which may be thousands deep: lcms puts up to
@@ -34,17 +34,17 @@ MAX_FLOAT_TABLE = 2**16
 MAX_TAGS = 200
 
 DEVICES = (b"mntr", b"scnr", b"spac", b"prtr")
-"""Classes of profiles that say what colours an image has; not links between devices, nor lists of names."""
+"""Classes of profiles that describe an image's colours; not device links or named colours."""
 
 MODES = {b"RGB ": "RGB", b"GRAY": "L", b"CMYK": "CMYK"}
-"""Pillow's mode of the pixels that a profile's colour space says."""
+"""Pillow's mode by the colour space of a profile."""
 
 GREYS = ("1", "L", "LA", "La", "I", "F")
-"""Modes of one channel, beside those of 16 bits."""
+"""Modes with one channel, besides those of 16 bits."""
 
 SAME = 3
-"""Levels of 255 by which a profile may differ from sRGB and be taken for it: what writers of sRGB profiles
-rounded differently. Adobe RGB differs by 60, Display P3 by 40."""
+"""A profile counts as sRGB if it differs by at most this many of 255 levels: rounding in different sRGB
+profiles. Adobe RGB differs by 60, Display P3 by 40."""
 
 LEVELS = np.linspace(0, 255, 9).astype(np.uint8)
 PROBE = np.stack(np.meshgrid(LEVELS, LEVELS, LEVELS), axis=-1).reshape(27, 27, 3)
@@ -53,22 +53,22 @@ PROBE = np.stack(np.meshgrid(LEVELS, LEVELS, LEVELS), axis=-1).reshape(27, 27, 3
 
 @dataclass(frozen=True)
 class Conversion:
-    """How pixels of one profile become sRGB.
+    """The conversion from one profile to sRGB.
 
     Attributes:
-        mode: of the pixels that it takes: RGB, L or CMYK.
-        transform: of Pillow's ImageCms; None where the profile is of no use.
+        mode: the mode of its input: RGB, L or CMYK.
+        transform: the transform of Pillow's ImageCms; None if the profile cannot be used.
     """
 
     mode: str
     transform: ImageCmsTransform | None
 
     def convert(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """RGB pixels uint8 (h, w, 3) in the profile's space, grey repeated, to sRGB."""
+        """Convert RGB pixels uint8 (h, w, 3), in the profile's space with grey repeated, to sRGB."""
         return self.convert_image(Image.fromarray(pixels[..., 0] if self.mode == "L" else pixels), pixels)
 
     def convert_image(self, image: Image.Image, otherwise: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """An image of the conversion's mode to sRGB pixels; `otherwise` where the profile is of no use."""
+        """Convert an image of the conversion's mode to sRGB pixels; `otherwise` if the profile is unusable."""
         if self.transform is None:
             return otherwise
         converted = self.transform.apply(image)
@@ -76,20 +76,20 @@ class Conversion:
 
 
 def conversion_for(profile: bytes | None, mode: str) -> Conversion | None:
-    """How an image with this profile becomes sRGB; None where it is sRGB already, as all without a profile are.
+    """Return the conversion to sRGB for an image with this profile; None if it is sRGB or there is no profile.
 
-    A profile that is broken, of another colour space than the image, or larger than profiles are is UNUSABLE:
-    it is to be flagged, and changes nothing.
+    UNUSABLE is returned for a profile that is broken, too large, or of another colour space than the image: the
+    image is flagged, and its pixels are not changed.
 
     Args:
-        profile: its bytes as they are embedded; None where there is none.
+        profile: the embedded bytes; None if there is no profile.
         mode: Pillow's mode of the image.
     """
     if profile is None:
         return None
     if not 128 <= len(profile) <= MAX_PROFILE_BYTES:
         return UNUSABLE
-    # Some writers fill up the block that holds the profile; lcms leaves what comes behind its end, too.
+    # Some writers pad the block that holds the profile; lcms ignores what follows its end, too.
     found = _conversion(profile[: max(128, int.from_bytes(profile[:4], "big"))])
     if found is None or found.transform is None:
         return found
@@ -125,7 +125,7 @@ def _conversion(profile: bytes) -> Conversion | None:
 
 
 def _sound(profile: bytes) -> bool:
-    """Whether the header and the table of tags hold together, and no tag costs more than it may."""
+    """Whether header and tag table are consistent, and no tag costs too much."""
     size, tags = (int.from_bytes(profile[at : at + 4], "big") for at in (0, 128))
     if size != len(profile) or profile[12:16] not in DEVICES or profile[36:40] != b"acsp" or tags > MAX_TAGS:
         return False

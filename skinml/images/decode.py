@@ -1,14 +1,14 @@
-"""Bytes of an image file to square RGB pixels, or the reason why not.
+"""Decode an image file to square RGB pixels, or reject it with a reason.
 
-Two modes. `exact` is bit-equal to `np.asarray(Image.open(path).resize((size, size)))`, Pillow's full decode
-and bicubic resize. `fast` lets libjpeg-turbo decode a JPEG at the smallest scale that is at least twice the
-target, then resizes with the same bicubic filter in SIMD code; docs/benchmarks.md has what that costs in
+There are two modes. `exact` is bit-equal to `np.asarray(Image.open(path).resize((size, size)))`, Pillow's full
+decode and bicubic resize. In `fast`, libjpeg-turbo decodes a JPEG at the smallest scale that is at least twice
+the target, and SIMD code resizes it with the same bicubic filter; docs/benchmarks.md shows the loss of
 fidelity. Other formats are decoded in full in both modes.
 
-What anything becomes: RGB. Grey is repeated, palettes are looked up, transparency is laid over white, CMYK
-is converted as Pillow does without profiles, 16 bits keep their upper 8, floats of 0 to 1 are stretched. Pixels
-with a colour profile other than sRGB are converted to it if `colour` is `srgb` (`colour.py`). EXIF orientation
-is honoured; no metadata goes any further (it can hold a patient's name or place).
+The result is always RGB. Grey is repeated, palettes are looked up, transparent pixels are blended with white,
+CMYK is converted as Pillow does without profiles, 16 bits keep their upper 8, floats of 0 to 1 are stretched.
+Pixels with a colour profile other than sRGB are converted to sRGB if `colour` is `srgb` (`colour.py`). EXIF
+orientation is applied; all other metadata is dropped, because it may contain a patient's name or place.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from skinml.images import bmp, jpeg, png, tiff, webp
 from skinml.images.budget import MAX_PIXELS, MAX_SCALED_PIXELS, check_bytes, check_pixels, resizing_bytes
 from skinml.images.colour import Colour, conversion_for
 from skinml.images.jpeg_header import Header, read_header, without_metadata
-from skinml.images.resize import UPRIGHT, WHOLE_PIXELS, resize, shrink, shrink_inks
+from skinml.images.resize import UPRIGHT, WHOLE_PIXELS, Aspect, crop, resize, shrink, shrink_inks
 from skinml.images.tiff import silence_libtiff
 from skinml.images.whole import ends_early
 from skinml.storage.objects import MAX_OBJECT_BYTES
@@ -48,7 +48,7 @@ FORMATS: dict[str, tuple[bytes, ...]] = {
     "TIFF": (b"II*\x00", b"MM\x00*"),
     "BMP": (b"BM",),
 }
-"""Formats that are decoded, by how their files begin: content counts, never the name."""
+"""The first bytes of each format that is decoded. Formats are recognised by content, never by name."""
 
 BMP_HEADERS = tuple(struct.pack("<I", size) for size in (12, 16, 40, 52, 56, 64, 108, 124))
 
@@ -66,12 +66,12 @@ OTHER_FORMATS: dict[str, tuple[int, bytes]] = {
     "JPEG XL": (0, b"\x00\x00\x00\x0cJXL "),
     "SVG": (0, b"<svg"),
 }
-"""Images that we know and do not decode: offset and signature."""
+"""Image formats that are recognised but not decoded: offset and signature."""
 
 
 @dataclass(frozen=True)
 class Decoded:
-    """Pixels (size, size, 3) uint8 RGB, and the width and height in px that the source shows upright.
+    """Pixels uint8 RGB (size, size, 3), and width and height in px of the source after EXIF orientation.
 
     `colour_profile`: whether it has a colour profile other than sRGB, converted or not.
     """
@@ -82,51 +82,67 @@ class Decoded:
     colour_profile: bool = False
 
 
-def decode(data: bytes, size: int, mode: DecodeMode = "fast", colour: Colour = "as_stored") -> Decoded:
-    """Decode one file's bytes and resize to `size` x `size` px; the aspect ratio is not kept, as in the thesis.
+def decode(
+    data: bytes, size: int, mode: DecodeMode = "fast", colour: Colour = "as_stored", aspect: Aspect = "stretch"
+) -> Decoded:
+    """Decode one file's bytes and resize to `size` x `size` px.
 
     Args:
-        data: the file.
-        size: edge of the pixels in px.
+        data: the bytes of the file.
+        size: edge of the result in px.
         mode: `fast` or `exact`, as above.
-        colour: whether pixels with another colour profile than sRGB are converted to it.
+        colour: `srgb` converts pixels with another colour profile to sRGB; `as_stored` does not.
+        aspect: `stretch` uses the whole image and does not keep its aspect ratio, as in the thesis. `crop` uses
+            the central square of the upright image. In mode `fast` it is the square of the decoded JPEG, which
+            may be off centre by a quarter of a pixel of the result.
 
     Raises:
-        ImageRejected: with the reason for the quarantine table, whatever the bytes are.
+        ImageRejected: with the reason and detail for the quarantine. Nothing else, whatever the bytes are.
+
+    Example:
+        >>> image = Image.new("RGB", (60, 45), (200, 120, 100))
+        >>> image.save(file := io.BytesIO(), "JPEG")
+        >>> decoded = decode(file.getvalue(), size=32)
+        >>> decoded.pixels.shape, decoded.pixels.dtype.name, decoded.width, decoded.height
+        ((32, 32, 3), 'uint8', 60, 45)
+        >>> decode(b"<!DOCTYPE html>", size=32)
+        Traceback (most recent call last):
+        skinml.errors.ImageRejected: (<Reason.NOT_AN_IMAGE: 'not_an_image'>, "begins with b'<!DO'")
     """
     kind = identify(data)
     try:
         if mode == "fast" and kind == "JPEG":
             profile = jpeg.plain_profile(data)
-            decoded = None if profile is None else _decode_plain_jpeg(data, size, profile, colour)
+            decoded = None if profile is None else _decode_plain_jpeg(data, size, profile, colour, aspect)
             if decoded is not None:
                 return decoded
         with warnings.catch_warnings():
-            # Pillow warns of odd EXIF and TIFF tags, which are not used, and of sizes, which are checked here.
+            # Pillow warns about EXIF and TIFF tags, which are not used, and about sizes, which are checked
+            # here.
             warnings.simplefilter("ignore")
-            return _decode(data, kind, size, mode, colour)
+            return _decode(data, kind, size, mode, colour, aspect)
     except Image.DecompressionBombError as error:
         raise ImageRejected(Reason.TOO_LARGE, f"more than {MAX_PIXELS:,} pixels: {error}") from error
     except UnidentifiedImageError as error:
         reason = Reason.TRUNCATED if ends_early(data, kind) else Reason.DECODE_ERROR
-        raise ImageRejected(reason, f"{kind} header that cannot be read") from error
+        raise ImageRejected(reason, f"the {kind} header cannot be read") from error
     except ImageRejected:
         raise
     except MemoryError as error:
-        raise ImageRejected(Reason.TOO_LARGE, "decoding it takes more memory than the worker has") from error
+        raise ImageRejected(Reason.TOO_LARGE, "decoding takes more memory than the worker has") from error
     except Exception as error:  # a hostile file may raise anything (struct.error, SyntaxError, ...)
         raise ImageRejected(_reason(error, kind, data), f"{type(error).__name__}: {error}"[:300]) from error
 
 
 def identify(data: bytes) -> str:
-    """The format, by content: one of FORMATS. Raises ImageRejected for anything else."""
+    """Return the format by content, one of FORMATS. Raises ImageRejected for anything else."""
     if not data:
         raise ImageRejected(Reason.EMPTY, "0 bytes")
     if len(data) > MAX_OBJECT_BYTES:
         raise ImageRejected(Reason.TOO_LARGE, f"more than {MAX_OBJECT_BYTES} bytes")
     for name, beginnings in FORMATS.items():
         if data.startswith(beginnings) and (name != "WEBP" or data[8:12] == b"WEBP"):
-            # Two letters begin much that is no bitmap: one has a header of a known size behind them.
+            # Many files begin with these two letters; a bitmap then has a header of a known size.
             if name == "BMP" and len(data) >= 18 and data[14:18] not in BMP_HEADERS:
                 break
             return name
@@ -136,13 +152,13 @@ def identify(data: bytes) -> str:
     starts = [beginning for several in FORMATS.values() for beginning in several]
     cut_webp = data.startswith(b"RIFF") and b"WEBP".startswith(data[8:12])
     if cut_webp or any(start.startswith(data) for start in starts):
-        raise ImageRejected(Reason.TRUNCATED, f"{len(data)} bytes: the beginning of an image, no more")
-    # No more of it than that: it may be a letter, and begin with a patient's name.
+        raise ImageRejected(Reason.TRUNCATED, f"{len(data)} bytes: only the beginning of an image")
+    # Only four bytes are shown: the file may be a letter that begins with a patient's name.
     raise ImageRejected(Reason.NOT_AN_IMAGE, f"begins with {data[:4]!r}")
 
 
 def _reason(error: Exception, kind: str, data: bytes) -> Reason:
-    """Pillow says that bytes were missing in a dozen ways, of WebP in none; all the rest is a decode error."""
+    """Return the reason for Pillow's error: truncated if bytes are missing, otherwise a decode error."""
     if ends_early(data, kind):
         return Reason.TRUNCATED
     text = str(error).lower()
@@ -161,15 +177,15 @@ def _reason(error: Exception, kind: str, data: bytes) -> Reason:
 
 @dataclass(frozen=True)
 class _Source:
-    """A file as decoders get it, without metadata that pixels do not depend on.
+    """A file for the decoders, without metadata that pixels do not depend on.
 
     Attributes:
         data: its bytes.
         kind: its format.
-        size: edge of the pixels to come, in px.
-        header: of a JPEG.
-        profile: the bytes of its colour profile, where they are known before Pillow opens it.
-        tag_bytes: of a TIFF, the bytes of its tags.
+        size: edge of the resized image in px.
+        header: the header of a JPEG.
+        profile: the bytes of its colour profile, if they are known before Pillow opens the file.
+        tag_bytes: the bytes of the tags of a TIFF.
     """
 
     data: bytes
@@ -180,8 +196,8 @@ class _Source:
     tag_bytes: int = 0
 
 
-def _decode(data: bytes, kind: str, size: int, mode: DecodeMode, colour: Colour) -> Decoded:
-    """Any file that is not a plain JPEG: what it costs by its header, then its pixels."""
+def _decode(data: bytes, kind: str, size: int, mode: DecodeMode, colour: Colour, aspect: Aspect) -> Decoded:
+    """Decode any file that is not a plain JPEG: check its cost by the header, then load its pixels."""
     source = _prepare(data, kind, size)
     with Image.open(io.BytesIO(source.data), formats=(kind,)) as image:  # reads the header alone
         scaled = kind == "JPEG" and mode == "fast" and image.mode == "RGB"
@@ -190,28 +206,28 @@ def _decode(data: bytes, kind: str, size: int, mode: DecodeMode, colour: Colour)
         if profile is None and "icc_profile" in image.info:
             profile = image.info["icc_profile"] or b""
         if kind != "JPEG":
-            image.load()  # which getexif() of a PNG does too, and its failure is no matter of EXIF
+            image.load()  # before getexif(), which loads a PNG too: its errors are not about EXIF
         if kind == "WEBP":
-            image.fp = None  # the frame of which it was made: 4 bytes a pixel
+            image.fp = None  # frees the frame from which the image was made: 4 bytes a pixel
         orientation = _orientation(image)
-        # Pillow names the size of a turned TIFF upright, that of all others as stored.
+        # Pillow reports the size of a rotated TIFF after rotation, that of all other formats as stored.
         turned = kind != "TIFF" and orientation in (5, 6, 7, 8)
         width, height = reversed(image.size) if turned else image.size
         shown = _load_jpeg(image, source, scaled=scaled) if kind == "JPEG" else image
         if kind == "TIFF":
-            orientation = 1  # which Pillow has turned already
-        pixels = shrink(shown, orientation, size, exact=mode == "exact")
+            orientation = 1  # Pillow has already rotated it
+        pixels = shrink(shown, orientation, size, exact=mode == "exact", aspect=aspect)
         conversion = conversion_for(profile, image.mode)
         if conversion is not None and colour == "srgb":
             if conversion.mode == "CMYK":
-                pixels = conversion.convert_image(shrink_inks(image, orientation, size), pixels)
+                pixels = conversion.convert_image(shrink_inks(image, orientation, size, aspect), pixels)
             else:
                 pixels = conversion.convert(pixels)
         return Decoded(pixels, width, height, conversion is not None)
 
 
 def _prepare(data: bytes, kind: str, size: int) -> _Source:
-    """Look through a file's parts before Pillow does, which reads all of them at any price."""
+    """Check a file's parts before Pillow, which reads all of them whatever they cost."""
     if kind == "JPEG":
         header = read_header(data)
         if header is None:
@@ -230,7 +246,7 @@ def _prepare(data: bytes, kind: str, size: int) -> _Source:
 
 
 def _check_cost(image: Image.Image, source: _Source, *, scaled: bool) -> None:
-    """Refuse an image that costs more than one may, before its pixels take memory."""
+    """Refuse an image that is too expensive, before its pixels take memory."""
     data, size = source.data, source.size
     check_pixels(*image.size, MAX_SCALED_PIXELS if scaled else MAX_PIXELS)
     if source.header is not None:
@@ -245,14 +261,14 @@ def _check_cost(image: Image.Image, source: _Source, *, scaled: bool) -> None:
 
 
 def _load_jpeg(image: Image.Image, source: _Source, *, scaled: bool) -> Image.Image:
-    """A JPEG's pixels: at a scale where that is asked for and libjpeg-turbo takes it, else Pillow's."""
+    """Load a JPEG's pixels: at a reduced scale by libjpeg-turbo if possible and wanted, else by Pillow."""
     if scaled:
         small = jpeg.decode_scaled(source.data, *image.size, 2 * source.size)
         if small is not None:
             return Image.fromarray(small)
         _check_cost(image, source, scaled=False)
     jpeg.check_whole(source.data, image.mode)
-    # In one piece: where libjpeg cannot stop in the middle, such as in 60 MB of fill bytes, Pillow would hand
+    # In one piece: if libjpeg cannot stop in the middle, for example in 60 MB of fill bytes, Pillow would pass
     # it the same bytes and 64 KiB more again and again (27 CPU s).
     if isinstance(image, ImageFile):
         image.decodermaxblock = len(source.data)
@@ -261,7 +277,7 @@ def _load_jpeg(image: Image.Image, source: _Source, *, scaled: bool) -> Image.Im
 
 
 def _orientation(image: Image.Image) -> int:
-    """The EXIF orientation; 1 where EXIF is absurd: no reason to lose an image, nor to quote from it."""
+    """Return the EXIF orientation; 1 if EXIF is not valid, which is no reason to reject the image."""
     try:
         found = image.getexif().get(ORIENTATION_TAG, 1)
     except Exception:
@@ -269,20 +285,22 @@ def _orientation(image: Image.Image) -> int:
     return int(found) if found in UPRIGHT else 1
 
 
-def _decode_plain_jpeg(data: bytes, size: int, profile: bytes, colour: Colour) -> Decoded | None:
-    """A plain JPEG without Pillow (40 us an image); None where Pillow shall judge."""
+def _decode_plain_jpeg(
+    data: bytes, size: int, profile: bytes, colour: Colour, aspect: Aspect
+) -> Decoded | None:
+    """Decode a plain JPEG without Pillow, which saves 40 us an image; None if Pillow must decide."""
     shape = jpeg.shape_of(data)
     if shape is None:
         return None
     width, height = shape
-    if width * height > WHOLE_PIXELS:  # what is smaller fits, whatever its shape
+    if width * height > WHOLE_PIXELS:  # a smaller image fits, whatever its shape
         check_pixels(width, height, MAX_SCALED_PIXELS)
         needed = jpeg.scaled_bytes(width, height, size) + resizing_bytes(width, height, size)
         check_bytes(needed, f"{width} x {height} px, JPEG")
     small = jpeg.decode_scaled(data, width, height, 2 * size)
     if small is None:
         return None
-    pixels = resize(small, size)
+    pixels = resize(crop(small, aspect), size)
     conversion = conversion_for(profile, "RGB") if profile else None
     if conversion is not None and colour == "srgb":
         pixels = conversion.convert(pixels)

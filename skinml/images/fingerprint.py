@@ -1,4 +1,4 @@
-"""A perceptual hash of each image of a batch: photographs that look alike get nearly equal bits.
+"""Compute a perceptual hash of each image of a batch: images that look alike get nearly equal hashes.
 
 The hash is ImageHash's `phash(image, hash_size=16, highfreq_factor=size // 16)` (after Zauner, "Implementation
 and benchmarking of perceptual image hash functions", 2010): the 16 x 16 lowest frequencies of the luminance,

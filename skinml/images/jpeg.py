@@ -1,4 +1,4 @@
-"""JPEG by libjpeg-turbo: decoded at a scale, and refused where pixels are missing that Pillow would make up."""
+"""Decode JPEGs with libjpeg-turbo at a reduced scale, and refuse those with missing pixels."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ from skinml.images.budget import (
 from skinml.images.jpeg_header import ARITHMETIC, PROFILE, PROGRESSIVE, Header, join_profile
 
 MAX_SCANS = 200
-"""Scans of a progressive JPEG: encoders write about ten, and each costs a pass over all its blocks."""
+"""Limit of the scans of a progressive JPEG: encoders write about ten, and each costs a pass over all blocks."""
 
 MAX_PLAIN_SEGMENTS = 100
-"""Segments that a plain JPEG may have: nearly all have less than 10."""
+"""Limit of the segments of a plain JPEG: nearly all have fewer than 10."""
 
 
 def plain_profile(data: bytes) -> bytes | None:
-    """The colour profile of a plain JPEG, b"" where it has none; None where a JPEG is not plain.
+    """Return the colour profile of a plain JPEG, b"" if it has none; None if the JPEG is not plain.
 
-    Plain is what is in one scan and lies as it was taken, as nearly all are, and needs no second look. A JPEG
-    is not plain where its header is odd, where an APP1 segment (EXIF, XMP) may turn the image, where JFIF or
-    Adobe end early (which Pillow refuses), and where there are more scans than one.
+    Nearly all JPEGs are plain: one scan, no rotation, so no further checks are needed. A JPEG is not plain if
+    its header is unusual, if an APP1 segment (EXIF, XMP) may rotate the image, if a JFIF or Adobe segment is
+    too short (which Pillow refuses), or if it has several scans.
     """
     position, last, components = 2, len(data) - 10, -1
     pieces: list[bytes] = []
@@ -41,7 +41,7 @@ def plain_profile(data: bytes) -> bytes | None:
         if position > last or data[position] != 0xFF:
             return None
         marker, length = data[position + 1], data[position + 2] << 8 | data[position + 3]
-        if marker == 0xDA:  # start of scan: the header is over
+        if marker == 0xDA:  # start of scan: the header ends here
             whole = components > 0 and data[position + 4] == components
             return (join_profile(pieces) or b"") if whole else None
         if marker in (0xC0, 0xC1):  # a frame that is not progressive
@@ -56,14 +56,14 @@ def plain_profile(data: bytes) -> bytes | None:
 
 
 def check_cost(data: bytes, header: Header, mode: str, size: int, *, scaled: bool) -> None:
-    """Refuse by the header, and by its number of scans, a JPEG that costs more than an image may.
+    """Refuse a JPEG that is too expensive, by its header and its number of scans.
 
     Args:
-        data: the file.
+        data: the bytes of the file.
         header: its header.
-        mode: what Pillow decodes it to.
-        size: edge of the pixels to come, in px.
-        scaled: whether it is decoded at a scale (`decode_scaled`), else in full by Pillow.
+        mode: the mode to which Pillow decodes it.
+        size: edge of the resized image in px.
+        scaled: True if it is decoded at a reduced scale (`decode_scaled`), False if in full by Pillow.
     """
     width, height, sampling = header.width, header.height, header.sampling
     check_pixels(width, height, MAX_SCALED_PIXELS if scaled else MAX_PIXELS)
@@ -84,7 +84,7 @@ def check_cost(data: bytes, header: Header, mode: str, size: int, *, scaled: boo
 
 
 def shape_of(data: bytes) -> tuple[int, int] | None:
-    """Width and height in px of a colour JPEG; None for others, and where the header cannot be read."""
+    """Return width and height in px of a colour JPEG; None for others, and if the header cannot be read."""
     try:
         height, width, colours, _ = simplejpeg.decode_jpeg_header(data)
     except ValueError:
@@ -93,24 +93,25 @@ def shape_of(data: bytes) -> tuple[int, int] | None:
 
 
 def scale_for(width: int, height: int, edge: int) -> int:
-    """The scale in eighths that `decode_scaled` decodes at."""
+    """Return the scale in eighths at which `decode_scaled` decodes."""
     if min(width, height) < 2 * edge:
         return 8
     return next(eighths for eighths in (1, 2, 3, 4) if min(width, height) * eighths >= 8 * edge)
 
 
 def scaled_bytes(width: int, height: int, size: int) -> int:
-    """The memory that `decode_scaled` takes for the pixels of a JPEG that becomes `size` x `size` px."""
+    """Return the bytes that `decode_scaled` needs for the pixels of a JPEG that is resized to `size` px."""
     eighths = scale_for(width, height, 2 * size)
     return 3 * (-(-width * eighths // 8)) * (-(-height * eighths // 8))
 
 
 def decode_scaled(data: bytes, width: int, height: int, edge: int) -> NDArray[np.uint8] | None:
-    """A JPEG decoded at 1/8, 1/4, 3/8 or 1/2 with both edges >= `edge` px, else in full; uint8 RGB (h, w, 3).
+    """Decode a JPEG at 1/8, 1/4, 3/8 or 1/2 with both edges >= `edge` px, else in full; uint8 RGB (h, w, 3).
 
-    5/8, 6/8 and 7/8 are left out: they decode slower than the whole does (742 and 829 us against 531 at
-    600x450) and, having no fast inverse DCT of their own, come out less like it (47 dB against 57 at 128 px).
-    None where Pillow shall judge: libjpeg-turbo refuses more than Pillow does, such as stray bytes.
+    5/8, 6/8 and 7/8 are not used: they are slower than a full decode (742 and 829 us against 531 at 600x450)
+    and, without a fast inverse DCT of their own, less accurate (47 dB against 57 at 128 px). Returns None if
+    Pillow must
+    decide: libjpeg-turbo refuses more than Pillow does, for example stray bytes.
 
     Raises:
         ImageRejected: pixels are missing.
@@ -125,21 +126,21 @@ def decode_scaled(data: bytes, width: int, height: int, edge: int) -> NDArray[np
 
 
 def check_whole(data: bytes, colours: str) -> None:
-    """Refuse a JPEG whose header promises more than its scans hold, which Pillow fills with grey.
+    """Refuse a JPEG whose scans end before the last pixel; Pillow would fill the rest with grey.
 
     Args:
-        data: the file.
+        data: the bytes of the file.
         colours: the mode that Pillow found.
     """
     space = {"L": "GRAY", "CMYK": "CMYK"}.get(colours, "RGB")
     try:
-        simplejpeg.decode_jpeg(data, space, min_height=1, min_width=1)  # at 1/8: hardly more than reading it
+        simplejpeg.decode_jpeg(data, space, min_height=1, min_width=1)  # at 1/8, which is cheap
     except ValueError as error:
         _judge(error)
 
 
 def _judge(error: ValueError) -> None:
-    """Refuse where libjpeg-turbo says that pixels are missing; let pass what Pillow shall judge."""
+    """Reject the image if libjpeg-turbo reports missing pixels; leave all other errors to Pillow."""
     text = str(error).lower()
     if "premature end" in text or "found marker 0xd9 instead" in text:  # D9 is the end of the image
         raise ImageRejected(Reason.TRUNCATED, str(error)) from error

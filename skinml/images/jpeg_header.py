@@ -1,7 +1,7 @@
-"""The header of a JPEG, up to its first scan: its frame, its colour profile, and what pixels do not depend on.
+"""Read the header of a JPEG up to its first scan, and remove the segments that pixels do not depend on.
 
-Decoders get a JPEG without the latter: Pillow reads a header byte by byte and keeps all of it, so two million
-empty segments took 6 CPU seconds and 250 MB.
+Pillow reads a header byte by byte and keeps all of it: two million empty segments took 6 CPU seconds and 250
+MB. So decoders get a JPEG without unneeded segments.
 """
 
 from __future__ import annotations
@@ -13,20 +13,20 @@ from skinml.errors import ImageRejected, Reason
 from skinml.images.budget import refuse_count
 
 MAX_SEGMENTS = 10_000
-"""Segments before the first scan. 64 MiB in the largest segments that there are would be 1,024."""
+"""Limit of segments before the first scan. 64 MiB in segments of the largest size would be 1,024."""
 
 MAX_TABLES = 64
-"""Segments that decoders read: cameras and programs write 5 to 20."""
+"""Limit of segments that decoders read: cameras and programs write 5 to 20."""
 
 MAX_EXIF = 4
-"""Segments of EXIF and XMP that are looked at for the orientation, which stands in the first of each."""
+"""EXIF and XMP segments that are kept for the orientation, which is in the first of each."""
 
 FRAMES = frozenset((*range(0xC0, 0xC4), *range(0xC5, 0xC8), *range(0xC9, 0xCC), *range(0xCD, 0xD0)))
 PROGRESSIVE = frozenset((0xC2, 0xC6, 0xCA, 0xCE))
 ARITHMETIC = frozenset(range(0xC9, 0xD0))
 WITHOUT_LENGTH = frozenset((0, 0xC8, *range(0xD0, 0xDA), *range(0xF0, 0xFE)))
 DROPPED = frozenset((*range(0xE2, 0xEE), 0xEF, 0xFE))
-"""Application segments and comments other than JFIF, EXIF and XMP, and Adobe (which says what colours mean)."""
+"""Application segments and comments, except JFIF, EXIF, XMP and Adobe (which gives the colour space)."""
 
 PROFILE = b"ICC_PROFILE\0"
 
@@ -35,15 +35,15 @@ _FILL = re.compile(rb"\xff+")
 
 @dataclass(frozen=True)
 class Header:
-    """What a JPEG says before its first scan.
+    """The header of a JPEG, up to its first scan.
 
     Attributes:
         scan: offset of the first start of scan.
-        frame: marker of the frame, or None where there is none.
+        frame: marker of the frame; None if there is none.
         width, height: in px, as stored.
         sampling: horizontal and vertical sampling factor of each component.
-        profile: the bytes of the colour profile, from all of its segments; None where there is none.
-        kept: where the segments lie that decoders need.
+        profile: the bytes of the colour profile, from all of its segments; None if there is none.
+        kept: positions of the segments that decoders need.
     """
 
     scan: int
@@ -56,10 +56,10 @@ class Header:
 
 
 def read_header(data: bytes) -> Header | None:
-    """Go through the segments as Pillow does, stray and fill bytes included; None where no scan follows.
+    """Read the segments as Pillow does, including stray and fill bytes; None if no scan follows.
 
     Raises:
-        ImageRejected: it has more segments than an image needs, or two frames.
+        ImageRejected: there are too many segments, or two frames.
     """
     position, segments, exif = 2, 0, 0
     frame: int | None = None
@@ -81,7 +81,7 @@ def read_header(data: bytes) -> Header | None:
         segments += 1
         if segments > MAX_SEGMENTS:
             refuse_count("more segments before the first scan", MAX_SEGMENTS)
-        if marker in WITHOUT_LENGTH:  # and 0, which is no marker
+        if marker in WITHOUT_LENGTH:  # includes 0, which is not a marker
             continue
         start, end = position + 2, position + _number(data, position)
         if end < start or end > len(data):
@@ -104,13 +104,13 @@ def read_header(data: bytes) -> Header | None:
 
 
 def without_metadata(data: bytes, header: Header) -> tuple[bytes, Header]:
-    """The same JPEG with what decoders need alone, a copy, and its header."""
+    """Return a copy of a JPEG with only the segments that decoders need, and its header."""
     start = b"".join((data[:2], *(data[one] for one in header.kept)))
     return b"".join((start, memoryview(data)[header.scan :])), replace(header, scan=len(start), kept=())
 
 
 def join_profile(pieces: list[bytes]) -> bytes | None:
-    """A profile from its segments, in the order of their numbers. Where one is missing, so are its bytes."""
+    """Join a profile from its segments, in the order of their numbers; missing segments are skipped."""
     if not pieces:
         return None
     start = len(PROFILE) + 2

@@ -1,4 +1,4 @@
-"""Listed images to pixels, in order: reads ahead of decoding, and says for each image what became of it."""
+"""Read and decode listed images in order, reading ahead; each image gives pixels or a reason."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from skinml.storage.objects import MAX_OBJECT_BYTES, Read, read_many
 
 @dataclass(frozen=True)
 class Fetched:
-    """An image's bytes as they were read, and their etag."""
+    """An image's bytes and their etag, after reading."""
 
     data: bytes
     etag: str
 
     @cached_property
     def sha256(self) -> str:
-        """Of the bytes, 64 hexadecimal digits: 18 us for 24 kB."""
+        """The SHA-256 of the bytes, 64 hexadecimal digits: 18 us for 24 kB."""
         return sha256(self.data).hexdigest()
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """An image that could be used: its bytes as they were read, their etag and SHA-256, and its pixels."""
+    """An image that can be used: its bytes, their etag and SHA-256, and its pixels."""
 
     data: bytes
     etag: str
@@ -40,9 +40,9 @@ class Loaded:
 
 @dataclass(frozen=True)
 class Rejected:
-    """An image that could not: why, and etag, size and SHA-256 of what was read.
+    """An image that cannot be used: the reason, and etag, size and SHA-256 of what was read.
 
-    Where nothing was read, etag and size are those that were listed, and `sha256` is None.
+    If nothing was read, etag and size are those of the listing, and `sha256` is None.
     """
 
     etag: str
@@ -55,19 +55,36 @@ class Rejected:
 def load_images(
     listing: pd.DataFrame, preprocessing: Preprocessing, roots: Collection[str] | None = None
 ) -> Iterator[Loaded | Rejected]:
-    """Read and decode the images of a listing: one answer for each, in order, whatever the bytes are.
+    """Read and decode the images of a listing; yield one result for each, in order.
 
     Args:
-        listing: columns uri, etag and size_bytes, as they were listed.
-        preprocessing: how pixels are made.
-        roots: the archives that were listed, normalised: no link leads out of them. None: any file is read.
+        listing: columns uri, etag and size_bytes, from `list_images`.
+        preprocessing: how to make the pixels.
+        roots: the archives that were listed, normalised; links out of them are not followed. None: any file is
+            read.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> from PIL import Image
+        >>> from skinml.storage.listing import list_images
+        >>> from skinml.storage.urls import normalise
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     Image.new("RGB", (60, 45), "tan").save(Path(folder, "a.png"))
+        ...     _ = Path(folder, "b.jpg").write_bytes(b"")
+        ...     listing = pd.concat([piece.images.to_pandas() for piece in list_images(normalise(folder))])
+        ...     images = list(load_images(listing.sort_values("uri"), Preprocessing(size=32)))
+        >>> images[0].decoded.pixels.shape
+        (32, 32, 3)
+        >>> images[1].reason.value, images[1].detail
+        ('empty', '0 bytes')
     """
     for image in read_images(listing, roots):
         yield image if isinstance(image, Rejected) else decode_image(image, preprocessing)
 
 
 def read_images(listing: pd.DataFrame, roots: Collection[str] | None = None) -> Iterator[Fetched | Rejected]:
-    """Read the images of a listing (arguments as for `load_images`): one answer for each, in order."""
+    """Read the images of a listing, with the arguments of `load_images`; yield one result each, in order."""
     small = listing[listing["size_bytes"] <= MAX_OBJECT_BYTES]
     reads = read_many(small["uri"].tolist(), small["size_bytes"].tolist(), roots=roots)
     for etag, size_bytes in zip(listing["etag"].tolist(), listing["size_bytes"].tolist(), strict=True):
@@ -80,13 +97,13 @@ def read_images(listing: pd.DataFrame, roots: Collection[str] | None = None) -> 
 def _fetched(etag: str, size_bytes: int, read: Read) -> Fetched | Rejected:
     if read.data is None:
         return Rejected(etag, size_bytes, Reason.READ_ERROR, read.error or "unreadable")
-    return Fetched(read.data, read.etag or etag)  # the etag may have changed since it was listed
+    return Fetched(read.data, read.etag or etag)  # the etag may have changed since the listing
 
 
-def decode_image(image: Fetched, preprocessing: Preprocessing) -> Loaded | Rejected:
-    """Pixels of an image that was read, or why there are none."""
+def decode_image(image: Fetched, how: Preprocessing) -> Loaded | Rejected:
+    """Decode an image that was read, or reject it."""
     try:
-        decoded = decode(image.data, preprocessing.size, preprocessing.decode, preprocessing.colour)
+        decoded = decode(image.data, how.size, how.decode, how.colour, how.aspect)
     except ImageRejected as rejection:
         return Rejected(image.etag, len(image.data), rejection.reason, rejection.detail, image.sha256)
     return Loaded(image.data, image.etag, image.sha256, decoded)

@@ -1,4 +1,8 @@
-"""PNG: its chunks, its colour profile, whether all pixels are there, and what pixels do not depend on."""
+"""Check PNGs: number of chunks, cost and missing pixels; extract the colour profile, remove other metadata.
+
+Pillow decodes them. Without these checks it would take 60 MB for the texts in a file of 61 kB, and return black
+rows for missing ones.
+"""
 
 from __future__ import annotations
 
@@ -13,38 +17,40 @@ from skinml.images.budget import check_bytes, pixel_bytes, refuse_count, resizin
 from skinml.images.colour import MAX_PROFILE_BYTES
 
 MAX_CHUNKS = 100_000
-"""libpng writes pixels in chunks of 8 KiB: 8,192 in the largest file. Pillow takes 3 us a chunk."""
+"""Limit of the number of chunks. libpng writes chunks of 8 KiB: 8,192 in the largest file. Pillow takes 3 us
+each."""
 
 MAX_SECONDS = 4.0
-"""CPU time for unpacking: 512 MB, the most that 64 million pixels have, take 1.5. A stream of empty blocks,
-each with tables of its own, takes longer than any pixels do, and nothing but the time tells it."""
+"""Limit of CPU time for inflating: 512 MB, the most that 64 million pixels have, take 1.5 s. A stream of empty
+blocks, each with its own tables, takes longer than any pixels, and only the time shows it."""
 
 PIECE = 2**16
-"""Packed bytes that are unpacked at once, of which no copy is kept."""
+"""Compressed bytes that are inflated at once; the result is not kept."""
 
 NEEDED = frozenset((b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"))
 FIRST_NEEDED = frozenset((b"eXIf", b"acTL", b"fcTL"))
-"""Of these the first: EXIF has the orientation, the others say what the first frame is."""
+"""Of these only the first is kept: EXIF has the orientation, the others describe the first frame."""
 
 MAX_EXIF_BYTES = 2**20
-"""Of EXIF or a text that has it, which in a JPEG has 64 KiB at the most."""
+"""Limit of EXIF, or of a text with EXIF; in a JPEG it has at most 64 KiB."""
 
 ORIENTED = (b"XML:com.adobe.xmp\0", b"Raw profile type exif\0")
-"""Keywords of texts that may have the orientation."""
+"""Keywords of texts that may contain the orientation."""
 
 ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
-"""Passes of an interlaced PNG: first column and row, steps between columns and rows."""
+"""Passes of an interlaced PNG: first column, first row, column step, row step."""
 
 _KIND = re.compile(rb"\w{4}")
 
 
 def without_metadata(data: bytes) -> tuple[bytes, bytes | None]:
-    """A PNG with what pixels depend on alone, and its colour profile; the same bytes where there is no more.
+    """Return a PNG with only the chunks that pixels depend on, and its colour profile.
 
-    Pillow unpacks and keeps all texts: 64 MB of them by its own limits, four times that as Python's strings.
+    If there is nothing to remove, the same bytes are returned. Pillow would inflate and keep all texts: up to
+    64 MB by its own limits, four times that as Python strings.
 
     Raises:
-        ImageRejected: it has more chunks than an image needs.
+        ImageRejected: there are too many chunks.
     """
     position, pieces, seen, dropped = 8, [slice(0, 8)], set(), False
     profile: bytes | None = None
@@ -71,12 +77,12 @@ def without_metadata(data: bytes) -> tuple[bytes, bytes | None]:
             break
     if not dropped:
         return data, profile
-    pieces.append(slice(position, len(data)))  # what cannot be read, for Pillow to judge
+    pieces.append(slice(position, len(data)))  # the unreadable rest, which Pillow will report
     return b"".join(memoryview(data)[piece] for piece in pieces), profile
 
 
 def _unpack_profile(chunk: bytes) -> bytes:
-    """The profile of an iCCP chunk; b"" where it cannot be unpacked or is larger than a profile is."""
+    """Return the profile of an iCCP chunk; b"" if it cannot be inflated or is too large."""
     packed = chunk[chunk.find(b"\0") + 2 :]
     try:
         profile = zlib.decompressobj().decompress(packed, MAX_PROFILE_BYTES + 1)
@@ -86,22 +92,22 @@ def _unpack_profile(chunk: bytes) -> bytes:
 
 
 def check_cost(image: Image.Image, data: bytes, size: int) -> None:
-    """Refuse pixels that take more memory than an image may, and a palette that is missing.
+    """Refuse a PNG that takes too much memory or has no palette where it needs one.
 
     Args:
         image: opened, not loaded.
-        data: the file, of which there may be a copy.
-        size: edge of the pixels to come, in px.
+        data: the bytes of the file.
+        size: edge of the resized image in px.
     """
     width, height = image.size
     needed = width * height * pixel_bytes(image.mode) + len(data) + resizing_bytes(width, height, size)
     check_bytes(needed, f"{width} x {height} px, PNG of mode {image.mode}")
     if image.mode == "P" and image.palette is None:
-        raise ImageRejected(Reason.DECODE_ERROR, "a palette that is missing")
+        raise ImageRejected(Reason.DECODE_ERROR, "the palette is missing")
 
 
 def check_whole(data: bytes, width: int, height: int) -> None:
-    """Refuse a PNG whose stream ends, as it should, before the last row: Pillow leaves the rest black."""
+    """Refuse a PNG whose data ends before the last row; Pillow would leave the rest black."""
     needed = _unpacked_bytes(data, width, height)
     found, position, unpack = 0, 8, zlib.decompressobj()
     view, latest = memoryview(data), time.thread_time() + MAX_SECONDS
@@ -127,7 +133,7 @@ def check_whole(data: bytes, width: int, height: int) -> None:
 
 
 def _unpacked_bytes(data: bytes, width: int, height: int) -> int:
-    """How many bytes the rows of all passes have, each with its filter."""
+    """Return the number of bytes of the rows of all passes, each with its filter byte."""
     depth, colours, interlaced = data[24], data[25], data[28]
     bits = depth * {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}.get(colours, 1)
     needed = 0

@@ -1,4 +1,4 @@
-"""Any Pillow image as RGB: grey repeated, palettes looked up, alpha laid over white, 16 bits cut to 8."""
+"""Convert any Pillow image to RGB: repeat grey, look up palettes, blend alpha with white, cut 16 bits to 8."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import numpy as np
 from PIL import Image
 
 ROWS_AT_ONCE = 2**20
-"""Pixels that are looked at together: their numbers as float64 take 8 MB."""
+"""Pixels that are scanned at once: as float64 they take 8 MB."""
 
 
 def to_rgb(image: Image.Image, scale: float | None = None) -> Image.Image:
-    """Any Pillow mode as RGB, as `decode` says.
+    """Convert an image of any Pillow mode to RGB, as described in `decode`.
 
     Args:
-        image: all of an image, or a piece of it.
-        scale: of a mode of numbers (I, F), what `number_scale` found for all of it; None: it is found here.
+        image: a whole image or a piece of it.
+        scale: for modes I and F, the result of `number_scale` for the whole image; None computes it here.
     """
     if image.mode == "RGB" and "transparency" not in image.info:
         return image
@@ -32,7 +32,7 @@ def to_rgb(image: Image.Image, scale: float | None = None) -> Image.Image:
 
 
 def number_scale(image: Image.Image) -> float | None:
-    """What to divide the numbers of an image of mode I or F by, so that white is 255; None for other modes."""
+    """Return the divisor that maps white to 255 for an image of mode I or F; None for other modes."""
     if image.mode not in ("I", "F"):
         return None
     width, height = image.size
@@ -40,7 +40,7 @@ def number_scale(image: Image.Image) -> float | None:
     largest = 0.0
     for top in range(0, height, rows):
         values = np.asarray(image.crop((0, top, width, min(top + rows, height))))
-        # What is no number is 0, what is endless 255.
+        # NaN becomes 0, infinity 255.
         known = np.nan_to_num(values.astype(np.float64), nan=0, posinf=255, neginf=0, copy=False)
         largest = max(largest, float(known.max(initial=0)))
     if image.mode == "F" and largest <= 1:  # floats from black to white, as science keeps them

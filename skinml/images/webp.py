@@ -1,28 +1,29 @@
-"""What a WebP costs, by its chunks: libwebp takes memory for all of the canvas as soon as it opens a file."""
+"""Refuse a WebP by its chunks if it would cost too much: libwebp allocates the whole canvas on opening."""
 
 from __future__ import annotations
 
 from skinml.images.budget import check_bytes, check_pixels, refuse_count, resizing_bytes
 
 LOADED_BYTES = 12
-"""Of a pixel that was loaded: libwebp's two canvases, which live as long as the file is open, and the image."""
+"""Bytes per pixel after loading: libwebp's two canvases, which exist while the file is open, and the image."""
 
 LOADING_BYTES = 16
-"""Of a pixel while it is loaded: the same, and the copy of a canvas that Pillow makes the image of."""
+"""Bytes per pixel during loading: the same, and the copy of a canvas from which Pillow makes the image."""
 
 SLACK_BYTES = 6_000_000
-"""Of rows and tables of the decoder."""
+"""Memory for rows and tables of the decoder."""
 
 MAX_CHUNKS = 2_000
-"""Frames of an animation and all else: libwebp keeps a record of each, and the first frame is the image."""
+"""Limit of chunks, such as frames of an animation: libwebp keeps a record of each; the first frame is the
+image."""
 
 
 def check_cost(data: bytes, size: int) -> None:
-    """Refuse a canvas that takes more memory than an image may, and thousands of frames.
+    """Refuse a canvas that takes too much memory, and thousands of frames.
 
     Args:
-        data: the file.
-        size: edge of the pixels to come, in px.
+        data: the bytes of the file.
+        size: edge of the resized image in px.
     """
     chunks, position, canvas = 0, 12, (0, 0)
     while position + 8 <= len(data):

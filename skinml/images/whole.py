@@ -1,4 +1,4 @@
-"""Whether an image file is all there: what its own structure promises, against the bytes that it has."""
+"""Check whether an image file is complete, by comparing its own structure with its size."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import struct
 from skinml.images.tiff import NUMBERS, TEXTS
 
 MOST_PARTS = 100_000
-"""Segments, chunks or strips that are gone through: of a file that has more, nobody asks why it is broken."""
+"""Limit of segments, chunks or strips that are read; a file with more is not checked further."""
 
 
 def ends_early(data: bytes, kind: str) -> bool:
-    """Whether a file ends before what its own headers point to: asked why, where decoding has failed."""
+    """Whether a file ends before the data that its own headers point to; called after decoding has failed."""
     return {"JPEG": _jpeg, "PNG": _png, "WEBP": _webp, "TIFF": _tiff, "BMP": _bmp}[kind](data)
 
 

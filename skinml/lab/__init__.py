@@ -1,1 +1,1 @@
-"""Made-up archives, and runs killed on purpose: for the demo, tests and operators. The product imports none."""
+"""Synthetic archives and crash drills for the demo, tests and operators; no other package imports them."""

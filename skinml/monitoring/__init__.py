@@ -1,1 +1,1 @@
-"""Whether a night is like those before: drift reference of a model, health of a night, flags of images."""
+"""Monitor drift: the drift reference of a model, the health of a run, and flags of single images."""

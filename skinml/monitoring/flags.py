@@ -1,4 +1,4 @@
-"""What is odd about single images, as words: measures beyond the reference's thresholds, colour profiles."""
+"""Flag single images: measures beyond the thresholds of the drift reference, and colour profiles."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from skinml.monitoring.reference import Measured, Thresholds
 MEASURED_FLAGS = ("blurred", "dark", "overexposed", "low_confidence", "unlike_training")
 COLOUR_PROFILE = "colour_profile"
 FLAGS = (*MEASURED_FLAGS, COLOUR_PROFILE)
-"""Every flag, in the order in which they are named."""
+"""Every flag, in the order in which they are written."""
 
 _WORDS = np.array(
     [
@@ -25,14 +25,14 @@ _WORDS = np.array(
 
 
 def flag_images(measured: Measured, thresholds: Thresholds) -> NDArray[np.object_]:
-    """The flags of n images, as the column `flags` of `scores` holds them.
+    """Return the flags of n images, in the form of the column `flags` of `scores`.
 
     Args:
-        measured: of n images; what is not a number is beyond every threshold.
-        thresholds: beyond which values.
+        measured: the measures of n images; NaN is beyond every threshold.
+        thresholds: the thresholds of the drift reference.
 
     Returns:
-        str (n,): flags separated by commas, in the order of FLAGS; "" where there is none.
+        str (n,): flags separated by commas, in the order of FLAGS; "" if there are none.
 
     """
     beyond = (  # "not within", so that NaN is beyond
@@ -63,5 +63,10 @@ def flag_profiles(flags: NDArray[np.object_], profiles: NDArray[np.bool_]) -> ND
 
 
 def count_flags(flags: Iterable[str]) -> Counter[str]:
-    """How many images have each flag; only flags that any image has."""
+    """Count the images with each flag; flags without images are left out.
+
+    Example:
+        >>> count_flags(["blurred,dark", "", "dark"])
+        Counter({'dark': 2, 'blurred': 1})
+    """
     return Counter(flag for words in flags if words for flag in words.split(","))

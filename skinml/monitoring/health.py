@@ -1,7 +1,7 @@
-"""The label-free health of a night: are tonight's images like those the model was tested on?
+"""Health of a run without labels: do its images look like those that the model was tested on?
 
-A worker counts its shard (`tally`), the driver adds the counts up and compares them with the model's reference
-(`compare`). No row passes through the driver.
+Each worker counts its shard (`tally`). The driver adds the counts and compares them with the model's drift
+reference (`compare`). Rows do not pass through the driver.
 """
 
 from __future__ import annotations
@@ -19,21 +19,23 @@ from skinml.monitoring.reference import MEASURES, Usual
 from skinml.monitoring.tally import Tally
 
 CLASSES = "class_mix"
-"""What the mix of predicted diagnoses is called among the measures."""
+"""The name of the mix of predicted diagnoses among the measures."""
 
 LARGE = 0.2
-"""Population stability index, above what chance alone gives, from which a measure has drifted. By convention
-less than 0.1 is no change and more than 0.25 a large one (Lewis, An Introduction to Credit Scoring, 1994)."""
+"""A measure has drifted if its population stability index exceeds the value expected by chance by this much. By
+convention less than 0.1 is no change and more than 0.25 a large one (Lewis, An Introduction to Credit Scoring,
+1994)."""
 
 SMALL = 0.1
-"""The same, below which nothing has changed."""
+"""Below this excess nothing has changed."""
 
 LEVEL = 0.001
-"""Chance of a false alarm in a night of images from the reference's population, all measures together: a night
-in three years. (Simulated: 2 of 1,000 nights of 50 or 60 images, less than 1 of 300 and more.)"""
+"""Probability of a false alarm in a run on images of the reference's population, over all measures: with a run
+a night, once in three years. (Simulated: 2 of 1,000 runs with 50 or 60 images, less than 1 with 300 and
+more.)"""
 
 NAMED = 3
-"""Changes that the sentence names."""
+"""The largest number of changes that the sentence names."""
 
 WORDS = {
     "brightness": "brightness (0 to 1)",
@@ -42,16 +44,17 @@ WORDS = {
     "confidence": "confidence (0 to 1)",
     "unlike_training": "distance from the training images (in standard deviations)",
 }
-"""What people call a measure, and its unit."""
+"""Each measure in words, with its unit."""
 
 SPREAD = "spread differently"
-"""Said of a measure that is neither lower nor higher. Its figures are of one part of its range."""
+"""The change of a measure that is neither lower nor higher. Its figures are for one part of its range."""
 
 FEWEST_IMAGES = 50
-"""With fewer, ten bins expect less than the 5 images each that the test needs: nothing is said of the night."""
+"""With fewer images, ten bins have fewer than the 5 images each that the test needs, and there is no
+verdict."""
 
 FEWEST_HELD_OUT = 40
-"""Of the reference: with fewer there are not even two bins that are known well enough."""
+"""With fewer held-out images the reference does not even have two reliable bins."""
 
 
 @dataclass(frozen=True)
@@ -61,14 +64,14 @@ class Drift:
     Attributes:
         measure: one of MEASURES, or CLASSES.
         psi: population stability index (`stability_index`).
-        psi_by_chance: what it is on average where nothing has changed.
+        psi_by_chance: its average if nothing has changed.
         p: of the chi-squared test that both are samples of one population, adjusted for all measures (Holm).
-        drifted: psi is LARGE or more above chance, and p below LEVEL.
-        change: in words, such as "median brightness (0 to 1) is lower"; "as usual" where psi is less than SMALL
-            above chance. The two figures are what it speaks of, and in the order that it says.
-        tonight: the median; where `change` says "often" or "differently", the fraction of the images; None for
-            a mix of classes as usual, and for a median that is not finite.
-        reference: the same of the held-out images.
+        drifted: whether psi exceeds chance by LARGE or more, and p is below LEVEL.
+        change: in words, such as "median brightness (0 to 1) is lower"; "as usual" if psi exceeds chance by
+            less than SMALL. The two figures below are the ones that it compares.
+        tonight: the run's median; if `change` says "often" or "differently", the fraction of its images; None
+            for an unchanged mix of classes, and for a median that is not finite.
+        reference: the same for the held-out images.
 
     """
 
@@ -84,16 +87,16 @@ class Drift:
 
 @dataclass(frozen=True)
 class Health:
-    """What a night's images look like: `verdict` and `to_json()` for `runs`, `sentence` for people.
+    """The health of a run: `verdict` and `to_json()` for the table `runs`, `sentence` for log and UI.
 
     Attributes:
-        verdict: usual, drifted, or too_few where there are not enough images to say.
-        sentence: the verdict and why, in one sentence.
-        images: of the night.
-        reference_images: held-out images it was compared with.
-        measures: how far each is from the reference, what drifted first, the largest PSI before others; empty
-            where there are too few images.
-        flags: images with each flag.
+        verdict: usual, drifted, or too_few if there are too few images.
+        sentence: the verdict and its reason, in one sentence.
+        images: number of images in the run.
+        reference_images: number of held-out images that it is compared with.
+        measures: the distance of each measure from the reference; drifted ones first, then by PSI, the largest
+            first; empty if there are too few images.
+        flags: number of images with each flag.
 
     """
 
@@ -105,16 +108,18 @@ class Health:
     flags: dict[str, int]
 
     def to_json(self) -> str:
-        """All of it, for the column `health_detail`."""
+        """Return all of it as JSON, for the column `health_detail`."""
         return json.dumps(asdict(self), allow_nan=False)
 
 
 def compare(usual: Usual, night: Tally) -> Health:
-    """The verdict on a night. A measure has drifted where its change is large (PSI) and no chance (the test).
+    """Compare a run with the reference. A measure has drifted if its change is large and significant.
 
-    The PSI alone cries wolf in a small night, where chance makes it large; the test alone in a large one, where
-    it finds any difference. (Images of one lesion are more alike than the test believes: one more reason why
-    it does not decide alone.)
+    Large means a large PSI, significant means a small p of the chi-squared test.
+
+    The PSI alone gives false alarms in a small run, because chance makes it large. The test alone gives false
+    alarms in a large run, because it finds any difference. (Also, the test assumes independent images, but
+    images of one lesion are alike.)
     """
     flags = {name: night.flags[name] for name in sorted(night.flags)}
     few = _too_few(night.images, usual.images)
@@ -135,13 +140,22 @@ def compare(usual: Usual, night: Tally) -> Health:
 
 
 def stability_index(first: NDArray[np.integer], second: NDArray[np.integer]) -> tuple[float, float]:
-    """The population stability index of two samples, as counts (k,) in the same bins; and what chance gives.
+    """Return the population stability index of two samples, and its expected value if nothing has changed.
 
-    PSI = sum over the bins of (a - b) ln(a / b), a and b the fractions of the samples in a bin (Lewis, An
-    Introduction to Credit Scoring, 1994); half an image is added to each count, so that an empty bin is no
-    infinity. Of two samples, n and m images of one population, it is about (1/n + 1/m) times chi-squared with
-    k - 1 degrees of freedom (Yurdakul, Statistical Properties of Population Stability Index, Western Michigan
-    University, 2018), so on average (k - 1)(1/n + 1/m).
+    PSI = sum over the bins of (a - b) ln(a / b), where a and b are the fractions of the samples in a bin
+    (Lewis, An Introduction to Credit Scoring, 1994). Half an image is added to each count, so that an empty bin
+    does not give infinity. For samples of n and m images of one population, the PSI is about (1/n + 1/m) times
+    chi-squared with k - 1 degrees of freedom (Yurdakul, Statistical Properties of Population Stability Index,
+    Western Michigan University, 2018), so its expected value is (k - 1)(1/n + 1/m).
+
+    Args:
+        first: counts of one sample by bin, (k,).
+        second: counts of the other sample in the same bins, (k,).
+
+    Example:
+        >>> psi, by_chance = stability_index(np.array([50, 50]), np.array([80, 20]))
+        >>> round(psi, 2), round(by_chance, 2)
+        (0.41, 0.02)
     """
     fractions = [(counts + 0.5) / (counts.sum() + 0.5 * len(counts)) for counts in (first, second)]
     index = float(((fractions[0] - fractions[1]) * np.log(fractions[0] / fractions[1])).sum())
@@ -149,19 +163,19 @@ def stability_index(first: NDArray[np.integer], second: NDArray[np.integer]) -> 
 
 
 def _too_few(images: int, reference_images: int) -> str:
-    """Why nothing can be said of a night; empty where something can."""
+    """Return why there is no verdict on a run; "" if there is one."""
     if images < FEWEST_IMAGES:
-        return f"{images} images are too few to say whether they are usual: {FEWEST_IMAGES} are needed"
+        return f"{images} images are too few to judge whether they are usual: {FEWEST_IMAGES} are needed"
     if reference_images < FEWEST_HELD_OUT:
         return (
-            f"the drift reference has {reference_images} images: too few to say whether tonight's are usual,"
+            f"the drift reference has {reference_images} images, too few to judge whether this run's are usual:"
             f" {FEWEST_HELD_OUT} are needed"
         )
     return ""
 
 
 def _counts(usual: Usual, night: Tally, name: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Tonight's and the reference's counts of one measure."""
+    """Return the run's and the reference's counts of one measure."""
     if name == CLASSES:
         return night.predicted, np.array(usual.predicted, dtype=np.int64)
     return night.counts[name], np.array(usual.measures[name].counts, dtype=np.int64)
@@ -171,7 +185,7 @@ _Described = tuple[str, float | None, float | None]
 
 
 def _no_change(usual: Usual, night: Tally, name: str) -> _Described:
-    """A measure's medians, tonight's and the reference's, where neither says anything."""
+    """Describe an unchanged measure by its medians, the run's and the reference's."""
     if name == CLASSES:
         return "as usual", None, None
     return "as usual", _median(night, name), usual.measures[name].middle()
@@ -183,23 +197,23 @@ def _median(night: Tally, name: str) -> float | None:
 
 
 def _change(usual: Usual, night: Tally, name: str) -> _Described:
-    """How a measure has changed, and in what figure, tonight's and the reference's.
+    """Describe how a measure has changed, with the figures of the run and the reference.
 
-    Lower and higher are said of medians, and only if the ranks say so too: most of tonight's images are then on
-    that side of most of the reference's. (Of means they cannot be said: three photographs of 24 megapixels pull
-    the mean of 61 thumbnails above that of the reference.)
+    "Lower" and "higher" refer to medians, and only if the ranks agree: most images of the run must be on that
+    side of most images of the reference. (Means are not used: three photographs of 24 megapixels lift the mean
+    of 61 thumbnails above that of the reference.)
     """
     if name == CLASSES:
         return _class_change(usual, night)
     words = WORDS.get(name, name)
     tonight, before = (counts / counts.sum() for counts in _counts(usual, night, name))
-    # The chance that an image of tonight's is above one of the reference's, the same bin counting half
+    # The probability that an image of the run is above one of the reference; equal bins count half
     above = float((tonight * (before.cumsum() - before / 2)).sum())
     medians = _median(night, name), usual.measures[name].middle()
     order = _order(*medians)
     if (order == "lower" and above < 0.4) or (order == "higher" and above > 0.6):
         return f"median {words} is {order}", *medians
-    # Nearly as many are above as below: it is the ends or the middle that have changed
+    # Nearly as many are above as below, so the ends or the middle have changed
     place = int((tonight - before).argmax())
     fractions = float(tonight[place]), float(before[place])
     often = {0: "very low more often", len(before) - 1: "very high more often"}
@@ -208,14 +222,14 @@ def _change(usual: Usual, night: Tally, name: str) -> _Described:
 
 
 def _order(tonight: float | None, reference: float) -> str:
-    """Whether one figure is lower or higher than the other as both are shown; "" where neither is."""
+    """Return "lower" or "higher" for two figures as they are shown; "" if they look equal."""
     if tonight is None or _shown(tonight) == _shown(reference):
         return ""
     return "lower" if tonight < reference else "higher"
 
 
 def _class_change(usual: Usual, night: Tally) -> _Described:
-    """The diagnosis whose share has changed most, its fraction tonight and in the reference."""
+    """Describe the diagnosis whose share has changed most: its fraction in the run and in the reference."""
     tonight, before = (counts / counts.sum() for counts in _counts(usual, night, CLASSES))
     most = int(np.abs(tonight - before).argmax())
     fractions = float(tonight[most]), float(before[most])
@@ -224,21 +238,23 @@ def _class_change(usual: Usual, night: Tally) -> _Described:
 
 
 def _sentence(drifts: list[Drift], images: int) -> str:
-    """The verdict for people. At most NAMED changes are named, the rest is counted."""
+    """Return the verdict in one sentence. At most NAMED changes are named, the rest is counted."""
     drifted = [drift for drift in drifts if drift.drifted]
     if not drifted:
-        return f"tonight's {images:,} images look like those the model was tested on"
+        return f"the {images:,} images of this run look like those the model was tested on"
     parts = [
         f"{drift.change} ({_shown(drift.tonight)} against {_shown(drift.reference)}{_of_what(drift)},"
         f" PSI {drift.psi:.2f}, p {_p(drift.p)})"
         for drift in drifted[:NAMED]
     ]
     more = f", and {len(drifted) - NAMED} more measures have drifted" if len(drifted) > NAMED else ""
-    return f"do not trust tonight: {', '.join(parts)} than in the images the model was tested on{more}"
+    return (
+        f"do not trust this run's scores: {', '.join(parts)} than in the images the model was tested on{more}"
+    )
 
 
 def _of_what(drift: Drift) -> str:
-    """What the figures are of, where the change does not say it."""
+    """Return what the figures are a fraction of, if the change does not say it."""
     if drift.change.endswith(SPREAD):
         return " of the images in the part of its range that gained most"
     return "" if drift.change.startswith("median") else " of the images"

@@ -1,7 +1,7 @@
-"""What held-out training images look like to a model: `reference.json` of its bundle, one part a precision.
+"""The drift reference of a model: distributions of held-out images, in `reference.json` of its bundle.
 
-Read by scoring, which compares a night with it (`health`) and an image with its thresholds (`flags`). Made by
-training, from images that the model was not fitted on.
+Training makes it from images that the model was not trained on. Scoring compares a run with it (`health`) and
+single images with its thresholds (`flags`). It has one part for each precision.
 """
 
 from __future__ import annotations
@@ -15,49 +15,47 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, StrictInt, TypeA
 
 from skinml.errors import RequestError
 from skinml.labels import DIAGNOSES
+from skinml.models.bundle import REFERENCE
 from skinml.models.precisions import Precision
 from skinml.strict_json import parse_json
 
-FILE = "reference.json"
-"""Its name in the bundle."""
-
 MEASURES = ("brightness", "sharpness", "megapixels", "confidence", "unlike_training")
-"""What is compared of a night beside its class mix."""
+"""The measures that are compared, besides the class mix."""
 
 MOST_BINS = 10
-"""Deciles: enough to tell shapes apart, and 50 images of a night still put 5 in each."""
+"""Deciles: enough to distinguish shapes, and a run of 50 images still has 5 in each."""
 
 FEWEST_A_BIN = 20
-"""Held-out images in a bin. How much of the population lies between two of 5,000 images is well known, between
-two of 40 it is not: with 5 in a bin, 2 to 5 of 100 simulated nights without any change were called drifted; 20
-leave at most 4 of 1,000."""
+"""The fewest held-out images in a bin, so that the fraction of the population in a bin is known well enough:
+with 5 in a bin, 2 to 5 of 100 simulated runs without any change were called drifted; with 20, at most 4 of
+1,000."""
 
 TAIL = 0.01
-"""Fraction of held-out images that the lowest and the highest bin hold: a tenth of a night that is no skin at
-all moves no decile far, and fills these."""
+"""Fraction of held-out images in the lowest and in the highest bin. If a tenth of a run's images show no skin
+at all, no decile moves far, but these bins fill up."""
 
 FEWEST_FOR_TAILS = 200
-"""Held-out images from which there are such bins: two images in each."""
+"""With fewer held-out images there are no such bins. With 200 they have two images each."""
 
 RARELY = 0.005
-"""Fraction of held-out images that is too blurred, too dark, too bright: 1 in 200 for each."""
+"""Fraction of held-out images that count as too blurred, too dark or too bright: 1 in 200 for each."""
 
 UNSURE = 0.05
-"""Fraction of held-out images of low confidence: the least sure twentieth."""
+"""Fraction of held-out images that count as low confidence: the least certain 5 %."""
 
 UNLIKE = 0.01
-"""Fraction of held-out images that is unlike the training images."""
+"""Fraction of held-out images that count as unlike the training images."""
 
 
 class Measured(NamedTuple):
-    """What is known of n images without a diagnosis. All shape (n,); float64, `predicted` int64.
+    """The measures of n images that need no labels. All have shape (n,) and are float64; `predicted` is int64.
 
     Attributes:
         brightness: mean luminance of the model's own pixels, 0 to 1 (`images.quality`).
-        sharpness: variance of their Laplacian, 0 and more.
+        sharpness: variance of their Laplacian, at least 0.
         megapixels: of the source image, width x height / 1,000,000.
         confidence: largest of the seven probabilities.
-        unlike_training: the network's second output, 0 and more.
+        unlike_training: the network's second output, at least 0.
         predicted: class numbers, 0 to 6.
 
     """
@@ -79,7 +77,7 @@ def gather_measures(
     probabilities: NDArray[np.floating],
     unlike_training: NDArray[np.floating],
 ) -> Measured:
-    """The measures of n images from what decoding and the network gave: all (n,), probabilities (n, 7)."""
+    """Compute the measures of n images from decoding and network: all (n,), probabilities (n, 7)."""
     return Measured(
         brightness=np.asarray(brightness, dtype=np.float64),
         sharpness=np.asarray(sharpness, dtype=np.float64),
@@ -91,7 +89,7 @@ def gather_measures(
 
 
 Count = Annotated[StrictInt, Field(ge=0, le=2**53)]
-"""Images. More are no whole numbers in float64, in which they are compared."""
+"""A number of images, up to the largest integer that float64 represents exactly."""
 
 
 class Frozen(BaseModel):
@@ -101,14 +99,14 @@ class Frozen(BaseModel):
 
 
 class Distribution(Frozen):
-    """How one measure is distributed over the held-out images.
+    """The distribution of one measure over the held-out images.
 
     Attributes:
-        edges: k inner edges, rising; bin i holds values above edge i - 1, up to and with edge i. The first
-            and the last bin are open.
-        counts: images in each of the k + 1 bins.
-        mean: of the images.
-        median: a value with half of the images at or below it; None in bundles from before it was kept.
+        edges: k inner edges, ascending; bin i holds values above edge i - 1, up to and including edge i. The
+            first and the last bin are open.
+        counts: number of images in each of the k + 1 bins.
+        mean: mean of the images.
+        median: a value with half of the images at or below it; None in older bundles.
 
     """
 
@@ -118,10 +116,10 @@ class Distribution(Frozen):
     median: FiniteFloat | None = None
 
     def middle(self) -> float:
-        """The median; in older bundles what the bins say of it.
+        """The median; in older bundles an estimate from the bins.
 
-        Ten bins have an edge there, which is exact. With fewer it is interpolated within its bin, or, in an
-        open one, that bin's only edge.
+        With ten bins an edge is the exact median. With fewer it is interpolated within its bin, or, if that bin
+        is open, it is the bin's only edge.
         """
         if self.median is not None:
             return self.median
@@ -129,7 +127,7 @@ class Distribution(Frozen):
         place = int(np.searchsorted(below[1:], half))
         if place == 0 or place >= len(self.edges):
             return self.edges[min(place, len(self.edges) - 1)]
-        # np.interp gives an edge as it stands; low + (high - low) * 1 may be the float beside it.
+        # np.interp returns an edge unchanged; low + (high - low) * 1 may be the neighbouring float.
         return float(np.interp(half, below[place : place + 2], self.edges[place - 1 : place + 1]))
 
     @model_validator(mode="after")
@@ -144,14 +142,14 @@ class Distribution(Frozen):
 
 
 class Thresholds(Frozen):
-    """Beyond which values an image is flagged.
+    """The thresholds of the flags.
 
     Attributes:
-        blurred: sharpness below.
-        dark: brightness below.
-        overexposed: brightness above.
-        low_confidence: confidence below.
-        unlike_training: the network's second output above.
+        blurred: sharpness below this.
+        dark: brightness below this.
+        overexposed: brightness above this.
+        low_confidence: confidence below this.
+        unlike_training: the network's second output above this.
 
     """
 
@@ -163,13 +161,13 @@ class Thresholds(Frozen):
 
 
 class Usual(Frozen):
-    """What images look like to the network of one precision.
+    """The reference for the network of one precision.
 
     Attributes:
-        images: how many held-out images this is of.
+        images: number of held-out images.
         measures: the distribution of each of MEASURES.
-        predicted: images predicted as each of the seven diagnoses.
-        thresholds: for flags.
+        predicted: number of images predicted as each of the seven diagnoses.
+        thresholds: the thresholds of the flags.
 
     """
 
@@ -182,17 +180,16 @@ class Usual(Frozen):
     def _is_whole(self) -> Usual:
         missing = [name for name in MEASURES if name not in self.measures]
         if missing:
-            raise ValueError(f"no {missing[0]} among the measures")
+            raise ValueError(f"the measure {missing[0]} is missing")
         return self
 
 
 class Reference(Frozen):
-    """The file.
+    """The content of `reference.json`.
 
     Attributes:
-        held_out: False where too few images were left out of the fit, and the test images, which it has seen,
-            had to serve.
-        precisions: a part for each network of the bundle.
+        held_out: False if it includes training images, because too few images were held out.
+        precisions: the part for each network of the bundle.
 
     """
 
@@ -200,9 +197,9 @@ class Reference(Frozen):
     precisions: dict[Precision, Usual]
 
     def of(self, precision: Precision, version: str) -> Usual:
-        """The part of one precision. Raises RequestError where there is none."""
+        """Return the part of one precision. Raises RequestError if there is none."""
         if precision not in self.precisions:
-            raise RequestError(f"model {version}: {FILE} has no {precision}; score with --precision fp32")
+            raise RequestError(f"model {version}: {REFERENCE} has no {precision}; score with --precision fp32")
         return self.precisions[precision]
 
 
@@ -210,24 +207,26 @@ _REFERENCE = TypeAdapter(Reference)
 
 
 def parse_reference(data: bytes, version: str) -> Reference:
-    """Check the bytes of a reference. Raises RequestError, in one line, where it is none."""
+    """Parse and check the bytes of a reference. Raises RequestError if they are not valid."""
     try:
         return parse_json(_REFERENCE, data)
     except ValueError as error:
-        raise RequestError(f"model {version}: {FILE} is not a reference: {error}; train it anew") from error
+        raise RequestError(
+            f"model {version}: {REFERENCE} is not a valid drift reference: {error}; train a new version"
+        ) from error
 
 
 def make_reference(measured: Mapping[Precision, Measured], held_out: bool) -> Reference:
-    """The reference of a model from its held-out images, as each of its networks sees them."""
+    """Make the reference of a model from the measures of its held-out images by each of its networks."""
     return Reference(held_out=held_out, precisions={name: describe(each) for name, each in measured.items()})
 
 
 def describe(measured: Measured) -> Usual:
-    """Distributions and thresholds of n images, n at least 1.
+    """Return distributions and thresholds of n images, n at least 1.
 
-    The thresholds are quantiles of the same images, each the nearest value that flags no more than its
-    fraction (RARELY, UNSURE, UNLIKE) of them. With few images (under 200 for 1 in 200) that is the extreme
-    one: only what lies beyond all held-out images is flagged.
+    The thresholds are quantiles of the same images: each flags at most its fraction (RARELY, UNSURE, UNLIKE) of
+    them. With few images (fewer than 200 for 1 in 200) the threshold is the most extreme image, so an image is
+    flagged only if it is beyond all held-out images.
     """
     sharpness, brightness = measured.sharpness, measured.brightness
     return Usual(
@@ -245,11 +244,11 @@ def describe(measured: Measured) -> Usual:
 
 
 def distribution(values: NDArray[np.float64]) -> Distribution:
-    """How n finite values are distributed, n at least 1: in deciles and the outermost hundredths.
+    """Return the distribution of n finite values, n at least 1: deciles, and the lowest and highest hundredth.
 
-    In fewer bins where there are few. Ties move edges together: a measure with three values has at most three
-    edges. Where the smallest value fills the first bin alone, a bin for everything below stands before it, so
-    that a constant measure has three bins (less, the same, more) and any change of it is seen.
+    If there are few values, there are fewer bins. Ties merge edges: a measure with three values has at most
+    three edges. If the first bin holds only the smallest value, a bin for everything below is added before it,
+    so that a constant measure has three bins (less, equal, more) and any change is detected.
     """
     bins = int(np.clip(len(values) // FEWEST_A_BIN, 2, MOST_BINS))
     tails = [TAIL, 1 - TAIL] if len(values) >= FEWEST_FOR_TAILS else []
@@ -268,10 +267,10 @@ def distribution(values: NDArray[np.float64]) -> Distribution:
 def count_bins(
     edges: NDArray[np.float64] | tuple[float, ...], values: NDArray[np.float64]
 ) -> NDArray[np.int64]:
-    """How many values lie in each bin (`Distribution`): int64 (len(edges) + 1,). NaN counts as the highest."""
+    """Count the values in each bin of a `Distribution`, int64 (len(edges) + 1,). NaN counts in the last bin."""
     return np.bincount(np.searchsorted(edges, values, side="left"), minlength=len(edges) + 1).astype(np.int64)
 
 
 def count_classes(predicted: NDArray[np.int64]) -> NDArray[np.int64]:
-    """How many images are predicted as each diagnosis: int64 (7,)."""
+    """Count the images predicted as each diagnosis, int64 (7,)."""
     return np.bincount(predicted, minlength=len(DIAGNOSES)).astype(np.int64)

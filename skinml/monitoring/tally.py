@@ -1,4 +1,4 @@
-"""Counts of a night's images for its health: a worker counts its shard, the driver adds the counts up."""
+"""Count a run's images for its health: each worker counts its shard, the driver adds the counts."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from skinml.monitoring.reference import MEASURES, Measured, Usual, count_bins, c
 
 @dataclass(frozen=True, eq=False)
 class Tally:
-    """Counts of some of a night's images; `a + b` is those of both, and Tally() of none. 5 to 20 kB.
+    """Counts of some of a run's images; `a + b` merges two, and Tally() is empty. 5 to 20 kB.
 
     Attributes:
-        images: how many.
-        counts: for each of MEASURES, int64, images in each bin of the reference.
+        images: number of images.
+        counts: for each of MEASURES, int64, number of images in each bin of the reference.
         values: for each of MEASURES, a sketch of the values, for their median.
-        predicted: int64 (7,), images predicted as each diagnosis.
-        flags: images with each flag.
+        predicted: int64 (7,), number of images predicted as each diagnosis.
+        flags: number of images with each flag.
 
     """
 
@@ -47,7 +47,7 @@ class Tally:
 
 
 def tally(usual: Usual, measured: Measured, flags: Iterable[str]) -> Tally:
-    """Count images in the reference's bins, in a worker. `flags`: as `flag_images` gives them."""
+    """Count images in the reference's bins, in a worker. `flags` is the result of `flag_images`."""
     if not len(measured.predicted):
         return Tally()
     values = {name: np.asarray(getattr(measured, name)) for name in MEASURES}

@@ -1,1 +1,1 @@
-"""What a process does beside its work: ends on signals, keeps scratch files, frees memory, dies in a drill."""
+"""Process-level helpers: signals, scratch folders, memory, and crash points for drills."""

@@ -1,7 +1,7 @@
-"""Where a run can be made to die, for the drill that proves that nothing is lost then.
+"""Points at which a drill can kill a run, to prove that nothing is lost.
 
-docs/exactly-once.md numbers the points. Nothing happens at any of them unless SKINML_CRASH_AT is set, which
-only `skinml drill` does.
+docs/exactly-once.md numbers the points. Nothing happens at them unless SKINML_CRASH_AT is set, which only
+`skinml drill` does.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from pathlib import Path
 from skinml.process.switches import CRASH_AT
 
 VARIABLE = CRASH_AT
-"""`NUMBER:FILE`: at that point whoever manages to rename FILE sends SIGKILL to the process whose id stands in
-it, or to itself where it is empty. So each order kills once, however many workers pass the point."""
+"""`NUMBER:FILE`: at that point, the process that manages to rename FILE sends SIGKILL to the process whose id
+is in it, or to itself if it is empty. So each order kills once, however many workers pass the point."""
 
 
 def crash_point(number: int) -> None:
-    """Pass one of the numbered points; die there where the drill has asked for it."""
+    """Pass one of the numbered points, and die there if the drill has asked for it."""
     order = os.environ.get(VARIABLE)
     if order is None:
         return

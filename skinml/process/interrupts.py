@@ -1,4 +1,4 @@
-"""Signals that end a process, as an exception: what is under way is put in order, in a bounded time."""
+"""Turn signals that end a process into an exception, so that it can clean up within a bounded time."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from typing import NoReturn
 from skinml.process import scratch
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-"""Ctrl-C, the end that a service manager or a batch system asks for, and the terminal that was closed."""
+"""Ctrl-C, a stop by a service manager or batch system, and a closed terminal."""
 
 END_SECONDS = 9.0
-"""How long a process that got a signal may take to end in order. Batch systems send SIGKILL some time later."""
+"""How long a process may take to clean up after a signal. Batch systems send SIGKILL some time later."""
 
 
 class Interrupted(KeyboardInterrupt):
-    """A signal asked this process to end. A KeyboardInterrupt, so that libraries let it through as one."""
+    """A signal asked this process to end. It is a KeyboardInterrupt, so that libraries do not catch it."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
@@ -30,7 +30,7 @@ class Interrupted(KeyboardInterrupt):
 
     @property
     def exit_code(self) -> int:
-        """What a shell reports of a process that this signal ended: 130, 143 or 129."""
+        """The exit code that a shell reports for a process that this signal ended: 130, 143 or 129."""
         return 128 + self.number
 
     def __str__(self) -> str:
@@ -39,10 +39,10 @@ class Interrupted(KeyboardInterrupt):
 
 @contextmanager
 def raised() -> Iterator[None]:
-    """Within the block, the first of SIGNALS raises Interrupted in the main thread, and later ones do nothing.
+    """Raise Interrupted in the main thread at the first of SIGNALS in the block; ignore later signals.
 
-    A signal that is ignored on entry stays ignored, such as SIGHUP below nohup. From the first signal on the
-    process has END_SECONDS to end, also after the block: then its children are killed and it exits.
+    A signal that is ignored on entry stays ignored, for example SIGHUP under nohup. From the first signal on,
+    the process has END_SECONDS to end, also after the block. Then its children are killed and it exits.
     """
     ending = False
 
@@ -60,15 +60,15 @@ def raised() -> Iterator[None]:
     try:
         yield
     finally:
-        if not ending:  # else a second Ctrl-C would print a traceback over the last words
+        if not ending:  # otherwise a second Ctrl-C would print a traceback
             _restore_handlers(before)
 
 
 @contextmanager
 def deferred() -> Iterator[None]:
-    """Hold SIGNALS back until the block ends, for what must not be left half done, such as starting workers.
+    """Hold SIGNALS back until the block ends, for steps that must not be interrupted, such as starting workers.
 
-    Whoever handles them otherwise, skinml, Prefect or Python itself, gets the first one then.
+    At the end of the block, the handler from before (of skinml, Prefect or Python) gets the first signal.
     """
     came: list[int] = []
 
@@ -85,12 +85,12 @@ def deferred() -> Iterator[None]:
 
 
 def leave(number: int) -> NoReturn:
-    """End this process, whose work is in order, without what libraries do at the end, which takes seconds."""
+    """Exit now, after cleaning up, without the exit handlers of libraries, which take seconds."""
     with suppress(OSError, ValueError):
         sys.stdout.flush()
         sys.stderr.flush()
-    # Give back the semaphores that processes were started with: else Python's resource tracker, which outlives
-    # this process, gives them back and warns of it in two lines.
+    # Release the semaphores of started processes: otherwise Python's resource tracker, which outlives this
+    # process, releases them and prints a warning.
     with suppress(Exception):
         util._run_finalizers(0)  # type: ignore[attr-defined]
     os._exit(128 + number)
@@ -100,7 +100,7 @@ Handlers = dict[int, object]
 
 
 def _replace_handlers(handler: object) -> Handlers:
-    """Handle SIGNALS that are not ignored by `handler`; who did so before. Only a main thread may."""
+    """Install `handler` for SIGNALS that are not ignored; return the old handlers. Main thread only."""
     if threading.current_thread() is not threading.main_thread():
         return {}
     before: Handlers = {number: signal.getsignal(number) for number in SIGNALS}
@@ -119,8 +119,8 @@ def _end_at_once(number: int) -> None:
     """End this process and its children, whatever they are waiting for."""
     import psutil
 
-    with suppress(OSError, ValueError):  # who read it may be gone
-        sys.stderr.write(f"skinml: still not in order {END_SECONDS:.0f} s after the signal: ending at once\n")
+    with suppress(OSError, ValueError):  # stderr may be closed
+        sys.stderr.write(f"skinml: could not clean up within {END_SECONDS:.0f} s of the signal; exiting now\n")
         sys.stderr.flush()
     for child in psutil.Process().children(recursive=True):
         with suppress(psutil.NoSuchProcess):

@@ -1,4 +1,4 @@
-"""The C library's memory: given back after a stage, so that a run peaks at its largest one; kept by workers."""
+"""Return the C library's free memory after each stage in the driver, and keep it in workers."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ import sys
 TRIM_THRESHOLD = 256 * 2**20
 MMAP_THRESHOLD = 32 * 2**20
 ARENAS = 1
-"""What a worker's allocator keeps of the memory that was freed, in bytes, and in how many arenas: one thread
-needs one. glibc gives freed memory back from 128 KiB on, Dask sets 64 KiB, and a decoder frees 0.4 MB an image:
-taking that from the system again cost 100 us an image (470 instead of 376)."""
+"""glibc settings of workers: how many bytes of freed memory to keep, and in how many arenas (one thread needs
+one). By default glibc returns freed memory above 128 KiB, Dask sets 64 KiB, and a decoder frees 0.4 MB an
+image: getting it back from the system cost 100 us an image (470 instead of 376)."""
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8  # malloc.h
 
 
 @functools.cache
 def keep_freed_memory() -> bool:
-    """Give this process the allocator settings above, once. False where the C library has no such settings.
+    """Apply the allocator settings above to this process, once; return False if the C library has none.
 
-    For workers that were started without them. Local workers have them from their environment.
+    For workers of an existing cluster. Local workers get the settings from their environment.
     """
     if sys.platform != "linux":
         return False
@@ -39,9 +39,10 @@ def keep_freed_memory() -> bool:
 
 
 def release_memory() -> None:
-    """Return what Python, Arrow and the C library keep for later.
+    """Return free memory of Python, Arrow and the C library to the operating system.
 
-    Preparing 50,000 images, a driver peaked at 422 MiB without this and at 349 with it, for 1 to 15 ms a stage.
+    When preparing 50,000 images, the driver peaked at 422 MiB without this and at 349 with it; it takes 1 to 15
+    ms a stage.
     """
     gc.collect()
     _set_aside_what_stays()
@@ -55,9 +56,9 @@ def release_memory() -> None:
 
 @functools.cache
 def _set_aside_what_stays() -> None:
-    """Look no more at what is there after the first stage: 160,000 objects, nearly all of them libraries'.
+    """Exclude the objects that exist after the first stage from garbage collection.
 
-    A collection took 85 to 110 ms with them, ten times a run.
+    They are 160,000, mostly of libraries. With them a collection took 85 to 110 ms, ten times a run.
     """
     gc.freeze()
-    atexit.register(gc.unfreeze)  # libraries that count what is left at the end of a process find nothing
+    atexit.register(gc.unfreeze)  # for libraries that check at exit what was not collected

@@ -1,7 +1,7 @@
-"""A run's own folder for temporary files, of this process and its children; gone when the run ends.
+"""Give each run its own folder for temporary files, which is removed when the run ends.
 
-What a run that was killed has left is removed by the next one on this machine: a folder whose lock nobody holds
-belongs to nobody, and the system releases a lock when its process ends, however it ends.
+If a run is killed, the next run on this machine removes its folder. It recognises such a folder by its lock,
+which nobody holds: the operating system releases a lock when its process ends, however it ends.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ PREFIX = "skinml-run-"
 LOCK = ".lock"
 
 UNLOCKED_SECONDS = 3600
-"""A folder without a lock is being made, or could not be removed whole: then it is older than this."""
+"""A folder without a lock is just being made, unless it is older than this: then its removal had failed."""
 
 _own: list[Path] = []
 
 
 @contextmanager
 def scratch_folder(name: str) -> Iterator[Path]:
-    """A new folder below the system's one for temporary files, and within the block the only such place.
+    """Make a temporary folder, and use it for all temporary files of this process within the block.
 
-    Libraries and child processes (Dask's workers, a fit, TensorFlow) put their temporary files into it too.
+    Libraries and child processes (Dask's workers, a fit, TensorFlow) use it too.
 
     Args:
-        name: of the flow, for people who look.
+        name: the flow's name, which becomes part of the folder's name.
     """
     remove_abandoned()
     folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{name}-"))
@@ -51,14 +51,14 @@ def scratch_folder(name: str) -> Iterator[Path]:
         else:
             os.environ["TMPDIR"] = variable
         _own.remove(folder)
-        shutil.rmtree(folder, ignore_errors=True)  # a worker that is still ending may write into it
+        shutil.rmtree(folder, ignore_errors=True)  # a worker that is still stopping may write into it
         os.close(lock)
 
 
 def remove_abandoned() -> None:
-    """Remove the folders of runs of this user that are no more."""
+    """Remove the folders that killed runs of this user left behind."""
     for folder in temporary_folder().glob(f"{PREFIX}*"):
-        with suppress(OSError):  # another user's, or another run is removing it
+        with suppress(OSError):  # it belongs to another user, or another run is removing it
             if not (folder / LOCK).exists() and time.time() - folder.stat().st_mtime > UNLOCKED_SECONDS:
                 shutil.rmtree(folder, ignore_errors=True)
                 continue
@@ -66,18 +66,18 @@ def remove_abandoned() -> None:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 shutil.rmtree(folder, ignore_errors=True)
-                logger.info("removed %s, which a run that was killed had left", folder)
+                logger.info("removed %s, which a killed run had left behind", folder)
             finally:
                 os.close(lock)
 
 
 def temporary_folder() -> Path:
-    """The system's folder for temporary files, also within the block of `scratch_folder`."""
+    """Return the system's folder for temporary files, also within the block of `scratch_folder`."""
     return _own[0].parent if _own else Path(tempfile.gettempdir())
 
 
 def remove_own() -> None:
-    """Remove this process's folders, for a process that cannot leave their blocks any more."""
+    """Remove this process's folders now, for a process that exits without leaving their blocks."""
     for folder in _own:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -87,5 +87,5 @@ def _lock(folder: Path) -> int:
     new = folder / f"{LOCK}.new"
     lock = os.open(new, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
     fcntl.flock(lock, fcntl.LOCK_EX)
-    new.rename(folder / LOCK)  # locked before anybody can find it
+    new.rename(folder / LOCK)  # renamed after locking, so that nobody finds it unlocked
     return lock

@@ -1,1 +1,1 @@
-"""What a workspace remembers of its runs, whatever ended them."""
+"""The records of a workspace: runs, running runs, quarantine, export, and upkeep of the tables."""

@@ -1,8 +1,8 @@
-"""The etag of a row whose bytes came under an etag that other bytes had: `<etag>+sha256:<16 hex digits>`.
+"""Hashed etags, `<etag>+sha256:<16 hex digits>`, for bytes whose etag was already used by other bytes.
 
-Other bytes should have another etag, and a folder cannot promise that: a file may be replaced by one of its
-size, with its modification time kept. `score --recheck` finds such images. Their rows get an etag of their own,
-so that (uri, etag) still says which bytes. The plain etag, by which storage lists them, is the front of it.
+Different bytes should have different etags, but a folder cannot guarantee it: a file may be replaced by one of
+the same size and modification time. `score --recheck` finds such images. Their rows get a hashed etag, so that
+(uri, etag) still identifies the bytes. It begins with the plain etag, by which storage lists the image.
 """
 
 from __future__ import annotations
@@ -18,22 +18,31 @@ PATTERN = rf"\+sha256:[0-9a-f]{{{DIGITS}}}$"
 
 
 def hashed_etag(etag: str, sha256: str) -> str:
-    """The etag of these bytes, which other bytes had before them.
+    """Return the hashed etag of bytes whose etag was used by other bytes before.
 
     Args:
-        etag: as storage gave it, or as this function returned it for other bytes.
-        sha256: of the bytes, hexadecimal.
+        etag: the etag from storage, or the hashed etag of other bytes.
+        sha256: the hash of the bytes, hexadecimal.
+
+    Example:
+        >>> hashed_etag("18a2-5f00", "0123456789abcdef" * 4)
+        '18a2-5f00+sha256:0123456789abcdef'
     """
     return f"{plain_etag(etag)}{MARK}{sha256[:DIGITS]}"
 
 
 def plain_etag(etag: str) -> str:
-    """The etag under which storage lists the image."""
+    """Return the etag under which storage lists the image.
+
+    Example:
+        >>> plain_etag("18a2-5f00+sha256:0123456789abcdef")
+        '18a2-5f00'
+    """
     return re.sub(PATTERN, "", etag) if MARK in etag else etag
 
 
 def with_plain_etags(rows: pa.Table) -> pa.Table:
-    """The rows (with a column etag), and those with a hashed etag once more under the plain one."""
+    """Return the rows, and those with a hashed etag once more under the plain etag."""
     hashed = rows.filter(pc.match_substring(rows["etag"], MARK))
     if not hashed.num_rows:
         return rows

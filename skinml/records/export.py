@@ -1,4 +1,4 @@
-"""The scores of one run as a CSV or Parquet file, in pieces, so that memory does not grow with the run."""
+"""Export the scores of one run to a CSV or Parquet file, piece by piece, so that memory does not grow."""
 
 from __future__ import annotations
 
@@ -29,43 +29,60 @@ ENDINGS = (".csv", ".parquet")
 ROWS_AT_ONCE = 16_384
 
 FORMULA = r"^([=+\-@\t\r])"
-"""How a cell begins that a spreadsheet would run: an object may be called `=HYPERLINK(...).jpg`."""
+"""The start of a cell that a spreadsheet would execute: an object may be called `=HYPERLINK(...).jpg`."""
 
 
 def check_target(out: str) -> str:
-    """The normalised URL of a file that can be written and is not there yet.
+    """Return the normalised URL of a file that does not exist yet and can be written.
 
     Raises:
-        RequestError: its ending is none of ENDINGS, it is there already, or its folder is not.
+        RequestError: its suffix is not in ENDINGS, it exists already, or its folder does not exist.
     """
     target = normalise(out)
     if _ending(target) not in ENDINGS:
-        raise RequestError(f"--out {out}: the ending says the format, and only .csv and .parquet are written")
+        raise RequestError(f"--out {out}: not a supported format; the file name must end in .csv or .parquet")
     if exists(target):
-        raise RequestError(f"--out {out}: is there already and is not overwritten; name another file")
+        raise RequestError(f"--out {out}: exists already and is not overwritten; give another name")
     if not is_remote(target) and not Path(target).parent.is_dir():
-        raise RequestError(f"--out {out}: no folder {Path(target).parent}; make it first")
+        raise RequestError(f"--out {out}: there is no folder {Path(target).parent}; create it first")
     return target
 
 
 def export_scores(workspace: str, run: dict[str, Any], target: str) -> int:
-    """Write all rows of `scores` that a run has added.
+    """Write all rows of `scores` that a run has added to one file.
 
-    The file appears whole or not at all. A Parquet file has the columns of SCORES, and says in its metadata
-    which run it is of and what it may be used for. A CSV file has the same columns: times as ISO 8601 in UTC,
-    null as an empty cell, and texts that begin like a formula with a `'` before them (that can only be an
-    image_id, and its uri is beside it as it is).
+    The file is written atomically. A Parquet file has the columns of SCORES; its metadata hold the run_id and
+    the notice about research use. A CSV file has the same columns: times are ISO 8601 in UTC, null is an empty
+    cell, and a text that begins like a formula gets a `'` before it (only an image_id can; its uri is beside it
+    unchanged).
 
     Args:
         workspace: normalised URL.
-        run: its row in `runs`.
-        target: as `check_target` returned it.
+        run: the run's row in `runs`, from `find_run`.
+        target: the URL from `check_target`.
 
     Returns:
-        How many rows there are.
+        The number of rows.
 
     Raises:
-        RunError: they are not as many as the run has counted.
+        RunError: the number of rows differs from the run's count.
+
+    Example:
+        >>> import pandas as pd, pyarrow as pa, tempfile
+        >>> from datetime import UTC, date, datetime
+        >>> from skinml.tables.parts import write_part
+        >>> night = datetime(2026, 11, 24, 2, tzinfo=UTC)
+        >>> run = {"run_id": "score-1", "started_at": night, "status": "completed", "done": 1}
+        >>> row = {"run_id": "score-1", "run_date": night.date(), "image_id": "ISIC_0024306", "p_mel": 0.9}
+        >>> with tempfile.TemporaryDirectory() as workspace:
+        ...     rows = pa.Table.from_pylist([row], SCORES)
+        ...     part = write_part(workspace, "scores", rows, "part-1", {"run_date": "2026-11-24"})
+        ...     _ = tables.publish(workspace, "scores", [part], "score-1")
+        ...     target = check_target(f"{workspace}/night.csv")
+        ...     written = export_scores(workspace, run, target)
+        ...     shown = pd.read_csv(target)[["image_id", "p_mel"]].to_dict("records")
+        >>> written, shown
+        (1, [{'image_id': 'ISIC_0024306', 'p_mel': 0.9}])
     """
     where = pc.equal(pc.field("run_date"), run["started_at"].date()) & pc.equal(
         pc.field("run_id"), run["run_id"]
@@ -75,13 +92,16 @@ def export_scores(workspace: str, run: dict[str, Any], target: str) -> int:
         write = _write_csv if _ending(target) == ".csv" else _write_parquet
         rows = write(pieces, path, run["run_id"])
         if run["status"] == "completed" and rows != run["done"]:
-            raise RunError(f"run {run['run_id']} has scored {run['done']} images but {rows} rows are in scores")
+            raise RunError(
+                f"run {run['run_id']} has scored {run['done']} images but {rows} rows are in scores; export "
+                "again, and report this if it happens twice"
+            )
     return rows
 
 
 @contextmanager
 def _appearing(target: str) -> Iterator[Path]:
-    """A path to write to; what is there in the end becomes the target all at once."""
+    """Give a path to write to; at the end of the block its file becomes the target atomically."""
     if is_remote(target):
         with TemporaryDirectory(prefix="skinml-export-") as folder:
             path = Path(folder, "file")
@@ -117,7 +137,7 @@ def _write_csv(pieces: Iterator[pa.Table], path: Path, _: str) -> int:
 
 
 def _as_text(rows: pa.Table) -> pa.Table:
-    """Times as ISO 8601 in UTC, and no text that a spreadsheet would run."""
+    """Format times as ISO 8601 in UTC, and escape texts that a spreadsheet would execute."""
     for position, field in enumerate(rows.schema):
         if pa.types.is_timestamp(field.type):
             texts = pc.strftime(rows[field.name], format="%Y-%m-%dT%H:%M:%SZ")

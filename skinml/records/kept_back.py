@@ -1,4 +1,4 @@
-"""Rows of `runs` that could not be written: kept on this machine's disk until a later run writes them."""
+"""Keep rows of `runs` that could not be written on the local disk, until a later run writes them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ logger = logging.getLogger("skinml.runs")
 
 
 def keep_back(workspace: str, row: Mapping[str, Any]) -> Path | None:
-    """Keep a run's row (columns of RUNS) on local disk; the file, or None where no folder takes it."""
+    """Keep a run's row (columns of RUNS) on local disk; return the file, or None if no folder is writable."""
     text = json.dumps({"workspace": workspace, "row": row}, default=str)
     for folder in _folders():
         new = folder / f".{row['run_id']}.{secrets.token_hex(4)}"
@@ -36,12 +36,12 @@ def keep_back(workspace: str, row: Mapping[str, Any]) -> Path | None:
 
 
 def write_kept_back(workspace: str) -> int:
-    """Write the rows that earlier runs on this machine kept back for this workspace; how many there were."""
+    """Write the rows that earlier runs on this machine kept back for this workspace; return how many."""
     written = 0
     for path in [path for folder in _folders() for path in sorted(folder.glob("*.json")) if path.is_file()]:
         try:
             kept = json.loads(path.read_text(encoding="utf-8"))
-            if normalise(kept["workspace"]) != workspace:  # it may have been given through a link then
+            if normalise(kept["workspace"]) != workspace:  # normalised again: its path may be a link now
                 continue
             row = _checked(kept["row"], path.stem)
         except (
@@ -55,38 +55,38 @@ def write_kept_back(workspace: str) -> int:
             RecursionError,
             pa.ArrowException,
         ) as error:
-            logger.warning("%s is not a run's row (%s): left alone", path, error)
+            logger.warning("%s is ignored: it does not contain the row of a run (%s)", path, error)
             continue
-        # Another machine's run may have believed it dead since.
+        # A run on another machine may have recorded it as dead in the meantime.
         put_row(workspace, row, corrected=is_recorded_as_dead(workspace, path.stem))
-        with suppress(OSError):  # what cannot be removed is written once all the same
+        with suppress(OSError):  # harmless if it stays: a row is written only once
             path.unlink()
-        logger.info("the row of run %s, which could not be written then, stands in runs now", path.stem)
+        logger.info("wrote the row of run %s to runs; storage had failed when that run ended", path.stem)
         written += 1
     return written
 
 
 def _checked(row: object, run_id: str) -> dict[str, Any]:
-    """The row, if it is one that `runs` can be read with, and the one that the file's name says."""
+    """Return the row after checking that it fits the table and is of the run in the file's name."""
     if not isinstance(row, dict) or row["run_id"] != run_id:
-        raise ValueError(f"it is not that of run {run_id}")
+        raise ValueError(f"it is not the row of run {run_id}")
     as_table(row).to_pylist()
     return row
 
 
 def _folders() -> list[Path]:
-    """Where a user's programs keep what must survive a restart; without a home, beside temporary files."""
+    """Return folders for files that must survive a restart: the user's state folder, then a temporary one."""
     beside = temporary_folder() / f"skinml-runs-{os.getuid()}"
     found = [beside] if _is_ours(beside) else []
     state = os.environ.get("XDG_STATE_HOME")
-    with suppress(RuntimeError):  # no home, such as a service's user
+    with suppress(RuntimeError):  # the user has no home, for example that of a service
         home = Path(state) if state else Path.home() / ".local" / "state"
         found.insert(0, home / "skinml" / "runs")
     return found
 
 
 def _is_ours(folder: Path) -> bool:
-    """Whether nobody else can put rows there: any user can make a folder of this name before we do."""
+    """Whether only we can write there: another user could have created a folder of this name before us."""
     try:
         found = folder.lstat()
     except FileNotFoundError:

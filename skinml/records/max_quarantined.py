@@ -1,4 +1,4 @@
-"""A run with too many bad images fails before it commits: then archive or request are wrong, not the images."""
+"""Fail a run before it commits if too many images cannot be used: then the archive or the request is wrong."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from skinml.storage.objects import write_bytes
 from skinml.tables.matching import among
 
 COLUMNS = ("uri", "etag", "reason", "detail")
-"""What the report says of each image."""
+"""The columns of the report `quarantined.csv`."""
 
 KEY = ("uri", "etag", "reason")
-"""What makes a failure the same as an earlier one."""
+"""Two failures with the same key are the same failure."""
 
 
 def check_quarantined(
@@ -27,29 +27,28 @@ def check_quarantined(
     done: int,
     most: float,
     rows: Callable[[], pa.Table],
-    advice: str = "mend the archive, or allow more",
+    advice: str = "repair the archive, or allow more",
     what: str = "new images",
     known: Callable[[], pa.Table] | None = None,
 ) -> None:
-    """Stop a run of whose new images more than this fraction cannot be used; they are named in its report.
+    """Fail if more than this fraction of the new images cannot be used; name them in a report.
 
-    One bad image is no bad archive, however few images are new: it stops a run only if none is allowed. Nor do
-    read errors count again that an earlier run has put into quarantine: a folder that cannot be read would
-    otherwise stop every night on which little else is new.
+    A single bad image fails a run only if `most` is 0, however few images are new. Read errors that are already
+    in the quarantine do not count: otherwise one unreadable folder would fail every run with few new images.
 
     Args:
         workspace: normalised URL.
         run_id: the run.
-        reasons: how many of the new images cannot be used, by reason.
-        done: how many of them can.
-        most: the fraction, 0 to 1, that may be unusable.
-        rows: reads COLUMNS of those that cannot be used.
-        advice: what to do, which ends the line.
-        what: what the images are.
-        known: reads uri, etag and reason of what is in quarantine. None: nothing that is there is tried again.
+        reasons: number of new images that cannot be used, by reason.
+        done: number of new images that can be used.
+        most: the largest allowed fraction of unusable images, 0 to 1.
+        rows: reads COLUMNS of the images that cannot be used.
+        advice: what to do; the end of the message.
+        what: what to call the images in the message.
+        known: reads uri, etag and reason of the quarantine; None if the run tries no known failure again.
 
     Raises:
-        RunError: there are more; nothing was committed.
+        RunError: too many images cannot be used; nothing was committed.
     """
     if _few(reasons.total(), done, most):
         return
@@ -67,7 +66,7 @@ def check_quarantined(
     said = ", ".join(f"{number} {reason}" for reason, number in reasons.most_common())
     raise RunError(
         f"{bad} of {images} {what} ({bad / images:.0%}) cannot be used ({said}), more than "
-        f"--max-quarantined {most:.0%}: nothing was committed; they are named in {url}; {advice}"
+        f"--max-quarantined {most:.0%}: nothing was committed; {url} lists them; {advice}"
     )
 
 

@@ -1,4 +1,4 @@
-"""The quarantine: rows of images that could not be used, and which of these images are in it now."""
+"""The quarantine: write rows of images that could not be used, and find the images that are in it now."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ if TYPE_CHECKING:
     import pandas as pd
 
 RETRIED = (Reason.READ_ERROR.value,)
-"""Reasons that may pass by themselves: such an image is tried again at every run, others when they change."""
+"""Transient reasons: such an image is tried again in every run, any other image when its etag changes."""
 
 FLOWS = ("prepare", "score", "replay")
-"""Flows that put images into quarantine."""
+"""Flows that quarantine images."""
 
 SAME_ARCHIVE = {"replay": "score"}
-"""Flows that try again what another one could not use: their rows count as its rows."""
+"""Flows that retry images of another flow: their rows count as rows of that flow."""
 
 COLUMNS = ["flow", "reason", *IMAGE_VERSION, "size_bytes", "detail", "run_id", "tries", "oldest", "newest"]
-"""What is said of an image version that is in quarantine."""
+"""The columns that `in_quarantine` returns."""
 
 
 def quarantine_rows(rejected: pd.DataFrame, flow: str, run_id: str) -> pa.Table:
-    """Rejected images as rows of the quarantine, schema QUARANTINE.
+    """Return rejected images as rows of the quarantine, schema QUARANTINE.
 
     Args:
         rejected: columns uri, etag, size_bytes, reason, detail and, if the images were read, sha256.
-        flow: which flow rejects them.
+        flow: the flow that rejects them.
         run_id: the run.
     """
     rows = rejected.assign(run_id=run_id, flow=flow, quarantined_at=datetime.now(UTC))
@@ -50,19 +50,19 @@ def quarantine_rows(rejected: pd.DataFrame, flow: str, run_id: str) -> pa.Table:
 def in_quarantine(
     workspace: str, flow: str | None = None, reason: str | None = None, run_id: str | None = None
 ) -> pd.DataFrame:
-    """The image versions that are in quarantine now: not those that could be used since.
+    """Return the image versions that are in quarantine now.
 
-    Nor the folders that could not be listed then and can be now.
+    An image leaves the quarantine once it has been scored or prepared, a folder once it can be listed again.
 
     Args:
         workspace: normalised URL.
-        flow: only what this flow could not use, prepare or score.
-        reason: only those whose latest reason this is.
-        run_id: only those that this run could not use.
+        flow: only images that this flow could not use, `prepare` or `score`.
+        reason: only images with this latest reason.
+        run_id: only images that this run could not use.
 
     Returns:
         One row for each (flow, uri, etag), the latest first: flow, reason, uri, etag, size_bytes, detail,
-        run_id (of the latest try), tries, oldest and newest (when it failed first and last, UTC).
+        run_id (of the latest attempt), tries, oldest and newest (times of the first and last failure, UTC).
 
     Raises:
         RequestError: there is no such run.
@@ -71,7 +71,7 @@ def in_quarantine(
         find_run(workspace, run_id, FLOWS)
     rows = resolve_rows(tables.read(workspace, "quarantine")).to_pandas()
     rows["flow"] = rows["flow"].replace(SAME_ARCHIVE)
-    rows["detail"] = rows["detail"].fillna("")  # of another writer: JSON has no NaN
+    rows["detail"] = rows["detail"].fillna("")  # null from another writer; JSON has no NaN
     key = ["flow", *IMAGE_VERSION]
     rows = rows.sort_values("quarantined_at", kind="stable")
     of_version = rows.groupby(key, dropna=False, sort=False)
@@ -93,16 +93,16 @@ def in_quarantine(
 
 
 def failures_of_archives(workspace: str) -> pa.Table:
-    """What could not be used of archives (uri, etag, reason), under the paths that their folders have today.
+    """Return quarantined images of archives (uri, etag, reason), with uris as they are listed today.
 
-    Not what `prepare` could not use: that says nothing of a night.
+    Images that `prepare` could not use are left out.
     """
     rows = resolve_rows(tables.read(workspace, "quarantine", ["flow", *IMAGE_VERSION, "reason"]))
     return rows.filter(pc.not_equal(rows["flow"], "prepare")).drop_columns("flow")
 
 
 def _readable_folders(latest: pd.DataFrame) -> pd.Series[bool]:
-    """Which rows are folders that could not be listed and can be now: no image will ever end such a row."""
+    """Return which rows are folders that can be listed again: no image would ever end such a row."""
     import pandas as pd
 
     folders = latest.loc[latest["etag"] == UNREADABLE, "uri"]
@@ -115,11 +115,12 @@ def _readable_folders(latest: pd.DataFrame) -> pd.Series[bool]:
 
 
 def _usable_since(workspace: str, latest: pd.DataFrame) -> pd.Series[bool]:
-    """Which of these image versions have a row in `scores` or `samples` that says that they were used since.
+    """Return which of these image versions have been used since, by their rows in `scores` or `samples`.
 
-    A sample's row is as old as its first preparation, so any will do. A row of `scores` must be younger than
-    the failure: the other way round another model could use it once, or other bytes have its etag. Only a
-    read error may be the younger one of two runs at once, and the same model's row ends it.
+    Any row of `samples` counts, because it keeps the time of the first preparation. A row of `scores` must be
+    younger than the failure: an older one may come from another model, or from other bytes with the same etag.
+    The exception is a read error: if two runs overlap, the one that failed to read may end later, so an older
+    row of the same model counts too.
     """
     import pandas as pd
 
@@ -128,7 +129,7 @@ def _usable_since(workspace: str, latest: pd.DataFrame) -> pd.Series[bool]:
         workspace, "scores", ["scored_at", "model_version"], latest.loc[latest["flow"] != "prepare", "uri"]
     )
     ours = latest[[*IMAGE_VERSION, "newest", "reason", "run_id", "flow"]].reset_index(names="row")
-    # Bytes that were replaced under their etag, and scored since, are in quarantine under the plain one.
+    # Bytes that were replaced under the same etag and scored since are in quarantine under the plain etag.
     ours["etag"], scored["etag"] = (
         rows["etag"].str.replace(PATTERN, "", regex=True) for rows in (ours, scored)
     )
@@ -145,7 +146,7 @@ def _usable_since(workspace: str, latest: pd.DataFrame) -> pd.Series[bool]:
 
 
 def _rows_of(workspace: str, table: str, columns: list[str], uris: pd.Series[str]) -> pd.DataFrame:
-    """The rows of a table that are of these images, whatever their paths were spelled like, in pieces."""
+    """Return a table's rows of these images, whatever the spelling of their paths."""
     wanted = pa.array(uris.unique(), pa.string())
     schema = pa.schema([TABLES[table].field(name) for name in [*IMAGE_VERSION, *columns]])
     folders: Folders = {}
@@ -158,7 +159,7 @@ def _rows_of(workspace: str, table: str, columns: list[str], uris: pd.Series[str
 
 
 def by_reason(images: pd.DataFrame) -> list[dict[str, Any]]:
-    """What `in_quarantine` found as counts, most images first.
+    """Count the result of `in_quarantine` by flow and reason, most images first.
 
     Returns:
         For each flow and reason: images (versions), uris (names), tries, oldest, newest (ISO 8601, UTC), and
@@ -183,7 +184,7 @@ def by_reason(images: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def one_by_one(images: pd.DataFrame) -> list[dict[str, Any]]:
-    """What `in_quarantine` found, a dictionary for each image version, times as ISO 8601 in UTC."""
+    """Return the result of `in_quarantine` as one dict per image version, times as ISO 8601 in UTC."""
     shown = images.assign(oldest=images["oldest"].map(_iso), newest=images["newest"].map(_iso))
     return [{str(name): value for name, value in row.items()} for row in shown.to_dict("records")]
 

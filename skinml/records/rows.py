@@ -1,4 +1,4 @@
-"""Rows of `runs`: put once for a run, also for one that died and could not write its own."""
+"""Write rows of `runs`, once for each run, also for a run that died without writing its own."""
 
 from __future__ import annotations
 
@@ -16,16 +16,17 @@ from skinml.records.under_way import DeadRun
 logger = logging.getLogger("skinml.runs")
 
 DIED = "died without a word"
-"""How the error of a row begins that another run has written."""
+"""The start of the column `error` in a row that another run has written. Older tables contain it, so it
+stays."""
 
 
 def put_row(workspace: str, row: Mapping[str, Any], corrected: bool = False) -> bool:
-    """Append a run's row, once for its run_id. False where it had one, and that stays.
+    """Append a run's row, once for its run_id; return False if it already had one, which stays.
 
     Args:
         workspace: normalised URL.
         row: columns of RUNS.
-        corrected: another run may have believed this one dead and written a row for it: ours takes its place.
+        corrected: replace the row that another run wrote because it took this run for dead.
     """
     run_id = row["run_id"]
     if not tables.transactions(workspace, "runs", [run_id]):
@@ -38,12 +39,12 @@ def put_row(workspace: str, row: Mapping[str, Any], corrected: bool = False) -> 
         return pa.concat_tables([rows.filter(pc.not_equal(rows["run_id"], run_id)), as_table(row)])
 
     tables.replace(workspace, "runs", change, f"{run_id}-corrected")
-    logger.warning("another run had recorded run %s as dead: its row is corrected", run_id)
+    logger.warning("another run had recorded run %s as dead; its row in runs is corrected", run_id)
     return True
 
 
 def is_recorded_as_dead(workspace: str, run_id: str) -> bool:
-    """Whether another run has written this run's row, because it believed it dead."""
+    """Whether another run has recorded this run as dead."""
     if not tables.transactions(workspace, "runs", [run_id]):
         return False
     rows = tables.read(workspace, "runs")
@@ -52,9 +53,9 @@ def is_recorded_as_dead(workspace: str, run_id: str) -> bool:
 
 
 def died(dead: DeadRun, found_by: str) -> dict[str, Any]:
-    """The row of a run that ended without a word. Nothing is known of its images."""
+    """Return the row of a run that was killed. Its counts of images are not known."""
     error = (
-        f"{DIED}, such as killed or with its machine ({dead.where}); "
+        f"{DIED}: it was killed, or its machine went down ({dead.where}); "
         f"last sign of life {dead.last_sign:%Y-%m-%dT%H:%M:%SZ}; recorded by {found_by}"
     )
     seconds = (dead.last_sign - dead.run.started_at).total_seconds()

@@ -1,4 +1,4 @@
-"""One run of a flow: its identity, its counts, the law they keep, and its row in `runs`."""
+"""One run of a flow: its id, its counts, their conservation law, and its row in `runs`."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ LIBRARIES = (
 
 @dataclass(frozen=True)
 class Run:
-    """Which run this is: its id (flow, UTC start and a random end), when it began, what was asked."""
+    """A run: its id (flow, UTC start, random suffix), its start and its parameters."""
 
     run_id: str
     flow: str
@@ -48,7 +48,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Counts:
-    """What became of the images: every one that is listed is skipped, done or quarantined."""
+    """The counts of a run's images: every listed image is skipped, done or quarantined."""
 
     listed: int = 0
     skipped: int = 0
@@ -56,22 +56,22 @@ class Counts:
     quarantined: int = 0
 
     def check(self) -> None:
-        """Hold the conservation law. Raises RunError when an image was lost or counted twice."""
+        """Check listed = skipped + done + quarantined. Raises RunError if it does not hold."""
         if self.listed != self.skipped + self.done + self.quarantined:
             raise RunError(
-                f"images do not add up: listed {self.listed} is not skipped {self.skipped} + done {self.done} "
+                f"counts do not add up: listed {self.listed} is not skipped {self.skipped} + done {self.done} "
                 f"+ quarantined {self.quarantined}; nothing was committed, please report this"
             )
 
 
 def begin(flow: str, parameters: Mapping[str, Any]) -> Run:
-    """Give a run its identity."""
+    """Start a run: give it an id and record its start and parameters."""
     started_at = datetime.now(UTC)
     return Run(f"{flow}-{started_at:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}", flow, started_at, parameters)
 
 
 def library_versions() -> dict[str, str]:
-    """The versions of the libraries that a result may depend on, of those that are installed."""
+    """Return the versions of the installed libraries that a result may depend on."""
     found = {}
     for name in LIBRARIES:
         try:
@@ -90,7 +90,7 @@ def as_record(
     health: str | None = None,
     health_detail: str | None = None,
 ) -> dict[str, Any]:
-    """The run's row, columns of RUNS; `images_per_second` is of images that were worked on, not skipped."""
+    """Return the run's row, columns of RUNS. `images_per_second` does not count skipped images."""
     finished_at = datetime.now(UTC)
     seconds = (finished_at - run.started_at).total_seconds()
     worked = counts.done + counts.quarantined
@@ -116,7 +116,7 @@ def as_record(
 
 
 def as_table(record: Mapping[str, Any]) -> pa.Table:
-    """A run's row as a table, schema RUNS. Times may be text (ISO 8601); a column that it lacks is null."""
+    """Return a run's row as a table, schema RUNS. Times may be text (ISO 8601); missing columns are null."""
     row = {
         field.name: datetime.fromisoformat(str(record[field.name]))
         if pa.types.is_timestamp(field.type)
@@ -134,5 +134,5 @@ def run_row(
     error: str | None = None,
     **more: str | None,
 ) -> pa.Table:
-    """What `as_record` says, as a table of one row, schema RUNS."""
+    """Return the row of `as_record` as a table, schema RUNS."""
     return as_table(as_record(run, status, counts, model_version, error, **more))

@@ -1,6 +1,7 @@
-"""Records of what a run has scored and not committed yet, one for each part: what a later run can take over.
+"""Records of uncommitted parts, so that a later run can take over the rows of an interrupted one.
 
-A record is a small JSON file below `unpublished/`. To delete one is always safe: its images are scored again.
+A record is a small JSON file below `unpublished/`, one for each part. Deleting it is always safe: its images
+are then scored again.
 """
 
 from __future__ import annotations
@@ -24,14 +25,14 @@ from skinml.tables import Part
 logger = logging.getLogger("skinml.resume")
 
 MOST_BYTES = 2**20
-"""A record has half a kilobyte."""
+"""The largest record that is read; ours have half a kilobyte."""
 
 Table = Literal["scores", "quarantine"]
 
 
 @dataclass(frozen=True)
 class Origin:
-    """What a row depends on beside its image: only a run for which all of it is equal takes rows over."""
+    """What a row depends on besides its image. A run takes rows over only if its own origin is equal."""
 
     flow: str
     model_name: str
@@ -43,7 +44,7 @@ class Origin:
 
 @dataclass(frozen=True)
 class Record:
-    """One part that a worker has written: of which table, and where its rows come from."""
+    """The record of one part that a worker has written: its table, file and origin."""
 
     table: Table
     part: Part
@@ -54,43 +55,43 @@ _JSON = TypeAdapter(Record)
 
 
 def write_record(workspace: str, run_id: str, record: Record) -> None:
-    """Say that this part is whole, once it is."""
+    """Write the record of a part, after the part is complete."""
     name = f"{record.part.name.removeprefix(f'{run_id}-')}-{record.table}.json"
     write_bytes(f"{unpublished_parts_url(workspace, run_id)}/{name}", _JSON.dump_json(record))
 
 
 def read_records(workspace: str) -> Iterator[tuple[str, Record]]:
-    """All records with their URLs. One that cannot be read is logged and left out.
+    """Yield all records with their URLs; skip and log those that cannot be read.
 
-    Where there are none, this costs one listing.
+    If there are none, this costs one listing.
     """
     urls = [url for url in record_urls(workspace) if url.endswith(".json")]
     for url, read in zip(urls, read_many(map(as_uri, urls)), strict=True):
-        if read.data is None:  # its run has committed and deleted it, most likely
-            logger.warning("%s is left out: %s", url, read.error)
+        if read.data is None:  # most likely its run has committed and deleted it
+            logger.warning("%s is skipped, its images are scored again: %s", url, read.error)
             continue
         try:
             if len(read.data) > MOST_BYTES:
                 raise ValueError(f"it has {len(read.data):,} bytes")
             record = parse_json(_JSON, read.data)
         except ValueError as error:
-            logger.warning("%s is not a record of a part and is left out: %s", url, error)
+            logger.warning("%s is skipped, it is not the record of a part: %s", url, error)
             continue
         if not _is_inside(record.part.path):
-            logger.warning("%s is left out: it names %.300r, which is no part", url, record.part.path)
+            logger.warning("%s is skipped: it names %.300r, which is not a part", url, record.part.path)
             continue
         yield url, record
 
 
 def _is_inside(path: str) -> bool:
-    """Whether a part's path stays in its table's folder: any text may stand in a record."""
+    """Whether a part's path stays in its table's folder; a record may contain any text."""
     return "\0" not in path and not {"", ".", ".."} & set(unquote(path).split("/"))
 
 
 def record_urls(workspace: str, run_id: str | None = None) -> list[str]:
-    """The URLs of all records, or of one run's. With them what a killed writer left half done.
+    """Return the URLs of all records or of one run's, including the unfinished files of a killed writer.
 
-    One listing: some S3 servers show a run's folder long after its last object was deleted.
+    One flat listing, because some S3 servers show a run's folder long after its last object was deleted.
     """
     base = unpublished_parts_url(workspace)
     runs = ((path, path.partition("/")) for path in sorted(walk(base)))
@@ -98,12 +99,12 @@ def record_urls(workspace: str, run_id: str | None = None) -> list[str]:
 
 
 def run_of(url: str) -> str:
-    """The run whose record this is."""
+    """Return the run_id in a record's URL."""
     return url.split("/")[-2]
 
 
 def delete_records(workspace: str, run_id: str, spent: Sequence[str]) -> None:
-    """Delete a run's own records once it has committed, and those of others that are of no use any more."""
+    """Delete a run's own records after its commit, and other runs' records that are not needed any more."""
     delete([*record_urls(workspace, run_id), *spent])
 
 

@@ -1,4 +1,4 @@
-"""Upkeep of a workspace's tables: put small files together, delete what no version and no run needs."""
+"""Upkeep of a workspace's tables: merge small files, and delete files that no version and no run needs."""
 
 from __future__ import annotations
 
@@ -19,51 +19,52 @@ from skinml.tables import Group, Size
 logger = logging.getLogger("skinml.upkeep")
 
 SAFE_HOURS = 168
-"""A week: for so long Delta itself keeps the files of older versions, and no shard takes as long."""
+"""The shortest retention, a week: Delta keeps the files of older versions that long, and no shard takes
+longer."""
 
 RUN_ID = r"[a-z]+-(\d{8}T\d{6}Z)-[0-9a-f]{6}"
 PART = re.compile(rf"part-({RUN_ID})")
-"""Whose part a file is, by its name; other writers' files are nobody's."""
+"""The run_id in a part's file name; files of other writers have none."""
 
 RECORDS = "unpublished"
-"""Under which name `find_unneeded` gives the records of parts."""
+"""The key under which `find_unneeded` returns the records of parts."""
 
 
 def plan_merges(workspace: str) -> dict[str, list[Group]]:
-    """For each table, the groups of small files that should be one."""
+    """Return for each table the groups of small files to merge."""
     return {table: tables.small_files(workspace, table) for table in TABLES}
 
 
 def merge(
     workspace: str, plan: Mapping[str, Sequence[Group]], run_id: str, on_files: Callable[[int], None]
 ) -> None:
-    """Do what was planned, in one commit a table, and write a checkpoint of each table's state.
+    """Merge the planned groups, in one commit for each table, and write a checkpoint of each table.
 
     Args:
         workspace: normalised URL.
-        plan: what `plan_merges` found.
-        run_id: of the run that does it.
-        on_files: is told how many small files were read.
+        plan: the result of `plan_merges`.
+        run_id: the run that merges.
+        on_files: called with the number of small files that were read.
     """
     for table, groups in plan.items():
-        # Not the run's id alone: under that its row comes into `runs`.
+        # Not the run's id alone: its row in `runs` is committed under that.
         tables.put_together(workspace, table, groups, f"{run_id}-compact", on_files)
         tables.make_checkpoint(workspace, table)
 
 
 def table_sizes(workspace: str) -> dict[str, Size]:
-    """Files and bytes of the newest version of each table."""
+    """Return the number of files and bytes of the newest version of each table."""
     return {table: tables.table_size(workspace, table) for table in TABLES}
 
 
 def find_unneeded(workspace: str, retention_hours: int) -> dict[str, list[str]]:
-    """Files that neither a version younger than the retention nor a run can need: their URLs, by table.
+    """Return the URLs of files that no version younger than the retention and no run needs, by table.
 
-    Under RECORDS stand the records of parts that a run could have taken over, once these parts are unneeded.
+    RECORDS holds the records of parts that are no longer needed.
 
-    A run's parts are in no version until it commits, and a run over a very large archive may go on for longer
-    than the retention. So what a run has left is unneeded only once it has written no part anywhere for that
-    time. What a version of `samples` has is never unneeded if a registered model was trained on it.
+    A run's parts are in no version until it commits, and a run over a very large archive may take longer than
+    the retention. So its parts count as needed until it has written no part anywhere for that time. Files of a
+    version of `samples` that a registered model was trained on are always needed.
     """
     kept = {"samples": _trained_on(workspace)}
     unneeded = {table: tables.unneeded_files(workspace, table, 0, kept.get(table, ())) for table in TABLES}
@@ -80,7 +81,7 @@ def find_unneeded(workspace: str, retention_hours: int) -> dict[str, list[str]]:
 
 
 def delete_unneeded(unneeded: Mapping[str, Sequence[str]], on_files: Callable[[int], None]) -> None:
-    """Delete what `find_unneeded` found; `on_files` is told how many files went."""
+    """Delete the files from `find_unneeded`; `on_files` is called with the number of deleted files."""
     for urls in unneeded.values():
         for url in urls:
             delete([url])
@@ -88,13 +89,13 @@ def delete_unneeded(unneeded: Mapping[str, Sequence[str]], on_files: Callable[[i
 
 
 def _trained_on(workspace: str) -> list[int]:
-    """The versions of `samples` that registered models were trained on."""
+    """Return the versions of `samples` that registered models were trained on."""
     found = set()
     for version in registry.versions(workspace):
         try:
             dataset = registry.find(workspace, version).dataset
-        except RequestError as error:  # such as a newer skinml's manifest
-            logger.warning("the samples that a model was trained on are not known and not kept: %s", error)
+        except RequestError as error:  # for example the manifest of a newer skinml
+            logger.warning("old samples of a model may be deleted, its manifest cannot be read: %s", error)
             continue
         if isinstance(dataset.get("version"), int):
             found.add(dataset["version"])
@@ -107,7 +108,7 @@ def _run_of(path: str) -> str | None:
 
 
 def _is_old(record: str, alive: Collection[str | None], before: datetime) -> bool:
-    """Whether a record is of a run that began before this moment and has written no part since."""
+    """Whether a record belongs to a run that began before this time and has written no part since."""
     run_id = run_of(record)
     found = re.fullmatch(RUN_ID, run_id)
     if found is None or run_id in alive:

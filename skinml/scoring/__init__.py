@@ -1,1 +1,1 @@
-"""An archive to scores: what is new, predict, commit."""
+"""Score an archive: find the new images, predict, commit exactly once."""

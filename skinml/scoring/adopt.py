@@ -1,4 +1,4 @@
-"""Take over rows that an interrupted run has scored, in a worker: read, written again under this run's id."""
+"""Take over rows of an interrupted run, in a worker: read them and write them again under this run's id."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from skinml.tables import attempt, read_parts, write_part
 
 @dataclass(frozen=True)
 class AdoptJob:
-    """One part's work: which of its rows are taken over, by which run."""
+    """The job for one part: which of its rows to take over, and for which run."""
 
     number: int
     adoption: Adoption
@@ -36,24 +36,24 @@ class AdoptJob:
 def adopt_jobs(
     adoptions: Iterable[Adoption], workspace: str, model: ScoringModel, run_id: str, run_date: date
 ) -> Iterator[AdoptJob]:
-    """Number the parts of which rows are taken over."""
+    """Yield one numbered job for each part to take rows from."""
     for number, adoption in enumerate(adoptions):
         yield AdoptJob(number, adoption, workspace, model, run_id, run_date)
 
 
 def run_job(job: ScoreJob | AdoptJob) -> ShardScored:
-    """Score a shard, or take over rows that have been scored."""
+    """Run a job of either kind: score a shard, or take over rows."""
     return adopt_rows(job) if isinstance(job, AdoptJob) else score_shard(job)
 
 
 def adopt_rows(job: AdoptJob) -> ShardScored:
-    """Write the rows again as this run's, with a record of their own: should it die, the next run finds them.
+    """Write the rows into a part of this run, and a record of the part.
 
-    The moment at which an image was scored stays as it was.
+    If this run dies too, the next one takes the rows over from this record. `scored_at` keeps its value.
     """
     record = job.adoption.record
     rows = read_parts(job.workspace, record.table, [record.part]).filter(pa.array(job.adoption.kept))
-    rows = resolve_rows(rows)  # under the name that tonight's listing gives the image
+    rows = resolve_rows(rows)  # to the uri that today's listing gives the image
     rows = rows.set_column(
         rows.schema.get_field_index("run_id"), "run_id", pa.repeat(job.run_id, rows.num_rows)
     )
@@ -72,8 +72,8 @@ def adopt_rows(job: AdoptJob) -> ShardScored:
 
 
 def count_again(rows: pa.Table, usual: Usual | None) -> Tally:
-    """How these images look beside the model's reference, as when they were scored; from rows of `scores`."""
-    if usual is None or rows["unlike_training"].null_count == rows.num_rows:  # an older bundle's network
+    """Count images from rows of `scores` in the bins of the model's reference, as when they were scored."""
+    if usual is None or rows["unlike_training"].null_count == rows.num_rows:  # the network of an older bundle
         return Tally()
     names = ("brightness", "sharpness", "width", "height", "unlike_training")
     columns = {name: rows[name].to_numpy() for name in names}

@@ -1,4 +1,4 @@
-"""Read images, in a worker, and decode those whose bytes have no row of this model version yet."""
+"""Read images, in a worker, and decode those whose bytes this model version has not scored yet."""
 
 from __future__ import annotations
 
@@ -16,45 +16,45 @@ from skinml.schemas import LISTING
 from skinml.tables import Part
 
 HASH_BYTES = 16
-"""Of a SHA-256, its first bytes, which tell images apart as well as all 32 and take half the memory."""
+"""Only the first bytes of a SHA-256 are kept: they identify an image as well as all 32, in half the memory."""
 
 
 class Standing(IntEnum):
-    """What the tables say of an image's uri and etag."""
+    """Whether the tables know an image's uri and etag."""
 
     NEW = 0
-    COMPARABLE = 1  # they are known, with the SHA-256 of their bytes
-    UNHASHED = 2  # they are known, from a skinml that did not keep it
+    COMPARABLE = 1  # known, with the SHA-256 of their bytes
+    UNHASHED = 2  # known, from an older skinml that kept no SHA-256
 
 
 JOB = pa.schema(
     [
         *LISTING,
         ("standing", pa.int8()),  # a value of Standing
-        ("known_sha256", pa.list_(pa.binary(HASH_BYTES))),  # of bytes of this uri that need no further row
+        ("known_sha256", pa.list_(pa.binary(HASH_BYTES))),  # of bytes of this uri that have a row
     ]
 )
-"""Images as a worker gets them: the listing's row, and what the tables know of it."""
+"""Images as a worker gets them: the row of the listing, and what the tables know about it."""
 
 
 class Verdict(Enum):
-    """What is to be done with an image that was read."""
+    """What to do with an image that was read."""
 
-    SCORE = "score"  # under its etag
-    CHANGED = "changed"  # scored under a hashed etag: other bytes have a row under its etag
-    SAME = "same"  # nothing
-    REMEMBER = "remember"  # a row of `known_etags`
+    SCORE = "score"  # score it under its etag
+    CHANGED = "changed"  # score it under a hashed etag: other bytes have a row under its etag
+    SAME = "same"  # do nothing
+    REMEMBER = "remember"  # write a row of `known_etags`
 
 
 @dataclass(frozen=True)
 class Same:
-    """An image that is not scored: these bytes of its uri have a row.
+    """An image that is not scored because the same bytes of its uri have a row.
 
     Attributes:
-        etag: of the bytes.
-        size_bytes: theirs.
-        sha256: theirs; None where nothing was read.
-        remember: whether this etag of theirs is not in the tables yet, or not with their hash.
+        etag: the etag of the bytes.
+        size_bytes: their size.
+        sha256: their hash; None if nothing was read.
+        remember: whether this etag is not in the tables yet, or not with the hash.
         rechecked: whether the image was read only to be compared.
     """
 
@@ -67,13 +67,13 @@ class Same:
 
 @dataclass(frozen=True)
 class Compared:
-    """What came of comparing a shard's bytes.
+    """The result of comparing a shard's bytes with the tables.
 
     Attributes:
         same: images that were not scored; they count as skipped.
         rechecked: images with a row that were read again.
-        changed: of these, those with other bytes than any of their rows.
-        remembered: rows for `known_etags`, unpublished, or None.
+        changed: of the rechecked, those whose bytes differ from all of their rows.
+        remembered: an uncommitted part of `known_etags`, or None.
     """
 
     same: int = 0
@@ -83,12 +83,12 @@ class Compared:
 
 
 def judge_bytes(standing: Standing, same_etag: bool, has_row: bool) -> Verdict:
-    """What is to be done with an image.
+    """Decide what to do with an image.
 
     Args:
-        standing: what the tables say of its uri and listed etag.
+        standing: whether the tables know its uri and listed etag.
         same_etag: whether it still had that etag when it was read.
-        has_row: whether these bytes of this uri need no row.
+        has_row: whether these bytes of this uri have a row.
     """
     if standing is Standing.NEW or not same_etag:
         return Verdict.REMEMBER if has_row else Verdict.SCORE
@@ -100,11 +100,11 @@ def judge_bytes(standing: Standing, same_etag: bool, has_row: bool) -> Verdict:
 def load_unless_known(
     images: pa.Table, preprocessing: Preprocessing, roots: Collection[str] | None = None
 ) -> Iterator[Loaded | Rejected | Same]:
-    """Read images and decode those that are to be scored: one answer for each, in order.
+    """Read images and decode those that have to be scored; yield one result for each, in order.
 
     Args:
-        images: schema JOB, or LISTING where nothing is known of any.
-        preprocessing: how pixels are made.
+        images: schema JOB, or LISTING if nothing is known about any of them.
+        preprocessing: how to make the pixels.
         roots: the archives that were listed, as for `load_images`.
     """
     listing = images.select(LISTING.names).to_pandas()
@@ -117,7 +117,7 @@ def load_unless_known(
     for listed, standing, known, image in zip(etags, standings, hashes, read, strict=True):
         if isinstance(image, Fetched):
             yield _compared(image, listed, Standing(standing), known, preprocessing)
-        elif image.reason is Reason.TOO_LARGE and standing != Standing.NEW:  # it was when it was new
+        elif image.reason is Reason.TOO_LARGE and standing != Standing.NEW:  # already too large when it was new
             yield Same(image.etag, image.size_bytes, None, remember=False, rechecked=False)
         else:
             yield image
@@ -126,7 +126,7 @@ def load_unless_known(
 def _compared(
     image: Fetched, listed: str, standing: Standing, known: Collection[bytes], preprocessing: Preprocessing
 ) -> Loaded | Rejected | Same:
-    if listed != image.etag and plain_etag(listed) == image.etag:  # a replay of what a recheck has found
+    if listed != image.etag and plain_etag(listed) == image.etag:  # replaying an image that a recheck found
         image = replace(image, etag=hashed_etag(image.etag, image.sha256))
     has_row = bool(known) and bytes.fromhex(image.sha256)[:HASH_BYTES] in known
     verdict = judge_bytes(standing, image.etag == listed, has_row)
@@ -140,12 +140,12 @@ def _compared(
 
 
 def compare_etags(listed: Iterable[str], read: Iterable[str], same: Mapping[int, Same]) -> Compared:
-    """Count what came of comparing.
+    """Count the results of comparing.
 
     Args:
-        listed: the images' etags as they were listed.
-        read: those of their rows, or of what is not scored.
-        same: what is not scored, by position.
+        listed: the images' etags in the listing.
+        read: their etags after reading.
+        same: the images that are not scored, by position.
     """
     hashed = [MARK in etag and etag != before for before, etag in zip(listed, read, strict=True)]
     changed = sum(new and position not in same for position, new in enumerate(hashed))

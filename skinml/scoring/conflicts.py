@@ -1,4 +1,4 @@
-"""The last look before a commit: rows that others have committed meanwhile are left out."""
+"""Before a commit, leave out the rows that other runs have committed in the meantime."""
 
 from __future__ import annotations
 
@@ -25,18 +25,19 @@ from skinml.storage.spelling import Folders, resolve_rows
 from skinml.tables import Part, Snapshot
 
 SAME = 1e-3
-"""Probabilities of one network for the same bytes differ by less, whatever the machine. This tells bytes apart
-if a row has no SHA-256."""
+"""On any two machines, a network's probabilities for the same bytes differ by less than this. It decides
+whether the bytes are the same if a row has no SHA-256."""
 
 
 @dataclass(frozen=True)
 class Examined:
-    """What is still to be published, and what is not.
+    """The parts to commit, and the rows left out.
 
     Attributes:
-        parts: those that are left; of some only the rows that are.
-        known: how many rows another run has committed.
-        contradicted: of these, the ones that another run has from other bytes: uri, etag, size_bytes, detail.
+        parts: the parts to commit; some were written again with fewer rows.
+        known: how many rows were left out because another run has committed them.
+        contradicted: of the rows left out, those that another run made from other bytes: uri, etag, size_bytes,
+            detail.
     """
 
     parts: Sequence[Part]
@@ -47,13 +48,14 @@ class Examined:
 def examine_scores(
     workspace: str, parts: Sequence[Part], model: tuple[str, str], before: Snapshot | None
 ) -> Examined:
-    """Leave out the rows whose key is in `scores` by now.
+    """Leave out the rows whose key is already in `scores`.
 
     Args:
         workspace: normalised URL.
-        parts: of `scores`, unpublished.
-        model: its name and version.
-        before: the state that the run has compared the archive with; None to compare with the whole table.
+        parts: uncommitted parts of `scores`.
+        model: name and version of the model.
+        before: the state that the archive was compared with, so that only newer rows are read; None reads the
+            whole table.
     """
     ledger = make_ledger(read_scored(workspace, *model, but=before))
     left: list[Part] = []
@@ -74,7 +76,7 @@ def examine_scores(
 
 
 def examine_quarantine(workspace: str, parts: Sequence[Part]) -> Examined:
-    """Leave out the rows of image versions that are in quarantine for good already, and for the same reason."""
+    """Leave out the rows of image versions that are already in quarantine permanently for the same reason."""
     ledger = make_ledger(read_quarantined(workspace, by_reason=True))
     left: list[Part] = []
     known = 0
@@ -91,9 +93,9 @@ def examine_quarantine(workspace: str, parts: Sequence[Part]) -> Examined:
 def _contradicted(
     workspace: str, part: Part, there: np.ndarray, model: tuple[str, str], before: Snapshot | None
 ) -> pd.DataFrame:
-    """Those of our rows that another run has committed from other bytes.
+    """Return those of our rows that another run has committed from other bytes.
 
-    They get no SHA-256 in quarantine: these bytes have no row, and a recheck shall score them.
+    In the quarantine they get no SHA-256, so that a recheck scores these bytes, which have no row.
     """
     columns = [*IMAGE_VERSION, "size_bytes", "sha256", "precision", *PROBABILITY_COLUMNS]
     ours = tables.read_parts(workspace, "scores", [part], columns).filter(pa.array(there)).to_pandas()
@@ -110,7 +112,7 @@ def _contradicted(
     hashed = both["sha256"].notna() & both["sha256_ours"].notna()
     other = np.where(hashed, both["sha256"] != both["sha256_ours"], differs)
     wrong = both[(both["size_bytes"] != both["size_bytes_ours"]) | other]
-    detail = "run " + wrong["run_id"] + " has scored other bytes under this very uri and etag"
+    detail = "run " + wrong["run_id"] + " has scored other bytes under the same uri and etag"
     rows = wrong.assign(detail=detail, size_bytes=wrong["size_bytes_ours"])
     chosen: pd.DataFrame = rows[[*IMAGE_VERSION, "size_bytes", "detail"]].assign(
         reason=Reason.DUPLICATE_ID.value

@@ -1,4 +1,4 @@
-"""What must follow the commit of a run's scores: kept in that commit, so that any later run can do it."""
+"""The steps after the commit of `scores`, stored in that commit so that any later run can finish them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ COUNTED = ("listed", "skipped", "done", "quarantined")
 
 @dataclass(frozen=True)
 class FollowUp:
-    """A run whose scores are committed: its quarantine's parts, and its row in `runs` as it shall be."""
+    """What remains to be written once a run's scores are committed: its quarantine and its row in `runs`."""
 
     run_id: str
     quarantine: Sequence[Part]
@@ -27,26 +27,26 @@ class FollowUp:
 
     @property
     def counts(self) -> Counts:
-        """What became of the run's images."""
+        """The counts of the run's images."""
         return Counts(**{name: self.row[name] for name in COUNTED})
 
     def row_with(self, counts: Counts, remark: str | None) -> pa.Table:
-        """The run's row, schema RUNS, with these counts and, in the column `error`, a remark."""
+        """Return the run's row, schema RUNS, with these counts and a remark in the column `error`."""
         counted = {name: getattr(counts, name) for name in COUNTED}
         return as_table({**self.row, **counted, "error": remark})
 
 
 def to_note(follow_up: FollowUp) -> str:
-    """As the text that a commit carries."""
+    """Serialise to the text that is stored in a commit."""
     parts = [asdict(part) for part in follow_up.quarantine]
     return json.dumps({"run_id": follow_up.run_id, "quarantine": parts, "row": follow_up.row}, default=str)
 
 
 def from_note(note: str) -> FollowUp:
-    """Back from the text of a commit."""
+    """Parse the text that is stored in a commit."""
     try:
         found = json.loads(note)
         return FollowUp(found["run_id"], [Part(**part) for part in found["quarantine"]], found["row"])
     except (ValueError, TypeError, LookupError, RecursionError) as error:
         problem = printable(f"{type(error).__name__}: {error}")
-        raise RunError(f"a commit of scores does not say what follows it ({problem}); report this") from error
+        raise RunError(f"a commit of scores has no valid follow-up note ({problem}); report this") from error

@@ -1,7 +1,6 @@
-"""Which bytes of an image the tables know: 32 bytes for each of the rows that pending images may equal.
+"""Recognise pending images whose bytes already have a row, by SHA-256; 32 bytes of memory a row.
 
-Only rows of uris that are pending are kept: those of touched or replaced images on a usual night, those of all
-images in a recheck.
+Only rows of pending uris are kept: in a normal run those of touched or replaced images, in a recheck all.
 """
 
 from __future__ import annotations
@@ -27,15 +26,15 @@ SHA256 = "^[0-9a-f]{64}$"
 
 @dataclass(frozen=True, eq=False)
 class KnownBytes:
-    """Rows that pending images may equal, in the order of their uris' keys.
+    """Rows that pending images may be equal to, sorted by the keys of their uris.
 
-    Keys are of 64 bits: two uris with one key are taken for each other only if their bytes are equal, too.
+    Keys have 64 bits. Two uris with the same key are confused only if their bytes are equal too.
 
     Attributes:
         uris: keys of the rows' uris, uint64 (n,), ascending.
         sha256: the first HASH_BYTES bytes of the bytes' SHA-256, void (n,).
         versions: keys of the rows' uris and plain etags, uint64 (n,), ascending on their own.
-        ledger: all image versions with a row, where known images are read again; None where they are not.
+        ledger: in a recheck, all image versions with a row; None otherwise.
     """
 
     uris: NDArray[np.uint64]
@@ -47,17 +46,17 @@ class KnownBytes:
 def read_known_bytes(
     workspace: str, model_name: str, model_version: str, pending: Pending, ledger: Ledger | None = None
 ) -> KnownBytes:
-    """What the tables say of the bytes of pending images: nothing is read if there are none.
+    """Read from the tables which bytes of pending images have a row; nothing is read if none are pending.
 
-    1.2 s for a few images beside a million rows, and 4 s for a million of them.
+    With a million rows in the tables it takes 1.2 s for a few pending images and 4 s for a million.
 
     Args:
         workspace: normalised URL.
-        model_name: rows of another model say nothing.
-        model_version: nor do those of another version.
-        pending: tonight's images.
-        ledger: for a recheck, all image versions that have a row. What is in quarantine counts only then: a new
-            etag is a new try, whatever its bytes.
+        model_name: only rows of this model count.
+        model_version: only rows of this version count.
+        pending: the images to be read in this run.
+        ledger: for a recheck, all image versions that have a row. Only then do rows of the quarantine count: in
+            a normal run, an image with a new etag is tried again whatever its bytes.
     """
     wanted = [uri_keys(rows["uri"]) for rows in pending.read(ROWS_AT_ONCE)]
     found: list[tuple[NDArray[np.uint64], NDArray[np.void], NDArray[np.uint64]]] = []
@@ -83,14 +82,15 @@ def read_known_bytes(
 
 
 def uri_keys(uris: pa.ChunkedArray) -> NDArray[np.uint64]:
-    """Keys of uris alone, uint64 (n,)."""
+    """Return the keys of uris alone, uint64 (n,)."""
     return hash_uris(uris)[:, 0]
 
 
 def _hashed_rows(workspace: str, model_name: str, model_version: str, quarantined: bool) -> Iterator[pa.Table]:
-    """Rows that say the SHA-256 of their bytes: uri (as a listing of today spells it), etag and sha256.
+    """Yield rows that have a SHA-256: uri (as listed today), etag and sha256.
 
-    In small pieces: of a million scores, pieces of 65,536 rows took 80 MB of the driver, these 23 MB.
+    The pieces are small: for a million scores, pieces of 65,536 rows took 80 MB of the driver, these take 23
+    MB.
     """
     columns = [*IMAGE_VERSION, "sha256"]
     folders: Folders = {}
@@ -116,7 +116,7 @@ def _digests(sha256: pa.ChunkedArray) -> NDArray[np.void]:
 
 
 def add_known_bytes(pieces: Iterable[pa.Table], known: KnownBytes) -> Iterator[pa.Table]:
-    """Pieces of pending images (schema LISTING) with what is known of each, schema JOB."""
+    """Yield pieces of pending images (schema LISTING) with what is known about each, schema JOB."""
     for rows in pieces:
         keys = uri_keys(rows["uri"])
         start, end = np.searchsorted(known.uris, keys), np.searchsorted(known.uris, keys, "right")
@@ -131,7 +131,7 @@ def add_known_bytes(pieces: Iterable[pa.Table], known: KnownBytes) -> Iterator[p
 
 
 def standings(rows: pa.Table, known: KnownBytes) -> NDArray[np.int8]:
-    """What the tables say of uri and etag of pending images: values of Standing, int8 (n,)."""
+    """Return whether the tables know uri and etag of pending images: values of Standing, int8 (n,)."""
     found = np.full(len(rows), Standing.NEW, np.int8)
     if known.ledger is None or not len(rows):
         return found

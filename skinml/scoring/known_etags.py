@@ -1,10 +1,11 @@
 """The table `known_etags`: image versions whose bytes a model version has scored under another etag.
 
-A copied or touched archive gives equal bytes new etags. Such an image is read once, recognised by its SHA-256,
-and remembered here. Older rows of `scores` have no SHA-256: for them, this table has what `--recheck` has read.
+If an archive is copied or touched, equal bytes get new etags. Such an image is read once, recognised by its
+SHA-256 and remembered here. Older rows of `scores` have no SHA-256; this table holds the one that `--recheck`
+computed.
 
-A row is true whether or not the run that wrote it has committed anything else, so the table has no part in the
-commit of `scores`: if a run dies before it is written, those images are read again.
+A row is true whether or not its run commits anything else. So the table is not part of the commit of `scores`:
+if a run dies before it writes the rows, those images are read again.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ TABLE = "known_etags"
 
 
 def known_etag_rows(images: pd.DataFrame, model_name: str, model_version: str, run_id: str) -> pa.Table:
-    """Images (uri, etag, sha256, size_bytes) as rows, schema KNOWN_ETAGS."""
+    """Return images (uri, etag, sha256, size_bytes) as rows, schema KNOWN_ETAGS."""
     rows = images.assign(
         model_name=model_name, model_version=model_version, run_id=run_id, seen_at=datetime.now(UTC)
     )
@@ -40,7 +41,7 @@ def known_etag_rows(images: pd.DataFrame, model_name: str, model_version: str, r
 def read_known_etags(
     workspace: str, model_name: str, model_version: str
 ) -> Iterator[tuple[Keys, NDArray[np.int64]]]:
-    """Keys and sizes of image versions that this model version need not score."""
+    """Yield keys and sizes of image versions that this model version need not score."""
     columns = [*IMAGE_VERSION, "size_bytes", "model_name", "model_version"]
     folders: Folders = {}
     for rows in tables.scan(workspace, TABLE, columns):
@@ -50,7 +51,7 @@ def read_known_etags(
 def publish_known_etags(
     workspace: str, run_id: str, model_name: str, model_version: str, parts: Sequence[Part]
 ) -> None:
-    """Make a run's rows visible, at most once for its run_id, without those that another run has published."""
+    """Commit a run's rows, once for its run_id, without those that another run has committed."""
 
     def examine(_: Snapshot) -> tuple[Sequence[Part], str]:
         ledger = make_ledger(read_known_etags(workspace, model_name, model_version))

@@ -1,7 +1,7 @@
-"""Which image versions are known: 16 bytes of hash and a size for each, whatever its name's length.
+"""The ledger of known image versions: a 128-bit hash of (uri, etag) and a size for each.
 
-An archive's listing is compared with what the tables hold by hashed keys, piece by piece, so that a million
-images take 24 MB here and no million strings are ever held.
+A listing is compared with the tables by these hashes, piece by piece. A million known images take 24 MB, and
+their names are never all in memory.
 """
 
 from __future__ import annotations
@@ -31,31 +31,31 @@ Keys = NDArray[np.uint64]
 """Hashed (uri, etag) pairs, (n, 2)."""
 
 SECRETS = (secrets.token_hex(8), secrets.token_hex(8))
-"""Of a key's two halves, drawn for each process: nobody can name an object so that it is taken for another.
-A night over a million images beside a million known ones takes one for another with a probability of 3e-27;
-with 64 bits it would be 5e-8, and nobody would notice."""
+"""The hash keys of the two halves, drawn anew in each process so that nobody can construct a name that
+collides. With a million listed and a million known images, the probability of a collision is 3e-27; with 64
+bits it would be 5e-8, and it would go unnoticed."""
 
 FLOWS = ("score", "replay")
-"""Flows whose quarantine is about images of an archive; `prepare` has its own."""
+"""Flows that quarantine images of an archive; rows of `prepare` do not count here."""
 
 
 class Known(IntEnum):
-    """What the ledger says of an image version."""
+    """Whether the ledger knows an image version."""
 
     NEW = 0
     KNOWN = 1
-    OTHER_BYTES = 2  # the same uri and etag with another size: storage has broken its promise
+    OTHER_BYTES = 2  # the same uri and etag with another size: storage has used one etag twice
 
 
 @dataclass(frozen=True, eq=False)
 class Ledger:
-    """Known image versions in the order of their keys' first halves.
+    """Known image versions, sorted by the first halves of their keys.
 
     Attributes:
         first: first halves of the keys, uint64 (n,), ascending.
         second: second halves, uint64 (n,).
         size_bytes: of the objects, int64 (n,).
-        longest: how many keys in a row share their first half, at most: 1 but for repeated keys.
+        longest: the largest number of keys with the same first half: 1 unless keys are repeated.
     """
 
     first: NDArray[np.uint64]
@@ -68,10 +68,11 @@ class Ledger:
 
 
 def hash_keys(uris: pa.ChunkedArray, etags: pa.ChunkedArray) -> Keys:
-    """SipHash-2-4 of each uri and etag under two keys of this process, uint64 (n, 2): 0.3 s a million.
+    """Hash each (uri, etag) by SipHash-2-4 under two keys of this process, uint64 (n, 2): 0.3 s a million.
 
-    SipHash: Aumasson & Bernstein, "SipHash: a fast short-input PRF", INDOCRYPT 2012; pandas has it in C. Two of
-    them take a third of the time of one BLAKE2b from Python. No etag holds a line feed.
+    SipHash: Aumasson & Bernstein, "SipHash: a fast short-input PRF", INDOCRYPT 2012; pandas has it in C. Two
+    hashes take a third of the time of one BLAKE2b from Python. uri and etag are joined by a line feed, which no
+    etag contains.
 
     Raises:
         ValueError: a uri or an etag is null.
@@ -84,18 +85,19 @@ def hash_keys(uris: pa.ChunkedArray, etags: pa.ChunkedArray) -> Keys:
 
 
 def hash_uris(uris: pa.ChunkedArray) -> Keys:
-    """As `hash_keys`, of uris alone."""
+    """Hash uris alone, as `hash_keys` does."""
     return hash_keys(uris, pa.chunked_array([pa.repeat("", len(uris))]))
 
 
 def make_ledger(pieces: Iterable[tuple[Keys, NDArray[np.int64]]]) -> Ledger:
-    """A ledger of keys and the sizes of their objects, given piece by piece.
+    """Build a ledger from pieces of keys and sizes.
 
-    Column by column, each let go of before the next: 40 bytes an image at the most, of which 24 stay.
+    Columns are joined one after the other and the pieces freed, so it needs at most 40 bytes an image, of which
+    24 stay.
     """
     firsts, seconds, sizes = [np.empty(0, np.uint64)], [np.empty(0, np.uint64)], [np.empty(0, np.int64)]
     for piece_keys, piece_sizes in pieces:
-        firsts.append(piece_keys[:, 0].copy())  # a view would keep the piece
+        firsts.append(piece_keys[:, 0].copy())  # a view would keep the piece in memory
         seconds.append(piece_keys[:, 1].copy())
         sizes.append(piece_sizes)
     first = _joined(firsts)
@@ -105,10 +107,10 @@ def make_ledger(pieces: Iterable[tuple[Keys, NDArray[np.int64]]]) -> Ledger:
 
 
 def _joined(pieces: list[NDArray[Number]]) -> NDArray[Number]:
-    """All pieces in one array; the list is empty afterwards, and what it held goes back to the system.
+    """Join the pieces in one array, empty the list, and return its memory to the operating system.
 
-    Small pieces would stay with the C library: making the ledger of 100 million images took 6.5 GB instead of
-    4.1, and a driver that knows a million peaked at 356 MB instead of 318.
+    Otherwise the C library would keep the memory of small pieces: building a ledger of 100 million images took
+    6.5 GB instead of 4.1, and a driver that knows a million peaked at 356 MB instead of 318.
     """
     joined = np.concatenate(pieces)
     pieces.clear()
@@ -117,14 +119,14 @@ def _joined(pieces: list[NDArray[Number]]) -> NDArray[Number]:
 
 
 def _longest_run(ascending: NDArray[np.uint64]) -> int:
-    """How many values in a row are equal, at most."""
+    """Return the length of the longest run of equal values."""
     repeats = np.flatnonzero(ascending[1:] == ascending[:-1])
     ends = np.flatnonzero(np.diff(repeats, append=-1) != 1)
     return min(len(ascending), 1 + int(np.diff(ends, prepend=-1).max(initial=0)))
 
 
 def look_up(ledger: Ledger, keys: Keys, size_bytes: NDArray[np.int64]) -> NDArray[np.int8]:
-    """What the ledger says of image versions: values of Known, int8 (n,)."""
+    """Look up image versions: values of Known, int8 (n,)."""
     answer = np.full(len(keys), Known.NEW, dtype=np.int8)
     for position, same in _same_keys(ledger, keys):
         answer[same & (answer == Known.NEW)] = Known.OTHER_BYTES
@@ -133,7 +135,7 @@ def look_up(ledger: Ledger, keys: Keys, size_bytes: NDArray[np.int64]) -> NDArra
 
 
 def positions(ledger: Ledger, keys: Keys, size_bytes: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Where in the ledger's order image versions are, with this size: int64 (n,), -1 where they are not."""
+    """Return the positions of image versions with this size in the ledger, int64 (n,); -1 if absent."""
     found = np.full(len(keys), -1, dtype=np.int64)
     for position, same in _same_keys(ledger, keys):
         equal = same & (ledger.size_bytes[position] == size_bytes)
@@ -142,7 +144,7 @@ def positions(ledger: Ledger, keys: Keys, size_bytes: NDArray[np.int64]) -> NDAr
 
 
 def _same_keys(ledger: Ledger, keys: Keys) -> Iterator[tuple[NDArray[np.int64], NDArray[np.bool_]]]:
-    """Positions, int64 (n,), at which the keys may be, and whether they are there, bool (n,): all there are."""
+    """Yield candidate positions of the keys, int64 (n,), and whether the keys match there, bool (n,)."""
     if not len(ledger):
         return
     start = np.searchsorted(ledger.first, keys[:, 0])
@@ -155,9 +157,9 @@ def _same_keys(ledger: Ledger, keys: Keys) -> Iterator[tuple[NDArray[np.int64], 
 def read_scored(
     workspace: str, model_name: str, model_version: str, but: Snapshot | None = None
 ) -> Iterable[tuple[Keys, NDArray[np.int64]]]:
-    """Keys and sizes of what one model version has scored; with `but` only of what was added to that state.
+    """Yield keys and sizes of the rows of one model version; with `but` only of rows added since that state.
 
-    A row with a hashed etag counts under its plain one, too, by which storage lists those bytes.
+    A row with a hashed etag also counts under its plain etag, by which storage lists those bytes.
     """
     columns = ["uri", "etag", "size_bytes", "model_name", "model_version"]
     folders: Folders = {}
@@ -166,16 +168,16 @@ def read_scored(
 
 
 def of_model(rows: pa.Table, model_name: str, model_version: str) -> pa.ChunkedArray:
-    """Which rows are of this model version, bool."""
+    """Return which rows are of this model version, bool."""
     return pc.and_(pc.equal(rows["model_name"], model_name), pc.equal(rows["model_version"], model_version))
 
 
 def read_quarantined(workspace: str, by_reason: bool = False) -> Iterator[tuple[Keys, NDArray[np.int64]]]:
-    """Keys and sizes of what is in quarantine for good: what may pass by itself is tried every night.
+    """Yield keys and sizes of images that are quarantined permanently; read errors are tried again every run.
 
     Args:
         workspace: normalised URL.
-        by_reason: the keys are of uri, etag and reason, as `hash_reasons` makes them.
+        by_reason: make the keys from uri, etag and reason (`hash_reasons`) instead of uri and etag.
     """
     mended = make_ledger(_read_replayed(workspace))
     folders: Folders = {}
@@ -190,11 +192,11 @@ def read_quarantined(workspace: str, by_reason: bool = False) -> Iterator[tuple[
 
 
 def _read_replayed(workspace: str) -> Iterator[tuple[Keys, NDArray[np.int64]]]:
-    """Keys and sizes of what `quarantine replay` could score: every model may have it now."""
+    """Yield keys and sizes of images that `quarantine replay` has scored; any model may score them now."""
     runs = tables.read(workspace, "runs", ["flow", "done"])
     if not pc.any(pc.and_(pc.equal(runs["flow"], "replay"), pc.greater(runs["done"], 0))).as_py():
         return
-    run_id = pc.field("run_id")  # which begins with the flow's name; the next character after - is .
+    run_id = pc.field("run_id")  # begins with "<flow>-"; "." is the character after "-"
     where = (run_id >= "replay-") & (run_id < "replay.")
     folders: Folders = {}
     for rows in tables.scan(workspace, "scores", ["uri", "etag", "size_bytes"], where=where):
@@ -202,11 +204,11 @@ def _read_replayed(workspace: str) -> Iterator[tuple[Keys, NDArray[np.int64]]]:
 
 
 def hash_reasons(rows: pa.Table) -> Keys:
-    """As `hash_keys`, of uri, etag and reason."""
+    """Hash uri, etag and reason, as `hash_keys` does."""
     return hash_keys(rows["uri"], pc.binary_join_element_wise(rows["etag"], rows["reason"], "\n"))
 
 
 def keyed(rows: pa.Table, folders: Folders) -> tuple[Keys, NDArray[np.int64]]:
-    """Keys and sizes of a table's rows, under the paths that their folders have today."""
+    """Return keys and sizes of a table's rows, with uris as they are listed today."""
     rows = resolve_rows(rows, folders)
     return hash_keys(rows["uri"], rows["etag"]), rows["size_bytes"].to_numpy()

@@ -1,4 +1,4 @@
-"""What is new: the listing of an archive less the ledger, piece by piece, kept in a file until it is scored."""
+"""Find the new images: compare the listing with the ledger, piece by piece, and write them to a file."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from skinml.scoring.ledger import Keys, Known, Ledger, hash_keys, hash_uris, loo
 from skinml.storage.listing import Listed
 
 ROWS_AT_ONCE = 16_384
-"""Rows of the listing that are looked up and written together."""
+"""Rows of the listing that are looked up and written at once."""
 
 
 @dataclass(frozen=True)
 class Window:
-    """Which of the new images are wanted: last modified from `since` on and before `until`, so many at most."""
+    """Which new images to score: modified at or after `since` and before `until`, at most `limit`."""
 
     since: datetime | None = None
     until: datetime | None = None
@@ -33,18 +33,17 @@ class Window:
 
 @dataclass(frozen=True)
 class Pending:
-    """Images to score, in a Parquet file with the columns of LISTING, and the counts around them.
+    """The images to score, in a Parquet file with the columns of LISTING, and the counts of the listing.
 
     Attributes:
         path: the file.
-        images: its rows.
-        listed: image objects in the archive, each once.
-        skipped: of these: known, or not wanted.
-        outside_window: of the skipped: new, or to be checked again, but modified before or after what was
-            asked for.
-        beyond_limit: of the skipped: likewise, but more than was asked for.
+        images: number of rows in the file.
+        listed: image objects in the archive, each counted once.
+        skipped: of the listed, those that are known or not wanted.
+        outside_window: of the skipped, those that are new (or to be rechecked) but outside the window.
+        beyond_limit: of the skipped, those that are new (or to be rechecked) but beyond the limit.
         other_bytes: image versions that are in the tables with another size, columns of LISTING.
-        passed_over: objects that are no images, by kind, as `Listed` has them.
+        passed_over: objects that are not images, by kind, as in `Listed`.
     """
 
     path: Path
@@ -58,11 +57,11 @@ class Pending:
 
     @property
     def ignored(self) -> int:
-        """How many objects are no images."""
+        """How many objects are not images."""
         return self.passed_over.total()
 
     def read(self, rows: int) -> Iterator[pa.Table]:
-        """The images, so many at a time."""
+        """Yield the images, `rows` at a time."""
         with pq.ParquetFile(self.path) as file:
             # pyarrow 18 raises on a file without row groups
             for batch in file.iter_batches(rows) if self.images else ():
@@ -72,10 +71,10 @@ class Pending:
 def find_pending(
     listing: Iterable[Listed], ledger: Ledger, window: Window, path: Path, recheck: bool = False
 ) -> Pending:
-    """Write to `path` what has no row yet; with `recheck` everything that the window wants.
+    """Write the images that have no row yet to `path`; with `recheck` all images in the window.
 
-    A listing that changes while it is read may name an object twice: its first naming counts, and what its
-    bytes are by then is found out when they are read.
+    If an archive changes while it is listed, the listing may contain an object twice. Only the first entry
+    counts; the bytes are those found when the object is read.
     """
     counts = dict.fromkeys(("images", "listed", "skipped", "outside_window", "beyond_limit"), 0)
     other_bytes = [LISTING.empty_table()]
@@ -104,7 +103,7 @@ def find_pending(
 
 
 def _gathered(listing: Iterable[Listed]) -> Iterator[tuple[pa.Table, Counter[str]]]:
-    """Pieces of a listing put together until there is enough to look up at once, with what they passed over."""
+    """Join pieces of a listing to at least ROWS_AT_ONCE rows, with the counts of what they passed over."""
     batches: list[pa.RecordBatch] = []
     rows = 0
     kinds: Counter[str] = Counter()
@@ -120,7 +119,7 @@ def _gathered(listing: Iterable[Listed]) -> Iterator[tuple[pa.Table, Counter[str
 
 
 def _within(rows: pa.Table, window: Window) -> pa.Table:
-    """The rows that were modified within the window."""
+    """Return the rows that were modified within the window."""
     modified = rows["last_modified"]
     if window.since is not None:
         rows = rows.filter(pc.greater_equal(modified, pa.scalar(window.since, modified.type)))
@@ -131,15 +130,15 @@ def _within(rows: pa.Table, window: Window) -> pa.Table:
 
 
 def _repeated(keys: Keys) -> NDArray[np.int64]:
-    """The positions of keys that were there before."""
-    if len(np.unique(keys[:, 0])) == len(keys):  # in 0.1 s a million; whole rows take ten times that
+    """Return the positions of keys that repeat an earlier key."""
+    if len(np.unique(keys[:, 0])) == len(keys):  # 0.1 s a million; whole rows take ten times longer
         return np.empty(0, np.int64)
     _, firsts = np.unique(keys, axis=0, return_index=True)
     return np.setdiff1d(np.arange(len(keys)), firsts)
 
 
 def _without(pending: Pending, positions: NDArray[np.int64]) -> Pending:
-    """The same without these rows of the file, which are not listed images of their own."""
+    """Remove these rows from the file and from the counts."""
     path = pending.path.with_name(f"once-{pending.path.name}")
     start = 0
     with pq.ParquetWriter(path, LISTING, compression="lz4") as writer:

@@ -1,4 +1,4 @@
-"""One shard of an archive, in a worker: bytes to pixels to probabilities to rows of `scores`, unpublished."""
+"""Score one shard in a worker: bytes to pixels to probabilities to uncommitted rows of `scores`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from skinml import __version__
 from skinml.images.load import Rejected
-from skinml.images.preprocessing import Preprocessing
+from skinml.images.preprocessing import Normalisation, Preprocessing, network_input
 from skinml.images.quality import measure
 from skinml.labels import DIAGNOSES, malignant_probability
 from skinml.models.external_data import check_whole
@@ -39,23 +39,25 @@ if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
 FEWEST, MOST = 64, 4096
-"""Images in a shard. Few where there are few, so that all cores have some; many where there are many, so that
-a million leave 250 files. What a worker keeps of an image until its shard is written is its row."""
+"""Bounds of the images in a shard. A small archive is cut into small shards, so that all cores have work; a
+large one into large shards, so that a million images make 250 files. Until its shard is written, a worker keeps
+only the row of an image."""
 
 SHARDS_PER_WORKER = 32
-"""Shards for each worker where the bounds allow it: the last ones end at nearly the same time."""
+"""Shards for each worker, within the bounds: enough that all workers end at nearly the same time."""
 
 BATCH: dict[Precision, int] = {"fp32": 8, "int8": 16}
-"""Images a call of the network, whose activations stay in the cache: on the thesis CNN 1, 8 and 32 took 507,
-550 and 555 us an image of one core, and the process 68, 86 and 144 MB. Those of int8 are a quarter as large."""
+"""Images per call of the network, so few that activations stay in the cache: with the thesis CNN, batches of 1,
+8 and 32 took 507, 550 and 555 us an image on one core, and the process 68, 86 and 144 MB. Activations of int8
+are a quarter as large."""
 
 OUTLIERS = "unlike_training"
-"""The network's second output, which older bundles lack."""
+"""Name of the network's second output, which older bundles do not have."""
 
 
 @dataclass(frozen=True)
 class ScoringModel:
-    """What a worker needs of a model version: where its network lies, its hash, how pixels are made."""
+    """What a worker needs to know about a model version: the network's URL and hash, and its preprocessing."""
 
     name: str
     version: str
@@ -63,16 +65,16 @@ class ScoringModel:
     onnx_sha256: str
     preprocessing: Preprocessing
     precision: Precision = "fp32"
-    usual: Usual | None = None  # what held-out images look like to it; older bundles do not say
+    usual: Usual | None = None  # the drift reference from held-out images; older bundles have none
 
     def origin(self, flow: str) -> Origin:
-        """What the rows of a flow that scores with it depend on beside the images."""
+        """Return what this flow's rows depend on besides the images."""
         return Origin(flow, self.name, self.version, self.precision, self.onnx_sha256, __version__)
 
 
 @dataclass(frozen=True, eq=False)
 class ScoreJob:
-    """One shard's work: images (compare.JOB, or LISTING where nothing is known) and where its rows go."""
+    """The job for one shard: its images (schema compare_bytes.JOB or LISTING) and where its rows go."""
 
     number: int
     images: pa.Table
@@ -81,22 +83,22 @@ class ScoreJob:
     run_id: str
     run_date: date
     flow: str = "score"
-    roots: tuple[str, ...] | None = None  # archives that no image may lie outside of; None where nobody knows
+    roots: tuple[str, ...] | None = None  # archives that every image must lie in; None if not known
 
 
 @dataclass(frozen=True)
 class ShardScored:
-    """What one shard left: counts, and unpublished parts of the tables. No row comes back to the driver.
+    """The result of one shard: counts, and uncommitted parts of the tables. Rows do not go to the driver.
 
     Attributes:
-        scored: how many images have a row of `scores`.
-        replaced: how many of these were other bytes than the listing said, by their etag.
-        rejected: how many images for which reason.
-        scores: their rows, or None.
-        quarantine: the others' rows, or None.
-        health: how the scored images look, counted in the bins of the model's reference.
-        resumed: how many of all these images an interrupted run had done.
-        compared: what came of comparing bytes with those that have a row already.
+        scored: number of images with a row of `scores`.
+        replaced: how many of these had another etag when read than when listed.
+        rejected: number of rejected images by reason.
+        scores: the part with the scored images' rows, or None.
+        quarantine: the part with the rejected images' rows, or None.
+        health: the scored images counted in the bins of the model's reference.
+        resumed: how many of all these images were taken over from an interrupted run.
+        compared: the result of comparing bytes with those that have a row already.
     """
 
     scored: int
@@ -110,12 +112,12 @@ class ShardScored:
 
 
 def images_per_shard(images: int, workers: int) -> int:
-    """How many images a shard has: so few that each worker gets SHARDS_PER_WORKER, within the bounds."""
+    """Return the images per shard that give each worker SHARDS_PER_WORKER shards, within FEWEST and MOST."""
     return max(FEWEST, min(MOST, images // (workers * SHARDS_PER_WORKER)))
 
 
 def most_shards(images: int) -> int:
-    """How many shards there are at the most, however many workers."""
+    """Return the largest possible number of shards, for any number of workers."""
     return -(-images // FEWEST)
 
 
@@ -128,15 +130,16 @@ def score_jobs(
     flow: str = "score",
     roots: tuple[str, ...] | None = None,
 ) -> Iterator[ScoreJob]:
-    """Number the shards of pending images."""
+    """Yield one numbered job for each shard of pending images."""
     for number, images in enumerate(shards):
         yield ScoreJob(number, images, workspace, model, run_id, run_date, flow, roots)
 
 
 def score_shard(job: ScoreJob) -> ShardScored:
-    """Read, decode and predict one shard. Run twice, it leaves two sets of parts, of which one is published.
+    """Read, decode and predict one shard.
 
-    An image that cannot be used is a row for the quarantine; nothing about one image stops the shard.
+    An image that cannot be used becomes a row of the quarantine and does not stop the shard. If a job is run
+    twice, there are two sets of parts, and only one of them is committed.
     """
     listed = job.images.select(LISTING.names).to_pandas()
     read: list[tuple[Any, ...]] = []
@@ -193,12 +196,13 @@ def score_shard(job: ScoreJob) -> ShardScored:
 
 
 def _predict_batch(model: ScoringModel, batch: list[NDArray[np.uint8]]) -> dict[str, NDArray[Any]]:
-    """Asks for the network only now: a recheck in which nothing has changed needs none."""
-    return run_network(load_session(model.onnx_url, model.onnx_sha256), np.stack(batch))
+    """Predict one batch. The network is loaded only here: a recheck without changes does not need it."""
+    session = load_session(model.onnx_url, model.onnx_sha256)
+    return run_network(session, np.stack(batch), model.preprocessing.normalisation)
 
 
 def _remember(job: ScoreJob, images: pd.DataFrame, same: Mapping[int, Same], name: str) -> Part | None:
-    """Write the rows of what is not scored and not known under its etag."""
+    """Write rows of `known_etags` for images that are not scored but not known under their etag either."""
     new = [position for position, image in same.items() if image.remember]
     if not new:
         return None
@@ -207,17 +211,17 @@ def _remember(job: ScoreJob, images: pd.DataFrame, same: Mapping[int, Same], nam
 
 
 def _record(job: ScoreJob, scores: Part | None, quarantine: Part | None) -> None:
-    """Leave word of the parts for a later run, should this one be interrupted."""
+    """Write records of the parts, so that a later run can take them over if this one is interrupted."""
     origin = job.model.origin(job.flow)
     if scores is not None:
         write_record(job.workspace, job.run_id, Record("scores", scores, origin))
-    if quarantine is not None and job.flow != "replay":  # which is there to try failures again
+    if quarantine is not None and job.flow != "replay":  # a replay must try failures again
         write_record(job.workspace, job.run_id, Record("quarantine", quarantine, origin))
 
 
 @lru_cache(maxsize=2)
 def load_session(url: str, sha256: str) -> InferenceSession:
-    """The network, loaded once a worker process after its hash was checked; one thread, like the worker."""
+    """Check the network's hash and load it, once per worker process; it runs in one thread, like the worker."""
     import onnxruntime
 
     data = read_bytes(url)
@@ -229,33 +233,41 @@ def load_session(url: str, sha256: str) -> InferenceSession:
     return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
 
 
-def predict(session: InferenceSession, pixels: NDArray[np.uint8]) -> dict[str, NDArray[np.float64]]:
-    """What the network says of pixels, uint8 (n, size, size, 3), 0 to 255.
+def predict(
+    session: InferenceSession, pixels: NDArray[np.uint8], normalisation: Normalisation = "raw"
+) -> dict[str, NDArray[np.float64]]:
+    """Run the network on pixels, uint8 (n, size, size, 3), 0 to 255.
 
     Returns:
-        `probabilities`, float64 (n, 7), whose rows sum to 1, and, where the network has it, `unlike_training`,
-        float64 (n,), 0 and more.
+        `probabilities`, float64 (n, 7), rows sum to 1; and if the network has that output, `unlike_training`,
+        float64 (n,), at least 0.
     """
     names = [output.name for output in session.get_outputs()]
-    found = session.run(names, {session.get_inputs()[0].name: pixels.astype(np.float32)})
+    found = session.run(names, {session.get_inputs()[0].name: network_input(pixels, normalisation)})
     return {name: values.astype(np.float64) for name, values in zip(names, found, strict=True)}
 
 
-def run_network(session: InferenceSession, pixels: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
-    """What `predict` says, and the quality of the pixels: sharpness and brightness, float64 (n,) each."""
+def run_network(
+    session: InferenceSession, pixels: NDArray[np.uint8], normalisation: Normalisation = "raw"
+) -> dict[str, NDArray[Any]]:
+    """Return the outputs of `predict` and the sharpness and brightness of the pixels, float64 (n,) each."""
     quality = measure(pixels)
-    return {**predict(session, pixels), "sharpness": quality.sharpness, "brightness": quality.brightness}
+    return {
+        **predict(session, pixels, normalisation),
+        "sharpness": quality.sharpness,
+        "brightness": quality.brightness,
+    }
 
 
 def _together(seen: list[dict[str, NDArray[Any]]]) -> dict[str, NDArray[Any]]:
-    """The batches' findings in one array each."""
+    """Join the results of all batches, one array for each name."""
     return {name: np.concatenate([one[name] for one in seen]) for name in seen[0]}
 
 
 def _judge(
     images: pd.DataFrame, seen: dict[str, NDArray[Any]], usual: Usual | None
 ) -> tuple[NDArray[np.object_], Tally]:
-    """The images' flags, and how they look beside the reference: nothing of the latter where there is none."""
+    """Return the images' flags and their counts in the bins of the reference (empty if there is none)."""
     profiles = images["colour_profile"].to_numpy(dtype=bool)
     if usual is None or OUTLIERS not in seen:
         return flag_profiles(np.full(len(images), "", dtype=object), profiles), Tally()
@@ -268,7 +280,7 @@ def _judge(
 def score_rows(
     images: pd.DataFrame, seen: dict[str, NDArray[Any]], flags: NDArray[np.object_], job: ScoreJob
 ) -> pa.Table:
-    """Images, what was seen in them (`run_network`) and their flags as rows of `scores`, schema SCORES."""
+    """Build rows of `scores` from images, the results of `run_network` and flags, schema SCORES."""
     probabilities = seen["probabilities"]
     best = probabilities.argmax(axis=1)
     rows = images.assign(

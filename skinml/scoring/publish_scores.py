@@ -1,6 +1,6 @@
-"""Publish a night exactly once: one commit of `scores` decides, quarantine and the run's row follow from it.
+"""Commit the results of a run exactly once: first `scores`, then its quarantine and its row in `runs`.
 
-docs/exactly-once.md has the protocol and numbers the points at which a run may die.
+docs/exactly-once.md describes the protocol and numbers the points at which a run may die.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from skinml.tables import Part, Snapshot
 logger = logging.getLogger("skinml.commit")
 
 COMMITS_BACK = 32
-"""How many of the last commits are looked at for runs that died. Every run looks before it commits, so only the
-commits of runs that were under way at once can pile up."""
+"""This many of the latest commits are searched for runs that died. Every run searches before it commits, so
+only commits of runs that ran at the same time can accumulate."""
 
 
 @dataclass(frozen=True)
 class Night:
-    """What a run has to publish: its shards' parts, its counts, and the state of `scores` it began from."""
+    """What a run commits: its shards' parts, its counts, and the state of `scores` that it started from."""
 
     run: Run
     model: ScoringModel
@@ -42,27 +42,27 @@ class Night:
 
 @dataclass(frozen=True)
 class Published:
-    """The version of `scores` (None where nothing was ever scored), and the counts as they are in the end."""
+    """The version of `scores` (None if nothing was ever scored), and the final counts."""
 
     version: int | None
     counts: Counts
 
 
 def publish_night(workspace: str, night: Night) -> Published:
-    """Make a run's rows visible, at most once for its run_id, whatever other runs do at the same time.
+    """Commit a run's rows, once for its run_id, whatever other runs do at the same time.
 
-    Rows that another run has committed since are left out and count as skipped. Called again after a failure,
-    it goes on where it was.
+    Rows that another run has committed in the meantime are left out and count as skipped. If the call fails, it
+    can be repeated and continues where it stopped.
 
     Raises:
-        RunError: the counts do not add up, or a part is not there as it was written; nothing is committed then.
+        RunError: the counts do not add up, or a part is missing or damaged; nothing is committed.
     """
     night.counts.check()
     scores = [shard.scores for shard in night.shards if shard.scores is not None]
     quarantine = [shard.quarantine for shard in night.shards if shard.quarantine is not None]
     if not (scores or quarantine):
         return Published(tables.version(workspace, "scores"), night.counts)
-    tables.check_parts(workspace, "quarantine", quarantine)  # it follows the commit of `scores`
+    tables.check_parts(workspace, "quarantine", quarantine)  # now, because it is committed after `scores`
     follow_up: FollowUp | None = None
 
     def examine(state: Snapshot) -> tuple[Sequence[Part], str]:
@@ -82,16 +82,16 @@ def publish_night(workspace: str, night: Night) -> Published:
 def _still_to_publish(
     workspace: str, night: Night, scores: Sequence[Part], quarantine: Sequence[Part], state: Snapshot
 ) -> tuple[Sequence[Part], FollowUp]:
-    """The parts that can be committed on top of this state of `scores`, and what must follow that commit."""
+    """Return the parts to commit on top of this state of `scores`, and the steps after that commit."""
     counts = night.counts
     replaced = any(shard.replaced for shard in night.shards)
     if replaced or state.files - night.before.files:
         model = (night.model.name, night.model.version)
-        # An image that was replaced has an etag that the plan did not ask for: any row may have it.
+        # A replaced image has an etag that the listing did not have, so any existing row may have it too.
         examined = examine_scores(workspace, scores, model, None if replaced else night.before)
         wrong = examined.contradicted
         for uri, etag, detail in zip(wrong["uri"], wrong["etag"], wrong["detail"], strict=True):
-            logger.error("%s (etag %s): %s; its row stands, ours goes to quarantine", uri, etag, detail)
+            logger.error("%s (etag %s): %s; its row stays, ours is quarantined", uri, etag, detail)
         if len(wrong):
             rows = quarantine_rows(wrong, night.run.flow, night.run.run_id)
             quarantine = [
@@ -106,7 +106,7 @@ def _still_to_publish(
         )
         counts.check()
         if examined.known:
-            logger.info("%d images were scored by another run in the meantime", examined.known)
+            logger.info("another run has scored %d of these images in the meantime", examined.known)
         scores = examined.parts
     health = health_columns(night.health)
     row = as_record(night.run, "completed", counts, night.model.version, **health)
@@ -114,14 +114,14 @@ def _still_to_publish(
 
 
 def health_columns(health: Health | None) -> dict[str, str | None]:
-    """A night's health as columns of `runs`; null where nobody looked."""
+    """Return a run's health as columns of `runs`; null if it was not measured."""
     if health is None:
         return {"health": None, "health_detail": None}
     return {"health": health.verdict, "health_detail": health.to_json()}
 
 
 def publish_quarantine(workspace: str, follow_up: FollowUp) -> Counts:
-    """Publish the quarantine of a run whose scores are committed, once; the run's counts as they are then."""
+    """Commit the quarantine of a run whose scores are committed, once; return the run's final counts."""
     counts = follow_up.counts
     if not follow_up.quarantine:
         return counts
@@ -131,16 +131,16 @@ def publish_quarantine(workspace: str, follow_up: FollowUp) -> Counts:
         return examined.parts, json.dumps({"run_id": follow_up.run_id, "known": examined.known})
 
     tables.publish(workspace, "quarantine", follow_up.quarantine, follow_up.run_id, examine)
-    # From the commit itself, which an earlier try or another run may have made.
+    # Read from the commit itself, which an earlier attempt or another run may have made.
     said = map(json.loads, tables.notes(workspace, "quarantine", COMMITS_BACK))
     known = next((note["known"] for note in said if note["run_id"] == follow_up.run_id), 0)
     return replace(counts, quarantined=counts.quarantined - known, skipped=counts.skipped + known)
 
 
 def unfinished_runs(workspace: str) -> list[FollowUp]:
-    """Runs whose scores are committed and whose quarantine or row in `runs` is missing, the oldest first.
+    """Return runs with committed scores whose quarantine or row in `runs` is missing, the oldest first.
 
-    A run that outlived its storage may have a row that says that it failed, and no quarantine.
+    If storage failed after a run's commit, the run may have a row that says `failed`, and no quarantine.
     """
     found = [from_note(note) for note in tables.notes(workspace, "scores", COMMITS_BACK)]
     ids = [follow_up.run_id for follow_up in found]
@@ -154,25 +154,25 @@ def unfinished_runs(workspace: str) -> list[FollowUp]:
 
 
 def finish(workspace: str, follow_up: FollowUp, by: str) -> None:
-    """Do for a run that died what its commit says must follow: publish its quarantine and its row in `runs`.
+    """Finish a run that died after its commit: commit its quarantine and its row in `runs`.
 
-    A row that says that it failed stays. Should the run be alive after all and only slow, nothing is done
-    twice: both carry its run_id.
+    A row that says `failed` stays. If the run is still alive and only slow, nothing is written twice, because
+    both commits carry its run_id.
     """
     counts = publish_quarantine(workspace, follow_up)
     crash_point(11)
     remark = f"died after its scores were committed; finished by {by}"
     tables.append(workspace, "runs", follow_up.row_with(counts, remark), follow_up.run_id)
     logger.warning(
-        "run %s ended after its scores were committed: its quarantine and its row followed now",
+        "run %s died after its scores were committed; its quarantine and its row in runs are written now",
         follow_up.run_id,
     )
 
 
 def _follow_up_of(workspace: str, run_id: str) -> FollowUp:
-    """What must follow a commit that an earlier try of this run has made."""
+    """Read the follow-up of a commit that an earlier attempt of this run has made."""
     for note in tables.notes(workspace, "scores", COMMITS_BACK):
         follow_up = from_note(note)
         if follow_up.run_id == run_id:
             return follow_up
-    raise RunError(f"run {run_id}: its commit of scores is there but says nothing of what follows; report this")
+    raise RunError(f"run {run_id}: its commit of scores exists but has no follow-up note; report this")

@@ -1,4 +1,4 @@
-"""Image versions that storage gives with another size than before: refused, and said."""
+"""Quarantine image versions whose size differs from the tables although uri and etag are the same."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from skinml.scoring.predict import ShardScored
 
 logger = logging.getLogger("skinml.score")
 
-DETAIL = "uri and etag are those of an image that is in the tables, with another size: the etag was given twice"
+DETAIL = "an image with this uri and etag is in the tables with another size: storage has used the etag twice"
 
 
 def refuse_other_bytes(workspace: str, images: pa.Table, flow: str, run_id: str) -> list[ShardScored]:
-    """Put what the tables hold from other bytes under the same uri and etag into quarantine, unpublished.
+    """Write an uncommitted part of the quarantine with these images.
 
     Args:
         workspace: normalised URL.
-        images: such image versions, columns of LISTING.
-        flow: which flow refuses them.
+        images: image versions that are in the tables with another size, columns of LISTING.
+        flow: the flow that refuses them.
         run_id: the run.
 
     Returns:
-        What a shard would have left: nothing scored, all rejected; nothing at all where there are none.
+        One result like that of a shard in which all images were rejected; [] if there are no images.
     """
     if not images.num_rows:
         return []

@@ -1,4 +1,4 @@
-"""What is in quarantine, tried again after a fix: what of it is still there, and which failures are no news."""
+"""Find the quarantined images that can be scored again, and leave out failures that are already recorded."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from skinml.storage.listing import Listed
 
 @dataclass(frozen=True, eq=False)
 class Replayable:
-    """What of the quarantine can be tried again.
+    """The quarantined images that can be scored again, and the counts of the others.
 
     Attributes:
-        pending: these images; of the others, those that this model has scored by now count as skipped.
-        of_prepare: how many `prepare` could not use, which is for `prepare` to try again.
-        gone: how many are not there any more.
-        replaced: how many are other bytes by now, which are new to `score`.
+        pending: the images to score; those that this model has scored already count as skipped.
+        of_prepare: images that `prepare` could not use; `prepare` itself tries them again.
+        gone: images that do not exist any more.
+        replaced: images with other bytes by now; `score` treats them as new.
     """
 
     pending: Pending
@@ -41,15 +41,15 @@ class Replayable:
 
 
 def find_replayable(workspace: str, images: pd.DataFrame, model: ScoringModel, path: Path) -> Replayable:
-    """Look at every image whether it is there as it was, and write to `path` those that are.
+    """Check which images still exist unchanged, and write them to `path`.
 
-    One that cannot be looked at is tried all the same: what is wrong comes out when it is read.
+    If storage cannot say whether an image exists, it is included: reading it will show the error.
 
     Args:
         workspace: normalised URL.
-        images: what `in_quarantine` found.
-        model: which one scores.
-        path: for a Parquet file with the columns of LISTING.
+        images: the result of `in_quarantine`.
+        model: the model that scores.
+        path: where to write a Parquet file with the columns of LISTING.
     """
     ours = images[images["flow"] == "score"]
     rows: dict[str, tuple[str, int, object]] = {}
@@ -79,15 +79,15 @@ def find_replayable(workspace: str, images: pd.DataFrame, model: ScoringModel, p
 def leave_known_failures(
     workspace: str, shards: Sequence[ShardScored], images: pd.DataFrame
 ) -> tuple[list[ShardScored], int]:
-    """Leave out rows for the quarantine that say what it says already: same image version, same reason.
+    """Leave out rows of the quarantine that are already in it: same image version, same reason.
 
     Args:
         workspace: normalised URL.
-        shards: what the workers left.
-        images: what `in_quarantine` found before.
+        shards: the results of the workers.
+        images: the result of `in_quarantine` before the replay.
 
     Returns:
-        The shards without these rows, and how many rows that were.
+        The shards without these rows, and the number of rows left out.
     """
     columns = [*IMAGE_VERSION, "reason"]
     known = set(images[columns].itertuples(index=False, name=None))

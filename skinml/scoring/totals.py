@@ -1,4 +1,4 @@
-"""What became of the images of a run that scores: the sums over its shards."""
+"""Add up the results of all shards of a run that scores."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ class Totals:
     """Numbers of images.
 
     Attributes:
-        scored: with a row of `scores`.
-        resumed: that an interrupted run had done.
-        same: read and not scored, because their bytes have a row; they count as skipped.
-        rechecked: with a row, and read again.
-        changed: of these, with other bytes than any of their rows.
-        remembered: whose bytes go to `known_etags`.
-        reasons: rejected, by reason.
+        scored: images with a row of `scores`.
+        resumed: images taken over from an interrupted run.
+        same: images that were read but not scored, because their bytes have a row; they count as skipped.
+        rechecked: images with a row that were read again.
+        changed: of the rechecked, those whose bytes differ from all of their rows.
+        remembered: images with a new row in `known_etags`.
+        reasons: rejected images by reason.
     """
 
     scored: int = 0
@@ -34,12 +34,12 @@ class Totals:
     reasons: Counter[str] = field(default_factory=Counter)
 
     def counts(self, pending: Pending) -> Counts:
-        """The counts of the run's row, with what the listing had beside the pending images."""
+        """Return the counts of the run's row, including the listed images that were not pending."""
         return Counts(pending.listed, pending.skipped + self.same, self.scored, self.reasons.total())
 
 
 def add_up(shards: Sequence[ShardScored]) -> Totals:
-    """The totals of these shards."""
+    """Add up these shards."""
     compared = [shard.compared for shard in shards]
     reasons = sum((shard.rejected for shard in shards), Counter[str]())
     return Totals(

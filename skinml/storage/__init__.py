@@ -1,1 +1,1 @@
-"""The only user of object storage, on a folder and on a bucket alike: name, list, read, put."""
+"""Reads, writes and lists objects, in a folder or in a bucket. Only this package uses obstore and s3fs."""

@@ -1,4 +1,4 @@
-"""A bucket's images below a prefix, page by page: going on behind the last key after a failure that passed."""
+"""List the images below a prefix of a bucket; after a transient error, go on after the last key."""
 
 from __future__ import annotations
 
@@ -29,13 +29,14 @@ IMAGE_NAME = "(?i)(" + "|".join(IMAGE_SUFFIXES).replace(".", r"\.") + ")$"
 
 
 def list_bucket(url: str, left_out: Collection[str], piece_rows: int) -> Iterator[Listed]:
-    """Every image object below a prefix, in pieces; through s3fs after a key that obstore cannot name.
+    """Yield every image object below a prefix, in pieces.
 
-    S3 promises the order of keys. SeaweedFS has another one (folder by folder), but goes on in the same.
+    obstore lists until it meets a key that it refuses; s3fs lists the rest. S3 returns keys in sorted order.
+    SeaweedFS sorts them folder by folder instead, but always in the same order.
 
     Args:
         url: s3://bucket/prefix, normalised.
-        left_out: prefixes below it whose objects are left out, normalised.
+        left_out: normalised prefixes below `url` whose objects are left out.
         piece_rows: objects in a page.
     """
     from obstore.exceptions import InvalidPathError
@@ -50,20 +51,20 @@ def list_bucket(url: str, left_out: Collection[str], piece_rows: int) -> Iterato
     while True:
         try:
             for objects in pages(url, after, piece_rows):
-                # What XML cannot say, such as ESC, SeaweedFS answers as U+FFFD unless asked for percent-encoded
-                # keys. obstore never asks for them, s3fs always does.
+                # SeaweedFS replaces characters that XML cannot hold (such as ESC) by U+FFFD, unless the client
+                # asks for percent-encoded keys. s3fs always asks for them, obstore never does.
                 if pages is _list_pages and _any_contains(objects["path"], "\ufffd"):
                     pages = s3fs_fallback.list_pages
                     break
                 empty = empty and not objects.num_rows
                 yield from _listed(objects, prefix, base, keys_left_out)
                 after = objects["path"][-1].as_py() if objects.num_rows else after
-                delays = waits()  # patience is for a place where it goes no further
+                delays = waits()  # the listing made progress, so the retries start again from the first
             else:
                 if empty:
                     check_answers(url)
                 return
-        except (ValueError, InvalidPathError):  # a key that obstore cannot name, or such a prefix
+        except (ValueError, InvalidPathError):  # obstore refuses a key, or the prefix
             if pages is s3fs_fallback.list_pages:
                 raise
             pages = s3fs_fallback.list_pages
@@ -77,7 +78,7 @@ def list_bucket(url: str, left_out: Collection[str], piece_rows: int) -> Iterato
 def _list_pages(url: str, after: str | None, page_size: int) -> Iterator[pa.Table]:
     import obstore
 
-    store, prefix = split(url, retries=0)  # obstore would try some failures again, but no broken body
+    store, prefix = split(url, retries=0)  # obstore would retry some errors, but not a broken body
     for page in obstore.list(store, prefix or None, offset=after, chunk_size=page_size, return_arrow=True):
         yield pa.table(page)
 
@@ -88,7 +89,7 @@ def _listed(objects: pa.Table, prefix: str, base: str, keys_left_out: Collection
     for key in keys_left_out:
         ours = pc.or_(ours, pc.starts_with(objects["path"], key))
     others = pa.chunked_array([pa.repeat(False, objects.num_rows)])
-    if _any_contains(below, "Z-"):  # as the names in it have: a fast look before the pattern
+    if _any_contains(below, "Z-"):  # all run ids contain it: a cheap test before the expensive pattern
         others = pc.and_not(pc.match_substring_regex(below, OF_A_WORKSPACE), ours)
     hidden = pc.match_substring(below, "/.")
     if not prefix:
@@ -110,7 +111,7 @@ def _listed(objects: pa.Table, prefix: str, base: str, keys_left_out: Collection
     rest = objects["path"].filter(pc.invert(pc.or_(wanted, passed)))
     for key in rest.to_pylist():
         name = key.rpartition("/")[2]
-        passed_over[kind_of(name) if name else OTHER] += 1  # without a name: the mark of a folder
+        passed_over[kind_of(name) if name else OTHER] += 1  # a key that ends in "/" marks a folder
     passed_over = +passed_over
     batches = listing.combine_chunks().to_batches()
     yield Listed(batches[0], passed_over) if batches else piece([], passed_over)

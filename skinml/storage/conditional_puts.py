@@ -1,4 +1,4 @@
-"""Whether a store honours conditional puts (If-None-Match), without which two commits at once lose rows."""
+"""Check that a store honours conditional puts (If-None-Match); without them, concurrent commits lose rows."""
 
 from __future__ import annotations
 
@@ -18,20 +18,21 @@ PROBE = ".conditional-puts"
 TEXT = b"skinml puts this to see whether the store honours If-None-Match, and deletes it again.\n"
 
 TIMES = 3
-"""Puts that must all succeed before a store is refused. Not 2: another run may delete its probe in between."""
+"""A store is refused if this many puts all succeed. Not 2: another run may delete its probe in between."""
 
 
 def check_conditional_puts(workspace: str) -> None:
-    """Refuse a store that overwrites what it was asked only to create: put a probe object, then put it again.
+    """Refuse a store that overwrites an object which it should only create.
 
-    The second put is refused where all is well, and the probe is deleted, its version too in a bucket that
-    keeps versions. A key without the right to delete leaves it there; later runs then need only one request.
+    Puts a probe object with If-None-Match, then puts it again. A correct store refuses the second put. The
+    probe is deleted afterwards, and so is its version if the bucket keeps versions. If the key may not delete,
+    the probe stays, and later runs then need only one request.
 
     Args:
         workspace: s3://bucket/prefix.
 
     Raises:
-        RequestError: the store ignores or does not know If-None-Match, or the key may not write there.
+        RequestError: the store ignores or does not support If-None-Match, or the key may not write there.
         StorageError: storage failed.
     """
     from obstore.exceptions import PermissionDeniedError
@@ -48,7 +49,7 @@ def check_conditional_puts(workspace: str) -> None:
     except SkinmlError as error:
         if isinstance(error.__cause__, PermissionDeniedError):
             raise RequestError(
-                f"workspace {workspace}: may be listed but not written to; this key needs s3:PutObject there"
+                f"workspace {workspace}: this key may list it but not write to it; the key needs s3:PutObject"
             ) from error
         if error.__cause__ is not None and http_status(error.__cause__) == 501:
             raise _refusal(workspace, "it answers 501") from error
@@ -60,7 +61,7 @@ def check_conditional_puts(workspace: str) -> None:
 
 
 def _create(url: str, store: S3Store, key: str) -> PutResult | None:
-    """Put the probe where there is none; None where there is one."""
+    """Create the probe; return None if there already is one."""
     import obstore
     from obstore.exceptions import AlreadyExistsError
 
@@ -71,10 +72,10 @@ def _create(url: str, store: S3Store, key: str) -> PutResult | None:
 
 
 def _delete(url: str, made: list[PutResult]) -> None:
-    """Delete what was put. obstore cannot delete a version; s3fs can, but takes half a second to import."""
+    """Delete the probes. obstore cannot delete a version; s3fs can, but takes half a second to import."""
     name, key = bucket_and_key(url)
     versions = [result["version"] for result in made if result["version"]]
-    with suppress(Exception):  # not allowed, or out of reach: it does no harm
+    with suppress(Exception):  # a probe that is not allowed to be deleted does no harm
         for version in versions:
             file_system().call_s3("delete_object", Bucket=name, Key=key, VersionId=version)
         if made and not versions:
@@ -84,5 +85,5 @@ def _delete(url: str, made: list[PutResult]) -> None:
 def _refusal(workspace: str, why: str) -> RequestError:
     return RequestError(
         f"workspace {workspace}: this store does not honour conditional puts (If-None-Match): {why}; two "
-        "runs that commit at once would lose rows; use one that does (AWS S3, SeaweedFS), or a folder"
+        "runs that commit at once would lose rows; use a store that does (AWS S3, SeaweedFS), or a folder"
     )

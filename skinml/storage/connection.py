@@ -1,4 +1,4 @@
-"""Connections to buckets, made once a process, and what their errors mean to a person."""
+"""Open connections to buckets, once per process, and turn their errors into one readable line."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
     from obstore.store import ClientConfig, S3Config, S3Store
 
 REQUEST_SECONDS = 60.0
-"""One request may take this long: 64 MiB, the largest object that is read, at 1.1 MB/s."""
+"""Timeout of one request. Long enough to read 64 MiB, the largest object that is read, at 1.1 MB/s."""
 
 SILENT_SECONDS = 10.0
-"""A connection that brings nothing for so long is given up. Otherwise a stalled body costs all of the above."""
+"""Timeout of a connection that delivers nothing. Without it, a stalled body would take all REQUEST_SECONDS."""
 
 
 def s3_options() -> dict[str, str]:
-    """What delta-rs needs, made anew for each table that is opened: credentials may have been renewed.
+    """Return delta-rs's storage options, built again for each table because credentials may have been renewed.
 
-    It looks for what is not here in the environment, so all is here.
+    delta-rs takes every option that is missing here from the environment, so all options are given.
     """
     found = settings()
     access_key, secret_key, token = found.keys()
@@ -43,14 +43,15 @@ def s3_options() -> dict[str, str]:
         "AWS_ALLOW_HTTP": "true" if found.endpoint.startswith("http://") else "false",
         **_proxy_options(found),
     }
-    # An empty one only where the environment has one of other keys, which delta-rs would take.
+    # If we have no token but the environment has one (which belongs to other keys), pass an empty one:
+    # otherwise delta-rs would use the one of the environment.
     if token or "AWS_SESSION_TOKEN" in os.environ:
         options["AWS_SESSION_TOKEN"] = token or ""
     return options
 
 
 def _proxy_options(found: Settings) -> dict[str, str]:
-    """What obstore and delta-rs are told of proxies: they read the environment in a way of their own."""
+    """Return the proxy options of obstore and delta-rs, which would each read the environment differently."""
     if found.proxy is None:
         return {}
     options = {"proxy_url": found.proxy.url}
@@ -61,16 +62,17 @@ def _proxy_options(found: Settings) -> dict[str, str]:
 
 @cache
 def bucket(name: str, retries: int = 6) -> S3Store:
-    """The obstore connection to a bucket, opened as `settings` says.
+    """Return the obstore connection to a bucket, opened with `settings`.
 
-    What obstore 0.12.1 tries again by itself, as tests/services/faults.py shows: 5xx, connections that are
-    reset or silent, and the body of a GET that breaks off or stalls (it asks for the rest). What it does not:
-    the body of a listing, and a conditional put or a deletion whose connection breaks, which may have been
-    done. Where that matters, or the time must be bounded, `patience` does it instead, with no retries here.
+    obstore 0.12.1 itself retries 5xx answers, connections that are reset or silent, and the body of a GET that
+    breaks off or stalls (it asks for the rest). It does not retry the body of a listing, nor a conditional put
+    or a deletion whose connection breaks, because the store may have executed it. tests/services/faults.py
+    shows both. Code that needs those retries, or a bound on the time, passes retries=0 and uses
+    `retry.retrying`.
 
     Args:
         name: the bucket.
-        retries: how often obstore itself tries again: about 2 s in all where each try is refused at once.
+        retries: how often obstore retries: about 2 s in all if every attempt is refused at once.
     """
     from obstore.store import S3Store
 
@@ -83,7 +85,7 @@ def bucket(name: str, retries: int = 6) -> S3Store:
     }
     return S3Store(
         name,
-        # Twice, because obstore puts an AWS_ENDPOINT_URL_S3 of the environment before a plain one named here.
+        # Given twice, because obstore prefers AWS_ENDPOINT_URL_S3 of the environment to `endpoint`.
         config=cast("S3Config", {"endpoint": found.endpoint, "aws_endpoint_url_s3": found.endpoint}),
         region=found.region,
         credential_provider=found.credential,
@@ -93,21 +95,22 @@ def bucket(name: str, retries: int = 6) -> S3Store:
 
 
 def bucket_and_key(url: str) -> tuple[str, str]:
-    """s3://bucket/key as the bucket's name and the key."""
+    """Split s3://bucket/key into the bucket's name and the key."""
     name, _, key = url[5:].partition("/")
     return name, key
 
 
 def split(url: str, retries: int = 6) -> tuple[S3Store, str]:
-    """s3://bucket/key as a connection and the key."""
+    """Return the connection and the key of s3://bucket/key."""
     name, key = bucket_and_key(url)
     return bucket(name, retries), key
 
 
 def http_status(error: BaseException) -> int | None:
-    """The status that S3 answered, from the text in which obstore says it; None where there was no answer.
+    """Return the HTTP status of S3's answer from the text of obstore's error; None if there was no answer.
 
-    Only from its place in the text: the rest has ports, times and ids, in which any three digits turn up.
+    Only the number after "status code:" counts: ports, times and ids in the text hold other three-digit
+    numbers.
     """
     found = re.search(r"status code: (\d{3})", str(error))
     return int(found[1]) if found else None
@@ -115,7 +118,7 @@ def http_status(error: BaseException) -> int | None:
 
 @contextmanager
 def explained(url: str) -> Iterator[None]:
-    """Turn what storage raises into one line: a refused request, or a StorageError worth a retry."""
+    """Turn any error of storage into one line: a RequestError, or a StorageError, which may be retried."""
     try:
         yield
     except SkinmlError:
@@ -129,7 +132,7 @@ def explained(url: str) -> Iterator[None]:
 
 
 def _ours(url: str, error: Exception) -> SkinmlError | None:
-    """What an error means; None where it is none of storage's."""
+    """Return our error for one of a storage library; None if it comes from somewhere else."""
     if isinstance(error, FileNotFoundError):
         return StorageError(f"{url}: not found")
     note = proxy_note(url, error)
@@ -143,10 +146,10 @@ def _ours(url: str, error: Exception) -> SkinmlError | None:
 
 
 def _refusal(url: str, error: Exception, note: str) -> RequestError | None:
-    """What S3 refused, so that trying again cannot help; None where it may."""
+    """Return the error for a request that S3 refused for good; None if a retry may help."""
     text, status = str(error), http_status(error)
     if "NoSuchBucket" in text:
-        return RequestError(f"{url}: no such bucket")
+        return RequestError(f"{url}: no such bucket; check its name and region")
     if "list request" in text and status == 404:
         return not_s3(url)
     if status in {401, 403} or "PermissionDenied" in type(error).__name__:
@@ -158,63 +161,65 @@ def _refusal(url: str, error: Exception, note: str) -> RequestError | None:
 
 
 def in_words(error: BaseException) -> str:
-    """What a library says, in one line without secrets, which are taken out of the error itself as well."""
+    """Return a library's message as one line without secrets; remove them from the error itself as well."""
     redact(error)
     text = (isinstance(error, OSError) and error.strerror) or str(error)
-    # obstore says it again after an empty line; delta-rs puts each cause in a line, with an arrow in colour.
+    # obstore repeats the message after an empty line; delta-rs puts each cause on a line, after a coloured
+    # arrow.
     lines = re.sub(r"\x1b\[[0-9;]*m|↳", "", text.partition("\n\n")[0]).splitlines()
     return redacted(": ".join(line.strip(" :") for line in lines if line.strip())[:400])
 
 
 def proxy_note(url: str, error: BaseException | None = None) -> str:
-    """What an error adds where a proxy stands before the endpoint and S3 itself did not answer, or nothing."""
+    """Return what to add to an error if a proxy is used and the answer is not from S3 itself; else nothing."""
     if not is_remote(url) or "<Code>" in str(error):
         return ""
     try:
         found = settings()
-    except SkinmlError:  # an error of its own, which is said where it matters
+    except SkinmlError:  # reported by whoever needs the settings
         return ""
     if found.proxy is None or not found.proxy.used:
         return ""
     return (
-        f"; asked through the proxy {found.proxy.host} ({found.proxy.variable}): where it should not be, add "
+        f"; sent through the proxy {found.proxy.host} ({found.proxy.variable}): if that is not intended, add "
         f"{urlsplit(found.endpoint).hostname} to NO_PROXY"
     )
 
 
 def not_s3(url: str) -> RequestError:
-    """The refusal of an endpoint that answers as no S3 server does."""
+    """Return the error for an endpoint that is not an S3 server."""
     found = settings()
     return RequestError(
-        f"{url}: what answers at {found.endpoint} (from {found.endpoint_source}) is not S3{proxy_note(url)}"
+        f"{url}: {found.endpoint} (from {found.endpoint_source}) is not an S3 server; correct the endpoint"
+        f"{proxy_note(url)}"
     )
 
 
 def check_answers(url: str) -> None:
-    """Make sure that it is S3 that found nothing: obstore and delta-rs take a login page for an empty listing.
+    """Check that an empty listing came from S3: obstore and delta-rs read a login page as an empty listing.
 
-    Such a page answers everything, also whether an object exists that nobody can have put.
+    A login page answers every request with 200. So we ask for an object with a random name: S3 answers 404.
 
     Raises:
-        RequestError: it is not.
+        RequestError: the server says that the object exists, so it is not S3.
     """
     import obstore
 
     store, prefix = split(url, retries=0)
     try:
         obstore.head(store, f"{prefix}/.{secrets.token_hex(16)}".lstrip("/"))
-    except Exception:  # not found, not allowed, not now: no login page says so
+    except Exception:  # a 404, 403 or 503: a login page answers none of these
         return
     raise not_s3(url)
 
 
 @cache
 def file_system() -> Any:
-    """The s3fs file system, for what obstore does not do: whole files, odd keys, uploads in parts."""
+    """Return the s3fs file system, for what obstore cannot do: whole files, odd keys, uploads in parts."""
     import s3fs
 
     found = settings()
-    # Credentials that end are left to s3fs, which finds the same ones and renews them by itself.
+    # Temporary credentials are not passed: s3fs finds the same ones and renews them itself.
     access_key, secret_key, token = (None, None, None) if found.temporary else found.keys()
     proxies = {urlsplit(found.endpoint).scheme: found.proxy.url} if found.proxy and found.proxy.used else {}
     return s3fs.S3FileSystem(
@@ -225,5 +230,5 @@ def file_system() -> Any:
         client_kwargs={"region_name": found.region},
         config_kwargs={"proxies": proxies},
         use_listings_cache=False,  # s3fs caches listings for ever by default, and an archive grows
-        skip_instance_cache=True,  # it would give back one that has older credentials
+        skip_instance_cache=True,  # a cached instance may have older credentials
     )

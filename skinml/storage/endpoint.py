@@ -1,4 +1,4 @@
-"""Which address S3 has, and which proxy stands before it: checked once, the same for every library."""
+"""Check the S3 endpoint and find the proxy for it, once and in the same way for every library."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+")
 
 @dataclass(frozen=True)
 class Proxy:
-    """A proxy that the environment names.
+    """A proxy from the environment.
 
     Attributes:
-        variable: that names it, as it is spelled there.
-        url: with its user and password, if it has any.
-        host: host:port, to be shown.
-        used: False where NO_PROXY excepts the endpoint.
+        variable: the environment variable that names the proxy, as spelled there.
+        url: the proxy, with its user and password if it has any.
+        host: host:port, safe to show.
+        used: False if NO_PROXY excludes the endpoint.
     """
 
     variable: str
@@ -34,30 +34,30 @@ class Proxy:
 
 
 def checked_endpoint(source: str, value: str) -> str:
-    """An endpoint as every library takes it: scheme and host in small letters, without a slash at its end.
+    """Return an endpoint in the form that every library accepts: lower case, without a slash at the end.
 
     Args:
-        source: the variable, or the file and section, that has it.
-        value: what stands there.
+        source: the environment variable, or the file and section, that sets the endpoint.
+        value: its value.
 
     Raises:
-        RequestError: it is not http://host:port or https://host:port. No password is shown.
+        RequestError: the value is not http://host:port or https://host:port. The message shows no password.
     """
     try:
         parts = urlsplit(value)
         host, port = parts.hostname or "", parts.port
-    except ValueError:  # a port that is no number, a bracket that is not closed
-        raise _refused(source, value, "its host or port is none") from None
+    except ValueError:  # a port that is not a number, a bracket that is not closed
+        raise _refused(source, value, "its host or port is not valid") from None
     if "@" in value:
-        raise _refused(source, value, "user and password do not belong there")
+        raise _refused(source, value, "it contains a user or password")
     if "://" not in value:
         raise _refused(source, value, "it has no scheme")
     if parts.scheme not in {"http", "https"}:  # urlsplit gives it in small letters
-        raise _refused(source, value, f"{parts.scheme}:// is not understood")
+        raise _refused(source, value, f"{parts.scheme}:// is not supported")
     if not _HOST.fullmatch(host):
-        raise _refused(source, value, "it names no host")
+        raise _refused(source, value, "it has no host")
     if parts.path.strip("/") or "?" in value or "#" in value:
-        raise _refused(source, value, "nothing may follow host and port")
+        raise _refused(source, value, "it has a path or query after host and port")
     shown = f"[{host}]" if ":" in host else host
     return f"{parts.scheme}://{shown}" + (f":{port}" if port is not None else "")
 
@@ -69,18 +69,18 @@ def _refused(source: str, value: str, why: str) -> RequestError:
     if "?" in shown:
         shown = f"{shown.partition('?')[0]}?{MASK}"
     return RequestError(
-        f"{source}={shown!r} is no S3 endpoint: {why}; write http://host:port or https://host:port"
+        f"{source}={shown!r} is not an S3 endpoint: {why}; write http://host:port or https://host:port"
     )
 
 
 def proxy_before(endpoint: str) -> Proxy | None:
-    """The proxy that HTTP_PROXY, HTTPS_PROXY or ALL_PROXY names for an endpoint, in small letters or capitals.
+    """Return the proxy for an endpoint from HTTP_PROXY, HTTPS_PROXY or ALL_PROXY (lower or upper case), if any.
 
-    As Python's urllib reads them (small letters first, NO_PROXY with names and their ends), and as reqwest does
-    networks in NO_PROXY, such as 10.0.0.0/8.
+    The variables are read as Python's urllib reads them: lower case first; NO_PROXY holds host names and
+    suffixes. In addition NO_PROXY may hold networks such as 10.0.0.0/8, as reqwest allows.
 
     Raises:
-        RequestError: it would be used, and is none that obstore, s3fs and delta-rs all understand.
+        RequestError: the proxy would be used, but obstore, s3fs and delta-rs do not all support it.
     """
     target = urlsplit(endpoint)
     proxies = getproxies_environment()
@@ -100,10 +100,10 @@ def proxy_before(endpoint: str) -> Proxy | None:
     if not used:
         return None
     raise RequestError(
-        f"{variable}={MASK}@{url.rpartition('@')[2]} is no proxy that S3 can be asked through; "
+        f"{variable}={MASK}@{url.rpartition('@')[2]} is not a proxy that S3 can be reached through; "
         f"write http://host:port, or add {target.hostname} to NO_PROXY"
         if "@" in url
-        else f"{variable}={url} is no proxy that S3 can be asked through; "
+        else f"{variable}={url} is not a proxy that S3 can be reached through; "
         f"write http://host:port, or add {target.hostname} to NO_PROXY"
     )
 

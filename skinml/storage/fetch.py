@@ -1,4 +1,4 @@
-"""One image object as `read_many` reads it: its bytes and their etag, tried again while a failure may pass."""
+"""Read one image object: its bytes and their etag. Transient errors are retried."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MAX_OBJECT_BYTES = 64 * 2**20
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """What reading one object gave: its bytes and the etag of these bytes, or the error that came instead."""
+    """The result of reading one object: its bytes and their etag, or the error."""
 
     data: bytes | None
     etag: str | None = None
@@ -31,10 +31,10 @@ class Read:
 
 
 def read_once(uri: str, roots: Collection[str] | None = None) -> Read | Exception:
-    """One try: an answer, or the failure where that may pass. See `read_retrying`."""
+    """Try once to read an object; return the exception if it is transient. See `read_retrying`."""
     try:
         return _read(uri, roots)
-    except SkinmlError:  # S3 cannot be asked at all: no fault of the image
+    except SkinmlError:  # the S3 settings are wrong, not this image
         raise
     except Exception as error:
         return error if is_transient(error) else _failed(error)
@@ -43,17 +43,18 @@ def read_once(uri: str, roots: Collection[str] | None = None) -> Read | Exceptio
 def read_retrying(
     uri: str, stopped: Event, failure: Exception | None = None, roots: Collection[str] | None = None
 ) -> Read:
-    """An answer in the end.
+    """Read an object, with retries for transient errors.
 
-    An object whose every try is refused takes 21 s at most, one whose connections fall silent 80 s, one that
-    drips three minutes (retry.DELAYS and MAX_SECONDS, connection.SILENT_SECONDS and REQUEST_SECONDS).
+    At most this takes 21 s if every attempt is refused at once, 80 s if connections deliver nothing, and three
+    minutes if they deliver slowly (retry.DELAYS and MAX_SECONDS, connection.SILENT_SECONDS and
+    REQUEST_SECONDS).
 
     Args:
-        uri: as `list_images` gives it.
-        stopped: when set, the answer is not waited for any more.
-        failure: that of the first try, where there was one already.
-        roots: archives, normalised: a file is read only if it lies in one of them once it is open, whatever
-            links have come into its path since it was listed. None where any file may be read.
+        uri: as `list_images` yields it.
+        stopped: once set, no further attempt is made.
+        failure: the error of the first attempt, if it has been made already.
+        roots: normalised archives. A file is read only if the opened file lies in one of them, in case a link
+            has been put into its path since it was listed. None: any file may be read.
     """
     try:
         return retrying(lambda: _read(uri, roots), stopped, failure)
@@ -73,18 +74,18 @@ def _read(uri: str, roots: Collection[str] | None) -> Read:
 
 
 def _read_file(path: str, roots: Collection[str] | None) -> Read:
-    # Three calls of the system, 5 us: Path.open() and its buffer cost 14 us, more than the read.
-    # Of an archive without waiting, in case a pipe has taken the name.
+    # Three system calls take 5 us; Path.open() and its buffer take 14 us, more than the read.
+    # O_NONBLOCK for archives, because a pipe may have been put in place of the file.
     file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | (os.O_NONBLOCK if roots is not None else 0))
     try:
-        status = os.fstat(file)  # of the file that is open, whatever takes its name
+        status = os.fstat(file)  # of the opened file, which may have been replaced under its name
         if stat.S_ISDIR(status.st_mode):
             raise IsADirectoryError(why_unreadable(path))
         if roots is not None:
             _check_is_within(roots, file, path, status)
-        most = MAX_OBJECT_BYTES + 1  # one more, so that decoding sees that it is too large
+        most = MAX_OBJECT_BYTES + 1  # one byte more, so that decoding sees that it is too large
         data = os.read(file, min(status.st_size + 1, most))
-        if len(data) != status.st_size:  # it grows, a signal came, or its file system says no size
+        if len(data) != status.st_size:  # the file grows, a signal came, or the file system reports no size
             while len(data) < most and (more := os.read(file, min(2**20, most - len(data)))):
                 data += more
     finally:
@@ -93,16 +94,16 @@ def _read_file(path: str, roots: Collection[str] | None) -> Read:
 
 
 def _check_is_within(roots: Collection[str], file: int, path: str, status: os.stat_result) -> None:
-    """Refuse what has come in the place of a listed file: 4 us."""
+    """Refuse a file that has been replaced by something else since it was listed: 4 us."""
     if not stat.S_ISREG(status.st_mode):
-        raise PermissionError("is a pipe or a device by now, which is not read")
+        raise PermissionError("was replaced by a pipe or device since it was listed; these are not read")
     opened = _opened_path(file, path)
     if not any(is_below(opened, root) for root in roots):
-        raise PermissionError("is a link out of the archive by now, which is not followed")
+        raise PermissionError("was replaced by a link out of the archive since it was listed; not followed")
 
 
 def _opened_path(file: int, path: str) -> str:
-    """Where an open file really lies, as the system says, so that no link can be changed in between."""
+    """Return the real path of an open file from the system, so that no link can be changed in between."""
     ask_macos = getattr(fcntl, "F_GETPATH", None)
     try:
         if ask_macos is not None:
@@ -117,8 +118,8 @@ def _read_object(uri: str) -> Read:
     from obstore.exceptions import InvalidPathError
 
     most = MAX_OBJECT_BYTES + 1
-    store, key = split(uri, retries=0)  # one layer tries again: ours, which knows how long it may take
-    if key.startswith("/"):  # which obstore leaves out, and would read another object
+    store, key = split(uri, retries=0)  # only we retry, because we bound the time
+    if key.startswith("/"):  # obstore would drop the slash and read another object
         return Read(*s3fs_fallback.get(uri, most))
     try:
         answer = obstore.get(store, key)

@@ -1,4 +1,8 @@
-"""Whether the first bytes of a file are those of an image, in a format that is read here or in another one."""
+"""Tell from the first bytes of a file whether it is an image, in any format, also one that we do not read.
+
+The library `filetype` 1.2.0 does not know DICOM, JPEG 2000 or JPEG XL, and takes any text that begins with BM
+for an image.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,7 @@ import os
 import stat
 
 LENGTH = 132
-"""DICOM says what it is only after 128 bytes of anything."""
+"""Bytes to read. DICOM has its signature after 128 arbitrary bytes."""
 
 STARTS = (
     b"\xff\xd8\xff",  # JPEG
@@ -22,11 +26,11 @@ STARTS = (
 )
 
 BRANDS = (b"heic", b"heix", b"hevc", b"mif1", b"msf1", b"avif", b"avis")
-"""What ISO media files that hold pictures call themselves: HEIF and AVIF."""
+"""Brands of ISO media files that hold still images: HEIF and AVIF."""
 
 
 def are_an_image(start: bytes) -> bool:
-    """Whether a file that begins so is an image, most likely."""
+    """Whether a file that starts with these bytes is most likely an image."""
     return (
         start.startswith(STARTS)
         or (start[:4] == b"RIFF" and start[8:12] == b"WEBP")
@@ -40,9 +44,9 @@ _BMP_HEADERS = tuple(size.to_bytes(4, "little") for size in (12, 40, 52, 56, 64,
 
 
 def read_first(path: str) -> bytes:
-    """The first LENGTH bytes of a plain file; nothing of anything else, or of what cannot be read."""
+    """Return the first LENGTH bytes of a regular file; b"" for anything else or if it cannot be read."""
     try:
-        # Without waiting: a pipe may have taken the name.
+        # O_NONBLOCK, because a pipe may have been put in place of the file.
         file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
         return b""

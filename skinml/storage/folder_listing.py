@@ -1,4 +1,4 @@
-"""A folder's images at any depth: what cannot be listed is a row, and links never lead out of the folder."""
+"""List the images below a folder. A sub-folder that cannot be listed is one row; links out are not followed."""
 
 from __future__ import annotations
 
@@ -35,23 +35,24 @@ from skinml.storage.retry import is_transient
 from skinml.storage.urls import file_uri, is_below
 
 LOOKS = 1_000
-"""Files without a suffix whose first bytes are read, in one listing: 20 us each on a disk of this machine, and
-some milliseconds each on one across a network."""
+"""At most this many files without a suffix are opened per listing, to see from their first bytes whether they
+are images: 20 us each on a local disk, some milliseconds each on a network disk."""
 
 
 def list_folder(root: str, left_out: Collection[str], piece_rows: int) -> Iterator[Listed]:
-    """Every image below a folder, in pieces.
+    """Yield every image below a folder, in pieces.
 
-    A sub-folder that cannot be listed is one row: its own uri, with the etag UNREADABLE and no bytes. A link to
-    a file of the archive that is not listed itself, such as git-annex makes, is an image under the link's name.
+    A sub-folder that cannot be listed becomes one row: its own uri, with the etag UNREADABLE and 0 bytes. A
+    link to a file of the archive that is not listed itself (git-annex makes such links) is an image under the
+    link's name.
 
     Args:
         root: the folder, normalised.
-        left_out: folders below it that are not walked, normalised.
+        left_out: normalised folders below `root` that are not listed.
         piece_rows: images in a piece.
 
     Raises:
-        RequestError: the folder itself is not there or cannot be listed.
+        RequestError: the folder itself does not exist or cannot be listed.
     """
     _check_root(root)
     rows: list[Row] = []
@@ -85,18 +86,18 @@ def list_folder(root: str, left_out: Collection[str], piece_rows: int) -> Iterat
 
 
 def why_unreadable(path: str) -> str:
-    """What the system says when this folder is listed, in one line; that it can be listed, if so."""
+    """Return in one line why a folder cannot be listed, or that it can be listed now."""
     try:
         with os.scandir(path) as entries:
             for _ in entries:
                 pass
     except OSError as error:
         return f"the folder cannot be listed: {error.strerror or error}"
-    return "the folder could not be listed; it can be now, and the next run takes what is in it"
+    return "the folder could not be listed earlier; it can be now, and the next run reads its images"
 
 
 def file_etag(status: os.stat_result) -> str:
-    """Which bytes a file holds: its modification time in ns and its size, in hexadecimal."""
+    """Return a file's etag: its modification time in ns and its size in bytes, both in hexadecimal."""
     return f"{status.st_mtime_ns:x}-{status.st_size:x}"
 
 
@@ -104,21 +105,21 @@ def _check_root(root: str) -> None:
     try:
         is_folder = stat.S_ISDIR(os.stat(root).st_mode)  # noqa: PTH116 - a name of any bytes
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise RequestError(f"{root}: no such folder") from error
+        raise RequestError(f"{root}: no such folder; check the name") from error
     except OSError as error:
         if is_transient(error) or isinstance(error, PermissionError):
             raise
-        raise RequestError(f"{root}: {error.strerror or error}; name another folder") from error
+        raise RequestError(f"{root}: {error.strerror or error}; give another folder") from error
     if not is_folder:
-        raise RequestError(f"{root}: is a file, name the folder that holds the images")
+        raise RequestError(f"{root}: is a file; give the folder that holds the images")
 
 
 def _entries(folder: str, root: str) -> Iterator[os.DirEntry[str] | OSError]:
-    """What is in a folder, and at last the error that ended its listing, if one did. The root's is raised."""
+    """Yield a folder's entries, and the error that ended its listing, if any; raise it for the root."""
     try:
         with os.scandir(folder) as entries:
             yield from entries
-    except OSError as error:  # no permission, gone since, a path too long for the system, a broken disk
+    except OSError as error:  # no permission, deleted meanwhile, a path too long, a broken disk
         if folder == root:
             raise
         yield error
@@ -134,7 +135,7 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 def _row_or_kind(
     entry: os.DirEntry[str], root: str, left_out: Collection[str], looks: Iterator[None]
 ) -> Row | str:
-    """The row of an image, or as what a file is passed over."""
+    """Return the row of an image, or the kind under which a file is counted as passed over."""
     if entry.name.startswith("."):
         return HIDDEN
     is_image = entry.name.lower().endswith(IMAGE_SUFFIXES)
@@ -145,19 +146,19 @@ def _row_or_kind(
             kind = kind_of(entry.name)
             return _look(entry, looks) if kind == NO_SUFFIX else kind
         return _row(entry, entry.stat())
-    except OSError:  # listed, so that reading it says what is wrong
+    except OSError:  # list it: the error of reading it says what is wrong
         return (file_uri(entry.path), MISSING, 0, 0) if is_image else OTHER
 
 
 def _row(entry: os.DirEntry[str], status: os.stat_result) -> Row | str:
-    """A plain file's row; a pipe or a device could be read for ever."""
+    """Return a regular file's row. Pipes and devices are passed over: reading them may never end."""
     if not stat.S_ISREG(status.st_mode):
         return OTHER
     return file_uri(entry.path), file_etag(status), status.st_size, status.st_mtime_ns // 1000
 
 
 def _look(entry: os.DirEntry[str], looks: Iterator[None]) -> str:
-    """Whether a file without a suffix is an image, by its first bytes, as long as there are looks left."""
+    """Return the kind of a file without a suffix from its first bytes, until `looks` is used up."""
     if not stat.S_ISREG(entry.stat().st_mode) or not entry.stat().st_size:
         return OTHER
     if next(looks, looks) is looks:
@@ -166,7 +167,7 @@ def _look(entry: os.DirEntry[str], looks: Iterator[None]) -> str:
 
 
 def _link(entry: os.DirEntry[str], is_image: bool, root: str, left_out: Collection[str]) -> Row | str:
-    """What a link leads to. One to nothing raises OSError, as its reading will."""
+    """Return the row or the kind of a link. A dangling link raises OSError."""
     target = os.path.realpath(entry.path)
     is_outside = target != root and not is_below(target, root)
     try:

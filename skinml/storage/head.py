@@ -1,4 +1,4 @@
-"""What single objects are now, asked for by name: for a few of an archive, whose listing would take longer."""
+"""Look up single objects by name: faster than listing the archive if only a few are needed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ THREADS = 16
 
 @dataclass(frozen=True)
 class Seen:
-    """An object as a listing would show it: etag, bytes, when it was last modified (UTC)."""
+    """An object's etag, size in bytes and time of last modification (UTC), as a listing would have them."""
 
     etag: str
     size_bytes: int
@@ -29,39 +29,39 @@ class Seen:
 
 
 def head_objects(uris: Sequence[str]) -> Iterator[Seen | Exception]:
-    """What each object is now, in order: or why that cannot be said, a FileNotFoundError where it is gone.
+    """Yield each object's current state in order, or the exception (FileNotFoundError if it does not exist).
 
-    Failures that may pass are waited out first, as for a read.
+    Transient errors are retried first, as for a read.
 
     Args:
-        uris: as `list_images` gives them.
+        uris: as `list_images` yields them.
     """
     with ThreadPoolExecutor(THREADS, thread_name_prefix="look") as pool:
         yield from pool.map(_answer, uris)
 
 
 def check_objects(sizes: Mapping[str, int]) -> None:
-    """Make sure that each object is there with so many bytes.
+    """Check that each object exists and has the expected size.
 
     Args:
-        sizes: bytes by normalised URL.
+        sizes: expected bytes by normalised URL.
 
     Raises:
-        RunError: one is missing or has another size; it names the first.
-        StorageError: storage does not say.
+        RunError: an object is missing or has another size; the message names the first one.
+        StorageError: storage did not answer.
     """
     uris = [as_uri(url) for url in sizes]
     for (url, size), seen in zip(sizes.items(), head_objects(uris), strict=True):
         if isinstance(seen, FileNotFoundError):
             raise RunError(
-                f"{url}: {size} bytes were written and nothing is there; it was not committed, run again"
+                f"{url}: {size} bytes were written but the object is missing; nothing was committed, run again"
             )
         if isinstance(seen, Exception):
             with explained(url):
                 raise seen
         elif seen.size_bytes != size:
             raise RunError(
-                f"{url}: {size} bytes were written and {seen.size_bytes} are there; it was not committed, run "
+                f"{url}: {size} bytes were written but it has {seen.size_bytes}; nothing was committed, run "
                 "again"
             )
 
@@ -69,7 +69,7 @@ def check_objects(sizes: Mapping[str, int]) -> None:
 def _answer(uri: str) -> Seen | Exception:
     try:
         return retrying(lambda: _look(uri))
-    except NotADirectoryError as error:  # a file has taken its folder's name
+    except NotADirectoryError as error:  # its folder has been replaced by a file
         return FileNotFoundError(str(error))
     except Exception as error:
         return error
@@ -79,7 +79,7 @@ def _look(uri: str) -> Seen:
     if uri.startswith("file://"):
         path = file_path(uri)
         status = os.stat(path)  # noqa: PTH116 - a name of any bytes
-        if stat.S_ISDIR(status.st_mode):  # in the quarantine, because it could not be listed
+        if stat.S_ISDIR(status.st_mode):  # a folder is in the quarantine because it could not be listed
             with os.scandir(path) as entries:
                 next(entries, None)
         modified = datetime.fromtimestamp(status.st_mtime_ns // 1000 / 1e6, UTC)
@@ -88,7 +88,7 @@ def _look(uri: str) -> Seen:
     from obstore.exceptions import InvalidPathError
 
     store, key = split(uri, retries=0)
-    if not key.startswith("/"):  # which obstore leaves out, and would look at another object
+    if not key.startswith("/"):  # obstore would drop the slash and look at another object
         try:
             meta = obstore.head(store, key)
             return Seen(str(meta["e_tag"]), meta["size"], meta["last_modified"])

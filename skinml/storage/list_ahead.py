@@ -1,4 +1,4 @@
-"""A listing asked for in a thread of its own: pages come while earlier ones, or the ledger, are looked at."""
+"""List an archive in a background thread, while the caller builds the ledger and looks up earlier pages."""
 
 from __future__ import annotations
 
@@ -10,20 +10,22 @@ from threading import Event, Thread
 from skinml.storage.listing import Listed, list_images
 
 PIECES_AHEAD = 64
-"""Pieces of 1,000 objects, some 7 MB: what S3 lists while the ledger of a million known images is made."""
+"""Size of the queue in pieces of 1,000 objects, some 7 MB: S3 lists about that many while the ledger of a
+million known images is built."""
 
 ASK_SECONDS = 0.5
-"""How soon a full queue finds out that nobody takes from it any more."""
+"""How often the thread checks, while the queue is full, whether the caller has stopped."""
 
 JOIN_SECONDS = 10.0
-"""How long whoever stops early waits for the thread, which may be waiting for storage."""
+"""How long a caller that stops early waits for the thread, which may be waiting for storage."""
 
 
 @contextmanager
 def list_ahead(url: str, left_out: Collection[str] = ()) -> Iterator[Iterator[Listed]]:
-    """What `list_images` gives and raises, asked for from here on: a page takes S3 20 ms, looking at it 2.
+    """Start `list_images` in a background thread; its pieces and errors come from the iterator.
 
-    Leaving the block early ends the thread with its next page.
+    S3 takes 20 ms for a page, looking it up takes 2 ms. If the caller leaves the block early, the thread ends
+    after its next page.
     """
     waiting: Queue[Listed | BaseException | None] = Queue(PIECES_AHEAD)
     stopped = Event()

@@ -1,7 +1,8 @@
-"""What an archive holds: every image object below a folder or a prefix, never from a cache.
+"""List every image object below a folder or a prefix, never from a cache.
 
-An etag says which bytes: S3's own, or for a file its modification time and size (no inode: a restored backup
-with its times kept is the same archive).
+The etag identifies the version of an object. A bucket has its own etags; for a file it is made from
+modification time and size. It leaves out the inode, so that a backup restored with its times counts as the same
+archive.
 """
 
 from __future__ import annotations
@@ -17,23 +18,36 @@ from skinml.storage.urls import is_remote
 __all__ = ["Listed", "list_images"]
 
 PIECE = 1_000
-"""Objects in a piece of a listing: one answer of S3, so that nothing is lost when a later one fails."""
+"""Objects in a piece of a listing: one answer of S3, so that a later failure loses none of it."""
 
 
 def list_images(url: str, left_out: Collection[str] = (), at_once: int = PIECE) -> Iterator[Listed]:
-    """Every image object below a folder or prefix, at any depth, in pieces; never from a cache.
+    """Yield every image object below a folder or prefix, at any depth, in pieces.
 
-    An image is an object whose name ends in one of IMAGE_SUFFIXES, in any case. Names beginning with a dot,
-    whatever lies in folders whose names do, what is left out and everything else is counted as passed over.
+    An image is an object whose name ends in one of IMAGE_SUFFIXES, in any case. Everything else is counted as
+    passed over: names that begin with a dot, everything in such folders, what is left out, and other files.
 
     Args:
-        url: normalised.
-        left_out: folders or prefixes below it that are no part of the archive, normalised.
-        at_once: objects in a piece. A check that only wants to know whether listing begins takes 1.
+        url: the folder or prefix, normalised.
+        left_out: normalised folders or prefixes below `url` that do not belong to the archive.
+        at_once: objects in a piece. A check whether listing works at all takes 1.
 
     Raises:
-        RequestError: the folder or bucket does not exist or refuses the key.
+        RequestError: the folder or bucket does not exist, or the key may not list it.
         StorageError: storage failed while listing.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> from skinml.storage.urls import normalise
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     for name in ("a.jpg", "b.PNG", "notes.txt"):
+        ...         _ = Path(folder, name).write_bytes(b"...")
+        ...     pieces = list(list_images(normalise(folder)))
+        >>> sum(piece.images.num_rows for piece in pieces)
+        2
+        >>> pieces[0].passed_over
+        Counter({'other': 1})
     """
     with explained(url):
         yield from (list_bucket if is_remote(url) else list_folder)(url, left_out, at_once)

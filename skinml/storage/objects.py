@@ -1,6 +1,6 @@
-"""One whole object: read, looked for, copied, or put so that it appears all at once.
+"""Read, check, copy and write whole objects. A write is atomic: readers see the old object or the new one.
 
-Small objects go through obstore on a bucket and the operating system on a folder; s3fs moves whole files.
+Small objects in a bucket go through obstore, large files through s3fs; in a folder both are plain files.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from skinml.storage.retry import retrying
 from skinml.storage.urls import is_remote
 
 __all__ = [
-    "MAX_OBJECT_BYTES",  # these three are of its neighbours, and every reader of images asks for them here
+    "MAX_OBJECT_BYTES",  # this, Read and read_many are of other modules; callers import them from here
     "Read",
     "check_place",
     "check_writable",
@@ -37,15 +37,15 @@ __all__ = [
 
 
 def read_bytes(url: str, most: int | None = None) -> bytes:
-    """One whole object.
+    """Read one whole object.
 
     Args:
-        url: which.
-        most: bytes that it may have, where somebody else may have put it. None: any number.
+        url: the object, normalised.
+        most: the largest size in bytes, for objects that somebody else may have written. None: no limit.
 
     Raises:
-        StorageError: it is not there.
-        RequestError: it has more than `most` bytes or, if there is such a bound, is no regular file.
+        StorageError: the object does not exist.
+        RequestError: it has more than `most` bytes or, if `most` is given, is not a regular file.
     """
     with explained(url):
         if not is_remote(url):
@@ -60,12 +60,12 @@ def read_bytes(url: str, most: int | None = None) -> bytes:
 
 
 def _read_bounded(url: str, most: int) -> bytes:
-    # Without O_NONBLOCK this would wait for whoever writes to a FIFO of this name.
+    # Without O_NONBLOCK, opening a FIFO of this name would wait for a writer.
     file = os.open(url, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
         status = os.fstat(file)
         if not S_ISREG(status.st_mode):
-            raise RequestError(f"{url}: is no regular file; put the file itself there")
+            raise RequestError(f"{url}: is not a regular file; put the file itself there")
         _check_size(url, status.st_size, most)
         with os.fdopen(file, "rb", closefd=False) as reader:
             return reader.read(status.st_size)
@@ -76,12 +76,12 @@ def _read_bounded(url: str, most: int) -> bytes:
 def _check_size(url: str, size_bytes: int, most: int) -> None:
     if size_bytes > most:
         raise RequestError(
-            f"{url}: has {size_bytes:,} bytes, more than the {most:,} that it may have; restore the file"
+            f"{url}: has {size_bytes:,} bytes, the limit is {most:,}; restore the file from a copy"
         )
 
 
 def exists(url: str) -> bool:
-    """Whether an object is there."""
+    """Whether an object exists."""
     if not is_remote(url):
         return Path(url).exists()
     import obstore
@@ -98,7 +98,7 @@ def exists(url: str) -> bool:
 
 
 def names(url: str) -> list[str]:
-    """The sorted names directly below a folder or prefix; empty when there is nothing."""
+    """Return the sorted names directly below a folder or prefix; [] if it is empty or does not exist."""
     with explained(url):
         if not is_remote(url):
             return sorted(entry.name for entry in Path(url).iterdir()) if Path(url).is_dir() else []
@@ -113,7 +113,7 @@ def names(url: str) -> list[str]:
 
 
 def local_copy(url: str, folder: Path) -> Path:
-    """A path to read a file from: the file itself, or a copy of a bucket's object below `folder`."""
+    """Return a local path of an object: the file itself, or a copy below `folder` if it is in a bucket."""
     if not is_remote(url):
         return Path(url)
     target = folder / hashlib.sha256(url.encode()).hexdigest()[:16] / url.rsplit("/", 1)[-1]
@@ -122,12 +122,12 @@ def local_copy(url: str, folder: Path) -> Path:
         partial = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
         with explained(url):
             file_system().get_file(url, str(partial))
-        partial.replace(target)  # whole or not there: what a crash left is never taken for the file
+        partial.replace(target)  # atomic, so that a crash never leaves a part of the file under its name
     return target
 
 
 def write_bytes(url: str, data: bytes) -> None:
-    """Put one object so that a reader sees the old bytes or the new ones, never a part."""
+    """Write one object atomically: a reader sees the old bytes or the new ones, never a part."""
     with explained(url):
         if is_remote(url):
             import obstore
@@ -144,9 +144,10 @@ def write_bytes(url: str, data: bytes) -> None:
 
 
 def create_bytes(url: str, data: bytes) -> bool:
-    """Put one object only where none is: False, and nothing written, when another was first.
+    """Create one object only if it does not exist; return False, and write nothing, if it does.
 
-    On a bucket a try whose answer was lost may have put it: the same bytes are then taken for our own.
+    In a bucket, an attempt whose answer was lost may have created it. If a retry finds the same bytes, they
+    count as ours.
     """
     with explained(url):
         if is_remote(url):
@@ -192,7 +193,7 @@ def _temporary(target: Path, data: bytes) -> Path:
 
 
 def upload(source: Path, url: str) -> None:
-    """Put a whole local file, in parts where it is large, so that it appears all at once."""
+    """Upload a local file atomically; a large one in parts."""
     with explained(url):
         if is_remote(url):
             file_system().put_file(str(source), url)
@@ -208,14 +209,14 @@ def upload(source: Path, url: str) -> None:
 
 
 def check_writable(url: str) -> None:
-    """Refuse a place that cannot hold a workspace, before anything is written.
+    """Check that a workspace can be written to, before a run writes anything.
 
-    On a bucket that asks for the right to put (s3:PutObject) and for a store that keeps its word: see
-    `conditional_puts`, which leaves nothing behind where the key may delete.
+    In a bucket the key needs s3:PutObject, and the store must honour conditional puts (see `conditional_puts`,
+    whose probe is deleted again if the key may delete).
 
     Raises:
-        RequestError: it is a file, may not be written to, is a bucket that is missing or refuses the key, or
-            lies on a store without conditional puts.
+        RequestError: the workspace is a file, cannot be written to, is in a bucket that does not exist or
+            refuses the key, or is on a store without conditional puts.
     """
     check_place(url)  # first, because obstore says clearly which of bucket and key is wrong
     if is_remote(url):
@@ -233,10 +234,10 @@ def check_place(url: str) -> None:
         return
     place = Path(url)
     if place.exists() and not place.is_dir():
-        raise RequestError(f"workspace {url}: is a file, name a folder or s3://bucket/prefix")
+        raise RequestError(f"workspace {url}: is a file; give a folder or s3://bucket/prefix")
     while not place.exists():
         place = place.parent
     if not place.is_dir():
-        raise RequestError(f"workspace {url}: {place} is a file, name a folder or s3://bucket/prefix")
+        raise RequestError(f"workspace {url}: {place} is a file; give a folder or s3://bucket/prefix")
     if not os.access(place, os.W_OK):
-        raise RequestError(f"workspace {url}: {place} may not be written to by this user")
+        raise RequestError(f"workspace {url}: you may not write to {place}; change its permissions")

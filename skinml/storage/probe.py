@@ -1,4 +1,4 @@
-"""A folder for probe objects, which show who can read and write where, and of which nothing stays."""
+"""Make a temporary folder for probe objects, by which preflight checks who can read and write where."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from skinml.storage.urls import as_uri, is_remote
 PREFIX = ".probe-"
 
 ABANDONED = timedelta(hours=1)
-"""A probe takes seconds; what is older belongs to nobody."""
+"""A probe takes seconds, so older ones were left by processes that were killed."""
 
 
 @contextmanager
 def probe_folder(place: str) -> Iterator[str]:
-    """A new name below a folder or prefix, for objects that are deleted when the block ends.
+    """Give a new folder or prefix below `place`, and delete its objects when the block ends.
 
-    Listings of images pass over it, because it begins with a dot. What a killed process has left of such
-    folders is deleted first, once it is an hour old. Folders that were made for it, also `place` itself and
-    those above it, are removed again if they are empty.
+    Its name begins with a dot, so listings of images pass over it. Probe folders that a killed process left
+    there are deleted first, if they are an hour old. If `place` or folders above it had to be created, they are
+    removed again, provided they are empty.
 
     Args:
-        place: normalised URL, which may not exist yet.
+        place: normalised URL; it need not exist yet.
     """
     _remove_abandoned(place)
     folder = f"{place}/{PREFIX}{secrets.token_hex(8)}"
@@ -39,7 +39,7 @@ def probe_folder(place: str) -> Iterator[str]:
     finally:
         delete(f"{folder}/{name}" for name in names(folder))
         for path in made:
-            with suppress(OSError):  # gone with its last file, or somebody has put something there
+            with suppress(OSError):  # already removed with its last file, or not empty
                 path.rmdir()
 
 

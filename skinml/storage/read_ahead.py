@@ -1,11 +1,11 @@
-"""Many whole objects in order, read ahead of the one that is used: reads overlap with decoding.
+"""Read many objects in order and ahead of their use, so that reading overlaps with decoding.
 
-A folder in the page cache is read as it is used, without threads: a read takes 5 us, and the system may already
-have read ahead. As soon as most reads of a handful take longer, and on a bucket always, threads read ahead, a
-handful of objects each. Measured with HAM10000 at 600x450 (24 kB an image) on two cores, which the S3 server
-(SeaweedFS) shared, an image, in bare loops where it does not say `read_many`:
+Files in the page cache are read when they are needed, without threads: one read takes 5 us, and the operating
+system reads ahead too. Once most reads of a chunk take longer, and always in a bucket, threads read ahead, one
+chunk of objects each. Measured per image with HAM10000 at 600x450 (24 kB an image) on two cores, shared with
+the S3 server (SeaweedFS); bare loops, except where it says `read_many`:
 
-    folder  as it is used, `read_many`                 9 us
+    folder  when needed, `read_many`                   9 us
             one thread, 8 or 16 files at a time        10 or 8 us, but 21 or 16 us more beside decoding
             2 to 8 threads, 8 to 32 files at a time    23 to 37 us: they fight over the interpreter's lock
             32 threads, a future for each file         70 us
@@ -35,18 +35,18 @@ _Answer: TypeAlias = "Read | Future[Read]"
 
 THREADS = 16
 OBJECTS_AT_ONCE = 8
-"""What one thread reads before it hands over."""
+"""Objects in a chunk, which one thread reads."""
 
 OBJECTS_AHEAD = THREADS * OBJECTS_AT_ONCE
 BYTES_AHEAD = 128 * 2**20
-"""Bounds of what is being read or waits to be taken: two objects of the largest size, or 5,000 of 24 kB."""
+"""Bounds of what is being read or waits to be used: two objects of the largest size, or 5,000 of 24 kB."""
 
 UNKNOWN_BYTES = 2**20
-"""What an object counts whose size nobody said."""
+"""The size that an object counts with if its size is not known."""
 
 SLOW_SECONDS = 100e-6
-"""Where most files of a handful take longer than this they come from a disk. Most, because any one read may
-have to wait while something else has the core."""
+"""If most files of a chunk take longer than this, they come from a disk. Most, because any single read may wait
+for the core."""
 
 
 @dataclass
@@ -63,26 +63,26 @@ def read_many(
     objects_ahead: int = OBJECTS_AHEAD,
     roots: Collection[str] | None = None,
 ) -> Generator[Read, None, None]:
-    """Read whole objects, one answer for each, in order.
+    """Read whole objects and yield one result for each, in order.
 
-    A read that fails is an answer too (`Read.error`), never an exception. What failed in a way that may pass
-    is tried again in a thread of its own, three minutes at most (`fetch.read_retrying`), while the objects
-    behind it are read as far as the bounds allow.
+    A read that fails yields a result with `Read.error` set, never an exception. Transient errors are retried in
+    a thread of their own, for three minutes at most (`fetch.read_retrying`), while the following objects are
+    read as far as the bounds allow.
 
     Args:
-        uris: as `list_images` gives them.
-        sizes: bytes of each, as listed, to bound the memory by; 1 MiB each where nobody knows.
-        objects_ahead: how many may be under way or waiting to be taken, at least 1; together with BYTES_AHEAD,
-            which one object alone may exceed.
-        roots: archives that no file may lie outside of when it is read; see `fetch.read_retrying`.
+        uris: as `list_images` yields them.
+        sizes: the listed size of each in bytes, to bound the memory; None counts 1 MiB each.
+        objects_ahead: how many objects may be in memory or being read, at least 1. BYTES_AHEAD bounds them too,
+            except that one object alone may exceed it.
+        roots: archives that a file must lie in when it is read; see `fetch.read_retrying`.
 
     Raises:
-        ValueError: there are more or fewer sizes than uris.
+        ValueError: the numbers of sizes and uris differ.
     """
     stopped = Event()
-    # As this machine resolves them: a worker's mounts may be links where the driver's are none.
+    # Resolved on this machine: a path may be a link on a worker and a plain folder on the driver.
     roots = None if roots is None else tuple(map(normalise, roots))
-    # Threads start when there is work for them: a fast folder needs none of either.
+    # Threads start when they get work, so a fast folder starts none.
     readers = ThreadPoolExecutor(THREADS, thread_name_prefix="read")
     again = ThreadPoolExecutor(objects_ahead, thread_name_prefix="read-again")
     ahead: deque[tuple[_Chunk, Future[tuple[list[_Answer], list[float]]]]] = deque()
@@ -109,7 +109,7 @@ def read_many(
 
 
 def _chunks(uris: Iterable[str], sizes: Iterable[int] | None, length: int) -> Iterator[_Chunk]:
-    """Cut what is to be read, at most `length` objects and not much more than a thread's share of the bytes."""
+    """Cut the objects into chunks of at most `length` objects and about a thread's share of BYTES_AHEAD."""
     chunk = _Chunk()
     sized = zip(uris, repeat(UNKNOWN_BYTES)) if sizes is None else zip(uris, sizes, strict=True)
     for uri, size_bytes in sized:
@@ -131,10 +131,10 @@ def _has_room(chunk: _Chunk, others: list[_Chunk], objects_ahead: int) -> bool:
 def _read_chunk(
     uris: list[str], stopped: Event, again: ThreadPoolExecutor, roots: Collection[str] | None
 ) -> tuple[list[_Answer], list[float]]:
-    """One after the other as long as all is well; from the first failure on, each in a thread of its own.
+    """Read one after the other; from the first transient error on, read each in a thread of its own.
 
     Returns:
-        The answers or who will give them, and how many seconds each took that was read here.
+        The results or their futures, and the seconds of each object that was read here.
     """
     answers: list[_Answer] = []
     seconds = []

@@ -1,4 +1,4 @@
-"""Secrets taken out of text before it becomes an error, a log line or a row of `runs`."""
+"""Remove secrets from text before it becomes an error, a log line or a row of `runs`."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ import re
 MASK = "***"
 
 SHORTEST = 8
-"""Characters of a secret that is looked for anywhere in a text. A shorter one could be part of any word."""
+"""Only secrets of at least this many characters are searched for. Shorter ones could be part of any word."""
 
 _known: set[str] = set()
 
-# user:password before a host, also where there is no scheme. Without "s3": keys may have an @ in them.
+# user:password before a host, with or without a scheme. Not for s3: and file:, whose names may contain an @.
 _USERINFO = re.compile(
     r"(?i)\b((?!s3a?:|file:)[a-z][a-z0-9+.-]*://)[^\s/?#\"']*@|(?<![\w/])[^\s/?#:@\"']+:[^\s/?#@\"']+@(?=[\w.\[])"
 )
 
-# What signs a URL (AWS' version 4 and 2), also percent-encoded, and the header that has a session token.
+# The parameters that sign a URL (AWS signature versions 4 and 2), also percent-encoded, and the token header.
 _SIGNED = re.compile(
     r"(?i)(?:(?<![a-z])|(?<=%3f))(x-amz-(?:signature|credential|security-token)|awsaccesskeyid|signature|security-token|secret\w*"
     r"|password|token)(=|%3d|:\s*)[^&\s\"'<>,)]+"
@@ -24,12 +24,12 @@ _SIGNED = re.compile(
 
 
 def hide(*secrets: str | None) -> None:
-    """Remember secrets that no text may show from here on."""
+    """Remember secrets that `redacted` must remove from now on."""
     _known.update(secret for secret in secrets if secret and len(secret) >= SHORTEST)
 
 
 def redacted(text: str) -> str:
-    """The text with every secret as ***: those that `hide` knows, passwords in URLs, what signs a URL."""
+    """Replace every secret by ***: those passed to `hide`, passwords in URLs, and signatures of URLs."""
     for secret in sorted(_known, key=len, reverse=True):
         text = text.replace(secret, MASK)
     text = _USERINFO.sub(lambda found: f"{found[1] or ''}{MASK}@", text)
@@ -37,7 +37,7 @@ def redacted(text: str) -> str:
 
 
 def redact(error: BaseException) -> None:
-    """Take secrets out of an error's own text and of what caused it: a traceback shows all of them."""
+    """Remove secrets from an error and from its causes, because a traceback shows all of them."""
     seen: BaseException | None = error
     for _ in range(10):
         if seen is None:

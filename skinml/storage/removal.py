@@ -1,7 +1,8 @@
-"""Deleting objects: what has served its purpose and nobody reads any more."""
+"""Delete objects."""
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable
 from contextlib import suppress
 from functools import partial
@@ -13,7 +14,7 @@ from skinml.storage.urls import is_remote
 
 
 def delete(urls: Iterable[str]) -> None:
-    """Delete objects, each of which may be gone already; a folder goes with its last file, as in a bucket."""
+    """Delete objects that may not exist. A folder is removed with its last file, as in a bucket."""
     for url in urls:
         with explained(url):
             if is_remote(url):
@@ -25,3 +26,18 @@ def delete(urls: Iterable[str]) -> None:
                 Path(url).unlink(missing_ok=True)
                 with suppress(OSError):  # it holds something else
                     Path(url).parent.rmdir()
+
+
+def delete_folder(url: str) -> None:
+    """Delete everything below a folder or prefix, which may be gone already."""
+    with explained(url):
+        if not is_remote(url):
+            with suppress(FileNotFoundError):
+                shutil.rmtree(url)
+            return
+        import obstore
+
+        store, prefix = split(url)
+        found = [item["path"] for batch in obstore.list(store, f"{prefix}/") for item in batch]
+        if found:
+            retrying(partial(obstore.delete, store, found), what=url)

@@ -1,4 +1,4 @@
-"""Which failures of storage may pass by themselves, and for how long they are waited out."""
+"""Decide which storage errors are transient, and retry them."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ logger = logging.getLogger("skinml.storage")
 Answer = TypeVar("Answer")
 
 DELAYS: tuple[float, ...] = (0.1, 0.5, 2.0, 6.0, 12.0)
-"""Seconds before each further try, 20.6 in all: a server that restarts is back, a broken object is not.
-Up to half of each is left out at random, so that readers that failed together do not come back together."""
+"""Seconds before each retry, 20.6 in all: long enough for a server to restart. Each is shortened by up to half
+at random, so that readers that failed together do not retry together."""
 
 MAX_SECONDS = 60.0
-"""Seconds after the first try after which no further one begins, for tries that take long to fail."""
+"""No retry begins later than this many seconds after the first attempt, in case attempts take long to fail."""
 
 NOTICEABLE_SECONDS = 0.9
-"""A wait from the third on is logged, unless many objects are waited for at once."""
+"""Shorter waits are not logged: the log begins with the third."""
 
 TRANSIENT_ERRNOS = frozenset(
     getattr(errno, name)
@@ -60,28 +60,29 @@ TRANSIENT_ERRNOS = frozenset(
     )
     if hasattr(errno, name)  # not every system has all of them: macOS has no EREMOTEIO
 )
-"""Errors of the operating system after which the same file may be readable in a moment."""
+"""Errors of the operating system that are transient: the same file may be readable a moment later."""
 
 
 def is_transient(error: Exception) -> bool:
-    """Whether trying again may help: not where something is missing, refused or named wrongly.
+    """Whether an error is transient, so that a retry may help.
 
-    Everything a server could not do (5xx), could not do now (408, 429) or did not finish saying is worth a try.
+    Transient are 5xx (except 501), 408, 429, and connections that broke. Not transient are objects that do not
+    exist, refused access and wrong names.
     """
     if isinstance(error, OSError):  # obstore's "not found" is one without a number, asyncio's timeout too
         return error.errno in TRANSIENT_ERRNOS or (error.errno is None and isinstance(error, TimeoutError))
     library = type(error).__module__.partition(".")[0]
     if library == "obstore":
-        if type(error).__name__ != "GenericError":  # not found, refused, precondition, path: answers
+        if type(error).__name__ != "GenericError":  # not found, access refused, precondition failed, bad path
             return False
         status = http_status(error)
         return status is None or (status >= 500 and status != 501) or status in {408, 429}
-    # s3fs has made OSErrors of what S3 answered; what is left is a connection that broke.
+    # s3fs turns answers of S3 into OSErrors, so these are connections that broke.
     return library in {"aiohttp", "botocore", "aiobotocore"}
 
 
 def waits() -> list[float]:
-    """Seconds to wait before each further try."""
+    """Return the seconds to wait before each retry, with their random part."""
     return [delay * random.uniform(0.5, 1.0) for delay in DELAYS]  # noqa: S311 - no secret
 
 
@@ -91,16 +92,16 @@ def retrying(
     failure: Exception | None = None,
     what: str | None = None,
 ) -> Answer:
-    """Do it, and again while its failure may pass: six tries in all, none begun after MAX_SECONDS seconds.
+    """Call `action`, with up to five retries for transient errors, none of them begun after MAX_SECONDS.
 
     Args:
-        action: what to do; to do it twice must be harmless.
-        stopped: when set, nobody waits for the answer any more, and there is no further try.
-        failure: that of the first try, where there was one already.
-        what: the URL, to say in the log what is tried again; nothing is logged without it.
+        action: what to do. It must be safe to repeat.
+        stopped: once set, no retry is made.
+        failure: the error of the first attempt, if it has been made already.
+        what: the URL for the log; without it nothing is logged.
 
     Raises:
-        Exception: the failure of the last try.
+        Exception: the error of the last attempt.
     """
     stopped = stopped or Event()
     last, delays = failure, waits()
@@ -131,11 +132,11 @@ def retrying(
                 known, failure = failure, None
                 raise known
             return action()
-    raise AssertionError("tenacity raises where no try succeeds")
+    raise AssertionError("tenacity raises if no attempt succeeds")
 
 
 def log_retry(what: str, error: Exception, seconds: float, number: int, tries: int) -> None:
-    """Log that something is tried again, where the wait is long enough for anybody to notice."""
+    """Log a retry, if the wait before it is noticeable."""
     if seconds >= NOTICEABLE_SECONDS:
         words = in_words(error)
-        logger.warning("%s: %s; tried again in %.0f s (try %d of %d)", what, words, seconds, number, tries)
+        logger.warning("%s: %s; retrying in %.0f s (attempt %d of %d)", what, words, seconds, number, tries)

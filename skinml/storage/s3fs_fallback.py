@@ -1,8 +1,8 @@
-"""Keys that obstore cannot name, such as `a//b.jpg` or one with a newline in it, through s3fs instead.
+"""Use s3fs for keys that obstore refuses, such as `a//b.jpg` or one with a newline in it.
 
-obstore refuses a key with an empty segment, `.`, `..` or an ASCII control character. One of them makes it
-refuse the whole listing, and it has no way to ask for the object. The S3 calls of s3fs take any key, at 2 ms of
-this process for an object instead of 0.1 ms.
+obstore refuses a key with an empty segment, `.`, `..` or an ASCII control character. One such key makes it
+refuse the whole listing, and it cannot read the object. s3fs accepts any key, but takes 2 ms of CPU for an
+object instead of 0.1 ms.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 
 def list_pages(url: str, after: str | None, page_size: int) -> Iterator[pa.Table]:
-    """What lies below a prefix, a page at a time.
+    """Yield the objects below a prefix, a page at a time.
 
     Args:
         url: s3://bucket/prefix.
-        after: the key behind which to begin; None for the first one.
+        after: the key after which to begin; None begins with the first one.
         page_size: objects in a page; S3 gives no more than 1,000.
 
     Yields:
@@ -53,23 +53,23 @@ def list_pages(url: str, after: str | None, page_size: int) -> Iterator[pa.Table
         if not found:
             asked["ContinuationToken"] = page["NextContinuationToken"]
             continue
-        # Not the token: SeaweedFS makes it of the last key, mangled where XML cannot say it, and would lose
-        # or repeat what lies between the two.
+        # Not the token: SeaweedFS makes it from the last key, with characters that XML cannot hold replaced,
+        # and would then skip or repeat objects.
         asked["StartAfter"] = found[-1]["Key"]
         asked.pop("ContinuationToken", None)
 
 
 def head(url: str) -> tuple[str, int, datetime]:
-    """One object's etag, bytes and time of its last modification."""
+    """Return one object's etag, size in bytes and time of last modification."""
     name, key = bucket_and_key(url)
     answer = file_system().call_s3("head_object", Bucket=name, Key=key)
     return str(answer["ETag"]), int(answer["ContentLength"]), answer["LastModified"]
 
 
 def get(url: str, most: int) -> tuple[bytes, str]:
-    """One object: its bytes, no more than `most` of them, and its etag.
+    """Return at most the first `most` bytes of one object, and its etag.
 
-    One try takes at most REQUEST_SECONDS, whatever s3fs and botocore try again by themselves.
+    Takes at most REQUEST_SECONDS, including the retries of s3fs and botocore.
     """
     from fsspec.asyn import sync
 

@@ -1,7 +1,7 @@
-"""How S3 is reached: credentials, region and endpoint, found once a process where botocore finds them.
+"""Find S3 credentials, region and endpoint as botocore finds them, once per process.
 
-obstore, s3fs and delta-rs each read another part of what people set (AWS_PROFILE, ~/.aws, AWS_DEFAULT_REGION,
-AWS_ENDPOINT_URL_S3, ...), so none of them is left to look for itself: `connection` hands all of them this.
+obstore, s3fs and delta-rs each read different settings (AWS_PROFILE, ~/.aws, AWS_DEFAULT_REGION,
+AWS_ENDPOINT_URL_S3, ...). So `connection` passes these settings to all three, and none of them looks itself.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ if TYPE_CHECKING:
 DEFAULT_REGION = "us-east-1"
 
 SHARED_FOR = timedelta(minutes=6)
-"""How long obstore is told that temporary credentials hold. It asks again 5 minutes before, so once a minute;
-botocore renews them 15 minutes before they end, and answers from memory until then."""
+"""The lifetime that obstore is told for temporary credentials. It asks again 5 minutes before the end, so once
+a minute; botocore renews them 15 minutes before they really end, and answers from memory until then."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How S3 is reached from this process.
+    """The S3 settings of this process.
 
     Attributes:
         endpoint: http://host:port or https://host.
-        endpoint_source: what names it, to be shown.
-        region: that requests are signed for.
-        proxy: which the environment names for this endpoint.
-        temporary: whether the credentials end and are renewed, as those of a role.
+        endpoint_source: where the endpoint was set, for messages.
+        region: the region that requests are signed for.
+        proxy: the proxy for this endpoint, from the environment; None if there is none.
+        temporary: whether the credentials expire and are renewed, as those of a role.
     """
 
     endpoint: str
@@ -48,13 +48,13 @@ class Settings:
     region: str
     proxy: Proxy | None
     temporary: bool
-    _credentials: Any = field(repr=False)  # botocore's: it renews them
+    _credentials: Any = field(repr=False)  # botocore's, which renew themselves
 
     def keys(self) -> tuple[str, str, str | None]:
-        """Access key, secret key and session token as they are now.
+        """Return the current access key, secret key and session token.
 
         Raises:
-            StorageError: they have ended and could not be renewed.
+            StorageError: they have expired and could not be renewed.
         """
         with _explained(StorageError):
             frozen = self._credentials.get_frozen_credentials()
@@ -62,7 +62,7 @@ class Settings:
         return frozen.access_key, frozen.secret_key, frozen.token or None
 
     def credential(self) -> S3Credential:
-        """The same for obstore, which asks again before they end."""
+        """Return the current credentials in obstore's form; obstore asks again before they expire."""
         access_key, secret_key, token = self.keys()
         return {
             "access_key_id": access_key,
@@ -73,11 +73,11 @@ class Settings:
 
 
 def settings() -> Settings:
-    """How S3 is reached; worked out again only where the environment has changed.
+    """Return the S3 settings; they are cached until the environment changes.
 
     Raises:
-        RequestError: there are no credentials, or something is set that cannot be used.
-        StorageError: what gives out credentials, such as a role's service, could not be reached.
+        RequestError: there are no credentials, or a setting is not valid.
+        StorageError: the service that issues credentials, such as a role's, could not be reached.
     """
     return _resolve(
         tuple(
@@ -93,7 +93,7 @@ def _resolve(_environment: tuple[tuple[str, str], ...]) -> Settings:
     from botocore.credentials import RefreshableCredentials
     from botocore.session import Session
 
-    # What it cannot renew it says in a page of traceback; here it is an error in one line.
+    # If it cannot renew credentials it logs a page of traceback; we raise an error of one line instead.
     logging.getLogger("botocore.credentials").setLevel(logging.ERROR)
     with _explained(RequestError):
         session = Session()
@@ -107,15 +107,13 @@ def _resolve(_environment: tuple[tuple[str, str], ...]) -> Settings:
     found = Settings(
         endpoint, source, region, proxy, isinstance(credentials, RefreshableCredentials), credentials
     )
-    with _explained(
-        RequestError
-    ):  # they are fetched now: a login that has ended is said before anything is done
+    with _explained(RequestError):  # fetched now, so that an expired login is reported before the run begins
         frozen = credentials.get_frozen_credentials()
     for name, value in zip(("access key", "secret key", "session token"), frozen[:3], strict=True):
         if value and not re.fullmatch(r"[!-~]+", value):  # obstore would panic
             raise RequestError(
-                f"the S3 {name} (from {credentials.method}) has a blank, a line break or a letter in it "
-                "that no key has; set it again"
+                f"the S3 {name} (from {credentials.method}) contains a space, a line break or a character that "
+                "keys never contain; set it again"
             )
     hide(*frozen[1:3])
     return found
@@ -125,12 +123,14 @@ def _region(session: Session) -> str:
     # botocore itself does not know AWS_REGION, which all newer libraries take first.
     region = str(os.environ.get("AWS_REGION") or session.get_config_variable("region") or DEFAULT_REGION)
     if not re.fullmatch(r"[A-Za-z0-9-]+", region):
-        raise RequestError(f"the S3 region {region!r} is none; set AWS_REGION to one such as {DEFAULT_REGION}")
+        raise RequestError(
+            f"the S3 region {region!r} is not valid; set AWS_REGION to a region such as {DEFAULT_REGION}"
+        )
     return region
 
 
 def _endpoint(session: Session, region: str) -> tuple[str, str]:
-    """What names the endpoint, and the endpoint: in botocore's order, which can tell only the second."""
+    """Return where the endpoint is set, and the endpoint. Same order as botocore, which cannot tell where."""
     if not session.get_config_variable("ignore_configured_endpoint_urls"):
         for name in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"):
             if value := os.environ.get(name):
@@ -141,14 +141,15 @@ def _endpoint(session: Session, region: str) -> tuple[str, str]:
             section = session.full_config.get("services", {}).get(services)
             if section is None:
                 raise RequestError(
-                    f"{place}: services={services!r}, but there is no section [services {services}]"
+                    f"{place}: services={services!r}, but the section [services {services}] is missing; add it"
                 )
             if value := section.get("s3", {}).get("endpoint_url"):
                 source = f"{session.get_config_variable('config_file')} [services {services}] endpoint_url"
                 return source, checked_endpoint(source, value)
         if value := profile.get("endpoint_url"):
             return f"{place} endpoint_url", checked_endpoint(f"{place} endpoint_url", value)
-    # Named in any case: without one delta-rs looks for credentials of its own, and both for an endpoint.
+    # Always explicit: without an endpoint delta-rs looks for credentials and endpoint itself, obstore for an
+    # endpoint.
     return "the region", f"https://s3.{region}.amazonaws.com{'.cn' if region.startswith('cn-') else ''}"
 
 
@@ -156,15 +157,15 @@ def _no_credentials(session: Session) -> str:
     files = " and ".join(str(session.get_config_variable(name)) for name in ("credentials_file", "config_file"))
     disabled = os.environ.get("AWS_EC2_METADATA_DISABLED", "").lower() == "true"
     return (
-        f"no S3 credentials: looked at AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, at profile "
-        f"{session.profile or 'default'!r} in {files}, and for a role of this machine"
+        f"no S3 credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE; looked in the "
+        f"environment, in profile {session.profile or 'default'!r} of {files}, and for a role of this machine"
         f"{' (not asked: AWS_EC2_METADATA_DISABLED is set)' if disabled else ''}"
     )
 
 
 @contextmanager
 def _explained(refusal: type[RequestError | StorageError]) -> Iterator[None]:
-    """Turn what botocore raises into one line: `refusal`, or a StorageError where a service did not answer."""
+    """Turn botocore's errors into one line: `refusal`, or a StorageError if a service did not answer."""
     from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTTPClientError
 
     try:

@@ -1,8 +1,8 @@
-"""Rows that name an image by an older spelling of its path: through a link, or with `..` in it.
+"""Resolve uris in existing rows to the spelling that a listing uses today.
 
-A listing names each image by the one path that `urls.normalise` gives its folder. Rows of an earlier day may
-have another one, from before folders were resolved, or from before a folder was moved and a link left in its
-place. They are compared under the path that their folder has today.
+A listing names each image by the one path that `urls.normalise` gives its folder. Older rows may have another
+path, with `..` or through a link: from before folders were resolved, or from before a folder was moved and
+replaced by a link. They are compared under the path that their folder has today.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from skinml.storage.urls import file_path, file_uri
 SCHEME = "file://"
 
 LENGTHS = 4
-"""Lengths of folders' names that are looked at one by one in a piece; the rest is cut uri by uri."""
+"""Folders are found in bulk for this many lengths of folder names per chunk; the rest is split uri by uri."""
 
 Folders = dict[str, str]
-"""Folders as rows name them, and as they are named today: `file://` uris without a slash at the end."""
+"""Folders as rows name them -> as they are named today: `file://` uris without a slash at the end."""
 
 
 def resolve_rows(rows: pa.Table, folders: Folders | None = None) -> pa.Table:
-    """The same rows, their `uri` as a listing of today would spell it.
+    """Return the rows with `uri` in the spelling that a listing uses today.
 
     Args:
-        rows: with a column `uri`.
-        folders: what was found out for earlier rows; it grows.
+        rows: a table with a column `uri`.
+        folders: a cache of resolved folders, which is extended.
     """
     before = rows["uri"]
     after = resolve_uris(before, {} if folders is None else folders)
@@ -38,15 +38,15 @@ def resolve_rows(rows: pa.Table, folders: Folders | None = None) -> pa.Table:
 
 
 def resolve_uris(uris: pa.ChunkedArray, folders: Folders) -> pa.ChunkedArray:
-    """Uris as a listing of today would spell them: each distinct folder of files is resolved once.
+    """Return uris in the spelling that a listing uses today; each distinct folder is resolved once.
 
-    Objects' uris are left as they are: a key has no other spelling. Where nothing changes the same array comes
-    back: after 12 ms of a core for a million rows of one folder, 35 to 45 ms for those of 1,000, 100 ms where
-    folders' names have many lengths; to make the ledger of them takes 600 to 650 ms.
+    Uris in buckets are not changed, because a key has only one spelling. If no uri changes, the same array is
+    returned. A million uris take 12 ms of CPU if they lie in one folder, 35 to 45 ms in 1,000 folders, 100 ms
+    if the folders' names have many lengths; building the ledger from them takes 600 to 650 ms.
 
     Args:
         uris: text, one or more chunks.
-        folders: what was found out for earlier rows; it grows.
+        folders: a cache of resolved folders, which is extended.
     """
     changed = False
     for chunk in uris.chunks:
@@ -65,14 +65,14 @@ def _has_files(uris: pa.Array) -> bool:
 
 
 def _distinct_folders(uris: pa.Array) -> set[str]:
-    """The parent folders of these uris, without per-row Python: folders with names of one length together."""
+    """Return the parent folders of these uris, in bulk for each length of a folder's name."""
     found: set[str] = set()
     rest = uris.drop_null() if uris.null_count else uris
     for _ in range(LENGTHS):
         if not len(rest):
             return found
         rows, rest, starts = _alike(rest)
-        # A row that lies deeper than its start has more slashes than that.
+        # A uri in a deeper folder has more slashes than that.
         depths = {start.count("/") for start in starts}
         if len(depths) != 1 or _slashes(rows) != len(rows) * depths.pop():
             found.update(_folders(rows).unique().to_pylist())
@@ -82,7 +82,7 @@ def _distinct_folders(uris: pa.Array) -> set[str]:
 
 
 def _alike(uris: pa.Array) -> tuple[pa.Array, pa.Array, list[str]]:
-    """The uris that have a slash where the first one's folder ends, the others, and how the former begin."""
+    """Split the uris by whether a slash stands where the first uri's folder ends; also return those folders."""
     first, last = (uris[row].as_py().rpartition("/")[0] + "/" for row in (0, len(uris) - 1))
     if first == last and pc.all(pc.starts_with(uris, first)).as_py():  # a third of the time of what follows
         return uris, uris.slice(0, 0), [first]
@@ -101,7 +101,7 @@ def _bytes(texts: pa.Array) -> pa.Array:
 
 
 def _slashes(texts: pa.Array) -> int:
-    """How many slashes there are in all of these texts together."""
+    """Count the slashes in all of these texts together."""
     _, offsets, data = texts.buffers()
     width = np.int64 if pa.types.is_large_string(texts.type) else np.int32
     bounds = np.frombuffer(offsets, width)[texts.offset : texts.offset + len(texts) + 1]
@@ -109,12 +109,12 @@ def _slashes(texts: pa.Array) -> int:
 
 
 def _folders(texts: pa.Array) -> pa.Array:
-    """The parent folder of each uri, as it stands there: four times as slow."""
+    """Return the parent folder of each uri; four times slower than in bulk."""
     return pc.list_element(pc.split_pattern(texts, "/", max_splits=1, reverse=True), 0)
 
 
 def _resolved(folder: str, folders: Folders) -> str:
-    """A folder's uri as it is today. Its parent is resolved once: a folder more costs one look at the disk."""
+    """Return a folder's uri as it is today. Parents are cached, so a further folder costs one disk access."""
     above, _, name = folder.rpartition("/")
     if not folder.startswith(f"{SCHEME}/") or "%00" in folder:
         return folder
@@ -126,19 +126,19 @@ def _resolved(folder: str, folders: Folders) -> str:
 
 
 def _real(folder: str) -> str:
-    """As the system resolves it; the topmost folder is `file://`, as the parent of `file:///a.jpg`."""
+    """Resolve a folder by the operating system. The root folder is `file://`, the parent of `file:///a.jpg`."""
     path = os.path.realpath(file_path(folder) or "/")
     return file_uri(path) if path != "/" else SCHEME
 
 
 def _renamed(uris: pa.ChunkedArray, folders: Folders) -> pa.ChunkedArray:
-    """The uris with their folders as they are today."""
+    """Return the uris with their folders replaced by today's."""
     chunks = []
     for chunk in uris.chunks:
         old = pc.replace_substring_regex(chunk, r"(?s)/[^/]*$", "").dictionary_encode()
         new = pa.array([folders.get(folder, folder) for folder in old.dictionary.to_pylist()], chunk.type)
         names = pc.replace_substring_regex(chunk, r"(?s)^.*/", "")
         named = pc.binary_join_element_wise(new.take(old.indices), names, pa.scalar("/", chunk.type))
-        # Another writer's text without a slash, or an object's uri, stays as it is.
+        # Uris of objects in buckets, and text without a slash from another writer, stay as they are.
         chunks.append(pc.if_else(pc.starts_with(chunk, f"{SCHEME}/"), named, chunk))
     return pa.chunked_array(chunks, uris.type)

@@ -1,4 +1,4 @@
-"""Every object below a folder or a prefix, whatever it is: what a table's folder really holds."""
+"""Walk every object below a folder or a prefix, to see what a table's folder really holds."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from skinml.storage.urls import is_remote
 
 
 def walk(url: str) -> Iterator[str]:
-    """The path of every object below a folder or prefix, relative to it; nothing where there is none."""
+    """Yield the relative path of every object below a folder or prefix; nothing if it does not exist."""
     with explained(url):
         if not is_remote(url):
             root = Path(url)
-            for folder, _, files in os.walk(root):  # which passes over a folder that is deleted meanwhile
+            for folder, _, files in os.walk(root):  # skips a folder that is deleted meanwhile
                 paths = (Path(folder, name) for name in files)
                 yield from (path.relative_to(root).as_posix() for path in paths if path.is_file())
             return

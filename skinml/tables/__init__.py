@@ -1,8 +1,8 @@
-"""The only user of deltalake: write parts, publish them once, read, versions.
+"""Write, commit and read Delta tables. Only this package uses deltalake.
 
-A part is a Parquet file in the table's folder. Nobody sees it until `publish` names it in a commit, so
-workers write rows where they are made and the driver passes on names and counts. A commit carries the run's
-id as an application transaction: published again, it changes nothing.
+A part is a Parquet file in the table's folder. It is not in the table until `publish` adds it in a commit. So
+workers write rows where they are made, and the driver handles only names and counts. A commit carries the run's
+id as an application transaction: publishing again changes nothing.
 """
 
 from skinml.tables.commit import append, publish, replace

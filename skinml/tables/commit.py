@@ -1,4 +1,4 @@
-"""Committing: parts made visible all at once, at most once for a transaction, while nothing else changed."""
+"""Commit parts to a table: all at once, once for a transaction, and only if the table has not changed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from deltalake.transaction import AddAction
 
 ATTEMPTS = 20
-"""Writers that may get in between before a commit gives up; delta-rs already retries plain appends itself."""
+"""Conflicts with other writers before a commit gives up; delta-rs itself retries plain appends."""
 
 
 def publish(
@@ -31,22 +31,22 @@ def publish(
     transaction: str,
     examine: Callable[[Snapshot], tuple[Sequence[Part], str]] | None = None,
 ) -> int | None:
-    """Make parts visible, all in one commit and at most once for a transaction.
+    """Add parts to a table in one commit, once for a transaction.
 
     Args:
         workspace: normalised URL.
         table: one of TABLES.
-        parts: what `write_part` returned; without any, and without `examine`, there is no commit.
-        transaction: the run's id. What it published before stays, and nothing is added.
-        examine: looks at the table's state and says what shall be published after all, and a note for the
-            commit's metadata (`tables.notes` gives it back). The commit is made only if the table is still in
-            that state; where another writer was first, it is examined again.
+        parts: results of `write_part`; without parts and without `examine` there is no commit.
+        transaction: the run's id. If it is in the table already, nothing is added.
+        examine: called with the table's state; returns the parts to publish after all, and a note for the
+            commit's metadata (`tables.notes` reads it). The commit succeeds only if the table is still in that
+            state; if another writer was first, `examine` is called again.
 
     Returns:
-        The table's version afterwards; None where there is no table and nothing to publish.
+        The table's version afterwards; None if there is no table and nothing to publish.
 
     Raises:
-        RunError: a part is not there as it was written, or other writers were first again and again.
+        RunError: a part is missing or damaged, or other writers were first ATTEMPTS times.
     """
     from deltalake import Schema
     from deltalake.transaction import RemoveAction
@@ -82,17 +82,17 @@ def _add_action(part: Part) -> AddAction:
 
 
 def _properties(transaction: str) -> CommitProperties:
-    """A commit's own data, for one that only adds: others may come in between."""
+    """Return the properties of a commit that only adds files: other commits may come in between."""
     from deltalake import CommitProperties, Transaction
 
     return CommitProperties(app_transactions=[Transaction(transaction, 1)])
 
 
 def alone(transaction: str, data: Mapping[str, str] | None = None) -> CommitProperties:
-    """A commit's own data, for one that was made for just this state: it fails where any other came in between.
+    """Return the properties of a commit that must fail if any other commit came in between.
 
-    delta-rs' own look at the others is not enough where files are taken away: 1.6.6 takes a compaction's for
-    no change (its pull request 3982), and two that take away the same files both leave those rows there.
+    delta-rs' own conflict check is not enough if files are removed: 1.6.6 treats a compaction as no change (its
+    pull request 3982), and if two commits remove the same files, the rows are in the table twice.
     """
     from deltalake import CommitProperties, Transaction
 
@@ -101,7 +101,7 @@ def alone(transaction: str, data: Mapping[str, str] | None = None) -> CommitProp
 
 
 def append(workspace: str, table: str, rows: pa.Table, transaction: str) -> int | None:
-    """Write and publish rows of a table without partitions, at most once for a transaction."""
+    """Write and commit rows of a table without partitions, once for a transaction."""
     parts = [write_part(workspace, table, rows, attempt(transaction))] if rows.num_rows else []
     return publish(workspace, table, parts, transaction)
 
@@ -113,18 +113,18 @@ def replace(
     transaction: str,
     examine: Callable[[Snapshot], tuple[Sequence[Part], str]] | None = None,
 ) -> int:
-    """Put a change of a table's rows in their place, at most once for a transaction.
+    """Replace a table's rows by changed ones, once for a transaction.
 
-    Older versions stay readable. Rows that another writer adds meanwhile stay: the commit takes away only
-    what `change` was given, and begins anew where another writer was first.
+    Older versions stay readable. Rows that another writer adds in the meantime stay: the commit removes only
+    the rows that `change` was given, and starts again if another writer was first.
 
     Args:
         workspace: normalised URL.
         table: one of TABLES.
-        change: all rows to those that shall be there instead; it may be called several times.
+        change: maps all rows to the new rows; it may be called several times.
         transaction: the run's id.
-        examine: as for `publish`; it may refuse the table's state, and what it returns but for the note is
-            for `change` to have used.
+        examine: as for `publish`: it may raise to refuse the table's state. Of its result, only the note is
+            used.
 
     Returns:
         The table's version afterwards.
@@ -143,7 +143,7 @@ def replace(
 
 
 def commit_once(workspace: str, table: str, transaction: str, commit: Callable[[DeltaTable], None]) -> int:
-    """Commit unless the transaction is in the table already; after a conflict look again, then try again."""
+    """Commit unless the transaction is in the table already; after a conflict, open the table and try again."""
     from deltalake.exceptions import CommitFailedError
 
     url = table_url(workspace, table)
@@ -155,9 +155,9 @@ def commit_once(workspace: str, table: str, transaction: str, commit: Callable[[
                 with explained(url):
                     add_columns(delta, table)
                     commit(delta)
-            except CommitFailedError as error:  # another writer was first, perhaps with this very transaction
+            except CommitFailedError as error:  # another writer was first, perhaps with the same transaction
                 conflict = error
                 continue
             delta.update_incremental()
         return delta.version()
-    raise RunError(f"{url}: {ATTEMPTS} commits in a row were beaten by other writers ({conflict}); run again")
+    raise RunError(f"{url}: other writers were first {ATTEMPTS} times in a row ({conflict}); run again")

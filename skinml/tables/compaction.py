@@ -1,7 +1,8 @@
-"""Upkeep of a table: small files put together in one commit, and the files that no version needs any more.
+"""Compact a table beside other writers: merge small files in one commit, and find files that no version needs.
 
-deltalake's own `optimize.compact` is not used: 1.6.6 commits one on top of another that took away the same
-files, whatever `max_commit_retries` says, and every row is there twice.
+deltalake's own `optimize.compact` is not used: 1.6.6 commits a compaction on top of another one that removed
+the same files, whatever `max_commit_retries` says, and then every row is in the table twice (50 rows became 100
+in 5 of 5 tries).
 """
 
 from __future__ import annotations
@@ -33,35 +34,35 @@ if TYPE_CHECKING:
     from deltalake.transaction import AddAction, RemoveAction
 
 TARGET_BYTES = 128 * 2**20
-"""Files are put together up to this size; larger ones stay as they are."""
+"""Files are merged up to this size; larger ones stay as they are."""
 
 ROWS_AT_ONCE = 32_768
-"""Rows in a row group: what a reader holds in memory."""
+"""Rows in a row group, which a reader holds in memory."""
 
 REARRANGED = "skinml-rearranged"
 """The key in the metadata of a commit that changed no row."""
 
 Group = Sequence[Part]
-"""Small files of one partition that shall be one, the oldest first."""
+"""Small files of one partition to merge, the oldest first."""
 
 
 @dataclass(frozen=True)
 class Size:
-    """How many files a table's newest version has, and their bytes."""
+    """The number of files in a table's newest version, and their bytes."""
 
     files: int
     size_bytes: int
 
 
 def table_size(workspace: str, table: str) -> Size:
-    """The size of a table: nothing where there is none yet."""
+    """Return the size of a table; 0 files if it does not exist yet."""
     delta = open_table(workspace, table)
     parts = [] if delta is None else _parts(delta, table)
     return Size(len(parts), sum(part.size_bytes for part in parts))
 
 
 def small_files(workspace: str, table: str, target_bytes: int = TARGET_BYTES) -> list[Group]:
-    """Which files should be put together: neighbours in time, of one partition, up to the target's size."""
+    """Return groups of files to merge: consecutive in time, of one partition, up to the target size."""
     delta = open_table(workspace, table)
     if delta is None:
         return []
@@ -88,21 +89,21 @@ def _packed(parts: Iterable[Part], target_bytes: int) -> Iterator[list[Part]]:
 def put_together(
     workspace: str, table: str, groups: Sequence[Group], transaction: str, on_files: Callable[[int], None]
 ) -> int:
-    """Write each group's rows into one file, then put these files in the place of the old ones, in one commit.
+    """Write each group's rows into one file, then replace the old files by the new ones in one commit.
 
-    Readers see the same rows before and after, and older versions stay readable: the old files stay where
-    they are. Rows that are appended meanwhile are not touched. A group of which another writer took a file
-    away meanwhile stays as it is.
+    Readers see the same rows before and after. Older versions stay readable, because the old files are not
+    deleted. Rows that are appended in the meantime are not touched. If another writer has removed a file of a
+    group, that group is left as it is.
 
     Args:
         workspace: normalised URL.
         table: one of TABLES.
-        groups: what `small_files` found.
+        groups: the result of `small_files`.
         transaction: unique to this call.
-        on_files: is told how many small files were read.
+        on_files: called with the number of small files that were read.
 
     Returns:
-        How many files the commit took away.
+        The number of files that the commit replaced.
     """
     merged: list[tuple[Group, Part]] = []
     for group, new in _written(workspace, table, groups, transaction):
@@ -132,7 +133,7 @@ def put_together(
 
 
 def _check_exchanged(workspace: str, table: str, merged: Sequence[tuple[Group, Part]], version: int) -> None:
-    """No row may be there twice: should deltalake take a path otherwise than we do, it is said at once."""
+    """Check that no row is in the table twice, in case deltalake spells a path differently than we do."""
     delta = open_table(workspace, table, version)
     live = set() if delta is None else {part.path for part in _parts(delta, table)}
     for group, new in merged:
@@ -146,7 +147,7 @@ def _check_exchanged(workspace: str, table: str, merged: Sequence[tuple[Group, P
 def _written(
     workspace: str, table: str, groups: Sequence[Group], transaction: str
 ) -> Iterator[tuple[Group, Part]]:
-    """Each group with the file that has all its rows, unseen yet."""
+    """Yield each group with the uncommitted file that has all of its rows."""
     delta = open_table(workspace, table)
     if delta is None:
         return
@@ -155,14 +156,14 @@ def _written(
         live = file_sizes(delta)
         for group in groups:
             if not all(part.path in live for part in group):
-                continue  # another writer took one away since
+                continue  # another writer has removed one in the meantime
             path = Path(scratch, f"{secrets.token_hex(4)}.parquet")
             partition = dict(group[0].partition)
             rows = _write_together(dataset, group, path)
             if rows != sum(part.rows for part in group):
                 raise RunError(
-                    f"{delta.table_uri}: {[part.path for part in group]} have {rows} rows, not those that "
-                    "the log says; nothing was changed, report this"
+                    f"{delta.table_uri}: {[part.path for part in group]} have {rows} rows, a different number "
+                    "than in the log; nothing was changed, report this"
                 )
             folder = "".join(f"{column}={value}/" for column, value in partition.items())
             new = Part(f"{folder}part-{transaction}-{path.name}", path.stat().st_size, rows, partition)
@@ -172,7 +173,7 @@ def _written(
 
 
 def _write_together(dataset: Any, group: Group, path: Path) -> int:
-    """Rows of several files into one, in all the table's columns: a newer skinml may know more of them."""
+    """Merge the rows of several files, with all columns of the table: a newer skinml may have added some."""
     schema = pa.schema([field for field in dataset.schema if field.name not in group[0].partition])
     sizes = {part.path: part.size_bytes for part in group}
     batches = batches_of(dataset, sizes, schema.names, ROWS_AT_ONCE)
@@ -185,7 +186,7 @@ def _write_together(dataset: Any, group: Group, path: Path) -> int:
 
 
 def _exchange(group: Group, new: Part) -> list[AddAction | RemoveAction]:
-    """The actions that put one file in the place of several. They say that no row changes."""
+    """Return the actions that replace several files by one; they say that no row changes."""
     from deltalake.transaction import AddAction, RemoveAction
 
     now = int(time.time() * 1000)
@@ -198,7 +199,7 @@ def _exchange(group: Group, new: Part) -> list[AddAction | RemoveAction]:
 
 
 def _parts(delta: DeltaTable, table: str) -> list[Part]:
-    """The files of an opened table, the oldest first. In the log, their paths are percent-encoded."""
+    """Return the files of an opened table, the oldest first. In the log, paths are percent-encoded."""
     files = pa.table(delta.get_add_actions(flatten=True)).to_pylist()
     columns = PARTITIONS.get(table, [])
     return [
@@ -213,7 +214,7 @@ def _parts(delta: DeltaTable, table: str) -> list[Part]:
 
 
 def make_checkpoint(workspace: str, table: str) -> None:
-    """Put the table's state into one file, so that readers need not replay its log."""
+    """Write the table's state to one file, so that readers need not replay its log."""
     delta = open_table(workspace, table)
     if delta is not None:
         with explained(delta.table_uri):
@@ -221,7 +222,7 @@ def make_checkpoint(workspace: str, table: str) -> None:
 
 
 def rearranged_only(workspace: str, table: str, before: Snapshot, now: Snapshot) -> bool:
-    """Whether all commits between two states of a table left its rows as they were."""
+    """Whether no commit between two states of a table changed its rows."""
     if before.version == now.version:
         return True
     delta = open_table(workspace, table, now.version)
@@ -233,22 +234,22 @@ def rearranged_only(workspace: str, table: str, before: Snapshot, now: Snapshot)
 
 
 def unneeded_files(workspace: str, table: str, hours: int, kept: Sequence[int] = ()) -> set[str]:
-    """Files in a table's folder that no version needs, and have not for so many hours; nothing is deleted.
+    """Return files in a table's folder that no version has needed for this many hours; delete nothing.
 
-    That includes files that no version ever had, also of a run that still goes on, by when they were written.
+    Files that were never committed count by the time at which they were written, also those of a running run.
 
     Args:
         workspace: normalised URL.
         table: one of TABLES.
-        hours: since the commit that took a file away, or since it was written.
-        kept: versions that need their files for ever.
+        hours: since the commit that removed a file, or since it was written.
+        kept: versions whose files are always needed.
     """
     delta = open_table(workspace, table)
     if delta is None:
         return set()
     versions = [version for version in kept if _is_readable(workspace, table, version)]
     with explained(delta.table_uri):
-        # Whether the retention is long enough is for the request to say; `full`: what is in no log, too.
+        # The request has checked that the retention is long enough. `full` includes files that are in no log.
         found = delta.vacuum(
             hours, dry_run=True, enforce_retention_duration=False, full=True, keep_versions=versions or None
         )
@@ -256,7 +257,7 @@ def unneeded_files(workspace: str, table: str, hours: int, kept: Sequence[int] =
 
 
 def _is_readable(workspace: str, table: str, version: int) -> bool:
-    """Whether the table's log still reaches back to this version; Delta keeps it for 30 days."""
+    """Whether the table's log still contains this version; Delta keeps it for 30 days."""
     try:
         return open_table(workspace, table, version) is not None
     except RunError:

@@ -1,4 +1,4 @@
-"""Opening and making tables, holding their schema against ours, and what Delta's errors mean to a person."""
+"""Open and create tables, check their schema, and turn Delta's errors into one readable line."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
     from deltalake import DeltaTable
 
 REFUSED = ("lacked the necessary privileges", "lacked valid authentication", "NoSuchBucket")
-"""What delta-rs says of 403 and 401, and S3 of a bucket that is not there. No bare numbers: ports, times and
-ids are in the text, too, and a server that was away for 5.403 s would be a wrong request."""
+"""Texts of delta-rs for 403 and 401, and of S3 for a missing bucket. Bare numbers are not searched for: a
+server that was away for 5.403 s would look like a refusal."""
 
 
 def open_table(workspace: str, table: str, at: int | None = None) -> DeltaTable | None:
-    """A table at its newest version or at one that is named; None where there is none yet.
+    """Open a table at its newest version or at version `at`; None if it does not exist yet.
 
     Raises:
-        RequestError: a column is of another type than this skinml knows, or the bucket refuses the key.
-        RunError: it is no table that can be used.
+        RequestError: a column has another type than in this skinml, or the bucket refuses the key.
+        RunError: the table cannot be used.
         StorageError: storage failed.
     """
     from deltalake import DeltaTable
@@ -45,17 +45,17 @@ def open_table(workspace: str, table: str, at: int | None = None) -> DeltaTable 
 
 
 def check_table(workspace: str, table: str) -> None:
-    """Refuse a table that could not be read or appended to, before anything is done. Raises as `open_table`."""
+    """Check that a table can be read and appended to, before a run begins. Raises as `open_table`."""
     open_table(workspace, table)
 
 
 def make_table(workspace: str, table: str) -> DeltaTable:
-    """Make a table, or open the one that another writer has made in the meantime."""
+    """Create a table, or open the one that another writer has created in the meantime."""
     from deltalake import DeltaTable
     from deltalake.exceptions import CommitFailedError
 
     url = table_url(workspace, table)
-    # Delta forgets commits after 30 days, whatever the files that they name.
+    # Delta deletes log entries after 30 days, even if their files are still needed.
     settings = {"delta.logRetentionDuration": "interval 36500 days"} if table in KEPT_FOR_EVER else None
     try:
         with explained(url):
@@ -74,7 +74,7 @@ def make_table(workspace: str, table: str) -> DeltaTable:
 
 
 def add_columns(delta: DeltaTable, table: str) -> None:
-    """Give a table of an older skinml the columns that it lacks; its rows have nothing in them."""
+    """Add the missing columns to a table of an older skinml; they are null in its rows."""
     from deltalake import Schema
 
     known = {field.name for field in delta.schema().fields}
@@ -84,24 +84,24 @@ def add_columns(delta: DeltaTable, table: str) -> None:
 
 
 def stored_schema(delta: DeltaTable) -> pa.Schema:
-    """The schema that the table itself has, in pyarrow's types."""
+    """Return the stored schema of the table, in pyarrow's types."""
     return pa.schema(delta.schema().to_arrow())
 
 
 def _check_types(delta: DeltaTable, table: str, url: str) -> None:
-    """Columns that are missing or unknown do no harm: they are empty in somebody's rows. Other types do."""
+    """Refuse a table in which a column has another type. Missing and unknown columns are accepted."""
     found = {field.name: field.type for field in stored_schema(delta)}
     for field in TABLES[table]:
         here = found.get(field.name)
         if here is not None and _kind(here) != _kind(field.type):
             raise RequestError(
-                f"{url}: its column {field.name} holds {here}, this skinml knows {field.type}; "
-                "a newer skinml has written it: use that one, or another workspace"
+                f"{url}: column {field.name} has type {here}, this skinml expects {field.type}: a newer skinml "
+                "has written it; use that version, or another workspace"
             )
 
 
 def _kind(kind: pa.DataType) -> str:
-    """A type as Delta tells it apart: lengths of text and units of a moment are Arrow's own business."""
+    """Return a type as Delta distinguishes it, without Arrow's offset widths and units of time."""
     if pa.types.is_timestamp(kind):
         return f"timestamp {kind.tz}"
     return str(kind).removeprefix("large_").removesuffix("_view")
@@ -113,7 +113,7 @@ def _options(url: str) -> dict[str, str] | None:
 
 @contextmanager
 def explained(url: str) -> Iterator[None]:
-    """Turn what deltalake raises into one line, but for what the callers here act on themselves."""
+    """Turn deltalake's errors into one line, except those that callers in this package handle."""
     from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
     try:
@@ -132,6 +132,6 @@ def explained(url: str) -> Iterator[None]:
         raise StorageError(f"{url}: {words}{note}") from error
     except DeltaError as error:
         words = in_words(error)
-        if "object store" in str(error) or "Generic S3 error" in str(error):  # it may pass
+        if "object store" in str(error) or "Generic S3 error" in str(error):  # transient
             raise StorageError(f"{url}: {words}{proxy_note(url, error)}") from error
-        raise RunError(f"{url}: not a table that can be used: {words}") from error
+        raise RunError(f"{url}: this table cannot be used: {words}; restore it, or use another one") from error

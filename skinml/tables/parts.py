@@ -1,4 +1,4 @@
-"""Parts: Parquet files in a table's folder that wait to be published."""
+"""Parts: Parquet files in a table's folder that are not committed yet."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from skinml.tables.read import completed
 
 @dataclass(frozen=True)
 class Part:
-    """A Parquet file that waits to be published: path below the table's folder, bytes, rows, partition."""
+    """An uncommitted Parquet file: path below the table's folder, bytes, rows, partition values."""
 
     path: str
     size_bytes: int
@@ -29,14 +29,14 @@ class Part:
 
     @property
     def name(self) -> str:
-        """What it was called when it was written."""
+        """The name given when it was written."""
         return self.path.rsplit("/", 1)[-1].removeprefix("part-").removesuffix(".parquet")
 
 
 def attempt(name: str) -> str:
-    """A part's name that no other attempt at the same work has, even one that is believed dead and goes on.
+    """Return a part's name that is unique to this attempt, because another attempt may still be running.
 
-    Two attempts may differ in what they could read; and a file that a commit has named must stay as it is.
+    Two attempts may have read different bytes, and a file that is in a commit must never be overwritten.
     """
     return f"{name}-{secrets.token_hex(4)}"
 
@@ -44,14 +44,14 @@ def attempt(name: str) -> str:
 def write_part(
     workspace: str, table: str, rows: pa.Table, name: str, partition: Mapping[str, str] | None = None
 ) -> Part:
-    """Write rows into a table's folder, unseen until published. The same name again replaces the file.
+    """Write rows into a table's folder; they are not in the table until `publish`. The same name overwrites.
 
     Args:
         workspace: normalised URL.
         table: one of TABLES.
-        rows: all of the table's columns but the partition's.
-        name: file name without ending, unique to the run, the shard and the `attempt`.
-        partition: values of the partition columns, for a table that has them.
+        rows: all columns of the table except the partition columns.
+        name: file name without suffix, unique to the run, the shard and the `attempt`.
+        partition: values of the partition columns, if the table has any.
     """
     partition = dict(partition or {})
     schema = _stored(table)
@@ -64,10 +64,10 @@ def write_part(
 
 
 def check_parts(workspace: str, table: str, parts: Sequence[Part]) -> None:
-    """Make sure that each part is there as it was written: its rows may have been written by another machine.
+    """Check that each part exists with its size; it may have been written by another machine.
 
     Raises:
-        RunError: one is missing or has another size.
+        RunError: a part is missing or has another size.
     """
     folder = table_url(workspace, table)
     check_objects({f"{folder}/{unquote(part.path)}": part.size_bytes for part in parts})
@@ -76,7 +76,7 @@ def check_parts(workspace: str, table: str, parts: Sequence[Part]) -> None:
 def read_parts(
     workspace: str, table: str, parts: Sequence[Part], columns: Sequence[str] | None = None
 ) -> pa.Table:
-    """The rows of parts, published or not, without the columns that the table is partitioned by."""
+    """Read the rows of parts, committed or not, without the partition columns."""
     schema = _stored(table)
     if columns is not None:
         schema = pa.schema([schema.field(name) for name in columns])
@@ -87,29 +87,29 @@ def read_parts(
 
 
 def part_url(workspace: str, table: str, part: Part) -> str:
-    """Where a part's file lies."""
+    """Return the URL of a part's file."""
     return f"{table_url(workspace, table)}/{unquote(part.path)}"
 
 
 def parse_part(table: str, data: bytes, columns: Sequence[str] | None = None) -> pa.Table:
-    """The rows in the bytes of a part; columns that an older skinml did not write are null.
+    """Parse the bytes of a part; columns that an older skinml did not write are null.
 
     Raises pyarrow.ArrowException or OSError if it is damaged.
     """
     schema = _stored(table)
     if columns is not None:
         schema = pa.schema([schema.field(name) for name in columns])
-    with pq.ParquetFile(io.BytesIO(data)) as file:  # pq.read_table raises if a column is not there
+    with pq.ParquetFile(io.BytesIO(data)) as file:  # pq.read_table raises if a column is missing
         return completed(file.read(columns=schema.names), schema)
 
 
 def keep_rows(workspace: str, table: str, part: Part, kept: pa.Array) -> Part | None:
-    """A part of which only some rows remain, beside the first one, which stays unseen; None where none do.
+    """Write another part with only some rows of a part; None if no rows are kept.
 
     Args:
         workspace: normalised URL.
         table: one of TABLES.
-        part: as `write_part` returned it.
+        part: a result of `write_part`; its file stays and is never committed.
         kept: bool, one for each of its rows.
     """
     rows = read_parts(workspace, table, [part]).filter(kept)
@@ -117,5 +117,5 @@ def keep_rows(workspace: str, table: str, part: Part, kept: pa.Array) -> Part | 
 
 
 def _stored(table: str) -> pa.Schema:
-    """What a part's file holds: all columns but those that the folder's name gives."""
+    """Return the schema of a part's file: all columns except the partition columns."""
     return pa.schema([column for column in TABLES[table] if column.name not in PARTITIONS.get(table, [])])

@@ -1,4 +1,4 @@
-"""Reading: all rows, or in pieces; which files and versions there are, and what commits say of themselves."""
+"""Read tables, whole or in pieces, and their versions, files, transactions and commit notes."""
 
 from __future__ import annotations
 
@@ -18,48 +18,62 @@ if TYPE_CHECKING:
     from deltalake import DeltaTable
 
 NOTE = "skinml"
-"""The key in a commit's metadata under which `publish` puts its note."""
+"""The key in a commit's metadata under which `publish` stores its note."""
 
 FILES_AHEAD = 2
-"""Files, or row groups of a large one, that are fetched before they are asked for: storage is kept busy."""
+"""Files, or row groups of a large file, that are fetched ahead of their use."""
 
 FILES_AT_ONCE = 64
-"""Files that are open together: the footer of a file of `scores` takes 60 kB."""
+"""Files that are open at the same time: the footer of a file of `scores` takes 60 kB."""
 
 LARGE_BYTES = 8 * 2**20
-"""Of a larger file, Arrow would fetch more row groups at once than memory should hold."""
+"""Larger files are read by row groups: Arrow would fetch too many of them at once."""
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """One state of a table: its version (None: there is none yet) and its files, as paths below its folder."""
+    """One state of a table: its version (None if there is no table yet) and its files, as relative paths."""
 
     version: int | None
     files: frozenset[str]
 
 
 def snapshot(workspace: str, table: str) -> Snapshot:
-    """The newest state of a table."""
+    """Return the newest state of a table."""
     return snapshot_of(open_table(workspace, table))
 
 
 def snapshot_of(delta: DeltaTable | None) -> Snapshot:
-    """The state that an opened table is in."""
+    """Return the state of an opened table."""
     if delta is None:
         return Snapshot(None, frozenset())
     folder = f"/{delta.table_uri.rstrip('/').rsplit('/', 1)[-1]}/"
-    # deltalake gives whole URIs here and paths below the table to pyarrow, percent-encoded or not.
+    # deltalake returns whole URIs here, but gives pyarrow paths below the table, sometimes percent-encoded.
     return Snapshot(delta.version(), frozenset(unquote(uri).rpartition(folder)[2] for uri in delta.file_uris()))
 
 
 def read(workspace: str, table: str, columns: Sequence[str] | None = None, at: int | None = None) -> pa.Table:
-    """A table's rows, as its schema says; none where the table is not there yet.
+    """Read a table's rows; a table that does not exist yet has no rows.
 
     Args:
         workspace: normalised URL.
-        table: one of TABLES.
-        columns: which ones; None for all. One that an older skinml did not write is empty.
+        table: one of TABLES: samples, scores, quarantine, runs or known_etags.
+        columns: the columns to read; None for all. A column that an older skinml did not write is null.
         at: a version of the table; None for the newest.
+
+    Example:
+        >>> import pyarrow as pa, tempfile
+        >>> from skinml import tables
+        >>> from skinml.schemas import QUARANTINE
+        >>> failure = {"uri": "file:///archive/a.jpg", "reason": "empty", "detail": "0 bytes"}
+        >>> with tempfile.TemporaryDirectory() as workspace:
+        ...     _ = tables.append(workspace, "quarantine", pa.Table.from_pylist([failure], QUARANTINE), "run-1")
+        ...     rows = tables.read(workspace, "quarantine", ["uri", "reason"]).to_pandas()
+        ...     scores = tables.read(workspace, "scores", ["image_id", "p_malignant"])
+        >>> rows.to_dict("records")
+        [{'uri': 'file:///archive/a.jpg', 'reason': 'empty'}]
+        >>> scores.num_rows
+        0
     """
     schema = _chosen(table, columns)
     delta = open_table(workspace, table, at)
@@ -67,18 +81,18 @@ def read(workspace: str, table: str, columns: Sequence[str] | None = None, at: i
 
 
 def rows_of(delta: DeltaTable, schema: pa.Schema) -> pa.Table:
-    """All rows of an opened table, in these columns."""
+    """Read all rows of an opened table, with these columns."""
     there = _there(delta, schema)
     with explained(delta.table_uri):
         return completed(dataset_of(delta).to_table(columns=there), schema)
 
 
 def dataset_of(delta: DeltaTable) -> Any:
-    """An opened table as Arrow's data set. A folder's files are read by Arrow itself, not through deltalake.
+    """Return an opened table as an Arrow dataset. In a folder, Arrow itself reads the files, not deltalake.
 
-    deltalake's own file system is Python, called from Arrow's threads. One in 12 processes that had read a
-    table of 2,000 files was aborted at its end, when such a call met that of the interpreter; and to read took
-    1.3 times as long.
+    deltalake's file system is Python code that is called from Arrow's threads. One in 12 processes that had
+    read a table of 2,000 files was aborted at exit, when such a call met the end of the interpreter; and
+    reading took 1.3 times as long.
     """
     from pyarrow.fs import LocalFileSystem, SubTreeFileSystem
 
@@ -96,15 +110,26 @@ def scan(
     rows: int = 65_536,
     where: pc.Expression | None = None,
 ) -> Iterator[pa.Table]:
-    """A table's rows in pieces, never all at once.
+    """Yield a table's rows in pieces, so that memory does not grow with the table.
 
     Args:
         workspace: normalised URL.
         table: one of TABLES.
-        columns: which ones.
-        but: an earlier state: only files that it did not have are read.
-        rows: in a piece, at most.
-        where: which ones, of any columns; files and row groups that cannot have any are not read.
+        columns: the columns to read.
+        but: an earlier state: only files that were added since are read.
+        rows: the largest number of rows in a piece.
+        where: a filter on any columns; files and row groups that cannot contain such rows are not read.
+
+    Example:
+        >>> import pyarrow as pa, pyarrow.compute as pc, tempfile
+        >>> from skinml import tables
+        >>> from skinml.schemas import QUARANTINE
+        >>> failures = [{"uri": "a.jpg", "reason": "empty"}, {"uri": "b.jpg", "reason": "truncated"}]
+        >>> with tempfile.TemporaryDirectory() as workspace:
+        ...     _ = tables.append(workspace, "quarantine", pa.Table.from_pylist(failures, QUARANTINE), "run-1")
+        ...     pieces = tables.scan(workspace, "quarantine", ["uri"], where=pc.field("reason") == "empty")
+        ...     [piece["uri"].to_pylist() for piece in pieces]
+        [['a.jpg']]
     """
     delta = open_table(workspace, table)
     if delta is None:
@@ -120,7 +145,7 @@ def scan(
 
 
 def file_sizes(delta: DeltaTable) -> dict[str, int]:
-    """The files of an opened table and their bytes. In the log, paths are percent-encoded."""
+    """Return the files of an opened table and their bytes. In the log, paths are percent-encoded."""
     files = pa.table(delta.get_add_actions())
     return dict(zip(map(unquote, files["path"].to_pylist()), files["size_bytes"].to_pylist(), strict=True))
 
@@ -132,18 +157,18 @@ def batches_of(
     rows: int,
     where: pc.Expression | None = None,
 ) -> Iterator[pa.RecordBatch]:
-    """The rows of some of a data set's files, read as they are asked for.
+    """Yield the rows of some of a dataset's files.
 
     Args:
-        dataset: what `dataset_of` returned.
-        sizes: the files, in the order in which they are read, and their bytes.
-        columns: which ones.
-        rows: in a batch, at most.
-        where: which rows.
+        dataset: the result of `dataset_of`.
+        sizes: the files in the order in which to read them, and their bytes.
+        columns: the columns to read.
+        rows: the largest number of rows in a batch.
+        where: a filter on rows.
     """
     from pyarrow.dataset import FileSystemDataset
 
-    # Fragments keep what they have read of their files' footers, so each is made when its turn comes.
+    # A fragment keeps its file's footer in memory, so each is made only when it is read.
     found = {
         unquote(fragment.path): (fragment.path, fragment.partition_expression)
         for fragment in dataset.get_fragments(filter=where)
@@ -155,9 +180,9 @@ def batches_of(
             file, partition = found[path]
             fragment = dataset.format.make_fragment(file, dataset.filesystem, partition)
             fragments += fragment.split_by_row_group() if sizes[path] > LARGE_BYTES else [fragment]
-        # Without threads of its own, which would read on up to 1 GiB (Arrow's bound) while a slow taker takes:
-        # of a million scores in 245 files, 88 MB waited instead of 9; of those in one file, 330 instead of 73,
-        # by row groups. Files ahead are opened and fetched all the same.
+        # Without Arrow's threads, which would read up to 1 GiB ahead of a slow consumer: for a million scores
+        # in 245 files, 88 MB waited instead of 9; in one file, 330 instead of 73 (by row groups). Files ahead
+        # are opened and fetched all the same.
         yield from FileSystemDataset(fragments, dataset.schema, dataset.format, dataset.filesystem).to_batches(
             columns=list(columns),
             filter=where,
@@ -169,7 +194,7 @@ def batches_of(
 
 
 def gathered(pieces: Iterable[pa.Table], rows: int) -> Iterator[pa.Table]:
-    """Small pieces put together until they have so many rows, such as for a row group."""
+    """Join small pieces to at least this many rows, for example for a row group."""
     waiting: list[pa.Table] = []
     for piece in pieces:
         waiting.append(piece)
@@ -181,13 +206,13 @@ def gathered(pieces: Iterable[pa.Table], rows: int) -> Iterator[pa.Table]:
 
 
 def version(workspace: str, table: str) -> int | None:
-    """The newest version of a table; None where there is none yet."""
+    """Return the newest version of a table; None if it does not exist yet."""
     delta = open_table(workspace, table)
     return None if delta is None else delta.version()
 
 
 def transactions(workspace: str, table: str, wanted: Sequence[str]) -> set[str]:
-    """Which of these transactions were published."""
+    """Return which of these transactions are in the table."""
     delta = open_table(workspace, table)
     if delta is None:
         return set()
@@ -195,7 +220,7 @@ def transactions(workspace: str, table: str, wanted: Sequence[str]) -> set[str]:
 
 
 def notes(workspace: str, table: str, commits: int) -> list[str]:
-    """The notes of a table's last commits, newest first, of those that have one."""
+    """Return the notes of a table's last commits, newest first; commits without a note are left out."""
     delta = open_table(workspace, table)
     if delta is None:
         return []
@@ -209,13 +234,13 @@ def _chosen(table: str, columns: Sequence[str] | None) -> pa.Schema:
 
 
 def _there(delta: DeltaTable, schema: pa.Schema) -> list[str]:
-    """Which of these columns the table has."""
+    """Return which of these columns the table has."""
     known = set(stored_schema(delta).names)
     return [name for name in schema.names if name in known]
 
 
 def completed(rows: pa.Table, schema: pa.Schema) -> pa.Table:
-    """The rows in all of the schema's columns, empty where the table has them not, in its types."""
+    """Return the rows with all columns of the schema, in its types; missing columns are null."""
     for field in schema:
         if field.name not in rows.schema.names:
             rows = rows.append_column(field, pa.nulls(rows.num_rows, field.type))

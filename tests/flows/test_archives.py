@@ -60,13 +60,13 @@ def test_the_workspace_is_never_part_of_the_archive(
     inside = skinml("--workspace", workspace, "score", "--archive", place)
     assert (inside.result["listed"], inside.result["scored"]) == (1, 1)
     assert inside.result["passed_over"]["in the workspace"] >= 1
-    assert f"the workspace {workspace} lies in the archive {place} and is left out" in inside.stderr
+    assert f"the workspace {workspace} is inside the archive {place} and is left out" in inside.stderr
 
     below = skinml("--workspace", workspace, "score", "--archive", f"{workspace}/images").result
     assert (below["listed"], below["scored"]) == (1, 1)
     same = skinml("--workspace", workspace, "score", "--archive", workspace)
     assert (same.result["listed"], same.result["skipped"]) == (1, 1)
-    assert "its own folders are left out of the listing (samples, scores, quarantine, runs" in same.stderr
+    assert "its own folders (samples, scores, quarantine, runs" in same.stderr
 
     before = tables.version(workspace, "runs")
     for verb in (["score", "--archive"], ["prepare", "--metadata", made_up.metadata, "--images"]):
@@ -86,7 +86,7 @@ def test_what_looks_like_an_image_and_is_none_of_ours_is_said(
     assert (answer.result["listed"], answer.result["scored"], answer.result["ignored"]) == (3, 3, 4)
     assert answer.result["passed_over"] == {".dcm": 1, ".heic": 1, "no suffix": 1, "other": 1}
     assert (
-        f"{archive}: passed over 2 files in formats of images that are not read (1 .dcm, 1 .heic)"
+        f"{archive}: passed over 2 files in image formats that are not supported (1 .dcm, 1 .heic)"
         in answer.stderr
     )
     assert "passed over 1 file without a suffix" in answer.stderr

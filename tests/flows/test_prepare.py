@@ -145,7 +145,7 @@ def test_what_does_not_match_is_counted_and_named(
     assert dict(zip(named["image_id"], named["problem"], strict=True)) == {
         "gone": "metadata without an image",
         "c": "several equal rows in the metadata",
-        "torn": "rows that differ in the metadata",
+        "torn": "different rows in the metadata",
     }
     assert "gone" in answer.stderr
 
@@ -338,8 +338,8 @@ def test_metadata_of_other_images_fails_before_anything_is_decoded(
     [run] = tables.read(workspace, "runs").to_pylist()
     assert answer.stderr.splitlines()[-1] == (
         "skinml: 4 of 5 new images (80%) cannot be used (4 no_metadata), more than --max-quarantined 20%: "
-        f"nothing was committed; they are named in {workspace}/reports/{run['run_id']}/quarantined.csv; most "
-        "likely the metadata is of other images: the metadata has no row for image_id b, but rows for x; give "
+        f"nothing was committed; {workspace}/reports/{run['run_id']}/quarantined.csv lists them; most "
+        "likely the metadata is for other images: the metadata has no row for image_id b, but rows for x; give "
         "the metadata of these images, or allow more"
     )
     assert run["status"] == "failed"
@@ -414,5 +414,5 @@ def test_isic_2019_as_it_comes(place: str, put: Put, jpeg: Callable[..., bytes],
     assert sorted(tables.read(workspace, "samples")["image_id"].to_pylist()) == [
         *("ISIC_0", "ISIC_1", "ISIC_2_downsampled")
     ]
-    assert "1 samples of earlier runs leave the table" in answer.stderr
+    assert "1 samples of earlier runs are removed" in answer.stderr
     assert "--drop sscc: no row has this class" in answer.stderr

@@ -64,7 +64,7 @@ def test_a_scheduler_that_is_not_there_is_said(trained: Path, tmp_path: Path, sk
     workspace = shutil.copytree(trained, tmp_path / "workspace")
     address = "tcp://127.0.0.1:9"
     answer = skinml("--workspace", workspace, "score", "--archive", archive, "--cluster", address, expect=2)
-    assert f"--cluster {address}: no Dask scheduler answers there" in answer.stderr
+    assert f"--cluster {address}: no Dask scheduler answers at this address" in answer.stderr
 
 
 # Clusters that cannot do the work

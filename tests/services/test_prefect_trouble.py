@@ -37,19 +37,19 @@ from tests.services import answers
 from tests.services.processes import skinml_process
 
 ONE_LINE = "running without Prefect: "
-GOING_ON = "going on without it"
+GOING_ON = "continuing without it"
 
 
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
-        (answers.login_page, "does not answer as a Prefect server does (but 200 OK, text/html)"),
-        (answers.empty, "does not answer as a Prefect server does (but 200 OK, no content type)"),
+        (answers.login_page, "is not a Prefect server (it answers 200 OK, text/html)"),
+        (answers.empty, "is not a Prefect server (it answers 200 OK, no content type)"),
         (answers.hang_up, "does not answer (RemoteProtocolError: Server disconnected"),
         (answers.redirect_to_login, "but 200 OK, text/html from http://127.0.0.1:"),
-        (answers.other_json, "does not answer as a Prefect server does (but 200 OK, application/json)"),
+        (answers.other_json, "is not a Prefect server (it answers 200 OK, application/json)"),
         (answers.prefect_2, "cannot be used: Found incompatible versions: client: 3."),
-        (answers.wants_keys, "wants authorisation (401 Unauthorized): set PREFECT_API_AUTH_STRING or"),
+        (answers.wants_keys, "requires authorisation (401 Unauthorized): set PREFECT_API_AUTH_STRING or"),
     ],
 )
 def test_what_is_no_prefect_server_is_named(answer: answers.Answer, said: str) -> None:
@@ -75,7 +75,7 @@ def test_silence_is_not_waited_for(scheme: str) -> None:
 @pytest.mark.parametrize("url", ["nonsense", "ftp://127.0.0.1/api", "/api"])
 def test_an_address_that_is_none_is_named(url: str) -> None:
     with temporary_settings({PREFECT_API_URL: url}):
-        assert "is no address of a server (UnsupportedProtocol: " in str(why_unusable())
+        assert "is not the address of a server (UnsupportedProtocol: " in str(why_unusable())
 
 
 def test_a_tls_port_that_speaks_plainly_is_named() -> None:
@@ -100,7 +100,7 @@ def test_keys_of_the_user_are_sent(setting: Any, header: str) -> None:
 
     with answers.answering(asks_for_keys) as url:
         with temporary_settings({PREFECT_API_URL: url}):
-            assert "wants authorisation" in str(why_unusable())
+            assert "requires authorisation" in str(why_unusable())
         with temporary_settings({PREFECT_API_URL: url, setting: "me:secret"}):
             assert why_unusable() is None
 
@@ -124,7 +124,7 @@ def run_and_break(
     arguments: list[object], sign: str, break_it: Callable[[], None], url: str, cwd: Path
 ) -> tuple[dict[str, Any], list[str], float]:
     """Run a verb, and break its server once a line of its log holds `sign`: result, lines, seconds since."""
-    command = [sys.executable, "-P", "-m", "flows.cli", "--json", *map(str, arguments)]
+    command = [sys.executable, "-P", "-m", "skinml", "--json", *map(str, arguments)]
     environment = {**os.environ, "PREFECT_API_URL": url}
     broken = None
     said = []

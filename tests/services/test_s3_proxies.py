@@ -162,5 +162,5 @@ def test_an_endpoint_that_is_not_s3_is_no_empty_bucket(
         with pytest.raises(RequestError) as refusal:
             ask()
         assert str(refusal.value) == (
-            f"s3://a-bucket/w: what answers at {endpoint} (from AWS_ENDPOINT_URL) is not S3"
+            f"s3://a-bucket/w: {endpoint} (from AWS_ENDPOINT_URL) is not an S3 server; correct the endpoint"
         )

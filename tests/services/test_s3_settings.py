@@ -373,10 +373,10 @@ def test_a_role_that_cannot_be_asked_for_is_worth_a_retry(home: Path) -> None:
 @pytest.mark.parametrize(
     ("endpoint", "shown"),
     [
-        ("127.0.0.1:8333", "AWS_ENDPOINT_URL_S3='127.0.0.1:8333' is no S3 endpoint: it has no scheme"),
+        ("127.0.0.1:8333", "AWS_ENDPOINT_URL_S3='127.0.0.1:8333' is not an S3 endpoint: it has no scheme"),
         (
             "http://user:not-to-be-shown@127.0.0.1:9",
-            "AWS_ENDPOINT_URL_S3='http://***@127.0.0.1:9' is no S3 endpoint",
+            "AWS_ENDPOINT_URL_S3='http://***@127.0.0.1:9' is not an S3 endpoint",
         ),
     ],
 )
@@ -386,7 +386,7 @@ def test_a_run_with_an_endpoint_that_is_none_is_refused_in_one_line(
     command = [
         sys.executable,
         "-m",
-        "flows.cli",
+        "skinml",
         "--json",
         "--workspace",
         "s3://bucket/w",

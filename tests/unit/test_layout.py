@@ -29,7 +29,7 @@ def test_what_of_an_archive_is_the_workspaces_own(place: str) -> None:
         with pytest.raises(RequestError) as refusal:
             within_archive(place, f"{folder}/deep")
         assert str(refusal.value) == (
-            f"{folder}/deep: lies in {folder}, where the workspace keeps its own files; name the folder that "
+            f"{folder}/deep: is inside {folder}, where the workspace keeps its own files; give the folder that "
             "holds the images"
         )
         with pytest.raises(RequestError):

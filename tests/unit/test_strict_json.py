@@ -58,7 +58,7 @@ def _nested(levels: int) -> bytes:
         (b'{"a": NaN}', "NaN is not a finite number"),
         (b"[-Infinity]", "-Infinity is not a finite number"),
         (b"[1e999]", "1e999 is not a finite number"),
-        (b'{"a": "1", "b": "2", "a": "3"}', "the key 'a' stands in it twice"),
+        (b'{"a": "1", "b": "2", "a": "3"}', "the key 'a' occurs twice"),
         (b'{"\\n": "1", "\\n": "3"}', r"the key "),
         (b'"\xff"', "not UTF-8 at byte 1"),
         ("{}".encode("utf-16"), "not UTF-8 at byte 0"),
@@ -86,8 +86,8 @@ def test_as_deep_as_may_be_is_read() -> None:
         ({"a": 1}, "a: Input should be a valid string"),
         ({"a\nb": 1}, "'a\\nb: Input should be a valid string'"),
         ({"x" * 10_000: 1}, "x" * LONGEST_PROBLEM + "…"),
-        ({"a": "x\ud800"}, r"'x\ud800' holds half a character"),
-        ({"\udfff": "x"}, r"'\udfff' holds half a character"),
+        ({"a": "x\ud800"}, r"'x\ud800' contains half of a surrogate pair"),
+        ({"\udfff": "x"}, r"'\udfff' contains half of a surrogate pair"),
     ],
 )
 def test_what_is_of_another_type_is_said_with_its_place(data: Any, said: str) -> None:

@@ -1,1 +1,1 @@
-"""The drill: runs are killed on purpose, run again, and their tables compared with an undisturbed run's."""
+"""The crash drill: kill runs on purpose, run again, and compare the tables with those of an undisturbed run."""

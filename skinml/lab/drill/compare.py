@@ -1,4 +1,4 @@
-"""What killed runs have left against what an undisturbed run leaves: every difference is a finding."""
+"""Compare the tables after killed runs with those of an undisturbed run; every difference is a finding."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ EXAMPLES = 3
 
 
 class Wrong(StrEnum):
-    """What can be wrong."""
+    """The kinds of findings."""
 
     LOST = "lost"  # an image has no row
-    DOUBLED = "doubled"  # or more than one
-    DIFFERENT = "different"  # another result than the undisturbed run's
+    DOUBLED = "doubled"  # an image has more than one row
+    DIFFERENT = "different"  # a result differs from the undisturbed run's
     ORPHAN = "orphan"  # a row that the undisturbed run does not have, or a file that no run accounts for
     QUARANTINE = "quarantine"  # other images in quarantine, or for other reasons, or twice
-    RUNS = "runs"  # rows of `runs` that do not say what happened
-    UNEXPLAINED = "unexplained"  # an exit code, a traceback, a process that stays
+    RUNS = "runs"  # rows of `runs` that do not match what happened
+    UNEXPLAINED = "unexplained"  # an unexpected exit code, a traceback, or a process that does not end
 
 
 @dataclass(frozen=True)
 class Finding:
-    """Something wrong: what, how many of it, and which, in one line."""
+    """A finding: its kind, how many, and a description in one line."""
 
     wrong: Wrong
     number: int
@@ -55,10 +55,10 @@ class State:
     """The tables of a workspace as a reader sees them, and the files in their folders.
 
     Attributes:
-        scores: rows.
+        scores: all rows.
         quarantine: rows of the flow `score`.
         runs: rows of the flow `score`.
-        unpublished: names of Parquet files in the tables' folders that no version refers to.
+        unpublished: names of Parquet files in the tables' folders that are in no version.
         records: names of records of such files, which a later run could take over.
     """
 
@@ -74,12 +74,12 @@ class Account:
     """What the drill knows of one run.
 
     Attributes:
-        label: of the run, for people.
-        run_id: None where it did not get that far.
+        label: a name of the run for messages.
+        run_id: None if it ended before it had one.
         code: its exit code, negative for a signal.
-        result: what it printed, where it completed.
-        alone: no other run was under way, and nothing of it was killed: whatever it wrote is published.
-        leaves_row: it ended by itself, or was killed where it had a record already: `runs` must have its row.
+        result: the JSON that it printed, if it completed.
+        alone: no other run was running and nothing of it was killed, so all its files must be committed.
+        leaves_row: it ended by itself, or was killed after it had a record, so `runs` must have its row.
     """
 
     label: str
@@ -91,7 +91,7 @@ class Account:
 
 
 def read_state(workspace: str) -> State:
-    """All that a workspace says about scoring."""
+    """Read everything in a workspace that concerns scoring."""
     quarantine, runs = (tables.read(workspace, name).to_pandas() for name in ("quarantine", "runs"))
     return State(
         tables.read(workspace, "scores").to_pandas(),
@@ -109,7 +109,7 @@ def _unpublished(workspace: str, table: str) -> list[str]:
 
 
 def compare(expected: State, found: State, accounts: Sequence[Account]) -> list[Finding]:
-    """Hold what was found against the undisturbed state, and against what each run said of itself."""
+    """Compare a state with the undisturbed one and with what each run reported."""
     return [
         *compare_scores(expected.scores, found.scores),
         *compare_quarantine(expected.quarantine, found.quarantine),
@@ -121,7 +121,7 @@ def compare(expected: State, found: State, accounts: Sequence[Account]) -> list[
 
 
 def compare_scores(expected: pd.DataFrame, found: pd.DataFrame) -> Iterator[Finding]:
-    """Every key once, with the same result."""
+    """Check that every key has one row, with the same result."""
     wanted, there = expected.set_index(KEY), found.set_index(KEY)
     yield from _some(Wrong.LOST, wanted.index.difference(there.index), "images without a row in scores")
     twice = there.index[there.index.duplicated()]
@@ -140,7 +140,7 @@ def compare_scores(expected: pd.DataFrame, found: pd.DataFrame) -> Iterator[Find
 
 
 def compare_quarantine(expected: pd.DataFrame, found: pd.DataFrame) -> Iterator[Finding]:
-    """Every image version once for the same reason; but for what passes by itself and is tried every night."""
+    """Check that every image version is quarantined once for the same reason, except for transient errors."""
     columns = [*IMAGE_VERSION, "reason"]
     wanted, there = (
         rows.loc[~rows["reason"].isin(RETRIED), columns].value_counts() for rows in (expected, found)
@@ -153,7 +153,7 @@ def compare_quarantine(expected: pd.DataFrame, found: pd.DataFrame) -> Iterator[
 
 
 def check_runs(found: State, accounts: Sequence[Account]) -> Iterator[Finding]:
-    """Every run that committed anything has one row, which adds up and says what is in the tables."""
+    """Check that every run that committed anything has one row, which adds up and matches the tables."""
     runs = found.runs
     scored, rejected = (rows["run_id"].value_counts() for rows in (found.scores, found.quarantine))
     yield from _some(Wrong.RUNS, runs.loc[runs["run_id"].duplicated(), "run_id"], "runs with more than one row")
@@ -164,7 +164,7 @@ def check_runs(found: State, accounts: Sequence[Account]) -> Iterator[Finding]:
     due = {account.run_id for account in accounts if account.run_id is not None and account.leaves_row}
     yield from _some(Wrong.RUNS, sorted(due - {*runs["run_id"]}), "runs that have no row in runs")
     unequal = runs["listed"] != runs["skipped"] + runs["done"] + runs["quarantined"]
-    yield from _some(Wrong.RUNS, runs.loc[unequal, "run_id"], "rows in which images do not add up")
+    yield from _some(Wrong.RUNS, runs.loc[unequal, "run_id"], "rows of runs whose counts do not add up")
     for row in runs.drop_duplicates("run_id").itertuples():
         there = (int(scored.get(row.run_id, 0)), int(rejected.get(row.run_id, 0)))
         if row.status == "completed" and (row.done, row.quarantined) != there:
@@ -182,7 +182,7 @@ def check_runs(found: State, accounts: Sequence[Account]) -> Iterator[Finding]:
 
 
 def _check_result(rows: pd.DataFrame, account: Account, result: dict[str, Any]) -> Iterator[Finding]:
-    """A run that completed has its row, and what it printed is what its row says."""
+    """Check that a completed run has a row, and that the row matches what the run printed."""
     columns = ["listed", "skipped", "done", "quarantined"]
     printed = [result[name] for name in ("listed", "skipped", "scored", "quarantined")]
     if len(rows) != 1 or rows["status"].iloc[0] != "completed" or rows[columns].iloc[0].tolist() != printed:
@@ -192,7 +192,7 @@ def _check_result(rows: pd.DataFrame, account: Account, result: dict[str, Any]) 
 
 
 def compare_health(expected: pd.DataFrame, found: pd.DataFrame) -> Iterator[Finding]:
-    """A run that published all images, whoever scored them, judges the night as the undisturbed one did."""
+    """Check that a run that committed all images has the same health as the undisturbed run."""
     for wanted in expected[expected["status"] == "completed"].itertuples():
         nights = found[(found["status"] == "completed") & (found["done"] == wanted.done)]
         for row in nights.itertuples():
@@ -201,12 +201,12 @@ def compare_health(expected: pd.DataFrame, found: pd.DataFrame) -> Iterator[Find
 
 
 def _judgement(run: Any) -> list[Any]:
-    """The verdict on a night and what it rests on; nothing where nobody looked."""
+    """Return a run's health verdict and its details; [] if it was not measured."""
     return [run.health, json.loads(run.health_detail)] if isinstance(run.health_detail, str) else []
 
 
 def _alike(ours: Any, theirs: Any) -> bool:
-    """Whether two JSON values are equal, but for the order in which their numbers were added up."""
+    """Whether two JSON values are equal up to the rounding of sums."""
     if isinstance(ours, dict) and isinstance(theirs, dict):
         return ours.keys() == theirs.keys() and all(_alike(ours[key], theirs[key]) for key in ours)
     if isinstance(ours, list) and isinstance(theirs, list):
@@ -217,14 +217,14 @@ def _alike(ours: Any, theirs: Any) -> bool:
 
 
 def check_files(unpublished: Iterable[str], accounts: Sequence[Account]) -> Iterator[Finding]:
-    """A file that no version refers to belongs to a run that died, failed or was not alone."""
+    """Check that every uncommitted file belongs to a run that died, failed or was not alone."""
     allowed = {account.run_id for account in accounts if not account.alone}
     strays = [name for name in unpublished if not {*RUN_ID.findall(name)} & allowed]
     yield from _some(Wrong.ORPHAN, strays, "files that no table refers to and no dead run has left")
 
 
 def _some(wrong: Wrong, which: Collection[Any], what: str) -> Iterator[Finding]:
-    """One finding for all of them, where there are any, with a few by name."""
+    """Yield one finding for all of them, if there are any, with a few examples."""
     if len(which):
         examples = "; ".join(
             " ".join(map(str, one)) if isinstance(one, tuple) else str(one) for one in list(which)[:EXAMPLES]

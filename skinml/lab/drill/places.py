@@ -1,4 +1,4 @@
-"""Where the drill's archives and workspaces lie: a folder, or a bucket on an S3 server of its own."""
+"""The places of the drill's archives and workspaces: a folder, or a bucket on an S3 server of its own."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from skinml.storage.urls import is_remote
 BUCKET = "drill"
 START_SECONDS = 60.0
 OWN = ("SKINML_", "PREFECT_", "AWS_")
-"""Environment variables that would make a run do something else than on another machine."""
+"""Prefixes of environment variables that change what a run does; the drill removes them."""
 
 
 @dataclass(frozen=True)
@@ -31,10 +31,10 @@ class Place:
     """One site of rounds.
 
     Attributes:
-        site: which kind it is.
-        root: below which workspaces lie, normalised URL.
-        archive: what is scored, normalised URL.
-        environment: what runs need to open it.
+        site: the kind of place.
+        root: the URL below which workspaces are, normalised.
+        archive: the archive to score, normalised URL.
+        environment: the environment variables that runs need.
         server: the S3 server, for a bucket.
     """
 
@@ -46,13 +46,13 @@ class Place:
 
 
 def take_champion(workspace: str, bundle: Path) -> str:
-    """Copy what names the champion, and the champion's files, into `bundle`, as they lie below models/.
+    """Copy champion.json and the champion's files into `bundle`, with the layout of models/.
 
     Returns:
         The version.
 
     Raises:
-        RequestError: there is no champion, or its files are not those that were registered.
+        RequestError: there is no champion, or its files differ from the registered ones.
     """
     manifest = registry.find(workspace, registry.CHAMPION)
     folder = bundle / Path(model_url("", manifest.name, manifest.version)).relative_to(models_url(""))
@@ -70,14 +70,14 @@ def take_champion(workspace: str, bundle: Path) -> str:
 
 
 def folder_place(folder: Path, archive: Path) -> Place:
-    """Workspaces in a folder, over an archive that lies where it is."""
+    """Return a place with workspaces in a folder; the archive is used where it is."""
     return Place(Site.FOLDER, str(folder), str(archive), {})
 
 
 def bucket_place(server: Server, archive: Path) -> Place:
-    """Workspaces in a bucket of a server that has just been started, over a copy of an archive.
+    """Return a place with workspaces in a bucket of a new server, and copy the archive there.
 
-    The variables that open the server are this process's own from here on.
+    The server's environment variables are set in this process too.
     """
     os.environ.update(server.environment())
     make_bucket(server)
@@ -87,7 +87,7 @@ def bucket_place(server: Server, archive: Path) -> Place:
 
 
 def make_bucket(server: Server) -> None:
-    """Make the bucket, as soon as the server answers."""
+    """Create the bucket as soon as the server answers."""
     deadline = time.monotonic() + START_SECONDS
     while True:
         try:
@@ -101,20 +101,20 @@ def make_bucket(server: Server) -> None:
 
 
 def put_folder(folder: Path, url: str) -> None:
-    """Put all files of a folder below a URL."""
+    """Upload all files of a folder below a URL."""
     for name in walk(str(folder)):
         write_bytes(f"{url}/{name}", (folder / name).read_bytes())
 
 
 def make_workspace(place: Place, bundle: Path, name: str) -> str:
-    """A new workspace that has a champion and nothing else."""
+    """Make a new workspace that contains only a champion."""
     workspace = f"{place.root}/{name}/workspace"
     put_folder(bundle, models_url(workspace))
     return workspace
 
 
 def keep_workspace(workspace: str, folder: Path) -> Path:
-    """A workspace for somebody to look at later: in the folder it lies in, or copied there from a bucket."""
+    """Keep a workspace for inspection: its own folder, or a copy from the bucket. Return the path."""
     if not is_remote(workspace):
         return Path(workspace)
     for name in walk(workspace):
@@ -125,7 +125,7 @@ def keep_workspace(workspace: str, folder: Path) -> Path:
 
 
 def discard_workspace(workspace: str) -> None:
-    """Delete a workspace that has served its purpose."""
+    """Delete a workspace."""
     if is_remote(workspace):
         delete([f"{workspace}/{name}" for name in walk(workspace)])
     else:
@@ -133,7 +133,7 @@ def discard_workspace(workspace: str) -> None:
 
 
 def wait_for_server(place: Place) -> None:
-    """Start the place's server if it is down, and wait until it takes an object."""
+    """Start the place's server if it is down, and wait until it accepts an object."""
     if place.server is None:
         return
     deadline = time.monotonic() + START_SECONDS
@@ -150,7 +150,7 @@ def wait_for_server(place: Place) -> None:
 
 
 def clean_environment(home: Path, more: Mapping[str, str]) -> dict[str, str]:
-    """This environment without what is the user's own; temporary files and kept rows lie in `home`."""
+    """Return this environment without the user's settings; temporary files and kept rows go to `home`."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(OWN)}
     own = {"PREFECT_HOME": home.parent / "prefect", "TMPDIR": home, "XDG_STATE_HOME": home / "state"}
     return {**kept, **{name: str(value) for name, value in own.items()}, **more}

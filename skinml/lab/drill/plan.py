@@ -1,4 +1,4 @@
-"""Which runs are killed, where and in which order: the same plan for the same seed."""
+"""Plan which runs to kill, where and in which order; the same seed gives the same plan."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from enum import StrEnum
 from itertools import count
 
 RECOVERY = 11
-"""The crash point of a run that finishes what a dead one has left."""
+"""The crash point of a run that finishes a dead one."""
 
 RECORDED, ADOPTED = 12, 13
 """The crash points after the record of a shard, and after rows were taken over from an interrupted run."""
@@ -18,11 +18,11 @@ LEAVES_RECORDS = (6, 7, RECORDED, ADOPTED)
 """Points at which a run that dies has left records that the next one must take over."""
 
 SHORT, LONG = (0.0, 4.0), (45.0, 110.0)
-"""Seconds that an S3 server stays away before it is started again: less, and more, than runs wait for it."""
+"""Seconds before a killed S3 server is started again: shorter and longer than runs wait for it."""
 
 
 class Victim(StrEnum):
-    """What gets SIGKILL."""
+    """The process that gets SIGKILL."""
 
     FLOW = "flow"  # the run's own process, and with it its Dask workers
     WORKER = "worker"  # one of its Dask workers
@@ -30,7 +30,7 @@ class Victim(StrEnum):
 
 
 class Site(StrEnum):
-    """Where workspace and archive lie."""
+    """The kind of storage of workspace and archive."""
 
     FOLDER = "folder"
     BUCKET = "bucket"
@@ -41,10 +41,10 @@ class Kill:
     """One kill.
 
     Attributes:
-        victim: what is killed.
-        point: at which numbered crash point; None for a moment.
-        moment: when, as a fraction of an undisturbed run's seconds, where there is no point.
-        limited: whether the run may score only some of the images, so that later ones have something to do.
+        victim: the process to kill.
+        point: the number of the crash point; None for a random moment.
+        moment: the moment, as a fraction of the duration of an undisturbed run, if there is no point.
+        limited: whether the run scores only some of the images, so that later runs have work.
         outage: seconds after which an S3 server is started again.
     """
 
@@ -56,20 +56,20 @@ class Kill:
 
     @property
     def when(self) -> str:
-        """The point's number, or that it is a moment."""
+        """Return the point's number, or that it is a random moment."""
         return "a moment" if self.point is None else str(self.point)
 
 
 @dataclass(frozen=True)
 class Round:
-    """Kills in a row in one workspace, before a run that nobody disturbs.
+    """Several kills in one workspace, followed by an undisturbed run.
 
     Attributes:
-        number: counts rounds, from 1.
-        site: where workspace and archive lie.
+        number: number of the round, from 1.
+        site: the storage of workspace and archive.
         kills: one for each run.
-        at_once: two runs start at the same time, and the last kill, if there is one, is for the first of them.
-        seed: of what is left to chance while it is played.
+        at_once: two runs start at the same time; the last kill, if any, is for the first of them.
+        seed: seed for the random choices of the round.
     """
 
     number: int
@@ -79,23 +79,23 @@ class Round:
     seed: int
 
     def kind(self, kill: Kill) -> str:
-        """What kind of kill this is, for people: its victim, or that it hits one of two runs."""
+        """Return the kind of a kill in words: its victim, or that it hits one of two runs."""
         if self.at_once and kill is self.kills[-1]:
             return "one of two"
         return "store, long" if kill.outage > max(SHORT) else kill.victim
 
     def shortened(self, kills: int) -> Round:
-        """The same with at most so many kills."""
+        """Return the round with at most this many kills."""
         return replace(self, kills=self.kills[:kills])
 
 
 Shot = tuple[Victim, int | None]
-"""What is killed at which point, None being a random moment."""
+"""The victim and the crash point; None is a random moment."""
 
 
 @dataclass(frozen=True)
 class Chain:
-    """Kills that follow each other, and what else is special about the round."""
+    """A sequence of kills, and the other settings of a round."""
 
     shots: tuple[Shot, ...]
     at_once: bool = False
@@ -135,15 +135,15 @@ CHAINS = (
     Chain(((FLOW, RECORDED),), at_once=True),
     Chain(((FLOW, 6), (FLOW, 9), (FLOW, RECOVERY))),
 )
-"""The first two alone have something of each victim; all of them, by turns on both sites, have everything."""
+"""The first two chains already include each victim; all of them, on both sites, include all combinations."""
 
 
 def rounds(seed: int, sites: Sequence[Site]) -> Iterator[Round]:
-    """Rounds without end: each chain again and again, by turns on each of the sites.
+    """Yield rounds without end: all chains in turn, alternating between the sites.
 
     Args:
-        seed: of the moments.
-        sites: without a bucket there is no S3 server to kill.
+        seed: seed of the random moments.
+        sites: without a bucket, no S3 server is killed.
     """
     rng = random.Random(seed)  # noqa: S311 - no secret
     chains = [chain for chain in CHAINS if Site.BUCKET in sites or not chain.needs_server]
@@ -163,10 +163,10 @@ def _kills(chain: Chain, rng: random.Random) -> Iterator[Kill]:
 
 
 def _commits(victim: Victim, point: int | None) -> bool:
-    """Whether the run may have committed its scores in the end."""
+    """Whether the killed run may have committed its scores."""
     return victim is not FLOW or point is None or 8 <= point < RECOVERY
 
 
 def _needs_images(victim: Victim, point: int | None) -> bool:
-    """Whether only a run that has images to score gets there."""
+    """Whether a run reaches the point only if it has images to score."""
     return victim is not FLOW or point is None or 3 <= point <= 9 or point in {RECORDED, ADOPTED}

@@ -1,4 +1,4 @@
-"""Runs as processes of their own: started, watched through /proc, killed, and whatever they leave behind."""
+"""Start runs as processes, watch them through /proc, kill them, and find the processes that are left."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 PROCESSES = Path("/proc")
 LOOK_SECONDS = 0.1
-"""How often a process is looked at while it runs."""
+"""How often to check a running process."""
 
 
 def start(
@@ -22,9 +22,9 @@ def start(
 
     Args:
         command: program and arguments.
-        environment: all of it.
-        log: gets what it says on stderr.
-        out: gets its stdout.
+        environment: the whole environment.
+        log: file for its stderr.
+        out: file for its stdout.
     """
     with log.open("wb") as errors, out.open("wb") as output:
         return subprocess.Popen(  # noqa: S603
@@ -39,12 +39,12 @@ def start(
 
 
 def wait(process: subprocess.Popen[bytes], seconds: float, meanwhile: Callable[[], None]) -> int | None:
-    """Wait for a process to end; its exit code, None where it takes longer than this.
+    """Wait for a process to end and return its exit code; None after this many seconds.
 
     Args:
         process: the process.
-        seconds: how long it may take.
-        meanwhile: called again and again.
+        seconds: the longest wait.
+        meanwhile: called repeatedly.
     """
     deadline = time.monotonic() + seconds
     while True:
@@ -57,12 +57,12 @@ def wait(process: subprocess.Popen[bytes], seconds: float, meanwhile: Callable[[
 
 
 def members(session: int) -> list[int]:
-    """The living processes of a session, also those whose parent has died."""
+    """Return the living processes of a session, also those whose parent has died."""
     found = []
     for folder in PROCESSES.iterdir():
         with suppress(OSError):  # it has just ended
             if folder.name.isdigit():
-                # state, parent, group, session: behind the name, which may hold anything
+                # state, parent, group, session: after the name, which may contain any character
                 fields = (folder / "stat").read_text("utf-8", "replace").rpartition(")")[2].split()
                 if int(fields[3]) == session and fields[0] not in "ZX":
                     found.append(int(folder.name))
@@ -80,7 +80,7 @@ def workers(session: int) -> list[int]:
 
 
 def kill(pid: int) -> bool:
-    """SIGKILL. False where the process had ended."""
+    """Send SIGKILL; return False if the process had already ended."""
     with suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
         return True
@@ -88,12 +88,12 @@ def kill(pid: int) -> bool:
 
 
 def wait_until_gone(session: int, seconds: float) -> list[int]:
-    """Wait until nobody of a session is left; those who are after so many seconds, killed then."""
+    """Wait until a session has no processes; kill and return those that are left after this many seconds."""
     deadline = time.monotonic() + seconds
     while left := members(session):
         if time.monotonic() > deadline:
             for pid in left:
                 kill(pid)
             return left
-        time.sleep(LOOK_SECONDS)  # there is nothing to wait on: they are nobody's children
+        time.sleep(LOOK_SECONDS)  # polling, because they are not our children
     return []

@@ -1,4 +1,4 @@
-"""A round: kills in a row in a fresh workspace, a run to the end, and the comparison."""
+"""Play a round: several kills in a new workspace, an undisturbed run, and the comparison."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ class Setting:
 
     Attributes:
         command: program and arguments of the command line, up to the workspace.
-        bundle: the champion, as below models/.
-        archive: folder with the made-up images.
-        images: how many those are.
-        folder: gets a folder for each round.
+        bundle: the champion's files, with the layout of models/.
+        archive: folder with the synthetic images.
+        images: number of images.
+        folder: gets a sub-folder for each round.
         workers: Dask workers of a run.
     """
 
@@ -47,7 +47,7 @@ class Setting:
 
 @dataclass(frozen=True)
 class Undisturbed:
-    """What a run that nobody disturbs leaves, and how long it takes."""
+    """The state after an undisturbed run, and its duration."""
 
     state: State
     seconds: float
@@ -55,18 +55,18 @@ class Undisturbed:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a round.
+    """The outcome of a round.
 
     Attributes:
         round: the round.
-        kills: how many happened, by kind and when.
-        too_late: kills planned for a moment when the run was over.
-        starts: how many runs were started.
-        read_errors: images that could not be read while the S3 server was away, and were tried again.
+        kills: number of kills that happened, by kind and point.
+        too_late: kills that came after their run had ended.
+        starts: number of runs that were started.
+        read_errors: images that could not be read while the S3 server was down, and were tried again.
         resumed: images that runs took over from interrupted ones.
         findings: what is wrong.
-        kept: the workspace, where something is wrong.
-        seconds: how long it took.
+        kept: the kept workspace, if something is wrong.
+        seconds: duration.
     """
 
     round: Round
@@ -81,10 +81,10 @@ class Outcome:
 
 
 def undisturbed(place: Place, setting: Setting, name: str) -> Undisturbed:
-    """Score the whole archive once, disturbed by nobody.
+    """Score the whole archive once without a kill.
 
     Raises:
-        RunError: already that fails.
+        RunError: this run is wrong already.
     """
     scene = _scene(place, setting, name, Random(0), 0.0, setting.images)  # noqa: S311 - nothing is drawn
     start = time.monotonic()
@@ -133,14 +133,14 @@ def play(this: Round, place: Place, setting: Setting, expected: Undisturbed) -> 
 
 
 def check_resumed(this: Round, pairs: Sequence[tuple[Kill, Ended]], resumed: int) -> Iterator[Finding]:
-    """Where a run was killed with scored shards behind it, alone, a later one has to take them over."""
+    """Check that later runs took over the shards of a killed run that was alone."""
     left = [
         run.account.label
         for kill, run in (pairs[:-1] if this.at_once else pairs)
         if run.hit and kill.victim is Victim.FLOW and kill.point in LEAVES_RECORDS
     ]
     if left and not resumed:
-        yield Finding(Wrong.UNEXPLAINED, 1, f"nothing of what {left[0]!r} had scored was taken over")
+        yield Finding(Wrong.UNEXPLAINED, 1, f"no later run took over what {left[0]!r} had scored")
 
 
 def _scene(place: Place, setting: Setting, name: str, rng: Random, seconds: float, limit: int) -> Scene:
@@ -151,7 +151,7 @@ def _scene(place: Place, setting: Setting, name: str, rng: Random, seconds: floa
 
 
 def _runs(this: Round, scene: Scene) -> list[Ended]:
-    """The killed runs in the plan's order, the last beside another one if two start at once; then the rest."""
+    """Play the killed runs in order, the last together with another if planned; then an undisturbed run."""
     names = [f"{number} {this.kind(kill)} at {kill.when}" for number, kill in enumerate(this.kills, 1)]
     if this.at_once and not this.kills:
         return two_runs(scene, ("1 of two", "2 of two"), None)
@@ -163,6 +163,6 @@ def _runs(this: Round, scene: Scene) -> list[Ended]:
 
 
 def _clear(scene: Scene) -> None:
-    """Delete what is needed no more."""
+    """Delete files that are not needed any more."""
     discard_workspace(scene.workspace)
     shutil.rmtree(scene.folder)

@@ -1,4 +1,4 @@
-"""What a drill came to: kills by kind and point, what was wrong, as numbers, as lines and as a table."""
+"""Summarise a drill: kills by kind and point, and what was wrong, as numbers, lines and a table."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from skinml.lab.drill.rounds import Outcome
 
 
 def summarise(outcomes: Sequence[Outcome], asked: int) -> dict[str, Any]:
-    """Kills that happened, and rows, files and runs that were wrong, each kind of wrong under its name.
+    """Count the kills that happened, and the findings by kind.
 
     Args:
-        outcomes: of the rounds.
-        asked: kills that were to happen: fewer are a problem, too.
+        outcomes: the outcomes of the rounds.
+        asked: number of requested kills; fewer count as a problem.
     """
     kills = _kills(outcomes)
     wrong = Counter[str]()
@@ -26,7 +26,9 @@ def summarise(outcomes: Sequence[Outcome], asked: int) -> dict[str, Any]:
         by_kind[kind] += number
     said = [line for outcome in outcomes for line in problems(outcome)]
     if kills.total() < asked:
-        said.append(f"{Wrong.UNEXPLAINED}: of {asked} kills {kills.total()} happened, the others came too late")
+        said.append(
+            f"{Wrong.UNEXPLAINED}: only {kills.total()} of {asked} kills happened, the others came too late"
+        )
         wrong[Wrong.UNEXPLAINED] += 1
     return {
         "kills": kills.total(),
@@ -44,12 +46,12 @@ def summarise(outcomes: Sequence[Outcome], asked: int) -> dict[str, Any]:
 
 
 def problems(outcome: Outcome) -> list[str]:
-    """What was wrong in a round, a line for each, with the place of the kept workspace."""
+    """Return the findings of a round, one line each, with the path of the kept workspace."""
     return [f"{finding.wrong}: {finding.text} (kept: {outcome.kept})" for finding in outcome.findings]
 
 
 def in_a_line(outcome: Outcome) -> str:
-    """A round, for people who watch."""
+    """Describe a round in one line."""
     this = outcome.round
     done = [f"{kind} at {when}" for kind, when in outcome.kills.elements()]
     said = ", ".join(done) or ("two at once" if this.at_once else "no kill")
@@ -86,5 +88,5 @@ def _order(kill: tuple[str, str]) -> tuple[str, int]:
 
 
 def _place(when: str) -> int:
-    """Points in their order, moments behind them."""
+    """Return the sort key of a point; random moments come last."""
     return int(when) if when.isdigit() else 1000

@@ -1,4 +1,4 @@
-"""Makes up archives in HAM10000's layout: drawn lesions, plausible metadata, and broken files on request."""
+"""Make synthetic archives in HAM10000's layout: drawn lesions, metadata, and broken files on request."""
 
 from skinml.lab.synth.archive import Archive, make_archive
 

@@ -1,4 +1,4 @@
-"""Writes a made-up archive: two folders of images and their metadata, the same bytes for the same seed."""
+"""Write a synthetic archive: two folders of images and their metadata; the same seed gives the same bytes."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ METADATA = "HAM10000_metadata.csv"
 _BATCH = 16  # lesions that a process draws at a time: about half a second
 _ALONE = 64  # up to so many images, starting processes takes longer than it saves
 
-# Each kind of chance has its own stream: breaking files does not change the others, nor does their order.
+# Each kind of random number has its own stream, so that broken files do not change the others.
 _PATIENTS, _BREAKAGE, _LESION, _PHOTOGRAPH, _FAULT = range(1, 6)
 
 
 @dataclass(frozen=True)
 class Archive:
-    """What was written: how much, where, and which files are broken."""
+    """A synthetic archive: its size, its files, and which of them are broken."""
 
     images: int
     """Image files, the broken ones among them."""
@@ -63,25 +63,32 @@ def make_archive(
     *,
     processes: int | None = None,
 ) -> Archive:
-    """Make up an archive in HAM10000's layout: 600x450 JPEGs, about 25 kB each, in seven learnable classes.
+    """Make a synthetic archive in HAM10000's layout: 600x450 JPEGs of about 25 kB, in seven learnable classes.
 
-    The same seed and counts give the same bytes (with the same versions of NumPy and Pillow), however many
-    processes draw. Image and lesion ids depend on the seed: archives of two seeds hardly ever share one.
+    The same seed and counts give the same bytes (with the same versions of NumPy and Pillow), for any number of
+    processes. Image and lesion ids depend on the seed, so archives of two seeds hardly ever share one.
 
     Args:
-        out: the folder to write to: new or empty.
-        images: how many image files, 7 (one per diagnosis) to 10,000,000.
-        corrupt: the fraction of them that is broken, 0 to 1; exactly round(images * corrupt) files are, in
-            all ways of `skinml.lab.synth.corrupt.WAYS` by turns. Their metadata rows are whole.
-        seed: 0 or more.
-        on_progress: called many times, with the number of images just written.
-        processes: how many processes draw (default: one per core; one for small archives). They are
+        out: the folder to write to; it must be new or empty.
+        images: number of image files, 7 (one per diagnosis) to 10,000,000.
+        corrupt: the fraction of broken files, 0 to 1; exactly round(images * corrupt) files are broken, in all
+            ways of `skinml.lab.synth.corrupt.WAYS` in turn. They have rows in the metadata, too.
+        seed: at least 0.
+        on_progress: called repeatedly with the number of images just written, such as tqdm's `update`.
+        processes: number of drawing processes (default: one per core; one for small archives). They are
             spawned, so a script that calls this needs `if __name__ == "__main__":`.
 
     Raises:
-        RequestError: a value out of its range, or a folder that cannot be used; nothing was written.
-        StorageError: writing failed on the way, such as on a full disk.
+        RequestError: a value is out of range, or the folder cannot be used; nothing was written.
+        StorageError: writing failed, for example because the disk is full.
 
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     archive = make_archive(Path(folder, "made-up"), images=10, corrupt=0.1)
+        ...     files = [file.suffix for root in archive.roots for file in root.iterdir()]
+        >>> archive.images, archive.corrupt, files.count(".jpg")
+        (10, 1, 10)
     """
     folder = _checked(out, images, corrupt, seed)
     lesions = make_up_lesions(images, np.random.default_rng([seed, _PATIENTS]))
@@ -106,13 +113,13 @@ def make_archive(
         _write_metadata(folder / METADATA, lesions)
     except OSError as error:
         raise StorageError(
-            f"synth: --out {folder}: {error.strerror or error}; the archive is unfinished"
+            f"synth: --out {folder}: {error.strerror or error}; the archive is incomplete, delete it and retry"
         ) from error
     return Archive(images, len(broken), roots, folder / METADATA, broken)
 
 
 def _checked(out: str | Path, images: int, corrupt: float, seed: int) -> Path:
-    """The folder to write to, once everything that was asked for can be had."""
+    """Check all values, and return the folder to write to."""
     if not len(DIAGNOSES) <= images <= NUMBERS:
         raise RequestError(
             f"synth: --images {images}: give {len(DIAGNOSES)} (one per diagnosis) to {NUMBERS:,}"
@@ -129,7 +136,7 @@ def _checked(out: str | Path, images: int, corrupt: float, seed: int) -> Path:
     try:
         filled = folder.is_dir() and any(folder.iterdir())
     except OSError as error:
-        raise RequestError(f"synth: --out {folder}: {error.strerror or error}; name another folder") from error
+        raise RequestError(f"synth: --out {folder}: {error.strerror or error}; give another folder") from error
     if filled:
         raise RequestError(f"synth: --out {folder}: is not empty; name a new or empty folder")
     return folder
@@ -141,11 +148,11 @@ def _make_folders(folder: Path, roots: tuple[Path, Path]) -> None:
         for root in roots:
             root.mkdir(parents=True)
     except OSError as error:
-        raise RequestError(f"synth: --out {folder}: {error.strerror or error}; name another folder") from error
+        raise RequestError(f"synth: --out {folder}: {error.strerror or error}; give another folder") from error
 
 
 def _choose_broken(names: list[str], count: int, seed: int) -> dict[str, str]:
-    """Which files are broken and in which way, by name: every way comes up before one comes up again."""
+    """Choose the files to break and the way of each, by name; every way is used before one is repeated."""
     rng = np.random.default_rng([seed, _BREAKAGE])
     ways = rng.permutation(np.array(WAYS)).tolist()
     chosen = rng.permutation(len(names))[:count].tolist()
@@ -154,7 +161,7 @@ def _choose_broken(names: list[str], count: int, seed: int) -> dict[str, str]:
 
 
 def _map(write: Callable[[list[_Task]], int], batches: list[list[_Task]], processes: int) -> Iterator[int]:
-    """The number of images written, batch by batch, by this many processes (1: by this one)."""
+    """Yield the number of images written, batch by batch, by this many processes (1: this process)."""
     if processes <= 1:
         yield from map(write, batches)
         return

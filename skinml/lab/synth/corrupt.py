@@ -1,4 +1,4 @@
-"""Breaks image files, each in a way that archives really break."""
+"""Break image files in ways that happen in real archives."""
 
 from __future__ import annotations
 
@@ -23,27 +23,27 @@ _ERROR_PAGE = b"""<!DOCTYPE html>
 
 
 def corrupted(jpeg: Callable[[], bytes], way: str, rng: np.random.Generator) -> bytes:
-    """What lies on disk in place of an image that was broken in this way, one of WAYS.
+    """Return the bytes of an image file that is broken in this way.
 
     Args:
-        jpeg: makes the image's sound bytes; called only for the ways that need them, as drawing is dear.
-        way: the name of the way.
-        rng: where the cut and the garbage come from.
+        jpeg: draws the intact JPEG; called only by ways that need it, because drawing is expensive.
+        way: one of WAYS.
+        rng: source of random numbers.
 
     Raises:
-        KeyError: a way that is none of WAYS.
+        KeyError: `way` is not one of WAYS.
 
     """
     return _WAYS[way](jpeg, rng)
 
 
 def _empty(_jpeg: Callable[[], bytes], _rng: np.random.Generator) -> bytes:
-    """An upload that never began."""
+    """An upload that never started: 0 bytes."""
     return b""
 
 
 def _truncated(jpeg: Callable[[], bytes], rng: np.random.Generator) -> bytes:
-    """An upload that broke off: the header is whole, the pixels are not."""
+    """An upload that was interrupted: the header is complete, the pixels are not."""
     whole = jpeg()
     return whole[: int(len(whole) * rng.uniform(0.4, 0.6))]
 
@@ -54,7 +54,7 @@ def _html(_jpeg: Callable[[], bytes], _rng: np.random.Generator) -> bytes:
 
 
 def _garbage(_jpeg: Callable[[], bytes], rng: np.random.Generator) -> bytes:
-    """A bad disk. All bytes above 127: no image format begins so that Pillow would try to read it."""
+    """A bad disk: random bytes above 127, with which no image format begins."""
     return rng.integers(128, 256, int(rng.integers(2_000, 20_000)), dtype=np.uint8).tobytes()
 
 
@@ -82,7 +82,7 @@ def _chunk(kind: bytes, content: bytes) -> bytes:
 
 
 def _bomb(_jpeg: Callable[[], bytes], _rng: np.random.Generator) -> bytes:
-    """A small file that would fill the memory when decoded."""
+    """A decompression bomb: a small file that would fill the memory when decoded."""
     return _bomb_bytes()
 
 

@@ -1,4 +1,4 @@
-"""The square frame that a lesion is drawn in: its outline, its border, and what is strewn inside."""
+"""Draw the shape of a lesion in a square frame: its outline, its border, and scattered dots and vessels."""
 
 from __future__ import annotations
 

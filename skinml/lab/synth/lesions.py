@@ -1,4 +1,4 @@
-"""Draws one lesion of each diagnosis in a frame of its own, before any photograph is taken of it."""
+"""Draw one lesion of each diagnosis, as an RGBA image from which photographs are made."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def draw_lesion(diagnosis: str, rng: np.random.Generator) -> Image.Image:
         rng: where this lesion's shape, colours and structures come from.
 
     Raises:
-        KeyError: a diagnosis that is none of the seven.
+        KeyError: the diagnosis is not one of the seven.
 
     """
     colour, opacity = _PAINTERS[diagnosis](rng)

@@ -1,4 +1,4 @@
-"""Makes up who was photographed: lesions, how many images each has, and their rows of metadata."""
+"""Make up patients: their lesions, the number of images of each, and the rows of metadata."""
 
 from __future__ import annotations
 

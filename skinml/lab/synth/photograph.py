@@ -1,4 +1,4 @@
-"""Takes one photograph of a lesion on skin: place, light, hairs, and the JPEG's bytes."""
+"""Render one photograph of a lesion on skin: position, light, hairs, and the JPEG's bytes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Building blocks of drawn skin: smooth noise, discs, wandering lines, a mesh, and mixing colours."""
+"""Building blocks of drawn skin: smooth noise, discs, random lines, a mesh, and colour mixing."""
 
 from __future__ import annotations
 

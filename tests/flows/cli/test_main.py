@@ -197,7 +197,7 @@ def test_a_variable_that_nobody_reads_is_refused_by_every_verb(
 
 
 def test_people_read_stderr_and_programs_the_last_line_of_stdout(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "flows.cli", "synth", "--images", "7", "--json", "--out"]
+    command = [sys.executable, "-m", "skinml", "synth", "--images", "7", "--json", "--out"]
     done = subprocess.run([*command, str(tmp_path / "a")], capture_output=True, text=True, check=True)
     assert json.loads(done.stdout.splitlines()[-1])["images"] == 7
     plain = subprocess.run(
@@ -214,7 +214,7 @@ def test_people_read_stderr_and_programs_the_last_line_of_stdout(tmp_path: Path)
 @pytest.mark.parametrize("flags", [["--json"], []])
 def test_a_result_that_nobody_takes_is_one_line_and_exit_1(flags: list[str], tmp_path: Path) -> None:
     verb = ["synth", "--images", "10", "--out", str(tmp_path / "out")]
-    command = [sys.executable, "-P", "-m", "flows.cli", *flags, *verb]
+    command = [sys.executable, "-P", "-m", "skinml", *flags, *verb]
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     said = "skinml: done, but the result could not be written to stdout: No space left on device"

@@ -17,7 +17,7 @@ from flows.cli.verbs import REQUESTS
 from skinml.process import interrupts
 from tests.terminal import in_terminal
 
-SKINML = [sys.executable, "-P", "-m", "flows.cli"]
+SKINML = [sys.executable, "-P", "-m", "skinml"]
 
 HEADINGS = ["required", "options", "cluster", "common"]
 

@@ -48,7 +48,7 @@ def test_a_verb_has_one_request_and_a_row_for_each_action(name: str) -> None:
 
 
 def test_help_lists_every_verb_in_the_order_of_the_table() -> None:
-    command = [sys.executable, "-P", "-m", "flows.cli", "--help"]
+    command = [sys.executable, "-P", "-m", "skinml", "--help"]
     environment = {**os.environ, "COLUMNS": "200", "NO_COLOR": "1"}
     shown = subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout
     summaries = {name: (model.__doc__ or "").splitlines()[0] for name, model in REQUESTS.items()}

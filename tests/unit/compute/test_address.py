@@ -35,7 +35,7 @@ def test_an_existing_scheduler_is_used_and_left_alone(tmp_path: Path) -> None:
 def test_what_is_no_address_is_refused(address: str) -> None:
     with pytest.raises(RequestError) as refusal, connect(address):
         pass
-    assert str(refusal.value) == f"--cluster {address}: no Dask scheduler answers there"
+    assert str(refusal.value) == f"--cluster {address}: no Dask scheduler answers at this address"
 
 
 def test_where_no_scheduler_answers_it_says_so_soon(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -57,7 +57,7 @@ def test_where_no_scheduler_answers_it_says_so_soon(monkeypatch: pytest.MonkeyPa
         closed.bind(("127.0.0.1", 0))  # bound, not listening
         addresses = [f"tcp://127.0.0.1:{end.getsockname()[1]}" for end in (silent, closed)]
         for address, (refusal, seconds) in zip(addresses, pool.map(refused, addresses), strict=True):
-            assert refusal == f"--cluster {address}: no Dask scheduler answers there"
+            assert refusal == f"--cluster {address}: no Dask scheduler answers at this address"
             assert seconds < 6
 
 
@@ -114,7 +114,8 @@ def test_tls_works_with_dasks_own_configuration_and_not_without(
             with dask.config.set(wrong), pytest.raises(RequestError) as refusal, connect(scheduler.address):
                 pass
             assert str(refusal.value).startswith(
-                f"--cluster {scheduler.address}: no Dask scheduler answers there with these certificates; "
+                f"--cluster {scheduler.address}: no Dask scheduler answers at this address with these "
+                "certificates; "
                 "Dask's configuration names them: distributed.comm.tls.ca-file, "
             )
             assert "\n" not in str(refusal.value)

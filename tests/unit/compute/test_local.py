@@ -193,7 +193,7 @@ def test_workers_that_are_slow_to_end_fail_no_run(tmp_path: Path) -> None:
     script.write_text(SLOW_TO_END)
     done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout.split()) == (0, ["3", "after"]), done.stderr
-    assert "workers took too long to end (TimeoutError)" in done.stderr
+    assert "workers took too long to stop (TimeoutError)" in done.stderr
     assert "Traceback" not in done.stderr
 
 

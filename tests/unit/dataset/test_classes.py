@@ -41,7 +41,7 @@ def test_a_refusal_names_the_classes_and_the_flags_to_give() -> None:
         refuse_other_classes(rows, ["m.csv"], read_choices([], ["unknown"]))
     assert str(refusal.value) == (
         "--metadata m.csv: line 3 (b): 'scc' is none of akiec, bcc, bkl, df, mel, nv, vasc; such rows in all: "
-        "scc 2, lentigo nos 1. Leave their images out with --drop scc --drop 'lentigo nos', or say what a "
-        "class is, as --map scc=akiec"
+        "scc 2, lentigo nos 1. Leave their images out with --drop scc --drop 'lentigo nos', or map a "
+        "class, as --map scc=akiec"
     )
     refuse_other_classes(rows, ["m.csv"], read_choices([], ["unknown", "scc", "lentigo nos"]))

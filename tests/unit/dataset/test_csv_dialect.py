@@ -122,22 +122,22 @@ def test_lines_without_a_value_are_no_rows() -> None:
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        (b"a,b\n1,2\n\n1,2,3\n", "line 4 (1): has 3 values, and the header 2 columns"),
-        (b'a,b\n"1\n1",2\n1\n', "line 4 (1): has 1 values, and the header 2 columns"),
-        (b"a,b\n ,\n,2,3\n", "line 3: has 3 values, and the header 2 columns"),
+        (b"a,b\n1,2\n\n1,2,3\n", "line 4 (1): has 3 values, the header has 2 columns"),
+        (b'a,b\n"1\n1",2\n1\n', "line 4 (1): has 1 values, the header has 2 columns"),
+        (b"a,b\n ,\n,2,3\n", "line 3: has 3 values, the header has 2 columns"),
         (b'a,b\n1,2\n"1,2\n1,2\n', "line 3: the row that begins here cannot be read: a quote is not closed"),
         (b'a,b\n1,"2"x\n', "line 2: the row that begins here cannot be read: ',' expected after '\"'"),
-        (b"a,b\n1,2\n1,\0\n", "line 3: has NUL characters, as no text has: name a CSV file"),
-        ("a,b\n1,2\n1,\0\n".encode("utf-16"), "line 3: has NUL characters, as no text has: name a CSV file"),
-        (b"sep=:\na:b\n", "line 1: 'sep=:': the separator is none of comma, tab, semicolon, pipe"),
+        (b"a,b\n1,2\n1,\0\n", "line 3: has NUL characters, so it is not text: give a CSV file"),
+        ("a,b\n1,2\n1,\0\n".encode("utf-16"), "line 3: has NUL characters, so it is not text: give a CSV file"),
+        (b"sep=:\na:b\n", "line 1: 'sep=:': the separator must be one of comma, tab, semicolon, pipe"),
         (b"PK\x03\x04more", "is a zip file, as .xlsx and .ods are: save the table as CSV"),
         (b"\x1f\x8b\x08", "is a gzip file: save the table as CSV"),
-        (b"a,b\n\x81\x8d,1\n", "is neither UTF-8, UTF-16 nor Windows-1252 text: name a CSV file"),
+        (b"a,b\n\x81\x8d,1\n", "is neither UTF-8, UTF-16 nor Windows-1252 text: give a CSV file"),
         (
             b"\xff\xd8\xff\xe0\x00\x10JFIF\x00\x01",
-            "line 1: has NUL characters, as no text has: name a CSV file",
+            "line 1: has NUL characters, so it is not text: give a CSV file",
         ),
-        (b"x" * 3_000_000, "line 1: is longer than 524,288 characters: name a CSV file"),
+        (b"x" * 3_000_000, "line 1: is longer than 524,288 characters: give a CSV file"),
     ],
 )
 def test_what_is_wrong_is_named_in_one_line(data: bytes, words: str) -> None:
@@ -167,7 +167,7 @@ def test_a_quote_over_few_lines_is_a_value_and_over_many_is_not() -> None:
 
 def test_separators_at_the_end_of_rows_alone_are_passed_over() -> None:
     assert read(b"a,b,c\n1,2,3,\n4,5,6,,\n") == ([["a", "b", "c"], ["1", "2", "3"], ["4", "5", "6"]], [1, 2, 3])
-    assert refusal_of(b"a,b,c\n1,2,3,,x\n") == "line 2 (1): has 5 values, and the header 3 columns"
+    assert refusal_of(b"a,b,c\n1,2,3,,x\n") == "line 2 (1): has 5 values, the header has 3 columns"
 
 
 @pytest.mark.parametrize(
@@ -177,7 +177,7 @@ def test_separators_at_the_end_of_rows_alone_are_passed_over() -> None:
 def test_two_quotes_too_many_do_not_swallow_the_rows_between_them(rows: bytes) -> None:
     words = refusal_of(b"a,b,c\nx,y,z\n" + rows)
     assert words.startswith("line 3: ")
-    assert words.endswith("a value of it holds a whole row; is a quote not closed?")
+    assert words.endswith("one of its values contains a whole row; is a quote not closed?")
 
 
 def test_prose_of_several_lines_is_a_value() -> None:

@@ -28,7 +28,7 @@ def test_names_are_compared_without_case_blanks_and_marks() -> None:
     "header", [["image_id", "dx", "dx"], ["dx", " DX", "a"], ["note", "Note"], ["a b", "a_b"]]
 )
 def test_two_columns_of_one_name_are_refused(header: list[str]) -> None:
-    with pytest.raises(ValueError, match=r"^has 2 columns .*: leave one of them$"):
+    with pytest.raises(ValueError, match=r"^has 2 columns .*: keep only one of them$"):
         recognise(header)
 
 

@@ -151,7 +151,7 @@ def test_the_order_of_the_source_is_kept() -> None:
         ),
         (
             b"\x89PNG\r\n\x1a\n\x00\xff",
-            "--metadata m.csv: line 3: has NUL characters, as no text has: name a CSV file",
+            "--metadata m.csv: line 3: has NUL characters, so it is not text: give a CSV file",
         ),
         (
             b'image_id,lesion_id,dx\n"I1,L1,mel\n',
@@ -159,25 +159,25 @@ def test_the_order_of_the_source_is_kept() -> None:
         ),
         (
             b"image_id,lesion_id,dx\nI1,L1,mel\nI2,L2,mel,x,y\n",
-            "--metadata m.csv: line 3 (I2): has 5 values, and the header 3 columns",
+            "--metadata m.csv: line 3 (I2): has 5 values, the header has 3 columns",
         ),
         (
             b"image_id,age\nI1,3\n",
-            "--metadata m.csv: has no column dx, nor diagnosis, nor one column a class, as ISIC's MEL, NV and "
-            "BCC (it has image_id, age)",
+            "--metadata m.csv: has no column dx or diagnosis, nor one column per class such as ISIC's MEL, "
+            "NV and BCC (it has image_id, age); add the file that has them with another --metadata",
         ),
         (
             b"name;lesion_id;dx\nI1;L1;mel\n",
-            "--metadata m.csv: has no column image_id, nor isic_id, image_name or image (it has name, "
+            "--metadata m.csv: has no column image_id, isic_id, image_name or image (it has name, "
             "lesion_id, dx)",
         ),
         (
             b"image_id,dx\nI1,mel\n",
-            "--metadata m.csv: has no column lesion_id (it has image_id, dx): lesions decide the split, so "
-            "give the file that has them with another --metadata (ISIC 2018: its LesionGroupings file; ISIC "
+            "--metadata m.csv: has no column lesion_id (it has image_id, dx): the split is by lesion, so "
+            "add the file that has them with another --metadata (ISIC 2018: its LesionGroupings file; ISIC "
             "2019: its Metadata file)",
         ),
-        (b"image_id,lesion_id,dx,Dx\n", "--metadata m.csv: has 2 columns dx (dx, Dx): leave one of them"),
+        (b"image_id,lesion_id,dx,Dx\n", "--metadata m.csv: has 2 columns dx (dx, Dx): keep only one of them"),
         (
             b"image_id,lesion_id,dx\nI1,L1,mel\n,L2,nv\n",
             "--metadata m.csv: line 3 (no image_id): image_id is blank",
@@ -185,29 +185,30 @@ def test_the_order_of_the_source_is_kept() -> None:
         *(
             (
                 f"image_id,lesion_id,dx\nI0,L0,nv\n\nI1,{blank},mel\nI2,{blank},mel\n".encode(),
-                "--metadata m.csv: line 4 (I1): lesion_id is blank, in 2 rows in all: lesions decide the "
-                "split, so give a file that has them with another --metadata, or leave these images out with "
+                "--metadata m.csv: line 4 (I1): lesion_id is blank, in 2 rows in all: the split is by "
+                "lesion, so add a file that has them with another --metadata, or leave these images out with "
                 "--drop no-lesion",
             )
             for blank in ("", " ", "NaN", "None")  # which would be one lesion with a thousand images
         ),
         (
             b"image_id,lesion_id,dx\nI1,L1\n",
-            "--metadata m.csv: line 2 (I1): has 2 values, and the header 3 columns",
+            "--metadata m.csv: line 2 (I1): has 2 values, the header has 3 columns",
         ),
         (
             b'image_id,lesion_id,dx\nI1,"L1\nI2,L2",mel\n',
-            "--metadata m.csv: line 2 (I1): 'L1\\nI2,L2': lesion_id has a line break; is a quote not closed?",
+            "--metadata m.csv: line 2 (I1): 'L1\\nI2,L2': lesion_id contains a line break; is a "
+            "quote not closed?",
         ),
         (
             b'image_id,lesion_id,dx,localization\nI1,L1,mel,"a\nb"\nI2,L1,MEL,c\nI3,L1,xyz,d\n',
             "--metadata m.csv: line 5 (I3): 'xyz' is none of akiec, bcc, bkl, df, mel, nv, vasc; such rows in "
-            "all: xyz 1. Leave their images out with --drop xyz, or say what a class is, as --map xyz=akiec",
+            "all: xyz 1. Leave their images out with --drop xyz, or map a class, as --map xyz=akiec",
         ),
         (
             b"image_id,lesion_id,dx\nI1,L1,\n",
             "--metadata m.csv: line 2 (I1): 'unknown' is none of akiec, bcc, bkl, df, mel, nv, vasc; such rows "
-            "in all: unknown 1. Leave their images out with --drop unknown, or say what a class is, as --map "
+            "in all: unknown 1. Leave their images out with --drop unknown, or map a class, as --map "
             "unknown=akiec",
         ),
         (
@@ -231,12 +232,12 @@ def test_what_is_wrong_is_named_in_one_line(data: bytes, words: str) -> None:
 def test_it_is_read_from_anywhere(place: str, put: Put) -> None:
     put(f"{place}/HAM10000 metadata.csv", f"{HEADER}\nL1,I1,nv,,,,\n".encode())
     assert read_metadata([f"{place}/HAM10000 metadata.csv"]).rows["image_id"].tolist() == ["I1"]
-    with pytest.raises(RequestError, match=f"--metadata {place}/nothing.csv: not found; name a CSV file"):
+    with pytest.raises(RequestError, match=f"--metadata {place}/nothing.csv: not found; give a CSV file"):
         read_metadata([f"{place}/nothing.csv"])
 
 
 def test_a_folder_is_no_table(tmp_path: Path) -> None:
-    with pytest.raises(RequestError, match=f"--metadata {tmp_path}: Is a directory; name a CSV file"):
+    with pytest.raises(RequestError, match=f"--metadata {tmp_path}: Is a directory; give a CSV file"):
         read_metadata([str(tmp_path)])
 
 
@@ -264,7 +265,7 @@ def test_labels_and_lesions_of_2018_are_joined(tmp_path: Path) -> None:
         ], "in the order of the labels; an image without a label is none"
     with pytest.raises(RequestError, match=r"labels.csv: has no column lesion_id \(it has image, MEL, "):
         read_metadata([labels])
-    with pytest.raises(RequestError, match=r"lesions.csv: has no column dx, nor "):
+    with pytest.raises(RequestError, match=r"lesions.csv: has no column dx or "):
         read_metadata([lesions])
 
 
@@ -273,7 +274,7 @@ def test_ids_that_are_written_otherwise_in_the_other_table_are_joined_and_it_is_
     lesions = put_table(tmp_path, "lesions.csv", "image_id,lesion_id,age", "I1,L1,50", "I2,L2,")
     metadata = read_metadata([labels, lesions])
     assert metadata.rows[["image_id", "lesion_id"]].to_numpy().tolist() == [["I1.jpg", "L1"], ["i2", "L2"]]
-    assert any("written otherwise" in note and "suffix 1, case 1" in note for note in metadata.notes)
+    assert any("spelled differently" in note and "suffix 1, case 1" in note for note in metadata.notes)
 
 
 def test_tables_of_other_images_are_one_table(tmp_path: Path) -> None:
@@ -333,16 +334,14 @@ def test_how_a_table_was_read_is_said() -> None:
 def test_a_pipe_and_a_device_are_refused_at_once(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.csv")
     for place in (str(tmp_path / "pipe.csv"), "/dev/zero"):
-        with pytest.raises(RequestError, match=f"^--metadata {place}: is a pipe or a device; name a CSV file$"):
+        with pytest.raises(RequestError, match=f"^--metadata {place}: is a pipe or a device; give a CSV file$"):
             read_metadata([place])
 
 
 def test_a_huge_file_is_refused_before_it_is_read(tmp_path: Path) -> None:
     with (tmp_path / "huge.csv").open("wb") as file:
         file.truncate(MOST_BYTES + 1)  # takes no room on disk
-    with pytest.raises(
-        RequestError, match=r"huge.csv: has 268,435,457 bytes, and tables up to 268,435,456 are read"
-    ):
+    with pytest.raises(RequestError, match=r"huge.csv: has 268,435,457 bytes, the limit is 268,435,456"):
         read_metadata([str(tmp_path / "huge.csv")])
 
 

@@ -179,7 +179,7 @@ def test_without_metadata_an_image_is_refused_once() -> None:
 def test_with_metadata_that_differ_an_image_is_refused() -> None:
     plan = Known().plan(listing(A, B), metadata(["b"], conflicting=["a"]))
     assert reasons(plan) == {A[0]: "duplicate_id"}
-    assert plan.rejected["detail"].tolist() == ["the metadata has rows that differ for image_id a"]
+    assert plan.rejected["detail"].tolist() == ["the metadata has different rows for image_id a"]
 
 
 def test_an_image_that_is_refused_for_another_reason_is_refused_anew() -> None:
@@ -266,8 +266,8 @@ def test_what_does_not_match_is_named() -> None:
         ["b", "metadata without an image"],
         ["c", "metadata without an image"],
         ["b", "several equal rows in the metadata"],
-        ["x", "rows that differ in the metadata"],
-        ["y", "rows that differ in the metadata"],
+        ["x", "different rows in the metadata"],
+        ["y", "different rows in the metadata"],
     ]
 
 
@@ -302,7 +302,7 @@ def test_two_files_of_one_id_are_never_guessed() -> None:
     assert worked(plan) == ["b"]
     assert reasons(plan) == dict.fromkeys([files[0][0], files[1][0], files[3][0]], "duplicate_id")
     assert plan.rejected["detail"].tolist() == [
-        *["image_id a.jpg of the metadata may mean any of the files A, a_downsampled"] * 2,
+        *["image_id a.jpg of the metadata could be any of the files A, a_downsampled"] * 2,
         "image_id b is taken by the file of that name",
     ]
 
@@ -313,12 +313,12 @@ def test_two_files_of_one_id_are_never_guessed() -> None:
         (
             ["x"],
             [A, B],
-            "most likely the metadata is of other images: the metadata has no row for image_id a, but rows",
+            "most likely the metadata is for other images: the metadata has no row for image_id a, but rows",
         ),
         (
             ["a"],
             [A, B],
-            "most likely the metadata is of a part of these images (the metadata has no row for image_id b",
+            "most likely the metadata covers only part of these images (the metadata has no row for image_id b",
         ),
         (["a"], [A, (uri("z/a"), "e")], "most likely: image_id a is taken by "),
         (["a"], [A], ""),

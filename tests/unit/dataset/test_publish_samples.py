@@ -175,7 +175,7 @@ def test_a_commit_that_is_tried_again_adds_nothing(place: str, jpeg: Jpeg) -> No
 def test_counts_that_do_not_add_up_stop_everything(place: str, jpeg: Jpeg) -> None:
     fill(f"{place}/archive", {"i0.jpg": jpeg(0), "i1.jpg": b""})
     prepared = prepare(place, labels("i0", "i1"), "run 1")
-    with pytest.raises(RunError, match="images do not add up: listed 3 is not skipped 0 \\+ done 1"):
+    with pytest.raises(RunError, match="counts do not add up: listed 3 is not skipped 0 \\+ done 1"):
         prepared.publish(Counts(3, 0, 1, 1))
     assert (samples(place), broken(place), located(place)) == ([], [], [])
     assert tables.version(f"{place}/workspace", "samples") is None
@@ -190,7 +190,7 @@ def test_pixels_that_are_not_there_as_they_were_written_stop_everything(place: s
     files = [f"{shards_url(workspace, KEY)}/{shard.file}" for shard in shards if shard.file]
     pixels = read_bytes(files[1])
     write_bytes(files[1], pixels[:-1])
-    cut_short = f"shard-00001.npy: {len(pixels)} bytes were written and {len(pixels) - 1} are there"
+    cut_short = f"shard-00001.npy: {len(pixels)} bytes were written but it has {len(pixels) - 1}"
     with pytest.raises(RunError, match=cut_short):
         check_shards(workspace, KEY, shards)
     with pytest.raises(RunError, match=cut_short):
@@ -198,7 +198,7 @@ def test_pixels_that_are_not_there_as_they_were_written_stop_everything(place: s
     write_bytes(files[1], pixels)
     [quarantine] = [shard.quarantine for shard in shards if shard.quarantine is not None]
     delete([f"{workspace}/quarantine/{quarantine.path}"])
-    with pytest.raises(RunError, match="bytes were written and nothing is there"):
+    with pytest.raises(RunError, match="bytes were written but the object is missing"):
         check_shards(workspace, KEY, shards)
     assert (samples(place), broken(place), located(place)) == ([], [], [])
 

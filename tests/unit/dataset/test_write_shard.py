@@ -239,7 +239,7 @@ def test_a_shard_is_never_written_over(place: str, jpeg: Jpeg) -> None:
     fill(archive, {"i0.jpg": jpeg(0), "i1.jpg": jpeg(1)})
     write_shard(job_of(archive, workspace, "i0"))
     before = read_bytes(shard_url(workspace, 0))
-    with pytest.raises(RunError, match="is there with other pixels; another preparation is at work"):
+    with pytest.raises(RunError, match="exists with other pixels; another preparation is running"):
         write_shard(job_of(archive, workspace, "i1"))
     assert read_bytes(shard_url(workspace, 0)) == before
 

@@ -177,7 +177,7 @@ def test_a_file_of_another_size_is_not_read_whole(place: str, registered: Regist
     url = f"{model_url(place, 'tiny', 'v1')}/model.onnx"
     write_bytes(url, FILES["model.onnx"] + b"!" * 1000)
     assert refusal_of(read_verified, place, manifest, "model.onnx") == (
-        f"{url}: has 1,007 bytes, more than the 7 that it may have; restore the file"
+        f"{url}: has 1,007 bytes, the limit is 7; restore the file from a copy"
     )
     write_bytes(url, b"netw")
     assert refusal_of(read_verified, place, manifest, "model.onnx").startswith(
@@ -228,7 +228,9 @@ def test_what_is_no_file_is_refused_and_not_waited_for(odd: Callable[[Path], Non
     champion = Path(champion_url(local))
     champion.parent.mkdir(parents=True)
     odd(champion)
-    assert refusal_of(find, local, "champion") == f"{champion}: is no regular file; put the file itself there"
+    assert (
+        refusal_of(find, local, "champion") == f"{champion}: is not a regular file; put the file itself there"
+    )
 
 
 # Finding
@@ -288,7 +290,7 @@ def test_a_damaged_record_of_the_champion_is_named(place: str) -> None:
         b'{"model_name": 1, "model_version": "v1"}': "model_name: Input should be a valid string",
         b"\xff": "not UTF-8 at byte 0",
         b"[" * 60_000: "nested more than 64 levels deep",
-        record + b', "model_version": "v2"}': "the key 'model_version' stands in it twice",
+        record + b', "model_version": "v2"}': "the key 'model_version' occurs twice",
         record + b', "since": NaN}': "NaN is not a finite number",
         record + b', "manifest_sha256": "00"}': "manifest_sha256: String should match pattern",
     }.items():
@@ -317,8 +319,7 @@ def test_too_long_a_record_is_not_read(place: str, registered: Register) -> None
     write_bytes(champion_url(place), b" " * (64 * 2**10) + b"{}")
     refusal = refusal_of(find, place, "champion")
     assert (
-        refusal
-        == f"{champion_url(place)}: has 65,538 bytes, more than the 65,536 that it may have; restore the file"
+        refusal == f"{champion_url(place)}: has 65,538 bytes, the limit is 65,536; restore the file from a copy"
     )
     manifest = f"{model_url(place, 'tiny', 'v1')}/manifest.json"
     write_bytes(manifest, b" " * (4 * 2**20) + read_bytes(manifest))

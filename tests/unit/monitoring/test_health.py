@@ -56,7 +56,7 @@ def test_a_dark_night_is_found_and_said(images: int) -> None:
     assert first.tonight == pytest.approx(0.37, abs=0.02)
     assert [drift.measure for drift in health.measures if drift.drifted] == ["brightness"]
     assert health.sentence == (
-        f"do not trust tonight: median brightness (0 to 1) is lower ({first.tonight:.3g} against"
+        f"do not trust this run's scores: median brightness (0 to 1) is lower ({first.tonight:.3g} against"
         f" {first.reference:.3g}, PSI {first.psi:.2f}, p < 1e-9) than in the images the model was tested on"
     )
     assert health.flags["dark"] > images / 2
@@ -94,7 +94,7 @@ def test_a_small_change_in_many_images_is_significant_but_no_drift() -> None:
     brightness = next(drift for drift in health.measures if drift.measure == "brightness")
     assert brightness.p < LEVEL
     assert health.verdict == "usual"
-    assert health.sentence == "tonight's 50,000 images look like those the model was tested on"
+    assert health.sentence == "the 50,000 images of this run look like those the model was tested on"
 
 
 def test_a_tenth_of_a_night_that_is_no_skin_is_found_though_no_median_moves() -> None:
@@ -120,7 +120,7 @@ def test_few_images_are_not_judged() -> None:
     dark = draw(np.random.default_rng(7), FEWEST_IMAGES - 1, light=0.2)
     health = _night(dark)
     assert (health.verdict, health.measures) == ("too_few", ())
-    assert health.sentence == "49 images are too few to say whether they are usual: 50 are needed"
+    assert health.sentence == "49 images are too few to judge whether they are usual: 50 are needed"
     assert health.flags["dark"] == 49
     assert compare(USUAL, Tally()).verdict == "too_few"
 
@@ -128,7 +128,7 @@ def test_few_images_are_not_judged() -> None:
 def test_a_small_reference_is_not_compared_with() -> None:
     health = _night(draw(np.random.default_rng(8), 500), describe(draw(np.random.default_rng(9), 39)))
     assert health.verdict == "too_few"
-    assert health.sentence.startswith("the drift reference has 39 images: too few")
+    assert health.sentence.startswith("the drift reference has 39 images, too few")
 
 
 def test_shards_add_up_to_the_night_and_are_tiny() -> None:

@@ -119,7 +119,7 @@ def test_any_values_have_a_distribution_and_fall_into_its_bins(values: list[floa
         (lambda file: file["precisions"]["fp32"]["predicted"].pop(), "precisions.fp32.predicted: Tuple should"),
         (
             lambda file: file["precisions"]["fp32"]["measures"].pop("sharpness"),
-            "no sharpness among the measures",
+            "the measure sharpness is missing",
         ),
         (
             lambda file: file["precisions"]["int8"]["measures"]["brightness"]["edges"].reverse(),
@@ -137,14 +137,16 @@ def test_any_values_have_a_distribution_and_fall_into_its_bins(values: list[floa
         (lambda file: file["precisions"]["fp32"].update(images=True), "precisions.fp32.images: Input should"),
         (
             lambda file: file["precisions"]["fp32"]["thresholds"].update(dark=float("nan")),
-            "reference.json is not a reference: NaN is not a finite number",
+            "reference.json is not a valid drift reference: NaN is not a finite number",
         ),
     ],
 )
 def test_what_is_no_reference_is_said_in_one_line(spoil: Callable[[Any], Any], said: str) -> None:
     file = _written()
     spoil(file)
-    with pytest.raises(RequestError, match=r"model v7: reference.json is not a reference: ") as caught:
+    with pytest.raises(
+        RequestError, match=r"model v7: reference.json is not a valid drift reference: "
+    ) as caught:
         parse_reference(json.dumps(file).encode(), "v7")
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -152,7 +154,9 @@ def test_what_is_no_reference_is_said_in_one_line(spoil: Callable[[Any], Any], s
 
 @pytest.mark.parametrize("data", [b"", b"{", b"\xff\xfe", b"[]", b"null", b"[" * 100_000, b'{"a": 1, "a": 2}'])
 def test_other_bytes_are_refused(data: bytes) -> None:
-    with pytest.raises(RequestError, match=r"^model v7: reference.json is not a reference: [^\n]+$"):
+    with pytest.raises(
+        RequestError, match=r"^model v7: reference.json is not a valid drift reference: [^\n]+$"
+    ):
         parse_reference(data, "v7")
 
 

@@ -111,10 +111,10 @@ def test_a_file_that_is_not_whole_is_not_there(place: str) -> None:
 def test_what_is_refused(place: str, tmp_path: Path) -> None:
     write_bytes(f"{place}/there.csv", b"precious")
     for out, words in (
-        (f"{place}/there.csv", "is there already"),
-        (f"{place}/scores.txt", r"only \.csv and \.parquet"),
-        (f"{place}/scores", r"only \.csv and \.parquet"),
-        (f"{tmp_path}/nowhere/scores.csv", "no folder .*nowhere; make it first"),
+        (f"{place}/there.csv", "exists already"),
+        (f"{place}/scores.txt", r"must end in \.csv or \.parquet"),
+        (f"{place}/scores", r"must end in \.csv or \.parquet"),
+        (f"{tmp_path}/nowhere/scores.csv", "there is no folder .*nowhere; create it first"),
         ("ftp://host/scores.csv", "ftp://host/scores.csv"),
     ):
         with pytest.raises(RequestError, match=words):

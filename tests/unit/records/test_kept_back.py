@@ -72,7 +72,7 @@ def test_what_is_no_row_is_said_and_left_alone(
     os.mkfifo(state / "pipe.json")  # nobody writes to it: reading it would wait for ever
     assert write_kept_back(str(tmp_path)) == 0
     for name in ("broken", "deep", *map(str, range(len(rows)))):
-        assert f"/{name}.json is not a run's row" in caplog.text
+        assert f"/{name}.json is ignored: it does not contain the row of a run" in caplog.text
     assert len(list(state.iterdir())) == len(rows) + 3
     assert not (tmp_path / "runs").exists()
 

@@ -39,7 +39,7 @@ def test_above_it_the_run_fails_and_names_the_images(tmp_path: Path) -> None:
     report = tmp_path / "reports" / "run" / "quarantined.csv"
     assert str(failure.value) == (
         "3 of 10 new images (30%) cannot be used (2 no_metadata, 1 empty), more than --max-quarantined 20%: "
-        f"nothing was committed; they are named in {report}; give more"
+        f"nothing was committed; {report} lists them; give more"
     )
     assert pyarrow.csv.read_csv(report).to_pylist() == rows().to_pylist()
 

@@ -169,7 +169,7 @@ def test_a_row_without_detail_can_be_shown(book: Book) -> None:
 def test_an_empty_quarantine(tmp_path: Path) -> None:
     found = in_quarantine(str(tmp_path))
     assert (len(found), by_reason(found), one_by_one(found)) == (0, [], [])
-    with pytest.raises(RequestError, match="there is none yet"):
+    with pytest.raises(RequestError, match="there are no such runs yet"):
         in_quarantine(str(tmp_path), run_id="run 1")
 
 

@@ -36,7 +36,7 @@ def test_images_are_conserved(skipped: int, done: int, quarantined: int, lost: i
     with pytest.raises(RunError) as error:
         counts.check()
     assert str(error.value) == (
-        f"images do not add up: listed {counts.listed} is not skipped {skipped} + done {done} "
+        f"counts do not add up: listed {counts.listed} is not skipped {skipped} + done {done} "
         f"+ quarantined {quarantined}; nothing was committed, please report this"
     )
 

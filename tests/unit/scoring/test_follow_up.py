@@ -21,6 +21,6 @@ def test_what_is_written_is_read() -> None:
 )
 def test_anything_else_is_said_in_one_line(note: str) -> None:
     with pytest.raises(
-        RunError, match=r"^a commit of scores does not say what follows it \([^\n]+\); report this$"
+        RunError, match=r"^a commit of scores has no valid follow-up note \([^\n]+\); report this$"
     ):
         from_note(note)

@@ -86,7 +86,7 @@ def test_every_image_is_scored_once_however_often_it_is_tried(place: str, tmp_pa
 def test_counts_that_do_not_add_up_stop_everything(place: str, tmp_path: Path) -> None:
     fill(place)
     wrong = replace(night(place, "run 1", tmp_path), counts=Counts(5, 0, 2, 2))
-    with pytest.raises(RunError, match="images do not add up: listed 5 is not skipped 0 \\+ done 2"):
+    with pytest.raises(RunError, match="counts do not add up: listed 5 is not skipped 0 \\+ done 2"):
         publish(place, wrong)
     assert (scored(place), broken(place)) == ([], [])
     assert tables.version(f"{place}/workspace", "scores") is None
@@ -98,7 +98,7 @@ def test_a_part_that_is_not_there_stops_everything(place: str, tmp_path: Path, t
     one = night(place, "run 1", tmp_path)
     part = next(part for shard in one.shards if (part := getattr(shard, table)) is not None)
     delete([f"{place}/workspace/{table}/{part.path}"])
-    with pytest.raises(RunError, match="bytes were written and nothing is there"):
+    with pytest.raises(RunError, match="bytes were written but the object is missing"):
         publish(place, one)
     assert (scored(place), broken(place)) == ([], [])
 
@@ -180,7 +180,7 @@ def test_another_run_that_read_other_bytes_under_one_etag_is_said(
     publish(place, one)
     with caplog.at_level(logging.ERROR):
         counts = publish(place, other).counts
-    assert "run 1 has scored other bytes under this very uri and etag" in caplog.text
+    assert "run 1 has scored other bytes under the same uri and etag" in caplog.text
     assert counts == Counts(5, 4, 0, 1)
     assert scored(place) == ["a", "c", "e"]
     assert broken(place) == ["duplicate_id", "empty", "not_an_image"]

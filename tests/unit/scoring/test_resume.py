@@ -267,7 +267,7 @@ def test_what_is_no_record_is_said_in_a_line_and_scored_again(
     damage(str(tmp_path), leave(str(tmp_path), "dead-0", [A]))
     assert find(str(tmp_path), tmp_path, [A, B], []).left.images == 2
     [line] = caplog.messages
-    assert " is not a record of a part and is left out: " in line
+    assert " is skipped, it is not the record of a part: " in line
     assert "\n" not in line
     assert len(line) < 1000
 

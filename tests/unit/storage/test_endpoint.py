@@ -28,31 +28,35 @@ def test_an_endpoint_has_one_spelling(value: str, endpoint: str) -> None:
     [
         ("127.0.0.1:8333", "127.0.0.1:8333", "it has no scheme"),
         ("localhost", "localhost", "it has no scheme"),
-        ("http://", "http://", "it names no host"),
-        ("http:///bucket", "http:///bucket", "it names no host"),
-        ("http://a host", "http://a host", "it names no host"),
-        ("http://host:abc", "http://host:abc", "its host or port is none"),
-        ("http://host:99999", "http://host:99999", "its host or port is none"),
-        ("http://[::1", "http://[::1", "its host or port is none"),
-        ("ftp://host", "ftp://host", "ftp:// is not understood"),
-        ("s3://bucket", "s3://bucket", "s3:// is not understood"),
-        ("http://host/path", "http://host/path", "nothing may follow host and port"),
-        ("http://host#part", "http://host#part", "nothing may follow host and port"),
-        ("http://host?X-Amz-Signature=hidden", "http://host?***", "nothing may follow host and port"),
-        ("http://host/b/k?X-Amz-Credential=hidden", "http://host/b/k?***", "nothing may follow host and port"),
-        ("http://user:hidden@host:1", "http://***@host:1", "user and password do not belong there"),
+        ("http://", "http://", "it has no host"),
+        ("http:///bucket", "http:///bucket", "it has no host"),
+        ("http://a host", "http://a host", "it has no host"),
+        ("http://host:abc", "http://host:abc", "its host or port is not valid"),
+        ("http://host:99999", "http://host:99999", "its host or port is not valid"),
+        ("http://[::1", "http://[::1", "its host or port is not valid"),
+        ("ftp://host", "ftp://host", "ftp:// is not supported"),
+        ("s3://bucket", "s3://bucket", "s3:// is not supported"),
+        ("http://host/path", "http://host/path", "it has a path or query after host and port"),
+        ("http://host#part", "http://host#part", "it has a path or query after host and port"),
+        ("http://host?X-Amz-Signature=hidden", "http://host?***", "it has a path or query after host and port"),
+        (
+            "http://host/b/k?X-Amz-Credential=hidden",
+            "http://host/b/k?***",
+            "it has a path or query after host and port",
+        ),
+        ("http://user:hidden@host:1", "http://***@host:1", "it contains a user or password"),
         ("http://user:hid/hidden@host:1", "http://***@host:1", ""),
-        ("http://user:hid@hidden@host:1", "http://***@host:1", "user and password do not belong there"),
+        ("http://user:hid@hidden@host:1", "http://***@host:1", "it contains a user or password"),
         ("http://user:hidden?hidden#hidden@host:1", "http://***@host:1", ""),
-        ("user:hidden@host:8333", "***@host:8333", "user and password do not belong there"),
-        ("https://hidden@host", "https://***@host", "user and password do not belong there"),
+        ("user:hidden@host:8333", "***@host:8333", "it contains a user or password"),
+        ("https://hidden@host", "https://***@host", "it contains a user or password"),
     ],
 )
 def test_what_is_no_endpoint_is_refused_and_no_secret_shown(value: str, shown: str, why: str) -> None:
     with pytest.raises(RequestError) as refusal:
         checked_endpoint("AWS_ENDPOINT_URL", value)
     text = str(refusal.value)
-    assert text.startswith(f"AWS_ENDPOINT_URL={shown!r} is no S3 endpoint: {why}")
+    assert text.startswith(f"AWS_ENDPOINT_URL={shown!r} is not an S3 endpoint: {why}")
     assert text.endswith("; write http://host:port or https://host:port")
     assert "hidden" not in text
     assert refusal.value.__cause__ is None
@@ -116,7 +120,7 @@ def test_a_proxy_that_cannot_be_used_is_refused_unless_it_is_not_asked(
     with pytest.raises(RequestError) as refusal:
         proxy_before(ENDPOINT)
     assert str(refusal.value) == (
-        f"ALL_PROXY={shown} is no proxy that S3 can be asked through; "
+        f"ALL_PROXY={shown} is not a proxy that S3 can be reached through; "
         "write http://host:port, or add 10.1.2.3 to NO_PROXY"
     )
     monkeypatch.setenv("NO_PROXY", "10.1.2.3")

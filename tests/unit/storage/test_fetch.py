@@ -90,10 +90,13 @@ def test_what_has_come_in_a_listed_files_place_is_not_read(tmp_path: Path) -> No
 
     for name in ("a.jpg", "b/b.jpg"):
         assert read(name, archive).error == (
-            "PermissionError: is a link out of the archive by now, which is not followed"
+            "PermissionError: was replaced by a link out of the archive since it was listed; not followed"
         )
         assert read(name, archive, outside).data == b"secret", "it is of another archive that was listed"
-    assert read("c.jpg", archive).error == "PermissionError: is a pipe or a device by now, which is not read"
+    assert (
+        read("c.jpg", archive).error
+        == "PermissionError: was replaced by a pipe or device since it was listed; these are not read"
+    )
     assert [read(name, archive).data for name in ("d.jpg", "e.jpg")] == [b"secret"] * 2
     assert read("e.jpg", Path("/")).data == b"secret"
     assert read("e.jpg", tmp_path / "arch").data is None
@@ -112,7 +115,8 @@ def test_a_folder_that_could_not_be_listed_says_why(tmp_path: Path) -> None:
     read = read_once(file_uri(str(tmp_path)), [str(tmp_path.parent)])
     assert isinstance(read, Read)
     assert read.error == (
-        "IsADirectoryError: the folder could not be listed; it can be now, and the next run takes what is in it"
+        "IsADirectoryError: the folder could not be listed earlier; it can be now, and the next run reads its "
+        "images"
     )
 
 

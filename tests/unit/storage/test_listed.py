@@ -32,13 +32,11 @@ def test_only_what_may_be_an_image_is_a_warning() -> None:
     assert warnings({OTHER: 5, "hidden": 2, "link to a listed image": 1}, remote=False) == []
     said = warnings({".heic": 2, ".gif": 1, NO_SUFFIX: 1, UNCHECKED: 7, LINK_OUT: 4}, remote=False)
     assert [line.partition(":")[0] for line in said] == [
-        "passed over 3 files in formats of images that are not read (2 .heic, 1 .gif)",
-        "passed over 1 file without a suffix but with an image's first bytes",
-        "passed over 7 further files without a suffix, unread",
+        "passed over 3 files in image formats that are not supported (2 .heic, 1 .gif)",
+        "passed over 1 file without a suffix but with the first bytes of an image",
+        "passed over 7 further files without a suffix: ",
         "passed over 4 links out of the archive",
     ]
     assert all("\n" not in line and "name" in line for line in said[1:])
     [unread] = warnings({NO_SUFFIX: 2}, remote=True)
-    assert unread.startswith(
-        "passed over 2 files without a suffix, unread: if they are images, give them names"
-    )
+    assert unread.startswith("passed over 2 files without a suffix: if they are images, rename them")

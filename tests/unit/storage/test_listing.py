@@ -532,7 +532,7 @@ def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
 
 def test_a_file_is_no_archive(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_bytes(b"1")
-    assert "is a file, name the folder" in refusal_of(f"{tmp_path}/a.jpg")
+    assert "is a file; give the folder" in refusal_of(f"{tmp_path}/a.jpg")
 
 
 @pytest.mark.usefixtures("bucket")

@@ -56,7 +56,7 @@ def test_an_object_may_be_as_large_as_is_said_and_no_larger(place: str) -> None:
     url = f"{place}/object"
     write_bytes(url, b"12345")
     assert read_bytes(url, 5) == b"12345"
-    with pytest.raises(RequestError, match=r"/object: has 5 bytes, more than the 4 that it may have; restore"):
+    with pytest.raises(RequestError, match=r"/object: has 5 bytes, the limit is 4; restore"):
         read_bytes(url, 4)
     with pytest.raises(StorageError, match="not found"):
         read_bytes(f"{place}/missing", 5)
@@ -158,7 +158,7 @@ def test_a_file_is_no_workspace(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"1")
     for url, named in ((f"{tmp_path}/file", "is a file"), (f"{tmp_path}/file/x", f"{tmp_path}/file is a file")):
         with pytest.raises(
-            RequestError, match=f"workspace {url}: .*name a folder or s3://bucket/prefix"
+            RequestError, match=f"workspace {url}: .*give a folder or s3://bucket/prefix"
         ) as refusal:
             check_writable(url)
         assert named in str(refusal.value)
@@ -167,7 +167,7 @@ def test_a_file_is_no_workspace(tmp_path: Path) -> None:
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
 def test_a_folder_that_may_not_be_written_to_is_no_workspace(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
-    with pytest.raises(RequestError, match=f"{tmp_path} may not be written to by this user"):
+    with pytest.raises(RequestError, match=f"you may not write to {tmp_path}; change its permissions"):
         check_writable(f"{tmp_path}/workspace")
 
 
@@ -199,7 +199,7 @@ def test_a_bucket_that_may_be_listed_but_not_written_to_is_no_workspace(
     deny(opened, bucket, "s3:PutObject")
     assert names(bucket) == ["w"]
     for url in (bucket, f"{bucket}/w", f"{bucket}/new/deeper"):
-        with pytest.raises(RequestError, match=f"workspace {url}: may be listed but not written to"):
+        with pytest.raises(RequestError, match=f"workspace {url}: this key may list it but not write to it"):
             check_writable(url)
     with pytest.raises(RequestError):
         write_bytes(f"{bucket}/w/new", b"1")

@@ -159,7 +159,7 @@ def test_a_long_wait_is_said_and_a_short_one_is_not(
     with pytest.raises(OSError, match="http"):
         retrying(Failing(99, OSError(errno.EIO, "http://user:hidden@host fell silent")), what="s3://b/k")
     assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
-        ("WARNING", "s3://b/k: http://***@host fell silent; tried again in 0 s (try 3 of 4)")
+        ("WARNING", "s3://b/k: http://***@host fell silent; retrying in 0 s (attempt 3 of 4)")
     ]
 
 

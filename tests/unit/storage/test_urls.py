@@ -54,20 +54,20 @@ def test_a_relative_folder_becomes_absolute(tmp_path: Path, monkeypatch: pytest.
 @pytest.mark.parametrize(
     ("url", "words"),
     [
-        ("s3://", "'s3://' names no bucket: write s3://bucket/prefix"),
-        ("s3:///prefix", "'s3:///prefix' names no bucket"),
+        ("s3://", "'s3://' has no bucket: write s3://bucket/prefix"),
+        ("s3:///prefix", "'s3:///prefix' has no bucket"),
         (
             "gs://bucket/x",
-            "'gs://bucket/x': only folders, file:///folder and s3://bucket/prefix are understood",
+            "'gs://bucket/x': not supported; give a folder, file:///folder or s3://bucket/prefix",
         ),
-        ("s3:/bucket/x", "'s3:/bucket/x': only folders"),  # never a folder called s3:
-        ("file://relative", "'file://relative': only folders"),
-        ("https://host/x", "'https://host/x': only folders"),
-        ("", "'' is no folder: name one"),
-        ("file://elsewhere/data", "'file://elsewhere/data': only folders"),
+        ("s3:/bucket/x", "'s3:/bucket/x': not supported"),  # never a folder called s3:
+        ("file://relative", "'file://relative': not supported"),
+        ("https://host/x", "'https://host/x': not supported"),
+        ("", "'' is not a folder: give a folder"),
+        ("file://elsewhere/data", "'file://elsewhere/data': not supported"),
         ("s3://bucket/a/../..", "'s3://bucket/a/../..' leads above its bucket"),
-        ("/data/a\0b", "'/data/a\\x00b': no folder has a zero byte"),
-        ("file:///data/%00", "'file:///data/%00': no folder has a zero byte"),
+        ("/data/a\0b", "'/data/a\\x00b': contains a zero byte"),
+        ("file:///data/%00", "'file:///data/%00': contains a zero byte"),
         ("~nobody-of-this-name/x", "'~nobody-of-this-name/x': there is no such home folder"),
     ],
 )
@@ -156,7 +156,7 @@ def test_a_folder_that_is_gone_under_the_shell_is_named(
     here.mkdir()
     monkeypatch.chdir(here)
     here.rmdir()
-    with pytest.raises(RequestError, match="this shell's folder is gone; name the folder in full"):
+    with pytest.raises(RequestError, match="the working directory was deleted; give the full path"):
         normalise("archive")
     assert normalise("/data") == "/data"
 

@@ -139,12 +139,12 @@ def test_a_part_that_is_not_there_as_it_was_written_is_not_published(place: str,
     url = f"{place}/quarantine/{parts[1].path}"
     if damage == "missing":
         delete([url])
-        found = "nothing is there"
+        found = "the object is missing"
     else:
         write_bytes(url, b"PAR1")
-        found = "4 are there"
+        found = "it has 4"
     size = parts[1].size_bytes
-    said = f"{url}: {size} bytes were written and {found}; it was not committed, run again"
+    said = f"{url}: {size} bytes were written but {found}; nothing was committed, run again"
     with pytest.raises(RunError) as failure:
         tables.publish(place, "quarantine", parts, "run")
     assert str(failure.value) == said

@@ -52,10 +52,10 @@ def scene(tmp_path: Path, body: str, seconds: float = 0.0) -> Scene:
         (1, "skinml: s3://x: no answer", None, False, "exit code 1: skinml: s3://x: no answer"),
         (1, "skinml: s3://x: no answer", Kill(Victim.WORKER, 3), True, "exit code 1"),
         (2, "skinml: no champion", STORE_AT_3, True, "exit code 2"),
-        (-11, "", FLOW_AT_3, True, "exit code -11: it said nothing"),
+        (-11, "", FLOW_AT_3, True, "exit code -11: it printed nothing"),
         (KILLED, "", None, False, "exit code -9"),
         (0, "", FLOW_AT_3, False, "never passed crash point 3"),
-        (1, "no word of ours", STORE_AT_3, True, "failed without a word"),
+        (1, "no word of ours", STORE_AT_3, True, "failed without an error message"),
         (0, "Traceback (most recent call last):\n  File x\nValueError: 7", STORE_AT_3, True, "ValueError: 7"),
     ],
 )
