@@ -527,7 +527,7 @@ def refusal_of(url: str) -> str:
 
 
 def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
-    assert refusal_of(f"{tmp_path}/nowhere").endswith("no such folder")
+    assert refusal_of(f"{tmp_path}/nowhere").endswith("no such folder; check the name")
 
 
 def test_a_file_is_no_archive(tmp_path: Path) -> None:
@@ -537,7 +537,7 @@ def test_a_file_is_no_archive(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("bucket")
 def test_a_missing_bucket_is_refused() -> None:
-    assert refusal_of("s3://bucket-that-is-not-there/x").endswith("no such bucket")
+    assert refusal_of("s3://bucket-that-is-not-there/x").endswith("no such bucket; check its name and region")
 
 
 def test_a_wrong_key_is_refused(bucket: str, put: Put, monkeypatch: pytest.MonkeyPatch) -> None:
