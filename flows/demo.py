@@ -12,15 +12,18 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from flows.server import Server, prefect_server
 from skinml import DISCLAIMER, tables
 from skinml.errors import RequestError, RunError
 from skinml.layout import champion_url, open_workspace, table_url
+from skinml.requests.lab import DemoRequest
 from skinml.schemas import PROBABILITY_COLUMNS
+from skinml.training.installed import check_installed
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MARKER = ".skinml-demo"
 EPOCHS = 8
@@ -29,13 +32,19 @@ BATCH_SIZE = 16
 CORRUPT = 0.1
 
 
-def demo(out: Path, images: int) -> dict[str, Any]:
-    """Run the whole story below `out`, which is emptied first if an earlier demo made it.
+def demo(request: DemoRequest) -> dict[str, Any]:
+    """Run the whole story below the folder `out`, which is emptied first if an earlier demo made it.
 
     Args:
-        out: folder for the labelled images, tonight's archive, the workspace and the server.
-        images: labelled images to make up; tonight's archive has a third as many.
+        request: the folder for the labelled images, tonight's archive, the workspace and the server; how many
+            labelled images to make up. Tonight's archive has a third as many.
+
+    Raises:
+        RequestError: what it needs for training is not installed, or the folder is taken.
+        RunError: a step failed.
     """
+    check_installed()
+    out, images = Path(request.out), request.images
     _make_room(out)
     workspace = str(out / "workspace")
     labelled, tonight = out / "labelled", out / "archive"
@@ -84,7 +93,7 @@ def _skinml(*arguments: object) -> dict[str, Any]:
     words = [str(argument) for argument in arguments]
     _say(f"\n$ skinml {shlex.join(words)}")
     # -P: a folder called flows where the demo is started is not ours
-    command = [sys.executable, "-P", "-m", "flows.cli", "--json", *words]
+    command = [sys.executable, "-P", "-m", "skinml", "--json", *words]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True) as process:  # noqa: S603
         try:
@@ -94,7 +103,8 @@ def _skinml(*arguments: object) -> dict[str, Any]:
             process.communicate()
             raise
     if process.returncode:
-        raise RunError(f"this step failed with exit code {process.returncode}:\n{stderr}")
+        _say(stderr)
+        raise RunError(f"this step failed with exit code {process.returncode}: {_why(stdout, stderr)}")
     result: dict[str, Any] = json.loads(stdout.splitlines()[-1])
     shown = {**result, **result.get("metrics", {})}
     facts = ("images", "corrupt", "listed", "skipped", "prepared", "scored", "quarantined", "seconds")
@@ -104,6 +114,15 @@ def _skinml(*arguments: object) -> dict[str, Any]:
     ]
     _say("  " + ", ".join(line))
     return result
+
+
+def _why(stdout: str, stderr: str) -> str:
+    """What a step said of its failure, without the `skinml: ` that it begins with on stderr."""
+    try:
+        answer: dict[str, Any] = json.loads(stdout.splitlines()[-1])
+        return str(answer["error"])
+    except (IndexError, ValueError, KeyError):  # it was killed, or printed something else
+        return (stderr.strip().splitlines() or ["it said nothing"])[-1].removeprefix("skinml: ")
 
 
 def _show(workspace: str) -> None:

@@ -11,8 +11,6 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
 
-from tqdm import tqdm
-
 from skinml.compute import cores
 from skinml.errors import RequestError
 from skinml.lab.drill.lanes import play_all
@@ -25,13 +23,14 @@ from skinml.lab.drill.summary import in_a_line, problems, summarise, table
 from skinml.lab.synth import make_archive
 from skinml.layout import open_workspace
 from skinml.requests.lab import DrillRequest
+from tasks.progress import Advance, progress_bar
 
 CORRUPT = 0.05
 WORKERS = 2
 MORE_LANES = 1
 """Than cores: while one waits for an S3 server to come back, the others work."""
 
-COMMAND = (sys.executable, "-P", "-m", "flows.cli", "--json")
+COMMAND = (sys.executable, "-P", "-m", "skinml", "--json")
 """-P: a folder called flows where a run is started is not ours."""
 
 
@@ -52,9 +51,9 @@ def drill(workspace: str, request: DrillRequest) -> dict[str, Any]:
             COMMAND, folder / "models", folder / "archive", archive.images, folder / "rounds", WORKERS
         )
         lanes = min(request.lanes or cores() + MORE_LANES, request.kills)
-        with tqdm(total=request.kills, unit="kills", disable=None, leave=False) as bar:
+        with progress_bar("drill", request.kills, "kills") as advance:
             played = play_all(setting, sites, request.kills, request.seed, lanes)
-            outcomes = [_told(outcome, bar) for outcome in played]
+            outcomes = [_told(outcome, advance) for outcome in played]
         result = summarise(outcomes, request.kills)
         if not result["problems"]:
             shutil.rmtree(setting.folder)
@@ -92,12 +91,12 @@ def _room(out: str | None) -> Iterator[Path]:
             shutil.rmtree(folder)
 
 
-def _told(outcome: Outcome, bar: tqdm[Any]) -> Outcome:
+def _told(outcome: Outcome, advance: Advance) -> Outcome:
     """Say what came of a round: each problem in a line, and that it is done."""
     for line in problems(outcome):
-        bar.write(f"WRONG {line}", file=sys.stderr)
-    bar.write(in_a_line(outcome), file=sys.stderr)
-    bar.update(outcome.kills.total())
+        _say(f"WRONG {line}")
+    _say(in_a_line(outcome))
+    advance(outcome.kills.total())
     return outcome
 
 

@@ -8,8 +8,7 @@ from prefect import flow
 
 from flows.naming import asked, short
 from skinml.errors import SkinmlError
-from skinml.images.preprocessing import preprocessing_for
-from skinml.models.zoo import input_size
+from skinml.models.zoo import input_size, pixels_for
 from skinml.records.runs import begin
 from skinml.requests.dataset import PrepareRequest
 from tasks import dataset, show
@@ -43,7 +42,7 @@ def prepare(workspace: str, request: PrepareRequest) -> dict[str, Any]:
         request: image roots, metadata, and how pixels are made.
     """
     run = begin("prepare", request.model_dump(mode="json"))
-    pixels = preprocessing_for(input_size(request.for_model, request.size), request.decode)
+    pixels = pixels_for(request.for_model, request.size, request.decode)
     dataset_key = pixels.dataset_key(request.format)
     with recorded(workspace, run) as record:
         workspace = open_workspace(workspace)

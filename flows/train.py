@@ -7,14 +7,14 @@ from typing import Any
 from prefect import flow
 
 from flows.naming import asked
-from skinml.images.preprocessing import preprocessing_for
-from skinml.models.zoo import DEFAULT, architecture
+from skinml.models.zoo import DEFAULT, architecture, pixels_for
+from skinml.models.zoo.base import check_weights
 from skinml.records.runs import begin
 from skinml.requests.training import TrainRequest
 from skinml.training.installed import check_installed
-from tasks.bundle import draw_figures, finish_bundle, register_model
+from tasks.bundle import build, finish_bundle, register_model
 from tasks.cluster import check_cluster
-from tasks.fit import check_protocol, fit_model
+from tasks.fit import check_protocol, fit_model, workplace
 from tasks.pixels import commit_pixels, find_missing, open_pixels, read_samples, write_shards
 from tasks.runs import begin_run, recorded
 from tasks.show import show_trained
@@ -34,10 +34,9 @@ def train(workspace: str, request: TrainRequest) -> dict[str, Any]:
         request: protocol, architecture, epochs, batch size, seed.
     """
     check_installed()
+    check_weights(architecture(request.model))
     run = begin("train", request.model_dump(mode="json"))
-    pixels = preprocessing_for(
-        architecture(request.model).size, "exact" if request.protocol == "thesis" else "fast"
-    )
+    pixels = pixels_for(request.model, None, "exact" if request.protocol == "thesis" else "fast")
     with recorded(workspace, run) as record:
         workspace = open_workspace(workspace)
         samples = read_samples(workspace)
@@ -46,25 +45,26 @@ def train(workspace: str, request: TrainRequest) -> dict[str, Any]:
         check_cluster(workspace, request, images=missing.work["uri"].head(1).to_list())
 
         begin_run(record, workspace)
-        bundle, copies = record.scratch / "bundle", record.scratch / "copies"
         shards, _ = write_shards(
             workspace, missing.work, pixels, missing.stored_as, missing.dataset_key, request, run
         )
         commit_pixels(workspace, missing, shards, run)
-        store = open_pixels(workspace, samples, missing, copies)
+        store = open_pixels(workspace, samples, missing)
 
-        fitted = fit_model(store, request.protocol, request, bundle, export=True)
-        finished = finish_bundle(store, fitted, request.seed, bundle)
-        draw_figures(store, fitted, bundle / "figures")
-        honest = None
-        if request.protocol == "thesis":
-            # The thesis draws before it splits. Beside its figure stands the one that its own recipe gets when
-            # whole lesions are held out: same network, epochs, batch size and number of training images.
-            honest = fit_model(store, "honest", request, record.scratch / "honest", export=False)
-            draw_figures(store, honest, bundle / "figures" / "honest")
+        with workplace(workspace, record) as place:
+            fitted = fit_model(store, request.protocol, request, place, export=True)
+            finished = finish_bundle(fitted, place)
+            honest = None
+            if request.protocol == "thesis":
+                # The thesis draws before it splits. Beside its figure stands the one that its own recipe
+                # gets when whole lesions are held out: same network, epochs, batch size and number of
+                # training images.
+                honest = fit_model(store, "honest", request, place, export=False)
+            bundle = record.scratch / "bundle"
+            build(bundle, store, request, fitted, honest, finished)
 
         dataset = {"key": missing.dataset_key, "version": samples.version, "samples": len(store.samples)}
-        manifest = register_model(workspace, bundle, request, pixels, dataset, fitted, honest, finished, run)
+        manifest = register_model(workspace, bundle, request, pixels, dataset, fitted, finished, run)
         record.model_version = manifest.version
 
     show_trained(workspace, manifest, fitted, honest)

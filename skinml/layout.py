@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from skinml.errors import RequestError
 from skinml.schemas import TABLES
-from skinml.storage.objects import check_writable, names
+from skinml.storage.objects import check_place, check_writable, names
 from skinml.storage.urls import is_below, normalise
 
 OWN_FOLDERS = (
@@ -26,6 +26,17 @@ def open_workspace(url: str) -> str:
     """
     workspace = normalise(url)
     check_writable(workspace)
+    return workspace
+
+
+def check_workspace(url: str) -> str:
+    """The same, as far as it shows without writing: a bucket is listed, and nothing is put there.
+
+    Raises:
+        RequestError: it is a file, may not be written to, or is a bucket that is missing or refuses the key.
+    """
+    workspace = normalise(url)
+    check_place(workspace)
     return workspace
 
 
@@ -114,6 +125,11 @@ def pending_index_url(workspace: str, dataset_key: str) -> str:
 def under_way_url(workspace: str, run_id: str = "") -> str:
     """The folder of the records of running runs, or the record of one run."""
     return f"{workspace}/under_way/{run_id}.json" if run_id else f"{workspace}/under_way"
+
+
+def under_way_files_url(workspace: str, run_id: str) -> str:
+    """The folder of what jobs of a run that is under way hand to each other."""
+    return f"{workspace}/under_way/{run_id}"
 
 
 def unpublished_parts_url(workspace: str, run_id: str = "") -> str:

@@ -15,11 +15,11 @@ from prefect.artifacts import (
     create_table_artifact,
     update_progress_artifact,
 )
-from tqdm import tqdm
 
 from skinml import DISCLAIMER
 from skinml.storage.urls import as_uri
 from tasks.orchestration import go_on_without, under_prefect
+from tasks.progress import Advance, progress_bar
 
 SECONDS_BETWEEN_UPDATES = 1.0
 
@@ -27,16 +27,16 @@ SECONDS_BETWEEN_UPDATES = 1.0
 class Progress:
     """How much of a stage is done: a bar on the terminal and an artifact that moves. It has state: a class."""
 
-    def __init__(self, bar: tqdm[Any], total: int, artifact: UUID | None) -> None:
-        self._bar = bar
+    def __init__(self, show: Advance, total: int, artifact: UUID | None) -> None:
+        self._show = show
         self._total = total
-        self._done = 0  # our own count: a bar that is not shown counts nothing
+        self._done = 0
         self._artifact = artifact
         self._updated = time.monotonic()
 
     def advance(self, steps: int) -> None:
         """Count finished steps; the artifact follows once a second, and at the end."""
-        self._bar.update(steps)
+        self._show(steps)
         self._done += steps
         due = time.monotonic() - self._updated > SECONDS_BETWEEN_UPDATES or self._done >= self._total
         if self._artifact is not None and due and under_prefect():
@@ -60,9 +60,8 @@ def progress(key: str, description: str, total: int, unit: str) -> Iterator[Prog
         with _never_in_the_way():
             made = create_progress_artifact(progress=0.0, key=key, description=f"{description}: {total} {unit}")
             artifact = made if isinstance(made, UUID) else None
-    # disable=None: no bar where stderr is no terminal, such as a log file
-    with tqdm(total=total, desc=description, unit=unit, disable=None, leave=False) as bar:
-        yield Progress(bar, total, artifact)
+    with progress_bar(description, total, unit) as show:
+        yield Progress(show, total, artifact)
 
 
 def show_table(key: str, description: str, rows: list[dict[str, Any]]) -> None:

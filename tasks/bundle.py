@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from pathlib import Path
 from typing import Any
@@ -10,25 +9,25 @@ from typing import Any
 from skinml.dataset.pixelstore import PixelStore
 from skinml.images.preprocessing import Preprocessing
 from skinml.models import registry
+from skinml.models.bundle import KERAS, NETWORKS, Fit, Made, build_bundle
 from skinml.models.manifest import Manifest
 from skinml.models.precisions import explain
+from skinml.models.zoo import architecture
 from skinml.records.runs import Run, library_versions
 from skinml.requests.training import TrainRequest
-from skinml.training.finish import Finished, FinishJob, finish
-from skinml.training.process import run_in_process
-from tasks.fit import Fitted
+from skinml.training.dispatch import run_job
+from skinml.training.jobs import FinishJob
+from skinml.training.results import Finished
+from tasks.fit import Fitted, Workplace
 from tasks.stage import stage
 
 logger = logging.getLogger("skinml.bundle")
 
 
 @stage("finish the bundle", tags=("train",))
-def finish_bundle(store: PixelStore, fitted: Fitted, seed: int, bundle: Path) -> Finished:
+def finish_bundle(fitted: Fitted, place: Workplace) -> Finished:
     """Add to the network how unlike its training images an image is, its int8 form, and what is usual."""
-    recipe = fitted.recipe
-    width, height = (store.by_position(name) for name in ("width", "height"))
-    job = FinishJob(store.shards, store.labels, width, height, store.lesions(), recipe, seed, bundle)
-    finished = run_in_process(finish, job, _nothing)
+    finished = run_job(_finish_job(fitted), place.scratch)
     int8 = finished.precisions["int8"]
     if int8.file is None:
         logger.warning("no int8 network: %s", int8.failure)
@@ -45,20 +44,54 @@ def finish_bundle(store: PixelStore, fitted: Fitted, seed: int, bundle: Path) ->
     return finished
 
 
-def _nothing() -> None:
-    """No messages are expected."""
+def _finish_job(fitted: Fitted) -> FinishJob:
+    """The same dataset and positions as the fit's, and the network that it left."""
+    fit = fitted.job
+    return FinishJob(
+        workspace=fit.workspace,
+        dataset_key=fit.dataset_key,
+        stored_as=fit.stored_as,
+        inputs=fit.inputs,
+        inputs_sha256=fit.inputs_sha256,
+        architecture=fit.architecture,
+        seed=fit.seed,
+        fitted=fit.results,
+        fitted_sha256=fitted.result.files[NETWORKS["fp32"]].sha256,
+        results=f"{fit.results}-finished",
+    )
 
 
-@stage("draw the figures", tags=("train",))
-def draw_figures(store: PixelStore, fitted: Fitted, folder: Path) -> None:
-    """The figures of one fit: loss, accuracy, confusion matrix, fraction misclassified."""
-    from skinml.report.figures import training_figures
+@stage("build the bundle", tags=("train",))
+def build(
+    folder: Path,
+    store: PixelStore,
+    request: TrainRequest,
+    fitted: Fitted,
+    honest: Fitted | None,
+    finished: Finished,
+) -> None:
+    """Put the bundle together in a folder: networks, reference, metrics, figures."""
+    kept = {KERAS: fitted.result.files[KERAS]}
+    made = (
+        Made(fitted.job.results, kept),
+        Made(f"{fitted.job.results}-finished", finished.files),
+    )
+    refitted = None if honest is None else _fit(store, honest)
+    build_bundle(folder, request.protocol, made, _fit(store, fitted), refitted, finished.precisions)
 
-    labels = store.labels[fitted.recipe.test]
-    try:
-        training_figures(folder, fitted.title, fitted.result.history, labels, fitted.result.probabilities)
-    except Exception:  # hours of fitting are not thrown away for a picture
-        logger.exception("the version will lack figures: drawing %s failed", folder.name)
+
+def _fit(store: PixelStore, fitted: Fitted) -> Fit:
+    result = fitted.result
+    return Fit(
+        title=fitted.title,
+        labels=store.labels[fitted.recipe.test],
+        probabilities=result.probabilities,
+        metrics=fitted.metrics,
+        leakage=fitted.leakage,
+        history=result.history,
+        best_epoch=result.best_epoch,
+        seconds=result.seconds,
+    )
 
 
 @stage("register the model", tags=("storage",))
@@ -69,15 +102,10 @@ def register_model(
     preprocessing: Preprocessing,
     dataset: dict[str, Any],
     fitted: Fitted,
-    honest: Fitted | None,
     finished: Finished,
     run: Run,
 ) -> Manifest:
     """Make the bundle an immutable version, and champion where there is none yet."""
-    measured = {"protocol": request.protocol, **fitted.measurements(), "precisions": finished.to_json()}
-    if honest is not None:
-        measured["honest"] = honest.measurements()
-    (bundle / "metrics.json").write_text(json.dumps(measured, indent=2, allow_nan=False), encoding="utf-8")
     fields = {
         "name": request.model,
         "version": registry.new_version(),
@@ -94,6 +122,7 @@ def register_model(
         "libraries": {**library_versions(), **fitted.result.libraries},
         "onnx_parity": fitted.result.parity,
         "precisions": finished.precisions,
+        "architecture": architecture(request.model).to_json(),
     }
     manifest = registry.register(workspace, bundle, fields)
     first = registry.crown_first(workspace, manifest)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,13 +13,18 @@ import numpy as np
 
 from skinml.dataset.pixelstore import PixelStore
 from skinml.evaluation.metrics import measure
+from skinml.layout import under_way_files_url
+from skinml.records.under_way import forget_files
 from skinml.requests.training import TrainRequest
 from skinml.training import protocols
-from skinml.training.fit import FitJob, FitResult, fit
-from skinml.training.process import run_in_process
+from skinml.training.dispatch import run_job
+from skinml.training.inputs import gather_inputs, write_inputs
+from skinml.training.jobs import FitJob
 from skinml.training.protocols import Recipe
+from skinml.training.results import FitResult
 from tasks import artifacts
 from tasks.pixels import Samples
+from tasks.runs import RunRecord
 from tasks.stage import stage
 
 logger = logging.getLogger("skinml.train")
@@ -33,23 +40,37 @@ RECIPES = {"grouped": protocols.grouped, "thesis": protocols.thesis, "honest": p
 
 @dataclass(frozen=True, eq=False)
 class Fitted:
-    """A recipe, what fitting it gave, and how well it does on test images of which it saw so many before."""
+    """A recipe, the job that fitted it, its result, and how well that does on how many unseen images."""
 
     title: str
     recipe: Recipe
+    job: FitJob
     result: FitResult
     metrics: dict[str, Any]
     leakage: dict[str, float]
 
-    def measurements(self) -> dict[str, Any]:
-        """What `metrics.json` keeps of it."""
-        return {
-            "metrics": self.metrics,
-            "leakage": self.leakage,
-            "history": self.result.history,
-            "best_epoch": self.result.best_epoch,
-            "fit_seconds": self.result.seconds,
-        }
+
+@dataclass(frozen=True)
+class Workplace:
+    """Where a run's jobs find and leave things.
+
+    Attributes:
+        url: of a folder in the workspace for what jobs hand to each other, which any machine sees.
+        scratch: a folder of this machine for copies of shards, for jobs that run here.
+
+    """
+
+    url: str
+    scratch: Path
+
+
+@contextmanager
+def workplace(workspace: str, record: RunRecord) -> Iterator[Workplace]:
+    """Where the jobs of a run find and leave things. The next run removes it if this one is killed."""
+    try:
+        yield Workplace(under_way_files_url(workspace, record.run.run_id), record.scratch / "copies")
+    finally:
+        forget_files(workspace, [record.run.run_id])
 
 
 @stage("check the protocol", "check the {request.protocol} protocol")
@@ -62,16 +83,32 @@ def check_protocol(samples: Samples, request: TrainRequest) -> None:
 
 
 @stage("fit", "fit {request.model}, {protocol} protocol", tags=("train",))
-def fit_model(store: PixelStore, protocol: str, request: TrainRequest, out: Path, export: bool) -> Fitted:
+def fit_model(
+    store: PixelStore, protocol: str, request: TrainRequest, place: Workplace, export: bool
+) -> Fitted:
     """Fit one recipe in a process of its own, and measure it on the images that the recipe holds out."""
     recipe = RECIPES[protocol](store.samples, request.epochs, request.batch_size)
-    out.mkdir(parents=True)
     logger.info(
         "%s: %d training rows, %d for validation, %d for test; %d epochs, batches of %d",
         *(protocol, len(recipe.train), len(recipe.validation), len(recipe.test)),
         *(recipe.epochs, recipe.batch_size),
     )
-    job = FitJob(request.model, store.shards, store.labels, recipe, request.seed, out, export)
+    inputs = f"{place.url}/{protocol}.npz"
+    job = FitJob(
+        workspace=store.workspace,
+        dataset_key=store.dataset_key,
+        stored_as=store.stored_as,
+        inputs=inputs,
+        inputs_sha256=write_inputs(inputs, gather_inputs(store, recipe)),
+        architecture=request.model,
+        balanced=recipe.balanced,
+        keep_best=recipe.keep_best,
+        batch_size=recipe.batch_size,
+        epochs=recipe.epochs,
+        seed=request.seed,
+        results=f"{place.url}/{protocol}",
+        export=export,
+    )
     with artifacts.progress(f"fit-{protocol}-progress", f"fit {protocol}", recipe.epochs, "epochs") as bar:
 
         def on_epoch(epoch: int, values: dict[str, float]) -> None:
@@ -79,6 +116,7 @@ def fit_model(store: PixelStore, protocol: str, request: TrainRequest, out: Path
             logger.info("%s: epoch %d of %d: %s", protocol, epoch, recipe.epochs, shown)
             bar.advance(1)
 
-        result = run_in_process(fit, job, on_epoch)
+        result = run_job(job, place.scratch, on_epoch)
     metrics = measure(store.labels[recipe.test], result.probabilities)
-    return Fitted(TITLES[protocol], recipe, result, metrics, protocols.leakage(store.samples, recipe))
+    leakage = protocols.leakage(store.samples, recipe)
+    return Fitted(TITLES[protocol], recipe, job, result, metrics, leakage)

@@ -7,9 +7,9 @@ import logging
 from skinml.layout import model_url
 from skinml.models import registry
 from skinml.models.allowed import network_file
+from skinml.models.bundle import REFERENCE
 from skinml.models.external_data import check_whole
 from skinml.models.precisions import Precision
-from skinml.monitoring.reference import FILE as REFERENCE
 from skinml.monitoring.reference import parse_reference
 from skinml.scoring.predict import ScoringModel
 from tasks.stage import stage

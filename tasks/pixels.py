@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
-from pathlib import Path
 
 import pandas as pd
 
@@ -18,11 +17,11 @@ from skinml.dataset.pixelstore import PixelStore, missing_pixels, stored_format
 from skinml.dataset.pixelstore import open_pixels as open_pixel_store
 from skinml.dataset.publish_samples import publish_pixels
 from skinml.dataset.resume import Resumption, resume
+from skinml.dataset.samples import samples_version
 from skinml.dataset.shards import cut
 from skinml.dataset.survey import SurveyJob, find_duplicates, write_pending_index
 from skinml.dataset.totals import add_up
 from skinml.dataset.write_shard import ShardDone, ShardJob, shard_jobs, write_shard
-from skinml.errors import RequestError
 from skinml.images.preprocessing import Preprocessing, ShardFormat
 from skinml.layout import Archive
 from skinml.records.runs import Counts, Run
@@ -46,9 +45,7 @@ class Samples:
 @stage("read the samples", tags=("storage",))
 def read_samples(workspace: str) -> Samples:
     """All samples, at one version of the table."""
-    version = tables.version(workspace, "samples")
-    if version is None:
-        raise RequestError(f"{workspace}: no samples yet; run skinml prepare first")
+    version = samples_version(workspace)
     return Samples(resolve_rows(tables.read(workspace, "samples", at=version)).to_pandas(), version)
 
 
@@ -84,9 +81,9 @@ def commit_pixels(workspace: str, missing: Missing, shards: list[ShardDone], run
 
 
 @stage("open the pixels", tags=("storage",))
-def open_pixels(workspace: str, samples: Samples, missing: Missing, folder: Path) -> PixelStore:
-    """The pixels as memory-mappable files on this machine."""
-    store = open_pixel_store(workspace, missing.dataset_key, missing.stored_as, samples.rows, folder)
+def open_pixels(workspace: str, samples: Samples, missing: Missing) -> PixelStore:
+    """Where the pixels of all samples lie."""
+    store = open_pixel_store(workspace, missing.dataset_key, missing.stored_as, samples.rows)
     lost = len(samples.rows) - len(store.samples)
     if lost:
         logger.warning("training without %d samples that have no pixels", lost)

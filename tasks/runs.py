@@ -106,6 +106,7 @@ def begin_run(record: RunRecord, workspace: str) -> None:
     for row in [died(one, record.run.run_id) for one in dead]:
         if put_row(workspace, row):
             logger.warning("run %s %s", row["run_id"], row["error"])
+    under_way.forget_files(workspace, [one.run.run_id for one in dead])
     under_way.forget(workspace, [one.run.run_id for one in dead])
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from flows.cli.main import main
+from flows.cli.verbs import VERBS
 
 
 @dataclass(frozen=True)
@@ -33,4 +34,7 @@ class CommandLine:
         printed = self._capture.readouterr()
         assert code == expect, printed.err
         result = json.loads(printed.out.splitlines()[-1]) if code == 0 else {}
+        if code == 0:
+            verbs = [verb for verb in VERBS if verb.name in map(str, arguments)]
+            assert any(result.keys() >= {*verb.prints} for verb in verbs), "the contract's keys"
         return Answer(code, result, printed.out, printed.err)

@@ -25,10 +25,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 WITHOUT_TRAIN, FULL = ".[test]", ".[test,train]"
 PYTEST = ["-m", "pytest", "--quiet", "--dist", "loadfile", "--no-loadscope-reorder"]
 # What depends on the versions of libraries: pandas, pyarrow, deltalake, s3fs, obstore, Pillow, ONNX Runtime.
-SHORT = [
-    f"tests/unit/{name}"
-    for name in ("storage", "dataset", "test_tables.py", "test_compaction.py", "scoring", "images")
-]
+SHORT = [f"tests/unit/{name}" for name in ("storage", "dataset", "tables", "scoring", "images")]
 # Warnings are no errors on the lowest versions: they are of libraries about newer ones that they depend on.
 WARNINGS_PASS = ["--override-ini", "filterwarnings="]
 

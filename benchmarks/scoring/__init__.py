@@ -1,1 +1,1 @@
-"""The score benchmark: what is compared, how it is checked, what is said of it. `benchmarks.score` runs it."""
+"""The score benchmark: JPEGs to a table of probabilities, by skinml and by what else people use."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +15,11 @@ import pandas as pd
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from benchmarks.agreement import exact
-from benchmarks.inputs import Input
-from benchmarks.scoring.bundle import Bundle
+from benchmarks.harness.agreement import OutputError, exact, sample
+from benchmarks.harness.inputs import Input
+from benchmarks.harness.systems import System
+from benchmarks.scoring.inputs import Bundle
 from benchmarks.scoring.peers.common import CLASSES, SIZE
-from benchmarks.scoring.systems import System
 from skinml import tables
 
 SAMPLE = 200
@@ -35,48 +34,38 @@ COLUMNS = [f"p_{name}" for name in CLASSES]
 Probabilities = NDArray[np.float64]
 
 
-class ScoreError(RuntimeError):
-    """Probabilities that are missing or wrong."""
+WORST = {"same_class": min, "largest_difference": max}
+"""The figures that `check` finds, and which of two is the worse one."""
 
 
-@dataclass(frozen=True)
-class Agreement:
-    """How near a system's probabilities are to the exact ones.
+def check(out: Path, system: System, given: Input, bundle: Bundle) -> dict[str, float]:
+    """Check what a system left in `out`.
 
-    Attributes:
-        same_class: fraction of the sample whose predicted class is the exact one.
-        largest_difference: of any probability.
-    """
-
-    same_class: float
-    largest_difference: float
-
-
-def check(out: Path, system: System, given: Input, bundle: Bundle) -> Agreement | None:
-    """Check what a system left in `out`; None for a limit, which leaves nothing but a sum.
+    Returns:
+        How near a sample's probabilities are to the exact ones: same_class, the fraction whose predicted class
+        is the exact one, and largest_difference of any probability. Nothing for a limit, which leaves a sum.
 
     Raises:
-        ScoreError: images are missing or doubled, or fewer than LEAST_AGREEMENT of a sample have the class
+        OutputError: images are missing or doubled, or fewer than LEAST_AGREEMENT of the sample have the class
             that they should.
     """
     names = [path.stem for path in given.files()]
     if system.output == "sum":
         total = float(out.read_text(encoding="ascii"))
         if abs(total - len(names)) > SUM_TOLERANCE * len(names):
-            raise ScoreError(f"probabilities of {total:.1f} images where there are {len(names)}")
-        return None
+            raise OutputError(f"probabilities of {total:.1f} images where there are {len(names)}")
+        return {}
     found = READERS[system.output](out)
     if len(found) != len(names) or set(found.index) != set(names):
         several = f"{len(found)} rows about {len(set(found.index))} images"
-        raise ScoreError(f"{several} where there are {len(names)}")
-    chosen = np.unique(np.linspace(0, len(names) - 1, SAMPLE).astype(int))
-    paths = [given.images / f"{names[number]}.jpg" for number in chosen]
+        raise OutputError(f"{several} where there are {len(names)}")
+    paths = [given.images / f"{names[position]}.jpg" for position in sample(len(names), SAMPLE)]
     right = np.stack([exact_probabilities(path, bundle.folder / "model.onnx") for path in paths])
     theirs = found.loc[[path.stem for path in paths], COLUMNS].to_numpy(dtype=np.float64)
     same = float((theirs.argmax(axis=1) == right.argmax(axis=1)).mean())
     if same < LEAST_AGREEMENT:
-        raise ScoreError(f"{same:.0%} of a sample have the right class, {LEAST_AGREEMENT:.0%} are asked for")
-    return Agreement(same, float(np.abs(theirs - right).max()))
+        raise OutputError(f"{same:.0%} of a sample have the right class, {LEAST_AGREEMENT:.0%} are asked for")
+    return {"same_class": same, "largest_difference": round(float(np.abs(theirs - right).max()), 5)}
 
 
 @functools.lru_cache(maxsize=16_384)

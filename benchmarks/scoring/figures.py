@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from benchmarks.bench import Result
-from benchmarks.figures import Speed, Target, at_least, at_most, peak, ratio, speeds
-from benchmarks.measure import median, seconds_per_image
+from benchmarks.harness.bench import Result
+from benchmarks.harness.figures import Target, at_least, at_most, peak, ratio, speeds
+from benchmarks.harness.measure import median, seconds_per_image
+from benchmarks.harness.systems import LIMIT, US
 from benchmarks.scoring.systems import INT8
-from benchmarks.systems import LIMIT, US
 
 
 @dataclass(frozen=True)
@@ -110,8 +110,3 @@ def _worker_mb(found: Result) -> float | None:
         for memory in (found[name]["figures"]["memory"].values() if name in found else ())
     ]
     return peak([memory["worker_mb"] for memory in memories])
-
-
-def of_its_limit(name: str, limit: str, systems: Mapping[str, Speed]) -> float | None:
-    """A system's rate over that of the limit that holds for its network."""
-    return ratio(systems.get(name), systems.get(limit))

@@ -18,7 +18,7 @@ from hashlib import md5
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
-from benchmarks.inputs import REPOSITORY
+from benchmarks.harness.inputs import REPOSITORY
 
 PAGE = 1_000
 """Objects an answer, as S3 has it."""

@@ -1,52 +1,40 @@
-"""Writes the score section of docs/benchmarks.md and its plot: `python -m benchmarks.scoring.render`."""
+"""The score benchmark's part of docs/benchmarks.md, from recorded figures."""
 
 from __future__ import annotations
 
-import json
 import statistics
-import sys
-from pathlib import Path
 
-from benchmarks.bench import Result
-from benchmarks.figures import Speed, ratio, speeds
-from benchmarks.inputs import REPOSITORY
-from benchmarks.markdown import (
+from benchmarks.harness.bench import Result
+from benchmarks.harness.benchmark import Plot
+from benchmarks.harness.figures import Speed, ratio, speeds
+from benchmarks.harness.markdown import (
     bytes_of,
     machine,
     number,
     paragraph,
     promises,
-    put_into,
     rates,
     repetitions,
     table,
     times,
     trial_warning,
 )
+from benchmarks.harness.systems import LIMIT, US
 from benchmarks.scoring.agreement import LEAST_AGREEMENT, SAMPLE
-from benchmarks.scoring.figures import KnownNight, known_nights, of_its_limit, targets
+from benchmarks.scoring.figures import KnownNight, known_nights, targets
 from benchmarks.scoring.peers.common import BATCH
 from benchmarks.scoring.sections.network import EDGE
-from benchmarks.scoring.systems import SYSTEMS
-from benchmarks.systems import LIMIT, US
+from benchmarks.scoring.systems import limit_of
 
-RESULTS = Path("benchmarks/results/score.json")
-PLOT = Path("docs/benchmarks/score.png")
+PICTURE = "benchmarks/score.png"
 PLACES = ("folder", "bucket")
-LIMITS = {system.name: system.limit for system in SYSTEMS}
 
 
-def write(into: Path = REPOSITORY) -> None:
-    """Render what is recorded below `into` to the document and the plot there."""
-    from benchmarks.plot import draw
-
-    found: Result = json.loads((into / RESULTS).read_text(encoding="utf-8"))
-    put_into(into, "score", section(found))
-    contests = {place: found[place]["figures"] for place in PLACES if place in found}
-    if contests:
-        (into / PLOT).parent.mkdir(parents=True, exist_ok=True)
-        title = "JPEGs to a table of probabilities: images per second, start-up left out"
-        draw(contests, into / PLOT, title)
+def plot(found: Result) -> Plot | None:
+    """What is drawn: the folder and the bucket."""
+    entries = {place: found[place]["figures"] for place in PLACES if place in found}
+    title = "JPEGs to a table of probabilities: images per second, start-up left out"
+    return Plot(title, entries) if entries else None
 
 
 def section(found: Result) -> str:
@@ -95,7 +83,7 @@ def _within_reach(found: Result) -> list[str]:
 
 
 def _contests(found: Result) -> list[str]:
-    texts = ["### The same archive, the same network", f"![Images per second](benchmarks/{PLOT.name})"]
+    texts = ["### The same archive, the same network", f"![Images per second]({PICTURE})"]
     for place in PLACES:
         if place in found:
             entry = found[place]["figures"]
@@ -127,7 +115,7 @@ def _contest(entry: Result) -> str:
                 f"**{one.title}**" if name.startswith(US) else one.title,
                 number(one.rate),
                 rates(one),
-                number(of_its_limit(name, LIMITS[name], systems), 2),
+                number(ratio(one, systems.get(limit_of(name))), 2),
                 "" if name == US else times(_times_as_fast(systems, name)),
                 number(one.startup, 1),
                 sizes,
@@ -237,8 +225,3 @@ def _night(title: str, night: KnownNight) -> tuple[str, ...]:
         times(night.times),
         number(night.driver_mb),
     )
-
-
-if __name__ == "__main__":
-    write()
-    sys.exit(0)

@@ -1,58 +1,24 @@
-"""What is compared: each system's command, and how many images its small and its large run have.
+"""What scores, each on few and on many images: from a folder, and from a bucket.
 
-A system's rate is the slope between its two runs, so the large one must last some seconds longer than the
-small one: hence other sizes for faster systems. Whole batches of 128 in every run: Keras compiles its graph
-anew for a last one that is smaller.
+Whole batches of 128 in every run: Keras compiles its graph anew for a last one that is smaller.
 """
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.scoring.bundle import Bundle
-from benchmarks.systems import LIMIT, US, Sizes, skinml
+from benchmarks.harness.bench import Bench, Result, say
+from benchmarks.harness.contest import Entry, Rules, hold, run_once
+from benchmarks.harness.inputs import Input
+from benchmarks.harness.systems import LIMIT, US, Sizes, System, peer, skinml, systems_on
+from benchmarks.scoring import agreement
+from benchmarks.scoring.inputs import Bundle, make_bundle
+
+KIND = "q75"
+"""The images that are scored."""
 
 INT8 = "_int8"
 """Ends the names of systems that run the quantised network."""
-
-Output = str
-"""What a system leaves: "tables" (a workspace), "parts" (Parquet files), "file" (CSV or Parquet), "sum"."""
-
-
-@dataclass(frozen=True)
-class System:
-    """One way of doing the job.
-
-    Attributes:
-        name: short, a key of the results.
-        title: for people.
-        sizes: images of the small and the large run, by where the archive is: folder, bucket or both.
-        output: what it leaves.
-        module: of `benchmarks.scoring.peers`; empty for skinml itself.
-        flags: further arguments.
-    """
-
-    name: str
-    title: str
-    sizes: Mapping[str, Sizes]
-    output: Output
-    module: str = ""
-    flags: tuple[str, ...] = ()
-
-    @property
-    def limit(self) -> str:
-        """The name of the limit that holds for the network it runs."""
-        return LIMIT + INT8 if self.name.endswith(INT8) else LIMIT
-
-    def command(self, images: str, bundle: Bundle, out: Path) -> list[str]:
-        """The program that scores this folder or s3://bucket/prefix; `out` is the workspace for skinml."""
-        if not self.module:
-            return skinml(out, "score", "--archive", images, *self.flags)
-        program = [sys.executable, "-m", f"benchmarks.scoring.peers.{self.module}"]
-        return [*program, "--images", images, "--bundle", str(bundle.folder), "--out", str(out), *self.flags]
 
 
 def _sizes(folder: Sizes | None = None, bucket: Sizes | None = None) -> dict[str, Sizes]:
@@ -67,7 +33,7 @@ SYSTEMS = (
         _sizes((1024, 16384), (1024, 10240)),
         "sum",
         "limit",
-        ("--network", "model-int8.onnx"),
+        {"": ("--network", "model-int8.onnx")},
     ),
     System(US, "skinml, fp32", _sizes((2048, 14336), (1024, 8192)), "tables"),
     System(
@@ -75,7 +41,7 @@ SYSTEMS = (
         "skinml, int8",
         _sizes((2048, 16384), (1024, 10240)),
         "tables",
-        flags=("--precision", "int8"),
+        flags={"": ("--precision", "int8")},
     ),
     System(
         "tf_data_ratio",
@@ -83,7 +49,7 @@ SYSTEMS = (
         _sizes((512, 14336)),
         "file",
         "tf_data",
-        ("--ratio", "4"),
+        {"": ("--ratio", "4")},
     ),
     System("tf_data", "tf.data + Keras", _sizes((512, 9728)), "file", "tf_data"),
     System(
@@ -92,7 +58,7 @@ SYSTEMS = (
         _sizes((512, 7168)),
         "parts",
         "ray_data",
-        ("--decoder", "scaled"),
+        {"": ("--decoder", "scaled")},
     ),
     System("ray_data", "Ray Data", _sizes((512, 4608), (256, 3072)), "parts", "ray_data"),
     System("s3fs", "a script that reads through s3fs", _sizes(bucket=(256, 3072)), "file", "reading_s3fs"),
@@ -101,6 +67,46 @@ SYSTEMS = (
 """Fastest first, roughly."""
 
 
-def systems_of(place: str) -> list[System]:
-    """The systems that are compared where the archive is in a folder, or in a bucket."""
-    return [system for system in SYSTEMS if place in system.sizes]
+def limit_of(name: str) -> str:
+    """The name of the limit that holds for the network that a system runs."""
+    return LIMIT + INT8 if name.endswith(INT8) else LIMIT
+
+
+def command(system: System, images: str, bundle: Bundle, out: Path) -> list[str]:
+    """The program that scores this folder or s3://bucket/prefix; `out` is the workspace for skinml."""
+    flags = system.flags_on("")
+    if not system.module:
+        return skinml(out, "score", "--archive", images, *flags)
+    return peer(__package__, system.module, images, out, "--bundle", str(bundle.folder), *flags)
+
+
+def rules(bundle: Bundle) -> Rules:
+    """How the contests of this benchmark are held, with this model."""
+
+    def ready(system: System, entry: str, given: Input, images: str, out: Path) -> list[str]:
+        if not system.module:
+            bundle.copy_to(out)
+        return command(system, images, bundle, out)
+
+    return Rules(
+        SYSTEMS, ready, lambda out, system, given: agreement.check(out, system, given, bundle), agreement.WORST
+    )
+
+
+def compare(bench: Bench, place: str, entry: Entry) -> Result:
+    """All systems on one archive, and then the memory of skinml's own."""
+    held = rules(make_bundle(bench))
+    found: Result = hold(bench, held, {place: entry})[place]
+    found["memory"] = {}
+    for system in systems_on(place, SYSTEMS):
+        record = found["systems"][system.name]
+        if not system.module and not record["error"]:
+            images = record["images"][1]
+            measured, _ = run_once(bench, held, place, entry, system, images, memory=True)
+            found["memory"][system.name] = {
+                "images": images,
+                "driver_mb": measured.driver_mb and round(measured.driver_mb, 1),
+                "worker_mb": measured.worker_mb and round(measured.worker_mb, 1),
+            }
+            say(f"{place}: {system.title}: {found['memory'][system.name]}")
+    return found

@@ -10,19 +10,18 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from flows.cli.parse import _parser, _unknown
+from flows.cli.faults import Printable, explain
+from flows.cli.parse import parse
+from flows.cli.parts import clean
 from flows.cli.printing import print_result
-from flows.cli.settings import REQUESTS, choose_workspace, load, names_of, read_file
-from flows.cli.verbs import VERBS
-from skinml.errors import RequestError, RunError, SkinmlError
+from flows.cli.settings import choose_workspace, load, names_of, read_file
+from flows.cli.variables import check_variables
+from flows.cli.verbs import REQUESTS, call, find
+from skinml.errors import RunError, SkinmlError
 from skinml.process import interrupts
 from skinml.storage.redaction import redacted
-
-if TYPE_CHECKING:
-    pass
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -40,34 +39,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except interrupts.Interrupted as error:
         _fail(str(error), error.exit_code, as_json)
         interrupts.leave(error.number)
+    except KeyboardInterrupt:  # from a library that raises it itself
+        return _fail("interrupted", 130, as_json)
+    except Exception as error:
+        return _fail(explain(error), 1, as_json)
 
 
 def _run(arguments: Sequence[str]) -> int:
-    options, unknown = _parser().parse_known_args(arguments)
-    if unknown:
-        raise RequestError(_unknown(unknown[0], options.verb))
+    options = parse(arguments)
     _log_to_stderr()
     _leave_out_a_broken_address()
     given = {name: value for name, value in vars(options).items() if value is not None}
+    check_variables(os.environ)
     file = read_file(given.get("config"))
-    verb, model = VERBS[options.verb], REQUESTS[options.verb]
+    model = REQUESTS[options.verb]
     flags = {name: given[name] for name in names_of(model) if name in given}
     request = load(model, options.verb, flags, file)
+    verb = find(options.verb, request)
     workspace = choose_workspace(given.get("workspace"), file) if verb.needs_workspace else ""
-    result = verb.run(workspace, request)
+    result = call(verb, workspace, request)
     try:
-        print_result(result, as_json=given.get("json", False))
+        print_result(result, given.get("json", False), verb.prints)
     except OSError as error:  # who reads it is gone, or a file that it goes to has no room
         with suppress(OSError):  # else Python would fail over it again at its end
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise RunError(f"done, but the result could not be written to stdout: {error.strerror}") from error
     return 0 if verb.went_well(result) else 1
-
-
-# --- Verbs ----------------------------------------------------------------------------------------------
-
-
-# --- Parsing --------------------------------------------------------------------------------------------
 
 
 # --- Saying what goes on ----------------------------------------------------------------------------------
@@ -81,9 +78,10 @@ def _log_to_stderr() -> None:
     logger = logging.getLogger("skinml")
     logger.setLevel(logging.INFO)
     logger.propagate = False  # Prefect gives the root logger a handler of its own
+    formatter = Printable if sys.stderr.isatty() else logging.Formatter
     handler = logging.StreamHandler()  # of today's stderr, in the place of an earlier call's
     handler.set_name("skinml stderr")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S"))
+    handler.setFormatter(formatter("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S"))
     for earlier in [one for one in logger.handlers if one.get_name() == handler.get_name()]:
         logger.removeHandler(earlier)
     logger.addHandler(handler)
@@ -102,11 +100,7 @@ def _leave_out_a_broken_address() -> None:
 def _fail(line: str, exit_code: int, as_json: bool) -> int:
     """Say in one line why there is no result, and with --json in one object too."""
     with suppress(OSError):  # nobody reads it
-        print(f"skinml: {line}", file=sys.stderr)
+        print(f"skinml: {clean(line)}", file=sys.stderr)
         if as_json:
             print_result({"error": line, "exit_code": exit_code}, as_json=True)
     return exit_code
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,38 +1,101 @@
-"""Arguments of the command line to names and values; flags are made from the requests."""
+"""Arguments of the command line to names and values; flags and `--help` are made from the requests."""
 
 from __future__ import annotations
 
 import argparse
-from difflib import get_close_matches
+import sys
+import textwrap
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
 from pydantic.fields import FieldInfo
 
-from flows.cli.settings import REQUESTS
+from flows.cli.parts import RESEARCH_ONLY
+from flows.cli.suggest import did_you_mean
+from flows.cli.verbs import REQUESTS
 from skinml import __version__
 from skinml.errors import RequestError
-from skinml.requests.base import asked_as, is_positional
+from skinml.requests.base import ClusterRequest, Request, asked_as, is_positional
 
 DESCRIPTION = "Dermatoscopic image archives to tables: prepare, train, score every night."
 
+COMMON = {"--workspace": True, "--config": True, "--json": False}
+"""Flags that stand before the verb or after it, and whether they take a value."""
 
-RESEARCH_ONLY = "Research software: not a medical device."
+SHORT = 30
+"""Characters of choices that stand behind a flag; longer ones stand in its description."""
+
+ALONE = ("-h", "--help", "--version")
+"""Flags that ask for no verb."""
 
 
 class _Parser(argparse.ArgumentParser):
-    """argparse that refuses in one line, as everything here does."""
+    """argparse that refuses in one line, as everything here does, and takes no abbreviation of a flag."""
+
+    def __init__(self, **more: Any) -> None:
+        super().__init__(allow_abbrev=False, add_help=False, formatter_class=_Help, **more)
 
     def error(self, message: str) -> Any:
-        raise RequestError(f"{message}; see {self.prog} --help")
+        raise RequestError(f"{message.removeprefix('argument ')}; see {self.prog} --help")
+
+
+class _Help(argparse.HelpFormatter):
+    """Help as wide as the terminal, up to a width that reads well."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=30, width=_width())
+
+
+def _width() -> int:
+    from shutil import get_terminal_size
+
+    return min(get_terminal_size().columns - 2, 110)
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """The verb and what was given of its flags; what was not given is None.
+
+    Raises:
+        RequestError: no verb, or a verb or a flag that there is not, with the one that was probably meant.
+        SystemExit: the help or the version was asked for, and is printed.
+    """
+    _check_verb(arguments)
+    options, unknown = parser().parse_known_args(arguments)
+    if unknown:
+        raise RequestError(_unknown(unknown[0], options.verb))
+    return options
+
+
+def _check_verb(arguments: Sequence[str]) -> None:
+    """Refuse what argparse would refuse in more words: no verb, an unknown one, an unknown flag before it."""
+    rest = list(arguments)
+    while rest:
+        argument = rest.pop(0)
+        if argument in ALONE:
+            return
+        name, equals, _ = argument.partition("=")
+        if not argument.startswith("-"):
+            if argument not in REQUESTS:
+                advice = did_you_mean(argument, REQUESTS) or f"verbs are {', '.join(REQUESTS)}; "
+                raise RequestError(f"there is no verb {argument!r}; {advice}see skinml --help")
+            return
+        if name not in COMMON:
+            advice = did_you_mean(name, (*COMMON, *ALONE[1:]))
+            raise RequestError(
+                f"{name} is not a flag that stands before the verb; {advice}"
+                "flags of a verb stand behind it; see skinml --help"
+            )
+        if COMMON[name] and not equals:
+            rest = rest[1:]
+    parser().print_help(sys.stderr)
+    raise RequestError("no verb was given; see skinml --help")
 
 
 def _unknown(argument: str, verb: str) -> str:
     """What is said of an argument that a verb does not have, with the flag that is written most like it."""
-    fields = REQUESTS[verb].model_fields
-    flags = ["--workspace", "--config", "--json", *(_flag(asked_as(*field)) for field in fields.items())]
-    meant = get_close_matches(argument.partition("=")[0], flags, 1)
-    advice = f"did you mean {meant[0]}? " if meant else ""
+    flags = [*COMMON, *(_flag(asked_as(*field)) for field in REQUESTS[verb].model_fields.items())]
+    advice = did_you_mean(argument.partition("=")[0], flags)
     return f"{verb} has no {argument!r}; {advice}see skinml {verb} --help"
 
 
@@ -40,41 +103,101 @@ def _flag(field: str) -> str:
     return f"--{field.replace('_', '-')}"
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="skinml", description=f"{DESCRIPTION} {RESEARCH_ONLY}")
-    parser.add_argument("--version", action="version", version=f"skinml {__version__}")
-    _add_common(parser, None)
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB", parser_class=_Parser)
+def parser() -> argparse.ArgumentParser:
+    """The parser of the whole command line."""
+    root = _Parser(
+        prog="skinml",
+        usage="skinml [--workspace URL] [--config FILE] [--json] VERB ...",
+        description=f"{DESCRIPTION} {RESEARCH_ONLY}",
+        epilog="skinml VERB --help shows what a verb can be asked.",
+    )
+    verbs = root.add_subparsers(
+        title="verbs", dest="verb", required=True, metavar="VERB", parser_class=_Parser, prog="skinml"
+    )
+    common = root.add_argument_group("common")
+    _add_common(common, None)
+    common.add_argument(
+        "--version", action="version", version=f"skinml {__version__}", help="print the version"
+    )
     for name, model in REQUESTS.items():
         summary = (model.__doc__ or "").splitlines()[0]
-        verb_parser = verbs.add_parser(name, help=summary, description=f"{summary} {RESEARCH_ONLY}")
-        _add_common(verb_parser, argparse.SUPPRESS)  # accepted after the verb too, where people type them
-        for field, about in model.model_fields.items():
-            _add_flag(verb_parser, asked_as(field, about), about)
-    return parser
+        description = f"{summary} {RESEARCH_ONLY}"
+        verb = verbs.add_parser(name, help=summary, description=description, usage=_usage(name, model))
+        for title, fields in _groups(model):
+            group = verb.add_argument_group(title)
+            for field, about in fields:
+                _add_flag(group, asked_as(field, about), about)
+        _add_common(verb.add_argument_group("common"), argparse.SUPPRESS)
+    return root
 
 
-def _add_common(parser: argparse.ArgumentParser, default: Any) -> None:
-    parser.add_argument("--workspace", metavar="URL", default=default, help="folder or s3://bucket/prefix")
-    parser.add_argument("--config", metavar="FILE", type=Path, default=default, help="TOML file with defaults")
-    parser.add_argument(
+def _usage(verb: str, model: type[Request]) -> str:
+    """`skinml score --archive ARCHIVE [options]`: what must be given."""
+    positional = [_metavar(*field) for field in model.model_fields.items() if is_positional(field[1])]
+    required = [
+        f"{_flag(asked_as(name, about))} {_metavar(name, about)}"
+        for name, about in model.model_fields.items()
+        if about.is_required() and not is_positional(about)
+    ]
+    words = " ".join(["skinml", verb, *positional, *required, "[options]"])
+    lines = textwrap.wrap(words, max(_width() - len("usage: "), 20), break_long_words=False)
+    return f"\n{' ' * len('usage:   ')}".join(lines)
+
+
+def _groups(model: type[Request]) -> Iterator[tuple[str, list[tuple[str, FieldInfo]]]]:
+    """The fields of a request under the headings of its help, without headings that have none."""
+    fields = list(model.model_fields.items())
+    cluster = ClusterRequest.model_fields
+    headings = {
+        "required": [field for field in fields if field[1].is_required()],
+        "options": [field for field in fields if not field[1].is_required() and field[0] not in cluster],
+        "cluster": [field for field in fields if field[0] in cluster],
+    }
+    yield from ((title, some) for title, some in headings.items() if some)
+
+
+def _add_common(group: argparse._ArgumentGroup, default: Any) -> None:
+    group.add_argument("--workspace", metavar="URL", default=default, help="folder or s3://bucket/prefix")
+    group.add_argument("--config", metavar="FILE", type=Path, default=default, help="TOML file with defaults")
+    group.add_argument(
         "--json", action="store_true", default=default, help="end stdout with one JSON object of the results"
     )
+    group.add_argument("-h", "--help", action="help", help="print this help")
 
 
-def _add_flag(parser: argparse.ArgumentParser, field: str, about: FieldInfo) -> None:
+def _add_flag(group: argparse._ArgumentGroup, field: str, about: FieldInfo) -> None:
     """One flag of one field, or its place: its values are checked by the model, not here."""
-    choices = [str(choice) for choice in get_args(about.annotation) if isinstance(choice, str)]
-    metavar = "|".join(choices) if choices else field.upper()
     unset = about.is_required() or about.default is False or about.default in (None, ())
     shown = "" if unset else f" (default: {about.default})"
-    explained = (about.description or "") + shown
+    metavar = _metavar(field, about)
+    choices = choices_of(about)
+    named = f": {', '.join(choices)}" if choices and choices[0] not in metavar else ""
+    explained = f"{about.description or ''}{named}{shown}"
     if is_positional(about):
-        parser.add_argument(field, nargs="?", default=None, metavar=metavar, help=explained)
+        group.add_argument(field, nargs="?", default=None, metavar=metavar, help=explained)
         return
     flag = _flag(field)
     if about.annotation is bool:
-        parser.add_argument(flag, dest=field, action="store_true", default=None, help=explained)
+        group.add_argument(
+            flag, dest=field, action=argparse.BooleanOptionalAction, default=None, help=explained
+        )
         return
     action = "append" if "tuple" in str(about.annotation) else "store"
-    parser.add_argument(flag, dest=field, default=None, action=action, metavar=metavar, help=explained)
+    group.add_argument(flag, dest=field, default=None, action=action, metavar=metavar, help=explained)
+
+
+def choices_of(about: FieldInfo) -> list[str]:
+    """The texts that a field can have, if they are few: of a Literal or an enumeration, or None beside one."""
+    kinds = [about.annotation, *get_args(about.annotation)]
+    members = [member for kind in kinds for member in getattr(kind, "__members__", {}).values()]
+    literals = [one for kind in kinds for one in get_args(kind) if isinstance(one, str)]
+    return list(dict.fromkeys([*map(str, members), *literals]))
+
+
+def _metavar(field: str, about: FieldInfo) -> str:
+    """What stands for a value: its choices if they are short, N for a number."""
+    choices = "|".join(choices_of(about))
+    if choices and len(choices) <= SHORT:
+        return f"[{choices}]" if is_positional(about) and not about.is_required() else choices
+    kinds = (about.annotation, *get_args(about.annotation))
+    return "N" if int in kinds or float in kinds else field.upper().replace("-", "_")

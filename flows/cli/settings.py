@@ -1,49 +1,31 @@
-"""What can be asked: one frozen model per verb, read from a TOML file, SKINML_* variables and flags.
+"""The request of a verb from a TOML file, SKINML_* variables and flags, merged by pydantic-settings.
 
 The later source wins: defaults, file, environment, flags. In the file a verb's values stand in the table
-of its name (`[score]`), and values at the top (`workspace`, `cluster`, `cluster_wait`, `workers`) serve every
-verb; in the environment `SKINML_SCORE_ARCHIVE` is for one verb and `SKINML_WORKSPACE` for all. Flags of the
-command line are made from these models too (field name, type, description): one list of what can be asked.
+of its name (`[score]`). Fields that mean the same in every verb (`workspace`, `archive`, `cluster`) may also
+stand at the top, for all verbs. flows/cli/variables.py names the variables. Flags of the command line are made
+from the requests too (field name, type, description): one list of what can be asked.
 """
 
 from __future__ import annotations
 
-import os
+import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import AliasChoices, Field, ValidationError, create_model
 
+from flows.cli.suggest import did_you_mean
+from flows.cli.variables import WORKSPACE, shared_names, variables_of
+from flows.cli.verbs import REQUESTS
 from skinml.errors import RequestError
-from skinml.requests.base import ClusterRequest, Request, asked_as, is_positional
-from skinml.requests.dataset import PrepareRequest
-from skinml.requests.lab import DemoRequest, DrillRequest, SynthRequest
-from skinml.requests.scoring import QuarantineRequest, ScoreRequest
-from skinml.requests.tables import CompactRequest, ExportRequest
-from skinml.requests.training import TrainRequest
+from skinml.requests.base import Request, asked_as, is_positional, is_shared
 
-ENVIRONMENT_PREFIX = "SKINML_"
-
+if TYPE_CHECKING:
+    from pydantic_settings import PydanticBaseSettingsSource
 
 RequestType = TypeVar("RequestType", bound=Request)
-
-REQUESTS: dict[str, type[Request]] = {
-    "prepare": PrepareRequest,
-    "train": TrainRequest,
-    "score": ScoreRequest,
-    "quarantine": QuarantineRequest,
-    "export": ExportRequest,
-    "compact": CompactRequest,
-    "synth": SynthRequest,
-    "demo": DemoRequest,
-    "drill": DrillRequest,
-}
-"""What can be asked, by verb."""
-
-SHARED = tuple(ClusterRequest.model_fields)
-"""What may be set once for all verbs, at the top of the file and as SKINML_CLUSTER and so on."""
 
 
 def read_file(path: Path | None) -> dict[str, Any]:
@@ -56,16 +38,18 @@ def read_file(path: Path | None) -> dict[str, Any]:
         raise RequestError(f"--config {path}: {error.strerror or error}; name a TOML file") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RequestError(f"--config {path}: not TOML: {error}") from error
-    known = ("workspace", *SHARED, *REQUESTS)
+    known = ("workspace", *shared_names(), *REQUESTS)
     for name in file:
         if name not in known:
-            raise RequestError(f"--config {path}: {name!r} is none of {', '.join(known)}")
+            advice = did_you_mean(name, known)
+            raise RequestError(f"--config {path}: {advice}{name!r} is none of {', '.join(known)}")
     return file
 
 
 def choose_workspace(flag: str | None, file: Mapping[str, Any]) -> str:
     """The workspace's URL from the flag, SKINML_WORKSPACE or the file, in this order."""
-    workspace = flag or os.environ.get(f"{ENVIRONMENT_PREFIX}WORKSPACE") or file.get("workspace")
+    flags = {"workspace": flag} if flag else {}
+    workspace = _merged({"workspace": (WORKSPACE,)}, flags, file).get("workspace")
     if not workspace:
         raise RequestError(
             "no workspace: give --workspace URL (a folder or s3://bucket/prefix) or SKINML_WORKSPACE"
@@ -85,22 +69,56 @@ def load(model: type[RequestType], verb: str, flags: Mapping[str, Any], file: Ma
     Raises:
         RequestError: a value that the model refuses, in one line that names it.
     """
-    values: dict[str, Any] = {}
     section = file.get(verb, {})
     if not isinstance(section, Mapping):
         raise RequestError(f"config: {verb} = {section!r} should be a table, [{verb}]")
-    values.update({name: file[name] for name in SHARED if name in file and name in model.model_fields})
-    values.update(section)
-    for name in names_of(model):
-        for variable in (*([name] if name in SHARED else []), f"{verb}_{name}"):  # the verb's own wins
-            given = os.environ.get(ENVIRONMENT_PREFIX + variable.upper())
-            if given:
-                values[name] = given
-    values.update(flags)
+    shared = {asked_as(*item) for item in model.model_fields.items() if is_shared(item[1])}
+    for_all = {name: value for name, value in file.items() if name in shared}
+    values = _merged(variables_of(verb, model), flags, {**for_all, **section})
     try:
         return model.model_validate(values)
     except ValidationError as error:
         raise RequestError(_one_line(verb, model, error)) from error
+
+
+def _merged(
+    variables: Mapping[str, Sequence[str]], flags: Mapping[str, Any], file: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What flags, the environment and the file give, by name; what none of them gives is not in it.
+
+    Nothing is checked here: errors name a flag, and only the request knows what its values may be.
+
+    Args:
+        variables: the variables of each name, the one that wins first. An empty variable was not given.
+        flags: what the command line gave.
+        file: what the file gave; names that nobody knows stay, for the request to refuse.
+    """
+    from pydantic_settings import (  # for verbs, not for --help
+        BaseSettings,
+        InitSettingsSource,
+        SettingsConfigDict,
+    )
+
+    class Sources(BaseSettings):
+        model_config = SettingsConfigDict(
+            case_sensitive=True, env_ignore_empty=True, extra="allow", populate_by_name=True
+        )
+
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,
+            file_secret_settings: PydanticBaseSettingsSource,
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            return init_settings, env_settings, InitSettingsSource(settings_cls, dict(file))
+
+    fields: dict[str, Any] = {
+        name: (Any, Field(None, validation_alias=AliasChoices(*names))) for name, names in variables.items()
+    }
+    return create_model("Sources", __base__=Sources, **fields)(**flags).model_dump(exclude_unset=True)
 
 
 def names_of(model: type[Request]) -> list[str]:
@@ -123,4 +141,5 @@ def _one_line(verb: str, model: type[Request], error: ValidationError) -> str:
     if not first["loc"]:
         return f"{verb}: {message}"
     message = message[0].lower() + message[1:]
-    return f"{verb}: {flag} {first['input']!r}: {message}"
+    known = re.findall(r"'([^']+)'", first.get("ctx", {}).get("expected", ""))  # of a field that has choices
+    return f"{verb}: {flag} {first['input']!r}: {did_you_mean(str(first['input']), known)}{message}"

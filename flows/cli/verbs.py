@@ -1,124 +1,212 @@
-"""The verbs of the command line: what each runs, and whether it needs a workspace."""
+"""The table of verbs: what each is asked, which function it runs, and what it prints.
+
+A new verb is a request (`skinml/requests/`), a function that takes it, and a row here. Command line, `--help`,
+README, settings and deployments are made from the rows or tested against them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import importlib
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
+from skinml.errors import RequestError, SkinmlError
+from skinml.requests.base import Request
 from skinml.requests.dataset import PrepareRequest
 from skinml.requests.lab import DemoRequest, DrillRequest, SynthRequest
 from skinml.requests.scoring import QuarantineRequest, ScoreRequest
+from skinml.requests.shell import CompletionRequest
 from skinml.requests.tables import CompactRequest, ExportRequest
 from skinml.requests.training import TrainRequest
 
 
-def _prepare(workspace: str, request: PrepareRequest) -> dict[str, Any]:
-    from flows.engine import run
-    from flows.prepare import prepare
-
-    return run(prepare, workspace=workspace, request=request)
-
-
-def _train(workspace: str, request: TrainRequest) -> dict[str, Any]:
-    from skinml.training.installed import check_installed
-
-    check_installed()  # before Prefect is loaded, which takes longer than this answer may
-
-    from flows.engine import run
-    from flows.train import train
-
-    return run(train, workspace=workspace, request=request)
-
-
-def _score(workspace: str, request: ScoreRequest) -> dict[str, Any]:
-    from flows.engine import run
-    from flows.score import score
-
-    return run(score, workspace=workspace, request=request)
-
-
-def _quarantine(workspace: str, request: QuarantineRequest) -> dict[str, Any]:
-    if request.action == "list":  # a look at tables needs no orchestrator
-        from skinml.layout import find_workspace
-        from skinml.records.quarantine import by_reason, in_quarantine, one_by_one
-
-        place = find_workspace(workspace)
-        found = in_quarantine(place, request.flow, request.reason, request.run)
-        return {"rows": one_by_one(found) if request.images else by_reason(found), "images": len(found)}
-
-    from flows.engine import run
-    from flows.replay import replay
-
-    return run(replay, workspace=workspace, request=request)
-
-
-def _export(workspace: str, request: ExportRequest) -> dict[str, Any]:
-    from flows.engine import run
-    from flows.export import export
-
-    return run(export, workspace=workspace, request=request)
-
-
-def _compact(workspace: str, request: CompactRequest) -> dict[str, Any]:
-    from flows.compact import compact
-    from flows.engine import run
-
-    return run(compact, workspace=workspace, request=request)
-
-
-def _synth(_: str, request: SynthRequest) -> dict[str, Any]:
-    from tqdm import tqdm
-
-    from skinml.lab.synth import make_archive
-
-    with tqdm(total=request.images, unit="images", disable=None, leave=False) as bar:
-
-        def on_progress(images: int) -> None:
-            bar.update(images)
-
-        archive = make_archive(request.out, request.images, request.corrupt, request.seed, on_progress)
-    return {
-        "images": archive.images,
-        "corrupt": archive.corrupt,
-        "roots": [str(root) for root in archive.roots],
-        "metadata": str(archive.metadata),
-    }
-
-
-def _demo(_: str, request: DemoRequest) -> dict[str, Any]:
-    from flows.demo import demo
-
-    return demo(Path(request.out), request.images)
-
-
-def _drill(workspace: str, request: DrillRequest) -> dict[str, Any]:
-    from flows.drill import drill
-
-    return drill(workspace, request)
+def _always(_: Mapping[str, Any]) -> bool:
+    return True
 
 
 @dataclass(frozen=True)
 class Verb:
-    """A verb of the command line: what it does with workspace and request, and whether it needs a workspace.
+    """One row: a verb of the command line, or one action of it.
 
-    `went_well` looks at the result of a verb that may end with exit code 1 and still has something to print.
+    Attributes:
+        name: the verb on the command line, also its table in the configuration file.
+        request: what can be asked of it.
+        entry: "module:function", imported when the verb is called. The function takes `request`, and
+            `workspace` if the verb needs one, and returns what is printed.
+        prints: the keys that its result always has, in the order of the contract. There may be more.
+        action: the value of the request's field `action` that this row is for; None if the verb has no actions.
+        check: "module:function", called with the same arguments before `entry` is imported. It raises
+            RequestError for what can be refused without Prefect, within a second.
+        needs_workspace: whether a workspace must be named.
+        as_flow: whether `entry` is a Prefect flow, to be run by flows.engine; if not, it is called plainly.
+        went_well: whether a result means exit code 0; a verb may print a result and still end with 1.
     """
 
-    run: Callable[[str, Any], dict[str, Any]]
+    name: str
+    request: type[Request]
+    entry: str
+    prints: tuple[str, ...]
+    action: str | None = None
+    check: str | None = None
     needs_workspace: bool = True
-    went_well: Callable[[Mapping[str, Any]], bool] = lambda _: True
+    as_flow: bool = True
+    went_well: Callable[[Mapping[str, Any]], bool] = _always
 
 
-VERBS: Mapping[str, Verb] = {
-    "prepare": Verb(_prepare),
-    "train": Verb(_train),
-    "score": Verb(_score),
-    "quarantine": Verb(_quarantine),
-    "export": Verb(_export),
-    "compact": Verb(_compact),
-    "synth": Verb(_synth, needs_workspace=False),
-    "demo": Verb(_demo, needs_workspace=False),
-    "drill": Verb(_drill, went_well=lambda result: not result["problems"]),
-}
+VERBS = (
+    Verb(
+        "synth",
+        SynthRequest,
+        "flows.synth:synth",
+        prints=("images", "corrupt"),
+        needs_workspace=False,
+        as_flow=False,
+    ),
+    Verb(
+        "prepare",
+        PrepareRequest,
+        "flows.prepare:prepare",
+        prints=(
+            *("run_id", "listed", "skipped", "prepared", "quarantined"),
+            *("seconds", "images_per_second", "dataset_version"),
+        ),
+        check="flows.checks:prepare",
+    ),
+    Verb(
+        "train",
+        TrainRequest,
+        "flows.train:train",
+        prints=("run_id", "model_name", "model_version", "protocol", "metrics"),
+        check="flows.checks:train",
+    ),
+    Verb(
+        "score",
+        ScoreRequest,
+        "flows.score:score",
+        prints=(
+            *("run_id", "listed", "skipped", "scored", "quarantined"),
+            *("seconds", "images_per_second", "table_version"),
+        ),
+        check="flows.checks:score",
+    ),
+    Verb(
+        "quarantine",
+        QuarantineRequest,
+        "flows.quarantine:list_quarantine",
+        prints=("rows", "images"),
+        action="list",
+        as_flow=False,
+    ),
+    Verb(
+        "quarantine",
+        QuarantineRequest,
+        "flows.replay:replay",
+        prints=(
+            *("rows", "run_id", "listed", "skipped", "replayed", "scored", "still_quarantined", "quarantined"),
+            *("seconds", "images_per_second", "table_version"),
+        ),
+        action="replay",
+        check="flows.checks:replay",
+    ),
+    Verb(
+        "export",
+        ExportRequest,
+        "flows.export:export",
+        prints=("run_id", "rows", "file"),
+        check="flows.checks:export",
+    ),
+    Verb(
+        "compact",
+        CompactRequest,
+        "flows.compact:compact",
+        prints=("tables", "dry_run", "run_id"),
+        check="flows.checks:compact",
+    ),
+    Verb(
+        "demo",
+        DemoRequest,
+        "flows.demo:demo",
+        prints=("prepared", "model_version", "balanced_accuracy", "scored", "quarantined", "scored_again"),
+        needs_workspace=False,
+        as_flow=False,
+    ),
+    Verb(
+        "drill",
+        DrillRequest,
+        "flows.drill:drill",
+        prints=("kills", "problems", "seconds"),
+        as_flow=False,
+        went_well=lambda result: not result["problems"],
+    ),
+    Verb(
+        "completion",
+        CompletionRequest,
+        "flows.cli.completion:completion",
+        prints=("shell", "script"),
+        needs_workspace=False,
+        as_flow=False,
+    ),
+)
+"""Every verb, in the order of `--help` and README. A verb with actions has a row for each."""
+
+REQUESTS: Mapping[str, type[Request]] = {verb.name: verb.request for verb in VERBS}
+"""What can be asked, by verb."""
+
+
+def find(name: str, request: Request) -> Verb:
+    """The row of a verb, and of the action that the request asks for."""
+    action = getattr(request, "action", None)
+    return next(verb for verb in VERBS if verb.name == name and verb.action in (None, action))
+
+
+def call(verb: Verb, workspace: str, request: Request) -> dict[str, Any]:
+    """Check the request, then run the verb's function: as a Prefect flow, or plainly.
+
+    Args:
+        verb: the row.
+        workspace: folder or s3://bucket/prefix; not read if the verb needs none.
+        request: an instance of the row's request.
+
+    Raises:
+        SkinmlError: the request was wrong, or the run failed.
+    """
+    parameters = {"workspace": workspace, "request": request} if verb.needs_workspace else {"request": request}
+    if verb.check is not None:
+        with _only_refusing():
+            imported(verb.check)(**parameters)
+    entry = imported(verb.entry)
+    if not verb.as_flow:
+        result: dict[str, Any] = entry(**parameters)
+        return result
+
+    from flows.engine import run
+
+    return run(entry, **parameters)
+
+
+@contextmanager
+def _only_refusing() -> Iterator[None]:
+    """Let a check refuse a request and do nothing else: what it says in the log the flow will say.
+
+    Storage that fails and a broken table are left to the flow too. It tries again, and records how it ended.
+    """
+    logger = logging.getLogger("skinml")
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        yield
+    except RequestError:
+        raise
+    except SkinmlError as error:
+        logger.debug("left to the flow: %s", error)
+    finally:
+        logger.setLevel(level)
+
+
+def imported(place: str) -> Any:
+    """The function at "module:function"."""
+    module, _, name = place.partition(":")
+    return getattr(importlib.import_module(module), name)

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-import stat
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
@@ -14,14 +12,10 @@ import pyarrow as pa
 from skinml.dataset.csv_dialect import find_dialect, read_rows
 from skinml.dataset.diagnosis_names import class_of
 from skinml.dataset.isic_forms import COLUMNS, Form, read_columns, recognise, shown
-from skinml.errors import RequestError, StorageError
+from skinml.dataset.metadata_file import read_metadata_file
+from skinml.errors import RequestError
 from skinml.labels import DIAGNOSES
-from skinml.storage.head import head_objects
-from skinml.storage.objects import read_bytes
-from skinml.storage.urls import as_uri, is_remote, normalise
-
-MOST_BYTES = 256 * 2**20
-"""HAM10000's file has 0.6 MB, the export of the whole ISIC archive (half a million images) below 200 MB."""
+from skinml.storage.urls import normalise
 
 ROWS_AT_ONCE = 2_000
 
@@ -63,32 +57,7 @@ def read_table(url: str) -> Table:
     Raises:
         RequestError: see `parse_table`; or it is not a file, or has more than 256 MiB.
     """
-    place = normalise(url)
-    try:
-        _check_size(place)
-        data = read_bytes(place)
-    except StorageError as error:
-        raise RequestError(f"--metadata {error}; give a CSV file") from error
-    return parse_table(data, place)
-
-
-def _check_size(place: str) -> None:
-    """Refuse what cannot be read to its end (a pipe, a device), and what is far too large."""
-    if is_remote(place):
-        [seen] = head_objects([as_uri(place)])
-        size = 0 if isinstance(seen, Exception) else seen.size_bytes  # reading it says what is wrong
-    else:
-        try:
-            status = Path(place).stat()
-        except OSError:  # likewise
-            return
-        if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
-            raise RequestError(f"--metadata {place}: is a pipe or a device; give a CSV file")
-        size = status.st_size
-    if size > MOST_BYTES:
-        raise RequestError(
-            f"--metadata {place}: has {size:,} bytes, the limit is {MOST_BYTES:,}; give a smaller CSV file"
-        )
+    return parse_table(read_metadata_file(url), normalise(url))
 
 
 def parse_table(data: bytes, name: str) -> Table:

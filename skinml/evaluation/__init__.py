@@ -1,1 +1,5 @@
-"""How good predictions are, and how sure that is: statistics without storage, Keras or Prefect."""
+"""How good predictions are, and how sure that is: statistics without storage, Keras or Prefect.
+
+The metrics are scikit-learn's and SciPy's, of the extra `train`, because only training measures. Neither is
+loaded before a metric is computed.
+"""

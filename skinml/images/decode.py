@@ -14,7 +14,6 @@ orientation is applied; all other metadata is dropped, because it may contain a 
 from __future__ import annotations
 
 import io
-import struct
 import warnings
 from dataclasses import dataclass
 from typing import Literal
@@ -29,44 +28,17 @@ from skinml.errors import ImageRejected, Reason
 from skinml.images import bmp, jpeg, png, tiff, webp
 from skinml.images.budget import MAX_PIXELS, MAX_SCALED_PIXELS, check_bytes, check_pixels, resizing_bytes
 from skinml.images.colour import Colour, conversion_for
+from skinml.images.formats import identify
 from skinml.images.jpeg_header import Header, read_header, without_metadata
-from skinml.images.resize import UPRIGHT, WHOLE_PIXELS, resize, shrink, shrink_inks
+from skinml.images.resize import UPRIGHT, WHOLE_PIXELS, Aspect, crop, resize, shrink, shrink_inks
 from skinml.images.tiff import silence_libtiff
 from skinml.images.whole import ends_early
-from skinml.storage.objects import MAX_OBJECT_BYTES
 
 DecodeMode = Literal["fast", "exact"]
 RESIZE_FILTER = "bicubic"
 """Catmull-Rom, anti-aliased, Pillow's default for RGB; part of the dataset key and of every model bundle."""
 
 ORIENTATION_TAG = 0x0112
-
-FORMATS: dict[str, tuple[bytes, ...]] = {
-    "JPEG": (b"\xff\xd8\xff",),
-    "PNG": (b"\x89PNG\r\n\x1a\n",),
-    "WEBP": (b"RIFF",),
-    "TIFF": (b"II*\x00", b"MM\x00*"),
-    "BMP": (b"BM",),
-}
-"""The first bytes of each format that is decoded. Formats are recognised by content, never by name."""
-
-BMP_HEADERS = tuple(struct.pack("<I", size) for size in (12, 16, 40, 52, 56, 64, 108, 124))
-
-OTHER_FORMATS: dict[str, tuple[int, bytes]] = {
-    "GIF": (0, b"GIF8"),
-    "Photoshop": (0, b"8BPS"),
-    "JPEG 2000": (4, b"jP  "),
-    "JPEG 2000 codestream": (0, b"\xff\x4f\xff\x51"),
-    "HEIF or AVIF": (4, b"ftyp"),
-    "DICOM": (128, b"DICM"),
-    "PDF": (0, b"%PDF"),
-    "icon": (0, b"\x00\x00\x01\x00"),
-    "BigTIFF": (0, b"II+\x00"),
-    "BigTIFF, big-endian": (0, b"MM\x00+"),
-    "JPEG XL": (0, b"\x00\x00\x00\x0cJXL "),
-    "SVG": (0, b"<svg"),
-}
-"""Image formats that are recognised but not decoded: offset and signature."""
 
 
 @dataclass(frozen=True)
@@ -82,14 +54,19 @@ class Decoded:
     colour_profile: bool = False
 
 
-def decode(data: bytes, size: int, mode: DecodeMode = "fast", colour: Colour = "as_stored") -> Decoded:
-    """Decode one file's bytes and resize to `size` x `size` px; the aspect ratio is not kept, as in the thesis.
+def decode(
+    data: bytes, size: int, mode: DecodeMode = "fast", colour: Colour = "as_stored", aspect: Aspect = "stretch"
+) -> Decoded:
+    """Decode one file's bytes and resize to `size` x `size` px.
 
     Args:
         data: the bytes of the file.
         size: edge of the result in px.
         mode: `fast` or `exact`, as above.
         colour: `srgb` converts pixels with another colour profile to sRGB; `as_stored` does not.
+        aspect: `stretch` uses the whole image and does not keep its aspect ratio, as in the thesis. `crop` uses
+            the central square of the upright image. In mode `fast` it is the square of the decoded JPEG, which
+            may be off centre by a quarter of a pixel of the result.
 
     Raises:
         ImageRejected: with the reason and detail for the quarantine. Nothing else, whatever the bytes are.
@@ -108,14 +85,14 @@ def decode(data: bytes, size: int, mode: DecodeMode = "fast", colour: Colour = "
     try:
         if mode == "fast" and kind == "JPEG":
             profile = jpeg.plain_profile(data)
-            decoded = None if profile is None else _decode_plain_jpeg(data, size, profile, colour)
+            decoded = None if profile is None else _decode_plain_jpeg(data, size, profile, colour, aspect)
             if decoded is not None:
                 return decoded
         with warnings.catch_warnings():
             # Pillow warns about EXIF and TIFF tags, which are not used, and about sizes, which are checked
             # here.
             warnings.simplefilter("ignore")
-            return _decode(data, kind, size, mode, colour)
+            return _decode(data, kind, size, mode, colour, aspect)
     except Image.DecompressionBombError as error:
         raise ImageRejected(Reason.TOO_LARGE, f"more than {MAX_PIXELS:,} pixels: {error}") from error
     except UnidentifiedImageError as error:
@@ -127,29 +104,6 @@ def decode(data: bytes, size: int, mode: DecodeMode = "fast", colour: Colour = "
         raise ImageRejected(Reason.TOO_LARGE, "decoding takes more memory than the worker has") from error
     except Exception as error:  # a hostile file may raise anything (struct.error, SyntaxError, ...)
         raise ImageRejected(_reason(error, kind, data), f"{type(error).__name__}: {error}"[:300]) from error
-
-
-def identify(data: bytes) -> str:
-    """Return the format by content, one of FORMATS. Raises ImageRejected for anything else."""
-    if not data:
-        raise ImageRejected(Reason.EMPTY, "0 bytes")
-    if len(data) > MAX_OBJECT_BYTES:
-        raise ImageRejected(Reason.TOO_LARGE, f"more than {MAX_OBJECT_BYTES} bytes")
-    for name, beginnings in FORMATS.items():
-        if data.startswith(beginnings) and (name != "WEBP" or data[8:12] == b"WEBP"):
-            # Many files begin with these two letters; a bitmap then has a header of a known size.
-            if name == "BMP" and len(data) >= 18 and data[14:18] not in BMP_HEADERS:
-                break
-            return name
-    for name, (offset, signature) in OTHER_FORMATS.items():
-        if data[offset : offset + len(signature)] == signature:
-            raise ImageRejected(Reason.UNSUPPORTED_FORMAT, f"{name}: only {', '.join(FORMATS)} are decoded")
-    starts = [beginning for several in FORMATS.values() for beginning in several]
-    cut_webp = data.startswith(b"RIFF") and b"WEBP".startswith(data[8:12])
-    if cut_webp or any(start.startswith(data) for start in starts):
-        raise ImageRejected(Reason.TRUNCATED, f"{len(data)} bytes: only the beginning of an image")
-    # Only four bytes are shown: the file may be a letter that begins with a patient's name.
-    raise ImageRejected(Reason.NOT_AN_IMAGE, f"begins with {data[:4]!r}")
 
 
 def _reason(error: Exception, kind: str, data: bytes) -> Reason:
@@ -191,7 +145,7 @@ class _Source:
     tag_bytes: int = 0
 
 
-def _decode(data: bytes, kind: str, size: int, mode: DecodeMode, colour: Colour) -> Decoded:
+def _decode(data: bytes, kind: str, size: int, mode: DecodeMode, colour: Colour, aspect: Aspect) -> Decoded:
     """Decode any file that is not a plain JPEG: check its cost by the header, then load its pixels."""
     source = _prepare(data, kind, size)
     with Image.open(io.BytesIO(source.data), formats=(kind,)) as image:  # reads the header alone
@@ -211,11 +165,11 @@ def _decode(data: bytes, kind: str, size: int, mode: DecodeMode, colour: Colour)
         shown = _load_jpeg(image, source, scaled=scaled) if kind == "JPEG" else image
         if kind == "TIFF":
             orientation = 1  # Pillow has already rotated it
-        pixels = shrink(shown, orientation, size, exact=mode == "exact")
+        pixels = shrink(shown, orientation, size, exact=mode == "exact", aspect=aspect)
         conversion = conversion_for(profile, image.mode)
         if conversion is not None and colour == "srgb":
             if conversion.mode == "CMYK":
-                pixels = conversion.convert_image(shrink_inks(image, orientation, size), pixels)
+                pixels = conversion.convert_image(shrink_inks(image, orientation, size, aspect), pixels)
             else:
                 pixels = conversion.convert(pixels)
         return Decoded(pixels, width, height, conversion is not None)
@@ -280,7 +234,9 @@ def _orientation(image: Image.Image) -> int:
     return int(found) if found in UPRIGHT else 1
 
 
-def _decode_plain_jpeg(data: bytes, size: int, profile: bytes, colour: Colour) -> Decoded | None:
+def _decode_plain_jpeg(
+    data: bytes, size: int, profile: bytes, colour: Colour, aspect: Aspect
+) -> Decoded | None:
     """Decode a plain JPEG without Pillow, which saves 40 us an image; None if Pillow must decide."""
     shape = jpeg.shape_of(data)
     if shape is None:
@@ -293,7 +249,7 @@ def _decode_plain_jpeg(data: bytes, size: int, profile: bytes, colour: Colour) -
     small = jpeg.decode_scaled(data, width, height, 2 * size)
     if small is None:
         return None
-    pixels = resize(small, size)
+    pixels = resize(crop(small, aspect), size)
     conversion = conversion_for(profile, "RGB") if profile else None
     if conversion is not None and colour == "srgb":
         pixels = conversion.convert(pixels)

@@ -100,10 +100,10 @@ def _fetched(etag: str, size_bytes: int, read: Read) -> Fetched | Rejected:
     return Fetched(read.data, read.etag or etag)  # the etag may have changed since the listing
 
 
-def decode_image(image: Fetched, preprocessing: Preprocessing) -> Loaded | Rejected:
+def decode_image(image: Fetched, how: Preprocessing) -> Loaded | Rejected:
     """Decode an image that was read, or reject it."""
     try:
-        decoded = decode(image.data, preprocessing.size, preprocessing.decode, preprocessing.colour)
+        decoded = decode(image.data, how.size, how.decode, how.colour, how.aspect)
     except ImageRejected as rejection:
         return Rejected(image.etag, len(image.data), rejection.reason, rejection.detail, image.sha256)
     return Loaded(image.data, image.etag, image.sha256, decoded)

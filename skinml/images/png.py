@@ -1,4 +1,8 @@
-"""Check PNGs: number of chunks, cost and missing pixels; extract the colour profile, remove other metadata."""
+"""Check PNGs: number of chunks, cost and missing pixels; extract the colour profile, remove other metadata.
+
+Pillow decodes them. Without these checks it would take 60 MB for the texts in a file of 61 kB, and return black
+rows for missing ones.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
 """Resize to a square: small images at once, large images in strips to save memory.
 
+An image that is not square is stretched, as in the thesis, or first cropped to its central square (`Aspect`).
+
 A bicubic resize has two passes, one along each edge, and each pass handles rows (or columns) independently. So
 strips give exactly the same pixels as the whole image, if the passes have the same order. The whole image is
 never in memory as RGB, rotated, or as an array: for 64 million pixels that would be 768 MB.
@@ -8,6 +10,7 @@ never in memory as RGB, rotated, or as an array: for 64 million pixels that woul
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Literal
 
 import numpy as np
 from cykooz_resizer import FilterType, ImageData, PixelType, ResizeAlg, ResizeOptions, Resizer
@@ -36,6 +39,24 @@ UPRIGHT = {
 
 Box = tuple[int, int, int, int]
 
+Aspect = Literal["stretch", "crop"]
+"""What becomes of an image that is not square: `stretch` distorts it, `crop` keeps its central square."""
+
+
+def central_square(width: int, height: int) -> Box:
+    """The largest square in the middle (left, top, right, bottom), rounded to the left and to the top."""
+    side = min(width, height)
+    left, top = (width - side) // 2, (height - side) // 2
+    return left, top, left + side, top + side
+
+
+def crop(pixels: NDArray[np.uint8], aspect: Aspect) -> NDArray[np.uint8]:
+    """What is to be resized of pixels (h, w, 3): all, or a view of the central square."""
+    if aspect == "stretch":
+        return pixels
+    left, top, right, bottom = central_square(pixels.shape[1], pixels.shape[0])
+    return pixels[top:bottom, left:right]
+
 
 def resize(pixels: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     """Resize pixels uint8 (h, w, 3) to (size, size, 3), bicubic and anti-aliased.
@@ -52,7 +73,9 @@ def resize(pixels: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     return _resample(pixels, (size, size))
 
 
-def shrink(image: Image.Image, orientation: int, size: int, *, exact: bool) -> NDArray[np.uint8]:
+def shrink(
+    image: Image.Image, orientation: int, size: int, *, exact: bool, aspect: Aspect = "stretch"
+) -> NDArray[np.uint8]:
     """Resize a loaded image of any mode to upright RGB pixels (size, size, 3), uint8.
 
     Args:
@@ -60,25 +83,41 @@ def shrink(image: Image.Image, orientation: int, size: int, *, exact: bool) -> N
         orientation: the EXIF orientation, 1 to 8.
         size: edge of the result in px.
         exact: True uses Pillow's own resize, False uses `resize`.
+        aspect: `crop` first crops the upright image to its central square.
     """
     scale = number_scale(image)
     if image.width * image.height <= WHOLE_PIXELS:
         whole = to_rgb(image, scale)
         if orientation in UPRIGHT:
             whole = whole.transpose(UPRIGHT[orientation])
+        if aspect == "crop":
+            whole = whole.crop(central_square(*whole.size))
         return np.asarray(whole.resize((size, size))) if exact else resize(np.asarray(whole), size)
-    upright = image.size[::-1] if orientation >= 5 else image.size
+    shown = _shown(image, orientation, aspect)
 
     def piece(box: Box) -> NDArray[np.uint8]:
+        box = (box[0] + shown[0], box[1] + shown[1], box[2] + shown[0], box[3] + shown[1])
         part = to_rgb(image.crop(_stored(box, orientation, image.size)), scale)
         return np.asarray(part.transpose(UPRIGHT[orientation]) if orientation in UPRIGHT else part)
 
-    return _in_strips(piece, upright, size, exact=exact)
+    edges = (shown[2] - shown[0], shown[3] - shown[1])
+    return _in_strips(piece, edges, size, exact=exact)
 
 
-def shrink_inks(image: Image.Image, orientation: int, size: int) -> Image.Image:
-    """Resize a loaded CMYK image to `size` x `size` px, upright, and keep its four channels."""
-    small = image.resize((size, size))  # 4 bytes a pixel between the passes, and no copy of the whole
+def _shown(image: Image.Image, orientation: int, aspect: Aspect) -> Box:
+    """Return the box of the upright image that is resized."""
+    width, height = reversed(image.size) if orientation >= 5 else image.size
+    return central_square(width, height) if aspect == "crop" else (0, 0, width, height)
+
+
+def shrink_inks(image: Image.Image, orientation: int, size: int, aspect: Aspect = "stretch") -> Image.Image:
+    """Resize a loaded CMYK image to `size` x `size` px, upright, and keep its four channels.
+
+    A crop is resized out of the whole (Pillow's `box`), so its outermost pixels blend with their neighbours
+    outside. Cutting it out first would take 4 bytes a pixel more.
+    """
+    box = _stored(_shown(image, orientation, aspect), orientation, image.size)
+    small = image.resize((size, size), box=box)  # 4 bytes a pixel between the passes, and no copy of the whole
     return small.transpose(UPRIGHT[orientation]) if orientation in UPRIGHT else small
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 
 from skinml.errors import RequestError
+from skinml.models.bundle import NETWORKS
 from skinml.models.manifest import Manifest
-from skinml.models.precisions import FILES, LARGEST_DROP, Network, Precision, explain
+from skinml.models.precisions import LARGEST_DROP, Network, Precision, explain
 
 logger = logging.getLogger("skinml.models")
 
@@ -21,7 +22,7 @@ def network_file(manifest: Manifest, precision: Precision) -> str:
     """
     network = manifest.precisions.get(precision)
     if network is None and precision == "fp32":
-        network = Network(file=FILES["fp32"], allowed=True)  # a bundle from before there were two
+        network = Network(file=NETWORKS["fp32"], allowed=True)  # a bundle from before there were two
     refusal = f"--precision {precision}: model {manifest.version}"
     advice = "score with --precision fp32" if precision == "int8" else "choose another --model"
     if network is None:

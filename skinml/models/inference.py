@@ -13,13 +13,13 @@ BATCH = 32
 
 
 def infer(
-    network: Path | bytes, pixels: Iterable[NDArray[np.uint8]], outputs: Sequence[str]
+    network: Path | bytes, pixels: Iterable[NDArray[np.number]], outputs: Sequence[str]
 ) -> dict[str, NDArray[np.float64]]:
     """What a network gives for images.
 
     Args:
         network: a file, or its bytes.
-        pixels: batches of images, uint8 (b, size, size, 3), at least one.
+        pixels: batches of images as the network takes them, (b, size, size, 3), at least one.
         outputs: names of outputs whose first dimension counts the images.
 
     Returns:
@@ -30,7 +30,7 @@ def infer(
 
     session = onnxruntime.InferenceSession(network, providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
-    found = [session.run(list(outputs), {name: batch.astype(np.float32)}) for batch in pixels]
+    found = [session.run(list(outputs), {name: batch.astype(np.float32, copy=False)}) for batch in pixels]
     columns = zip(*found, strict=True)
     return {
         output: np.concatenate(values).astype(np.float64)

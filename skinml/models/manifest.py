@@ -58,6 +58,7 @@ class Manifest(BaseModel):
     libraries: dict[str, str]
     files: dict[BundleFile, File]
     precisions: dict[Precision, Network] = {}  # older bundles: none, and only fp32 is there
+    architecture: dict[str, Any] = {}  # `zoo.base.Architecture.to_json`; older bundles do not say
 
     def pixels(self) -> Preprocessing:
         """How pixels are made for this model. Raises RequestError if this skinml does not make them so."""

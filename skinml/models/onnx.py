@@ -18,25 +18,36 @@ if TYPE_CHECKING:
 
 INPUT_NAME = "pixels"
 OUTPUT_NAME = "probabilities"
+FEATURES_NAME = "features"
+"""An output that only a network fresh from its fit has: `models.outliers` puts a distance in its place."""
 
 PARITY_LIMIT = 1e-4
 """The largest difference of a probability, Keras against ONNX, that a model may be registered with."""
 
 
-def export_onnx(model: keras.Model, path: Path) -> None:
+def export_onnx(model: keras.Model, path: Path, features: str | None = None) -> None:
     """Write `model` to `path` as an ONNX graph that says what it takes and gives.
 
-    One input `pixels`, float32 (batch, size, size, 3), raw values 0 to 255; one output `probabilities`,
-    float32 (batch, 7); any batch size. Nothing is written unless the graph is so and passes ONNX's checker.
+    One input `pixels`, float32 (batch, size, size, 3); the output `probabilities`, float32 (batch, 7); any
+    batch size. Nothing is written unless the graph is so and passes ONNX's checker.
+
+    Args:
+        model: takes images and gives probabilities.
+        path: where to.
+        features: a layer whose outputs, (batch, h, w, c) or (batch, c), become a second output `features`.
 
     Raises:
-        RunError: the graph has other inputs or outputs. (Constants become inputs with some layers: the
-            Normalization built into keras.applications' EfficientNetV2, for one.)
+        RunError: the model has no such layer, or the graph has other inputs or outputs. (Constants become
+            inputs with some layers: the Normalization in keras.applications' EfficientNetV2, for one.)
 
     """
     import onnx
 
     height, width, channels = model.input_shape[1:]
+    outputs: list[tuple[int, ...]] = [(len(DIAGNOSES),)]
+    if features is not None:
+        model, shape = _with_features(model, features)
+        outputs.append(shape)
     model(np.zeros((1, height, width, channels), dtype=np.float32))  # Keras exports what was called once
     with tempfile.TemporaryDirectory(prefix="skinml-onnx-") as folder:
         raw = Path(folder) / "model.onnx"
@@ -48,21 +59,35 @@ def export_onnx(model: keras.Model, path: Path) -> None:
     graph = exported.graph
     constants = {constant.name for constant in graph.initializer}
     inputs = [value for value in graph.input if value.name not in constants]
-    _require("input", inputs, (height, width, channels))
-    _require("output", list(graph.output), (len(DIAGNOSES),))
+    _require("input", inputs, [(height, width, channels)])
+    _require("output", list(graph.output), outputs)
     _rename(graph, inputs[0], INPUT_NAME)
-    _rename(graph, graph.output[0], OUTPUT_NAME)
+    for output, name in zip(graph.output, (OUTPUT_NAME, FEATURES_NAME), strict=False):
+        _rename(graph, output, name)
     onnx.checker.check_model(exported, full_check=True)  # also finds a reference the renaming missed
     onnx.save(exported, path)
 
 
-def parity(model: keras.Model, path: Path, pixels: NDArray[np.uint8]) -> float:
+def _with_features(model: keras.Model, layer: str) -> tuple[keras.Model, tuple[int, ...]]:
+    """The model with the outputs of this layer as a second output, and their shape without the batch."""
+    import keras
+
+    try:
+        found = model.get_layer(layer).output
+    except ValueError as error:
+        known = ", ".join(entry.name for entry in model.layers)
+        raise RunError(f"the model has no layer {layer!r} to take features from; it has {known}") from error
+    inputs = model.inputs[0] if len(model.inputs) == 1 else model.inputs  # Keras warns of a list of one
+    return keras.Model(inputs, [model.outputs[0], found]), tuple(found.shape[1:])
+
+
+def parity(model: keras.Model, path: Path, pixels: NDArray[np.number]) -> float:
     """The largest absolute difference of any probability between Keras and onnxruntime.
 
     Args:
         model: the Keras model.
         path: what `export_onnx` wrote of it.
-        pixels: images to compare on, uint8 (n, size, size, 3), n at least 1.
+        pixels: images to compare on as the network takes them, (n, size, size, 3), n at least 1.
 
     """
     import onnxruntime
@@ -73,7 +98,7 @@ def parity(model: keras.Model, path: Path, pixels: NDArray[np.uint8]) -> float:
     return float(np.abs(ours - model.predict(raw, batch_size=64, verbose=0)).max())
 
 
-def check_parity(model: keras.Model, path: Path, pixels: NDArray[np.uint8]) -> float:
+def check_parity(model: keras.Model, path: Path, pixels: NDArray[np.number]) -> float:
     """`parity`, or a RunError where it is above PARITY_LIMIT or not a number."""
     difference = parity(model, path, pixels)
     if not difference <= PARITY_LIMIT:  # a NaN is no parity either
@@ -84,12 +109,14 @@ def check_parity(model: keras.Model, path: Path, pixels: NDArray[np.uint8]) -> f
     return difference
 
 
-def _require(kind: str, values: list[Any], shape: tuple[int, ...]) -> None:
-    """Exactly one float32 tensor of (batch, *shape), with batch left open."""
-    expected = f"float {['batch', *shape]}"
+def _require(kind: str, values: list[Any], shapes: list[tuple[int, ...]]) -> None:
+    """Exactly these float32 tensors of (batch, *shape), with batch left open."""
+    expected = [f"float {['batch', *shape]}" for shape in shapes]
     found = [_described(value) for value in values]
-    if found != [expected]:
-        raise RunError(f"the exported graph should have one {kind}, {expected}; it has {found}")
+    if found != expected:
+        number = {1: "one", 2: "two"}[len(shapes)]
+        noun = kind if len(shapes) == 1 else f"{kind}s"
+        raise RunError(f"the exported graph should have {number} {noun}, {', '.join(expected)}; it has {found}")
 
 
 def _described(value: Any) -> str:

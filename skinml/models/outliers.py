@@ -5,10 +5,9 @@ unified framework for detecting out-of-distribution samples and adversarial atta
 it at several depths; one Gaussian for all classes does as well as one each: Kamoi & Kobayashi, "Why is the
 Mahalanobis distance effective for anomaly detection?", arXiv:2003.00402, and so it was here).
 
-The features are the channel means of what the second convolution reads, not what the last dense layer reads.
-On the thesis's network fitted on HAM10000, with 1 % of held-out images flagged, the early ones flagged all of
-noise, black and white frames, drawn text, drawn scenes and inverted images; the late ones none of noise, frames
-and text, 9 % of the inverted and 75 % of the scenes: what the classes do not differ by is gone by then.
+The features are what the architecture names (`zoo.base.Architecture.features`): the channel means of a layer
+whose outputs have places, or the outputs as they are. The fit's export gives them as the network's output
+`features`.
 """
 
 from __future__ import annotations
@@ -22,36 +21,42 @@ from numpy.typing import NDArray
 
 from skinml.errors import RunError
 from skinml.models.inference import infer
+from skinml.models.onnx import FEATURES_NAME
 
 OUTPUT_NAME = "unlike_training"
 
 _FEATURES = f"{OUTPUT_NAME}/features"
+TO_KERAS, TO_ONNX = [0, 2, 3, 1], [0, 3, 1, 2]
+"""Orders of dimensions: from channels first to channels last, and back."""
+
 _AXES_ARE_INPUT = 18
 """The opset from which ReduceL2 takes its axes as an input."""
 
 
-def add_outliers(path: Path, pixels: Iterable[NDArray[np.uint8]]) -> None:
+def add_outliers(path: Path, pixels: Iterable[NDArray[np.number]]) -> None:
     """Give the network at `path` the output `unlike_training`: float32 (batch,), 0 and more, larger less alike.
 
     Args:
-        path: an ONNX file with one output, the probabilities; replaced.
-        pixels: batches of the training images, uint8 (b, size, size, 3), of at least 2 images in all.
+        path: an ONNX file with the outputs `probabilities` and `features`; replaced by one that has
+            `unlike_training` in the place of `features`.
+        pixels: batches of the training images as the network takes them, (b, size, size, 3), of at least 2
+            images in all.
 
     Raises:
-        RunError: no features are found in the graph, or they are not finite.
+        RunError: the network has no features, or they are not finite.
 
     """
     import onnx
 
     model = onnx.load(path)
     graph = model.graph
+    opset = next(entry.version for entry in model.opset_import if entry.domain in {"", "ai.onnx"})
     graph.node.extend(_feature_nodes(graph))
     graph.output.append(onnx.helper.make_tensor_value_info(_FEATURES, onnx.TensorProto.FLOAT, ["batch", None]))
     features = infer(model.SerializeToString(), pixels, [_FEATURES])[_FEATURES]
     graph.output.pop()
 
     mean, whitening = fit_gaussian(features)
-    opset = next(entry.version for entry in model.opset_import if entry.domain in {"", "ai.onnx"})
     _append_distance(graph, mean.astype(np.float32), whitening.astype(np.float32), opset)
     onnx.checker.check_model(model, full_check=True)
     onnx.save(model, path)
@@ -60,69 +65,73 @@ def add_outliers(path: Path, pixels: Iterable[NDArray[np.uint8]]) -> None:
 def fit_gaussian(features: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Mean (d,) and whitening (d, d) of features (n, d): the distance of f is |(f - mean) @ whitening|.
 
+    The covariance is scikit-learn's Ledoit-Wolf estimate: the fewer rows there are, the further it is drawn
+    towards a multiple of the identity (Ledoit & Wolf, "A well-conditioned estimator for large-dimensional
+    covariance matrices", J. Multivar. Anal. 88:365, 2004).
+
     Raises:
         RunError: there are less than 2 rows, or values that are not finite.
 
     """
+    from sklearn.covariance import LedoitWolf  # here, because the base install has no scikit-learn
+
     if len(features) < 2 or not np.isfinite(features).all():
         raise RunError(
             f"no {OUTPUT_NAME} from the features of {len(features)} training images: at least 2 are needed,"
             " and all values finite; try another --seed"
         )
-    mean = features.mean(axis=0)
-    variances, axes = np.linalg.eigh(shrunk_covariance(features - mean))
+    shrunk = LedoitWolf(store_precision=False).fit(features)
+    variances, axes = np.linalg.eigh(shrunk.covariance_)
     floor = max(float(variances.max()) * 1e-9, 1e-12)  # rounding may leave a zero negative
-    return mean, axes / np.sqrt(np.maximum(variances, floor))
-
-
-def shrunk_covariance(centred: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Covariance (d, d) of centred rows (n, d), drawn towards a multiple of the identity so far as n is small.
-
-    Ledoit & Wolf, "A well-conditioned estimator for large-dimensional covariance matrices", J. Multivar. Anal.
-    88:365 (2004): the weight that is expected to have the smallest squared error.
-    """
-    count, size = centred.shape
-    sample = centred.T @ centred / count
-    target = np.trace(sample) / size * np.eye(size)
-    distance = ((sample - target) ** 2).sum()
-    squares = centred**2
-    error = (squares.T @ squares / count - sample**2).sum() / count
-    weight = min(float(error / distance), 1.0) if distance > 0 else 1.0
-    covariance: NDArray[np.float64] = weight * target + (1 - weight) * sample
-    return covariance
+    return shrunk.location_, axes / np.sqrt(np.maximum(variances, floor))
 
 
 def _feature_nodes(graph: Any) -> list[Any]:
-    """Nodes that give the features, (batch, d), as _FEATURES."""
+    """Nodes that give the features, (batch, d), as _FEATURES, made of the output `features`, which goes."""
     from onnx import helper
 
-    convolutions = [node for node in graph.node if node.op_type == "Conv"]
-    if len(convolutions) < 2:
-        return [helper.make_node("Flatten", [_last_dense_input(graph)], [_FEATURES], _FEATURES)]
+    output = next((value for value in graph.output if value.name == FEATURES_NAME), None)
+    if output is None:
+        raise RunError(
+            f"no features for {OUTPUT_NAME}: the network has no output {FEATURES_NAME!r}, only"
+            f" {', '.join(value.name for value in graph.output)}; export it with its architecture's features"
+        )
+    graph.output.remove(output)
+    if len(output.type.tensor_type.shape.dim) == 2:
+        return [helper.make_node("Identity", [FEATURES_NAME], [_FEATURES], _FEATURES)]
     means = f"{OUTPUT_NAME}/means"
     return [
-        helper.make_node("GlobalAveragePool", [convolutions[1].input[0]], [means], means),
+        helper.make_node("GlobalAveragePool", [_channels_first(graph)], [means], means),
         helper.make_node("Flatten", [means], [_FEATURES], _FEATURES),
     ]
 
 
-def _last_dense_input(graph: Any) -> str:
-    """What the dense layer before the softmax reads."""
-    made_by = {output: node for node in graph.node for output in node.output}
-    walked = []
-    tensor = graph.output[0].name
-    for expected in ({"Softmax"}, {"Add", "Gemm", "MatMul"}, {"MatMul"}):
-        node = made_by.get(tensor)
-        walked.append(node.op_type if node is not None else "an input")
-        if node is None or node.op_type not in expected:
-            break
-        if node.op_type in {"Gemm", "MatMul"}:
-            return str(node.input[0])
-        tensor = next((name for name in node.input if name in made_by), "")  # the other one is the bias
-    raise RunError(
-        f"no features for {OUTPUT_NAME}: the graph has no two convolutions and ends, read backwards, in"
-        f" {', '.join(walked)}, not in a softmax of a dense layer"
-    )
+def _channels_first(graph: Any) -> str:
+    """The tensor (batch, c, h, w) that the output `features`, (batch, h, w, c), holds.
+
+    The export turns ONNX's own order to Keras's for this output, and back for the layer that reads it. Both
+    nodes are dropped, so that scoring does not pay for them.
+    """
+    from onnx import helper
+
+    [made] = [node for node in graph.node if FEATURES_NAME in node.output]
+    if not _is_turn(made, TO_KERAS):
+        turned = f"{OUTPUT_NAME}/turned"
+        graph.node.append(helper.make_node("Transpose", [FEATURES_NAME], [turned], turned, perm=TO_ONNX))
+        return turned
+    source = str(made.input[0])
+    for node in [node for node in graph.node if FEATURES_NAME in node.input and _is_turn(node, TO_ONNX)]:
+        for reader in graph.node:
+            reader.input[:] = [source if name == node.output[0] else name for name in reader.input]
+        graph.node.remove(node)
+    if not any(FEATURES_NAME in node.input for node in graph.node):
+        graph.node.remove(made)
+    return source
+
+
+def _is_turn(node: Any, order: list[int]) -> bool:
+    """Whether a node does nothing but put the dimensions into this order."""
+    return node.op_type == "Transpose" and list(node.attribute[0].ints) == order
 
 
 def _append_distance(graph: Any, mean: NDArray[np.float32], whitening: NDArray[np.float32], opset: int) -> None:

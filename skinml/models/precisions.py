@@ -11,9 +11,6 @@ from skinml.models.names import BundleFile
 
 Precision = Literal["fp32", "int8"]
 
-FILES: dict[Precision, str] = {"fp32": "model.onnx", "int8": "model-int8.onnx"}
-"""Where a bundle holds the network of each precision."""
-
 LARGEST_DROP = 0.005
 """How far the balanced accuracy of int8 may lie below that of fp32 on the same images, for it to score."""
 

@@ -17,8 +17,9 @@ from typing import Any
 from skinml.errors import RequestError, RunError, StorageError
 from skinml.labels import DIAGNOSES
 from skinml.layout import model_url, models_url
+from skinml.models.bundle import describe
 from skinml.models.champion import Champion, create_champion, read_champion
-from skinml.models.manifest import MOST_BYTES, File, Manifest, parse_manifest
+from skinml.models.manifest import MOST_BYTES, Manifest, parse_manifest
 from skinml.models.names import is_name
 from skinml.storage.objects import create_bytes, exists, names, read_bytes, upload
 from skinml.storage.urls import is_remote
@@ -50,7 +51,7 @@ def register(workspace: str, folder: Path, fields: dict[str, Any]) -> Manifest:
         **fields,
         class_order=DIAGNOSES,
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        files={path.relative_to(folder).as_posix(): _describe(path.read_bytes()) for path in paths},
+        files={path.relative_to(folder).as_posix(): describe(path.read_bytes()) for path in paths},
     )
     url = model_url(workspace, manifest.name, manifest.version)
     if exists(f"{url}/manifest.json"):
@@ -60,10 +61,6 @@ def register(workspace: str, folder: Path, fields: dict[str, Any]) -> Manifest:
     if not create_bytes(f"{url}/manifest.json", manifest.model_dump_json(indent=2).encode()):
         raise RunError(f"model version {manifest.version} was registered by another run at the same moment")
     return manifest
-
-
-def _describe(data: bytes) -> File:
-    return File(sha256=hashlib.sha256(data).hexdigest(), size_bytes=len(data))
 
 
 def find(workspace: str, version: str) -> Manifest:

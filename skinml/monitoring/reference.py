@@ -15,11 +15,9 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, StrictInt, TypeA
 
 from skinml.errors import RequestError
 from skinml.labels import DIAGNOSES
+from skinml.models.bundle import REFERENCE
 from skinml.models.precisions import Precision
 from skinml.strict_json import parse_json
-
-FILE = "reference.json"
-"""Its file name in the bundle."""
 
 MEASURES = ("brightness", "sharpness", "megapixels", "confidence", "unlike_training")
 """The measures that are compared, besides the class mix."""
@@ -201,7 +199,7 @@ class Reference(Frozen):
     def of(self, precision: Precision, version: str) -> Usual:
         """Return the part of one precision. Raises RequestError if there is none."""
         if precision not in self.precisions:
-            raise RequestError(f"model {version}: {FILE} has no {precision}; score with --precision fp32")
+            raise RequestError(f"model {version}: {REFERENCE} has no {precision}; score with --precision fp32")
         return self.precisions[precision]
 
 
@@ -214,7 +212,7 @@ def parse_reference(data: bytes, version: str) -> Reference:
         return parse_json(_REFERENCE, data)
     except ValueError as error:
         raise RequestError(
-            f"model {version}: {FILE} is not a valid drift reference: {error}; train a new version"
+            f"model {version}: {REFERENCE} is not a valid drift reference: {error}; train a new version"
         ) from error
 
 

@@ -10,7 +10,9 @@ import os
 import signal
 from pathlib import Path
 
-VARIABLE = "SKINML_CRASH_AT"
+from skinml.process.switches import CRASH_AT
+
+VARIABLE = CRASH_AT
 """`NUMBER:FILE`: at that point, the process that manages to rename FILE sends SIGKILL to the process whose id
 is in it, or to itself if it is empty. So each order kills once, however many workers pass the point."""
 

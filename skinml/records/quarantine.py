@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -17,6 +16,9 @@ from skinml.schemas import IMAGE_VERSION, QUARANTINE, TABLES
 from skinml.storage.head import Seen, head_objects
 from skinml.storage.listed import UNREADABLE
 from skinml.storage.spelling import Folders, resolve_rows
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 RETRIED = (Reason.READ_ERROR.value,)
 """Transient reasons: such an image is tried again in every run, any other image when its etag changes."""
@@ -101,6 +103,8 @@ def failures_of_archives(workspace: str) -> pa.Table:
 
 def _readable_folders(latest: pd.DataFrame) -> pd.Series[bool]:
     """Return which rows are folders that can be listed again: no image would ever end such a row."""
+    import pandas as pd
+
     folders = latest.loc[latest["etag"] == UNREADABLE, "uri"]
     now = [
         row
@@ -118,6 +122,8 @@ def _usable_since(workspace: str, latest: pd.DataFrame) -> pd.Series[bool]:
     The exception is a read error: if two runs overlap, the one that failed to read may end later, so an older
     row of the same model counts too.
     """
+    import pandas as pd
+
     prepared = _rows_of(workspace, "samples", [], latest.loc[latest["flow"] == "prepare", "uri"])
     scored = _rows_of(
         workspace, "scores", ["scored_at", "model_version"], latest.loc[latest["flow"] != "prepare", "uri"]

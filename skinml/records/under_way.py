@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import socket
 import threading
 from collections.abc import Iterator, Sequence
@@ -20,13 +21,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import AwareDatetime, Field, TypeAdapter
 
-from skinml.errors import RunError, StorageError
-from skinml.layout import under_way_url
+from skinml.errors import RunError, SkinmlError, StorageError
+from skinml.layout import under_way_files_url, under_way_url
 from skinml.records.runs import Run
 from skinml.storage.head import Seen, head_objects
 from skinml.storage.objects import names, read_bytes, write_bytes
 from skinml.storage.redaction import redacted
-from skinml.storage.removal import delete
+from skinml.storage.removal import delete, delete_folder
 from skinml.storage.urls import as_uri
 from skinml.strict_json import parse_json
 
@@ -46,6 +47,9 @@ one."""
 Moment = Annotated[
     AwareDatetime, Field(ge=datetime(2000, 1, 1, tzinfo=UTC), lt=datetime(2200, 1, 1, tzinfo=UTC))
 ]
+
+
+RUN_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]*")
 
 
 @dataclass(frozen=True)
@@ -110,6 +114,18 @@ def kept_under_way(workspace: str, run: Run) -> Iterator[None]:
 def forget(workspace: str, run_ids: Sequence[str]) -> None:
     """Delete the records of runs whose rows are in `runs`."""
     delete(under_way_url(workspace, run_id) for run_id in run_ids)
+
+
+def forget_files(workspace: str, run_ids: Sequence[str]) -> None:
+    """Remove what jobs of these runs have handed to each other. What cannot be removed is said, and stays."""
+    for run_id in run_ids:
+        if not RUN_ID.fullmatch(run_id):  # the name of somebody's file: ".." would be the workspace
+            continue
+        url = under_way_files_url(workspace, run_id)
+        try:
+            delete_folder(url)
+        except SkinmlError as error:
+            logger.warning("%s could not be removed, nobody needs it any more: %s", url, error)
 
 
 def is_known(workspace: str, run_id: str) -> bool:

@@ -39,20 +39,30 @@ class Request(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
 
+SHARED = "shared"
+"""Marks a field that means the same in every verb that has it so marked.
+
+Such a field may be set once for all of them: at the top of the file, and by SKINML_ and its name, as
+`SKINML_ARCHIVE`. Any other field is set for one verb (`SKINML_TRAIN_MODEL`), because its name means something
+else elsewhere, or may later: `model` is an architecture in `train` and a version in `score`; `images` is shared
+where it names folders, and not in `synth`, where it is a number.
+"""
+
+
 class ClusterRequest(Request):
     """A verb whose work is spread by Dask."""
 
-    cluster: str | None = Field(
+    cluster: Annotated[str | None, SHARED] = Field(
         None,
         description="existing Dask scheduler, tcp:// or tls://host:port (default: local processes)",
     )
-    workers: int | None = Field(
+    workers: Annotated[int | None, SHARED] = Field(
         None,
         ge=1,
         le=1024,
         description="local processes (default: one per core); with --cluster: how many it must have",
     )
-    cluster_wait: float = Field(
+    cluster_wait: Annotated[float, SHARED] = Field(
         60.0, ge=0.0, le=86_400.0, description="seconds to wait for the workers of --cluster"
     )
 
@@ -67,6 +77,11 @@ def asked_as(name: str, field: FieldInfo) -> str:
 
 POSITIONAL = "positional"
 """Marks a field that stands on the command line without its name, such as `list` in `quarantine list`."""
+
+
+def is_shared(field: FieldInfo) -> bool:
+    """Whether a field may be set once for all verbs."""
+    return SHARED in field.metadata
 
 
 def is_positional(field: FieldInfo) -> bool:

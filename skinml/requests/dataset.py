@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from skinml.requests.base import MAX_QUARANTINED, ClusterRequest, Fraction, Texts
+from skinml.requests.base import MAX_QUARANTINED, SHARED, ClusterRequest, Fraction, Texts
 
 
 class PrepareRequest(ClusterRequest):
     """Labelled images and their metadata to shards of pixels and the samples table."""
 
-    images: Texts = Field(min_length=1, description="folder or bucket prefix with images; repeat for several")
-    metadata: Texts = Field(
+    images: Annotated[Texts, SHARED] = Field(
+        min_length=1, description="folder or bucket prefix with images; repeat for several"
+    )
+    metadata: Annotated[Texts, SHARED] = Field(
         min_length=1,
         description="CSV file as of HAM10000 or ISIC; repeat where labels and lesions stand in two files",
     )
@@ -29,7 +31,7 @@ class PrepareRequest(ClusterRequest):
     format: Literal["npy", "parquet"] = Field("npy", description="how pixels are stored")
     map: Texts = Field((), description="take a class as one of the seven, as scc=akiec; repeat for several")
     drop: Texts = Field((), description="leave a class out, such as scc, or no-lesion; repeat for several")
-    max_quarantined: Fraction = Field(
+    max_quarantined: Annotated[Fraction, SHARED] = Field(
         MAX_QUARANTINED,
         description="fraction of the new images that may be unusable; with more, nothing is committed",
     )

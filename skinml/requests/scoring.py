@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from skinml.errors import Reason
-from skinml.requests.base import MAX_QUARANTINED, POSITIONAL, ClusterRequest, Fraction
+from skinml.requests.base import MAX_QUARANTINED, POSITIONAL, SHARED, ClusterRequest, Fraction
 
 
 def _in_utc(moment: datetime) -> datetime:
@@ -22,9 +22,9 @@ Moment = Annotated[datetime, AfterValidator(_in_utc)]
 class ScoreRequest(ClusterRequest):
     """Everything new in an archive, scored once by one model version."""
 
-    archive: str = Field(description="folder or bucket prefix to score")
+    archive: Annotated[str, SHARED] = Field(description="folder or bucket prefix to score")
     model: str = Field("champion", description="model version, or champion")
-    precision: Literal["fp32", "int8"] = Field(
+    precision: Annotated[Literal["fp32", "int8"], SHARED] = Field(
         "fp32", description="int8: faster, where the model's measured balanced accuracy allows it"
     )
     since: Moment | None = Field(
@@ -33,7 +33,7 @@ class ScoreRequest(ClusterRequest):
     until: Moment | None = Field(None, description="only images last modified before this time (UTC)")
     limit: int | None = Field(None, ge=1, description="at most so many images; the rest waits for the next run")
     recheck: bool = Field(False, description="read known images too, score those whose bytes have changed")
-    max_quarantined: Fraction = Field(
+    max_quarantined: Annotated[Fraction, SHARED] = Field(
         MAX_QUARANTINED,
         description="fraction of tonight's images that may be unusable; with more, nothing is committed",
     )
@@ -56,4 +56,4 @@ class QuarantineRequest(ClusterRequest):
     run: str | None = Field(None, description="only what this run could not use, by its run_id")
     images: bool = Field(False, description="list every image instead of the counts by reason")
     model: str = Field("champion", description="replay: model version that scores, or champion")
-    precision: Literal["fp32", "int8"] = Field("fp32", description="replay: as in score")
+    precision: Annotated[Literal["fp32", "int8"], SHARED] = Field("fp32", description="replay: as in score")

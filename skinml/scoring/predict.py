@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,12 +15,11 @@ from numpy.typing import NDArray
 
 from skinml import __version__
 from skinml.images.load import Rejected
-from skinml.images.preprocessing import Preprocessing
+from skinml.images.preprocessing import Normalisation, Preprocessing
 from skinml.images.quality import measure
 from skinml.labels import DIAGNOSES, malignant_probability
-from skinml.models.external_data import check_whole
 from skinml.models.precisions import Precision
-from skinml.models.registry import check_sha256
+from skinml.models.session import load_session, predict
 from skinml.monitoring.flags import flag_images, flag_profiles
 from skinml.monitoring.reference import Usual, gather_measures
 from skinml.monitoring.tally import Tally, tally
@@ -31,7 +29,6 @@ from skinml.records.unpublished import Origin, Record, write_record
 from skinml.schemas import LISTING, PROBABILITY_COLUMNS, SCORES
 from skinml.scoring.compare_bytes import Compared, Same, compare_etags, load_unless_known
 from skinml.scoring.known_etags import known_etag_rows
-from skinml.storage.objects import read_bytes
 from skinml.storage.urls import image_ids
 from skinml.tables import Part, attempt, write_part
 
@@ -197,7 +194,8 @@ def score_shard(job: ScoreJob) -> ShardScored:
 
 def _predict_batch(model: ScoringModel, batch: list[NDArray[np.uint8]]) -> dict[str, NDArray[Any]]:
     """Predict one batch. The network is loaded only here: a recheck without changes does not need it."""
-    return run_network(load_session(model.onnx_url, model.onnx_sha256), np.stack(batch))
+    session = load_session(model.onnx_url, model.onnx_sha256)
+    return run_network(session, np.stack(batch), model.preprocessing.normalisation)
 
 
 def _remember(job: ScoreJob, images: pd.DataFrame, same: Mapping[int, Same], name: str) -> Part | None:
@@ -218,36 +216,16 @@ def _record(job: ScoreJob, scores: Part | None, quarantine: Part | None) -> None
         write_record(job.workspace, job.run_id, Record("quarantine", quarantine, origin))
 
 
-@lru_cache(maxsize=2)
-def load_session(url: str, sha256: str) -> InferenceSession:
-    """Check the network's hash and load it, once per worker process; it runs in one thread, like the worker."""
-    import onnxruntime
-
-    data = read_bytes(url)
-    check_sha256(data, sha256, url)
-    check_whole(data, url)
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-
-
-def predict(session: InferenceSession, pixels: NDArray[np.uint8]) -> dict[str, NDArray[np.float64]]:
-    """Run the network on pixels, uint8 (n, size, size, 3), 0 to 255.
-
-    Returns:
-        `probabilities`, float64 (n, 7), rows sum to 1; and if the network has that output, `unlike_training`,
-        float64 (n,), at least 0.
-    """
-    names = [output.name for output in session.get_outputs()]
-    found = session.run(names, {session.get_inputs()[0].name: pixels.astype(np.float32)})
-    return {name: values.astype(np.float64) for name, values in zip(names, found, strict=True)}
-
-
-def run_network(session: InferenceSession, pixels: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
+def run_network(
+    session: InferenceSession, pixels: NDArray[np.uint8], normalisation: Normalisation = "raw"
+) -> dict[str, NDArray[Any]]:
     """Return the outputs of `predict` and the sharpness and brightness of the pixels, float64 (n,) each."""
     quality = measure(pixels)
-    return {**predict(session, pixels), "sharpness": quality.sharpness, "brightness": quality.brightness}
+    return {
+        **predict(session, pixels, normalisation),
+        "sharpness": quality.sharpness,
+        "brightness": quality.brightness,
+    }
 
 
 def _together(seen: list[dict[str, NDArray[Any]]]) -> dict[str, NDArray[Any]]:

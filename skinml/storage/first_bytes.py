@@ -1,4 +1,8 @@
-"""Tell from the first bytes of a file whether it is an image, in any format, also one that we do not read."""
+"""Tell from the first bytes of a file whether it is an image, in any format, also one that we do not read.
+
+The library `filetype` 1.2.0 does not know DICOM, JPEG 2000 or JPEG XL, and takes any text that begins with BM
+for an image.
+"""
 
 from __future__ import annotations
 

@@ -23,6 +23,7 @@ from skinml.storage.urls import is_remote
 __all__ = [
     "MAX_OBJECT_BYTES",  # this, Read and read_many are of other modules; callers import them from here
     "Read",
+    "check_place",
     "check_writable",
     "create_bytes",
     "exists",
@@ -217,9 +218,19 @@ def check_writable(url: str) -> None:
         RequestError: the workspace is a file, cannot be written to, is in a bucket that does not exist or
             refuses the key, or is on a store without conditional puts.
     """
+    check_place(url)  # first, because obstore says clearly which of bucket and key is wrong
     if is_remote(url):
-        names(url)  # first, because the error of a listing says whether bucket or key is wrong
         check_conditional_puts(url)
+
+
+def check_place(url: str) -> None:
+    """Refuse a place that cannot hold a workspace, as far as that shows without writing anything.
+
+    Raises:
+        RequestError: it is a file, may not be written to, or is a bucket that is missing or refuses the key.
+    """
+    if is_remote(url):
+        names(url)
         return
     place = Path(url)
     if place.exists() and not place.is_dir():

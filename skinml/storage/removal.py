@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable
 from contextlib import suppress
 from functools import partial
@@ -25,3 +26,18 @@ def delete(urls: Iterable[str]) -> None:
                 Path(url).unlink(missing_ok=True)
                 with suppress(OSError):  # it holds something else
                     Path(url).parent.rmdir()
+
+
+def delete_folder(url: str) -> None:
+    """Delete everything below a folder or prefix, which may be gone already."""
+    with explained(url):
+        if not is_remote(url):
+            with suppress(FileNotFoundError):
+                shutil.rmtree(url)
+            return
+        import obstore
+
+        store, prefix = split(url)
+        found = [item["path"] for batch in obstore.list(store, f"{prefix}/") for item in batch]
+        if found:
+            retrying(partial(obstore.delete, store, found), what=url)

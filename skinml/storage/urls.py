@@ -11,14 +11,14 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote_from_bytes, unquote_to_bytes
-
-import pandas as pd
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from skinml.errors import RequestError
 from skinml.storage.redaction import redacted
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 """Bucket names that S3 and similar stores allow. obstore panics at a space; a ? would address another
@@ -136,6 +136,10 @@ def image_id(uri: str) -> str:
 
 def image_ids(uris: pd.Series[str]) -> pd.Series[str]:
     """Return `image_id` of many uris at once: 50,000 in 40 ms."""
+    import pandas as pd  # here, because half a second of CPU is too much for refusing a request
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
     names = pc.replace_substring_regex(pa.array(uris, pa.large_string()), r"(?s)^.*/", "")
     stems = pc.replace_substring_regex(names, r"(?s)^(.+)\.[^.]*$", r"\1")
     found = pd.Series(pd.array(stems, dtype="str"), index=uris.index, dtype="str")

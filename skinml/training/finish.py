@@ -1,35 +1,42 @@
 """From a fitted network to all that a bundle holds of it: `unlike_training`, int8, the reference. No Keras.
 
-Meant for a process of its own (`training.process`): calibration holds activations in memory, and a crash in a
+Meant for a process of its own (`training.dispatch`): calibration holds activations in memory, and a crash in a
 library's native code must not take the run along.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import hashlib
+import tempfile
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from skinml.dataset.shard_files import map_shards
 from skinml.errors import RunError
 from skinml.evaluation.intervals import paired_lesion_bootstrap
 from skinml.evaluation.metrics import measure
+from skinml.images.preprocessing import Normalisation, network_input
 from skinml.images.quality import measure as measure_quality
 from skinml.labels import DIAGNOSES
+from skinml.models.bundle import NETWORKS, REFERENCE, leave
 from skinml.models.inference import BATCH, infer
 from skinml.models.onnx import OUTPUT_NAME as PROBABILITIES
 from skinml.models.outliers import OUTPUT_NAME as OUTLIERS
 from skinml.models.outliers import add_outliers
-from skinml.models.precisions import FILES, Network, Precision, may_score
+from skinml.models.precisions import Network, Precision, may_score
 from skinml.models.quantise import calibration_positions, quantise
-from skinml.monitoring import reference
+from skinml.models.zoo import architecture
 from skinml.monitoring.reference import Measured, gather_measures, make_reference
-from skinml.training.pixels import Pixels, gather, open_shards
-from skinml.training.protocols import Recipe
+from skinml.storage.objects import read_bytes
+from skinml.training.inputs import Inputs, read_inputs
+from skinml.training.jobs import FinishJob
+from skinml.training.pixels import Pixels, gather
 from skinml.training.resampling import Positions
+from skinml.training.results import Finished
 
 Probabilities = NDArray[np.float64]
 """Of n images, float64 (n, 7)."""
@@ -42,83 +49,78 @@ FEWEST_HELD_OUT = 20
 """Images that the fit has not seen below which its test images, seen or not, are the reference instead."""
 
 
-@dataclass(frozen=True, eq=False)
-class FinishJob:
-    """What to finish.
+def finish(job: FinishJob, scratch: Path) -> Finished:
+    """Add `unlike_training` to the network; write its int8 form, if that can be done, and the reference.
 
-    Attributes:
-        shards: .npy files, uint8 (n_i, size, size, 3); positions count rows through them in this order.
-        labels: class numbers of all positions, shape (n,), int64; -1 where no sample lies.
-        width: of the source image at each position, in px, shape (n,); 0 where no sample lies.
-        height: likewise.
-        lesions: a number for the lesion at each position, shape (n,), int64.
-        recipe: what was fitted on, and what is measured on.
-        seed: of the calibration images and of the interval.
-        folder: holds model.onnx.
-
-    """
-
-    shards: tuple[Path, ...]
-    labels: NDArray[np.int64]
-    width: NDArray[np.int64]
-    height: NDArray[np.int64]
-    lesions: NDArray[np.int64]
-    recipe: Recipe
-    seed: int
-    folder: Path
-
-
-@dataclass(frozen=True)
-class Finished:
-    """What came of it.
-
-    Attributes:
-        precisions: each network as it was measured on the recipe's test images.
-        reference_images: how many images the reference is of.
-        held_out: whether the fit has seen none of them.
-
-    """
-
-    precisions: dict[Precision, Network]
-    reference_images: int
-    held_out: bool
-
-    def to_json(self) -> dict[str, Any]:
-        """What was measured of each precision, as plain data."""
-        return {name: network.model_dump(mode="json") for name, network in self.precisions.items()}
-
-
-def finish(job: FinishJob, emit: Callable[[], None]) -> Finished:
-    """Add `unlike_training` to model.onnx; write model-int8.onnx, where that can be done, and reference.json.
+    Args:
+        job: what to finish.
+        scratch: a folder of this machine for copies of shards.
 
     Raises:
+        RequestError: no architecture has this name.
         RunError: the network has no features that `unlike_training` could be made of, or its outputs are not
             finite.
 
     """
-    shards = open_shards(job.shards)
-    train = np.unique(job.recipe.train)
-    add_outliers(job.folder / FILES["fp32"], _batches(shards, _spread(train)))
-    held_out = np.setdiff1d(np.flatnonzero(job.labels >= 0), train)
+    shape = architecture(job.architecture)
+    inputs = read_inputs(job.inputs, job.inputs_sha256)
+    shards = map_shards(job.workspace, job.dataset_key, job.stored_as, inputs.shards, scratch)
+    data = _Data(shards, inputs, shape.normalisation)
+    train = np.unique(inputs.train)
+    held_out = np.setdiff1d(np.flatnonzero(inputs.labels >= 0), train)
     enough = len(held_out) >= FEWEST_HELD_OUT
-    watched = _spread(held_out if enough else np.unique(job.recipe.test))
+    watched = _spread(held_out if enough else np.unique(inputs.test))
 
-    seen: dict[Precision, Measured] = {}
-    probabilities: dict[Precision, Probabilities] = {}
-    seen["fp32"], probabilities["fp32"] = _look("fp32", job, shards, watched)
-    failure = ""
-    try:
-        chosen = calibration_positions(job.labels, job.recipe.train, job.seed)
-        quantise(job.folder / FILES["fp32"], job.folder / FILES["int8"], _batches(shards, chosen))
-        seen["int8"], probabilities["int8"] = _look("int8", job, shards, watched)
-    except Exception as error:  # whatever onnxruntime makes of the graph: fp32 scores all the same
-        (job.folder / FILES["int8"]).unlink(missing_ok=True)
-        failure = f"quantising it failed: {type(error).__name__}: {' '.join(str(error).split())[:200]}"
-    written = make_reference(seen, enough).model_dump_json(indent=1)
-    (job.folder / reference.FILE).write_text(written, encoding="utf-8")
-    test = job.recipe.test
-    networks = compare_networks(job.labels[test], job.lesions[test], probabilities, failure, job.seed)
-    return Finished(networks, len(watched), enough)
+    with tempfile.TemporaryDirectory(prefix="skinml-finish-") as name:
+        folder = Path(name)
+        fp32, int8 = (folder / NETWORKS[precision] for precision in ("fp32", "int8"))
+        fp32.write_bytes(_fitted(job))
+        add_outliers(fp32, data.batches(_spread(train)))
+
+        seen: dict[Precision, Measured] = {}
+        probabilities: dict[Precision, Probabilities] = {}
+        seen["fp32"], probabilities["fp32"] = _look(fp32, data, watched)
+        failure = ""
+        try:
+            chosen = calibration_positions(inputs.labels, inputs.train, job.seed)
+            quantise(fp32, int8, data.batches(chosen), shape.quantisable)
+            seen["int8"], probabilities["int8"] = _look(int8, data, watched)
+        except Exception as error:  # whatever onnxruntime makes of the graph: fp32 scores all the same
+            int8.unlink(missing_ok=True)
+            failure = f"quantising it failed: {type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        written = make_reference(seen, enough).model_dump_json(indent=1)
+        (folder / REFERENCE).write_text(written, encoding="utf-8")
+        files = leave(folder, job.results)
+    labels, lesions = inputs.labels[inputs.test], inputs.lesions[inputs.test]
+    networks = compare_networks(labels, lesions, probabilities, failure, job.seed)
+    return Finished(networks, len(watched), enough, files)
+
+
+def _fitted(job: FinishJob) -> bytes:
+    """The network that the fit left."""
+    url = f"{job.fitted}/{NETWORKS['fp32']}"
+    data = read_bytes(url)
+    if hashlib.sha256(data).hexdigest() != job.fitted_sha256:
+        raise RunError(f"{url}: is not the network that the fit left; train again")
+    return data
+
+
+@dataclass(frozen=True, eq=False)
+class _Data:
+    """All pixels and what they show, and how values reach the network."""
+
+    shards: Sequence[Pixels]
+    inputs: Inputs
+    normalisation: Normalisation
+
+    def pixels(self, positions: Positions) -> Iterator[Pixels]:
+        """The pixels of these positions, some at a time."""
+        for start in range(0, len(positions), BATCH):
+            yield gather(self.shards, positions[start : start + BATCH])
+
+    def batches(self, positions: Positions) -> Iterator[NDArray[np.float32]]:
+        """The same as the network takes them."""
+        return (network_input(batch, self.normalisation) for batch in self.pixels(positions))
 
 
 def compare_networks(
@@ -162,7 +164,7 @@ def _network(precision: Precision, labels: NDArray[np.int64], probabilities: Pro
     """One network's figures."""
     metrics = measure(labels, probabilities)
     return Network(
-        file=FILES[precision],
+        file=NETWORKS[precision],
         images=len(labels),
         balanced_accuracy=metrics["balanced_accuracy"],
         macro_auc=metrics["macro_auc"],
@@ -170,32 +172,25 @@ def _network(precision: Precision, labels: NDArray[np.int64], probabilities: Pro
     )
 
 
-def _look(
-    precision: Precision, job: FinishJob, shards: Sequence[Pixels], watched: Positions
-) -> tuple[Measured, Probabilities]:
+def _look(network: Path, data: _Data, watched: Positions) -> tuple[Measured, Probabilities]:
     """The measures of the watched images, and the probabilities of the test images, repeats included."""
-    needed = np.union1d(watched, job.recipe.test)
-    found = infer(job.folder / FILES[precision], _batches(shards, needed), [PROBABILITIES, OUTLIERS])
+    test = data.inputs.test
+    needed = np.union1d(watched, test)
+    found = infer(network, data.batches(needed), [PROBABILITIES, OUTLIERS])
     for name, values in found.items():
         if not np.isfinite(values).all():
-            raise RunError(f"{FILES[precision]} gives {name} that are not finite; try another --seed")
-    quality = [measure_quality(batch) for batch in _batches(shards, watched)]
+            raise RunError(f"{network.name} gives {name} that are not finite; try another --seed")
+    quality = [measure_quality(batch) for batch in data.pixels(watched)]
     rows = np.searchsorted(needed, watched)
     measured = gather_measures(
         brightness=np.concatenate([batch.brightness for batch in quality]),
         sharpness=np.concatenate([batch.sharpness for batch in quality]),
-        width=job.width[watched],
-        height=job.height[watched],
+        width=data.inputs.width[watched],
+        height=data.inputs.height[watched],
         probabilities=found[PROBABILITIES][rows],
         unlike_training=found[OUTLIERS][rows],
     )
-    return measured, found[PROBABILITIES][np.searchsorted(needed, job.recipe.test)]
-
-
-def _batches(shards: Sequence[Pixels], positions: Positions) -> Iterator[Pixels]:
-    """The pixels of these positions, some at a time."""
-    for start in range(0, len(positions), BATCH):
-        yield gather(shards, positions[start : start + BATCH])
+    return measured, found[PROBABILITIES][np.searchsorted(needed, test)]
 
 
 def _spread(positions: Positions) -> Positions:

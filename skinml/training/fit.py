@@ -1,9 +1,10 @@
-"""Fit one recipe and leave the model in a folder. Meant for a process of its own (`training.process`)."""
+"""Fit one recipe and leave the model at a URL. Meant for a process of its own (`training.dispatch`)."""
 
 from __future__ import annotations
 
 import os
 import platform
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,14 +15,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from skinml.dataset.shard_files import map_shards
 from skinml.errors import RunError
 from skinml.evaluation.metrics import measure
+from skinml.images.preprocessing import Normalisation, network_input
+from skinml.models.bundle import KERAS, NETWORKS, leave
 from skinml.models.onnx import check_parity, export_onnx
-from skinml.models.zoo import Architecture, architecture
-from skinml.training.pixels import Pixels, batches, epoch_order, gather, open_shards
+from skinml.models.zoo import architecture
+from skinml.models.zoo.base import Architecture
+from skinml.training.inputs import Inputs, read_inputs
+from skinml.training.jobs import FitJob
+from skinml.training.pixels import Pixels, batches, epoch_order, gather
 from skinml.training.process import run_in_process
-from skinml.training.protocols import Recipe
 from skinml.training.resampling import Positions
+from skinml.training.results import PROBABILITIES, FitResult
 
 if TYPE_CHECKING:
     import keras
@@ -32,59 +39,13 @@ _PREDICT_BATCH = 64  # on 2 cores 32 to 256 predict equally fast; small batches 
 _PARITY_IMAGES = 256
 
 
-@dataclass(frozen=True, eq=False)  # arrays have no single truth value to compare by
-class FitJob:
-    """What to fit.
+def fit(job: FitJob, scratch: Path, on_epoch: OnEpoch) -> FitResult:
+    """Fit a recipe with Adam on categorical cross-entropy, and leave the kept weights and what they say.
 
-    Attributes:
-        architecture: a name in `models.zoo`.
-        shards: .npy files, uint8 (n_i, size, size, 3); positions count rows through them in this order.
-        labels: class numbers of all positions, shape (n,), int64, 0 to 6.
-        recipe: which positions train, validate and test.
-        seed: of weights, order and dropout. Same seed, same machine, same libraries: same weights.
-        out: folder for model.keras and model.onnx.
-        export: False: leave no files (the honest refit needs only its probabilities).
-
-    """
-
-    architecture: str
-    shards: tuple[Path, ...]
-    labels: NDArray[np.int64]
-    recipe: Recipe
-    seed: int
-    out: Path
-    export: bool
-
-
-@dataclass(frozen=True, eq=False)
-class FitResult:
-    """What came of it.
-
-    Attributes:
-        history: loss, accuracy, val_loss, val_accuracy, val_balanced_accuracy: one value an epoch. Loss is
-            categorical cross-entropy in nats; the training values are means while the epoch ran.
-        probabilities: of the kept weights on `recipe.test`, shape (len(test), 7), float64.
-        seconds: fitting and validating, without imports and export.
-        best_epoch: the epoch whose weights were kept, counted from 1.
-        parity: largest difference between Keras and ONNX on real test images; None without export.
-        parameters: trainable and other weights of the model.
-        libraries: name to version of whatever shapes the weights.
-
-    """
-
-    history: dict[str, list[float]]
-    probabilities: NDArray[np.float64]
-    seconds: float
-    best_epoch: int
-    parity: float | None
-    parameters: int
-    libraries: dict[str, str]
-
-
-def fit(job: FitJob, on_epoch: OnEpoch) -> FitResult:
-    """Fit `job.recipe` with Adam on categorical cross-entropy, and export the kept weights.
-
-    `on_epoch(epoch, metrics)` is called after each epoch, counted from 1, with that epoch's history values.
+    Args:
+        job: what to fit.
+        scratch: a folder of this machine for copies of shards.
+        on_epoch: called after each epoch, counted from 1, with that epoch's history values.
 
     Raises:
         RequestError: no architecture has this name.
@@ -93,8 +54,10 @@ def fit(job: FitJob, on_epoch: OnEpoch) -> FitResult:
 
     """
     shape = architecture(job.architecture)
-    shards = open_shards(job.shards)
-    _check(shape, shards, job.labels)
+    inputs = read_inputs(job.inputs, job.inputs_sha256)
+    shards = map_shards(job.workspace, job.dataset_key, job.stored_as, inputs.shards, scratch)
+    _check(shape, shards, inputs.labels)
+    data = _Data(shards, inputs.labels, shape.normalisation)
     keras = _keras()
     keras.utils.set_random_seed(job.seed)
     model = shape.build()
@@ -107,42 +70,59 @@ def fit(job: FitJob, on_epoch: OnEpoch) -> FitResult:
         jit_compile=False if keras.backend.backend() == "tensorflow" else "auto",
     )
     started = time.perf_counter()
-    history, best_epoch = _epochs(model, job, shards, on_epoch)
-    probabilities = _predict(model, shards, job.labels, job.recipe.test)
+    history, best_epoch = _epochs(model, job, inputs, data, on_epoch)
+    probabilities = _predict(model, data, inputs.test)
     seconds = time.perf_counter() - started
+    with tempfile.TemporaryDirectory(prefix="skinml-fit-") as folder:
+        made = Path(folder)
+        parity = _export(model, shape, data, inputs.test, made) if job.export else None
+        np.save(made / PROBABILITIES, probabilities, allow_pickle=False)
+        files = leave(made, job.results)
     return FitResult(
         history=history,
         probabilities=probabilities,
         seconds=seconds,
         best_epoch=best_epoch,
-        parity=_export(model, job, shards) if job.export else None,
+        parity=parity,
         parameters=int(model.count_params()),
         libraries=_libraries(keras.backend.backend()),
+        files=files,
     )
 
 
+@dataclass(frozen=True, eq=False)
+class _Data:
+    """All pixels and their labels, and how values reach the network."""
+
+    shards: Sequence[Pixels]
+    labels: NDArray[np.int64]
+    normalisation: Normalisation
+
+    def batches(self, positions: Positions, batch_size: int) -> keras.utils.PyDataset:
+        return batches(self.shards, self.labels, positions, batch_size, self.normalisation)
+
+
 def _epochs(
-    model: keras.Model, job: FitJob, shards: Sequence[Pixels], on_epoch: OnEpoch
+    model: keras.Model, job: FitJob, inputs: Inputs, data: _Data, on_epoch: OnEpoch
 ) -> tuple[dict[str, list[float]], int]:
     """Fit all epochs and leave the kept weights in the model; the history, and the epoch kept.
 
     One call of `model.fit` an epoch (0.1 s each), so that every epoch gets its own order as plain data.
     """
-    recipe = job.recipe
     history: dict[str, list[float]] = {}
     best_epoch, best_value, best_weights = 0, -1.0, None
-    for epoch in range(1, recipe.epochs + 1):
-        order = epoch_order(job.labels, recipe.train, recipe.balanced, job.seed, epoch)
-        data = batches(shards, job.labels, order, recipe.batch_size)
-        fitted = model.fit(data, initial_epoch=epoch - 1, epochs=epoch, verbose=0).history
+    for epoch in range(1, job.epochs + 1):
+        order = epoch_order(inputs.labels, inputs.train, job.balanced, job.seed, epoch)
+        epoch_data = data.batches(order, job.batch_size)
+        fitted = model.fit(epoch_data, initial_epoch=epoch - 1, epochs=epoch, verbose=0).history
         loss = float(fitted["loss"][0])
         if not np.isfinite(loss):
             raise RunError(f"the loss is {loss} in epoch {epoch}: the fit diverged; try another --seed")
         metrics = {"loss": loss, "accuracy": float(fitted["accuracy"][0])}
-        metrics |= _validate(model, shards, job.labels, recipe.validation)
+        metrics |= _validate(model, data, inputs.validation)
         for name, value in metrics.items():
             history.setdefault(name, []).append(value)
-        if not recipe.keep_best:
+        if not job.keep_best:
             best_epoch = epoch
         elif metrics["val_balanced_accuracy"] > best_value:
             best_epoch, best_value = epoch, metrics["val_balanced_accuracy"]
@@ -153,12 +133,10 @@ def _epochs(
     return history, best_epoch
 
 
-def _validate(
-    model: keras.Model, shards: Sequence[Pixels], labels: NDArray[np.int64], positions: Positions
-) -> dict[str, float]:
+def _validate(model: keras.Model, data: _Data, positions: Positions) -> dict[str, float]:
     """Loss, accuracy and balanced accuracy on these positions, from one pass of prediction."""
-    probabilities = _predict(model, shards, labels, positions)
-    truth = labels[positions]
+    probabilities = _predict(model, data, positions)
+    truth = data.labels[positions]
     of_truth = probabilities[np.arange(len(truth)), truth]
     measured = measure(truth, probabilities)
     return {
@@ -168,41 +146,39 @@ def _validate(
     }
 
 
-def _predict(
-    model: keras.Model, shards: Sequence[Pixels], labels: NDArray[np.int64], positions: Positions
-) -> NDArray[np.float64]:
+def _predict(model: keras.Model, data: _Data, positions: Positions) -> NDArray[np.float64]:
     """Probabilities, shape (len(positions), 7), dropout off."""
-    data = batches(shards, labels, positions, _PREDICT_BATCH)
-    return np.asarray(model.predict(data, verbose=0), dtype=np.float64)
+    found = model.predict(data.batches(positions, _PREDICT_BATCH), verbose=0)
+    return np.asarray(found, dtype=np.float64)
 
 
-def _export(model: keras.Model, job: FitJob, shards: Sequence[Pixels]) -> float:
+def _export(model: keras.Model, shape: Architecture, data: _Data, test: Positions, folder: Path) -> float:
     """Write both forms of the model; how far they differ on up to 256 images spread over the test set."""
     import keras
 
-    saved, exported = job.out / "model.keras", job.out / "model.onnx"
-    job.out.mkdir(parents=True, exist_ok=True)
+    saved, exported = folder / KERAS, folder / NETWORKS["fp32"]
     model.save(saved)
     if keras.backend.backend() == "tensorflow":
-        export_onnx(model, exported)
+        export_onnx(model, exported, shape.features)
     else:
-        export_saved(saved, exported)
-    test = np.unique(job.recipe.test)
+        export_saved(saved, exported, shape.features)
+    test = np.unique(test)
     spread = np.linspace(0, len(test) - 1, min(_PARITY_IMAGES, len(test))).astype(np.int64)
-    return check_parity(model, exported, gather(shards, test[spread]))
+    pixels = gather(data.shards, test[spread])
+    return check_parity(model, exported, network_input(pixels, data.normalisation))
 
 
-def export_saved(saved: Path, exported: Path) -> None:
+def export_saved(saved: Path, exported: Path, features: str | None = None) -> None:
     """Export a saved model by TensorFlow in another process, whatever Keras runs on in this one.
 
     One exporter for every backend: on JAX, Keras would need jax2onnx, whose graphs nobody has compared.
     """
-    run_in_process(_export_saved, (saved, exported), _nothing, {"KERAS_BACKEND": "tensorflow"})
+    run_in_process(_export_saved, (saved, exported, features), _nothing, {"KERAS_BACKEND": "tensorflow"})
 
 
-def _export_saved(job: tuple[Path, Path], emit: Callable[[], None]) -> None:
-    saved, exported = job
-    export_onnx(_keras().models.load_model(saved, compile=False), exported)
+def _export_saved(job: tuple[Path, Path, str | None], emit: Callable[[], None]) -> None:
+    saved, exported, features = job
+    export_onnx(_keras().models.load_model(saved, compile=False), exported, features)
 
 
 def _nothing() -> None:

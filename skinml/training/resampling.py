@@ -1,6 +1,8 @@
 """Which samples are drawn, as indices, never as pixels.
 
-Three draws: the thesis's resampling, the thesis's split of it, and the class-balanced draw of one epoch.
+Three draws: the thesis's resampling and its split, both by scikit-learn, and the class-balanced draw of an
+epoch. The last is our own: scikit-learn's `resample` draws n of n images one by one and leaves 37 % of them
+out.
 """
 
 from __future__ import annotations

@@ -45,6 +45,7 @@ def everything(folder: Path) -> dict[str, tuple[int, int]]:
     return {str(path): (path.stat().st_size, path.stat().st_mtime_ns) for path in folder.rglob("*")}
 
 
+@pytest.mark.slow
 def test_flow_worker_and_server_are_killed_and_nothing_is_wrong(
     trained: Path, tmp_path: Path, skinml: CommandLine
 ) -> None:
@@ -65,6 +66,7 @@ def test_flow_worker_and_server_are_killed_and_nothing_is_wrong(
     assert "round 2 on a bucket" in answer.stderr
 
 
+@pytest.mark.slow
 def test_a_program_without_the_protocol_is_found_out(
     trained: Path, tmp_path: Path, skinml: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -41,6 +41,8 @@ from tests.hostile.names import (
 from tests.services.processes import service, wait_for
 from tests.services.seaweedfs import ObjectStore
 
+pytestmark = pytest.mark.slow
+
 BUCKET_NAMES = PLAIN_NAMES | CONTROL_NAMES
 """Without CONTROL_NAMES for an object store, or a client, that cannot list them."""
 

@@ -211,6 +211,7 @@ def scene(local: str, archive: Path, tmp_path: Path) -> Scene:
     return Scene(folder_place(tmp_path, archive), local, COMMAND, 2, tmp_path / "logs", 0.0, 100, rng)
 
 
+@pytest.mark.slow
 def test_a_run_that_dies_before_it_remembers_costs_reading_again(
     scene: Scene, local: str, archive: Path, score: Score
 ) -> None:
@@ -227,6 +228,7 @@ def test_a_run_that_dies_before_it_remembers_costs_reading_again(
     assert [(row["listed"], row["skipped"], row["done"]) for row in finished] == [(6, 5, 1)]
 
 
+@pytest.mark.slow
 def test_a_recheck_that_dies_is_done_again_without_a_second_row(
     scene: Scene, local: str, archive: Path, score: Score, tmp_path: Path
 ) -> None:

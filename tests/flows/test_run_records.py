@@ -22,6 +22,8 @@ from skinml.process.crash_points import VARIABLE
 from tests.services import seaweedfs
 from tests.services.processes import wait_for
 
+pytestmark = pytest.mark.slow
+
 
 @dataclass(frozen=True)
 class Site:
@@ -36,7 +38,7 @@ class Site:
         return {**os.environ, "TMPDIR": str(self.temporary), "XDG_STATE_HOME": str(self.state)}
 
     def command(self, workspace: object = None) -> list[str]:
-        command = [sys.executable, "-P", "-m", "flows.cli", "--workspace", str(workspace or self.workspace)]
+        command = [sys.executable, "-P", "-m", "skinml", "--workspace", str(workspace or self.workspace)]
         return [*command, "score", "--archive", str(self.archive), "--workers", "1"]
 
     def start(self, log: Path, **more: str) -> subprocess.Popen[bytes]:

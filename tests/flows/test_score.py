@@ -105,7 +105,7 @@ def read_with_duckdb(workspace: str) -> tuple[int, int, float]:
 def test_one_image_becomes_one_row(trained: Path, tmp_path: Path, jpeg: Jpeg, skinml: CommandLine) -> None:
     """The walk of one image: archive -> flow -> task -> worker -> decode -> predict -> row."""
     from skinml.images.decode import decode
-    from skinml.scoring.predict import load_session, predict
+    from skinml.models.session import load_session, predict
 
     archive = tmp_path / "archive"
     (archive / "deep" / "er").mkdir(parents=True)

@@ -19,6 +19,8 @@ from skinml.lab.synth import make_archive
 from skinml.records.unpublished import read_records, record_urls
 from tests.command import CommandLine
 
+pytestmark = pytest.mark.slow
+
 IMAGES = 300  # five shards
 
 

@@ -16,13 +16,15 @@ from PIL import Image
 
 from skinml import tables
 from skinml.dataset.pixelstore import open_pixels
+from skinml.dataset.shard_files import map_shards
 from skinml.labels import DIAGNOSES
-from skinml.layout import model_url
+from skinml.layout import model_url, under_way_files_url
 from skinml.models import registry
 from skinml.monitoring.reference import parse_reference
-from skinml.storage.objects import read_bytes
+from skinml.storage.objects import names, read_bytes, write_bytes
 from tests.command import CommandLine
 from tests.conftest import MadeUp
+from tests.unit.records.test_under_way import hold
 
 FIGURES = {"loss.png", "accuracy.png", "confusion_matrix.png", "misclassified.png"}
 
@@ -38,6 +40,9 @@ def test_a_version_is_whole_hashed_and_champion(trained: Path) -> None:
     assert manifest.parameters["trainable_parameters"] == 384_455
     assert manifest.dataset["version"] == tables.version(workspace, "samples")
     assert {"keras", "tensorflow", "onnxruntime", "numpy"} <= set(manifest.libraries)
+    assert manifest.architecture["features"] == "pool_1"
+    assert (manifest.architecture["licence"], manifest.architecture["weights"]) == ("Apache-2.0", None)
+    assert not list(trained.glob("under_way/*")), "what jobs hand to each other goes with the run"
     expected = {"model.keras", "model.onnx", "model-int8.onnx", "reference.json", "metrics.json"}
     expected |= {f"figures/{name}" for name in FIGURES}
     assert set(manifest.files) == expected
@@ -69,8 +74,8 @@ def test_the_registered_network_gives_the_metrics_that_were_written_down(trained
     manifest = registry.find(workspace, "champion")
     metrics = json.loads(registry.read_verified(workspace, manifest, "metrics.json"))
     samples = tables.read(workspace, "samples").to_pandas()
-    store = open_pixels(workspace, manifest.dataset["key"], "npy", samples, trained)
-    pixels = np.concatenate([np.load(path) for path in store.shards])
+    store = open_pixels(workspace, manifest.dataset["key"], "npy", samples)
+    pixels = np.concatenate(map_shards(workspace, store.dataset_key, "npy", store.shards, trained))
     test = store.samples.loc[store.samples["split"] == "test", "position"].to_numpy()
     session = onnxruntime.InferenceSession(registry.read_verified(workspace, manifest, "model.onnx"))
     [probabilities] = session.run(["probabilities"], {"pixels": pixels[test].astype(np.float32)})
@@ -111,6 +116,7 @@ def test_the_reference_is_of_the_lesions_that_were_held_out(trained: Path) -> No
         assert sum(usual.predicted) == len(held_out)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", ["bucket"], indirect=True)  # two fits; `trained` was fitted on a folder
 def test_the_thesis_protocol_shows_its_leak_and_the_honest_figure(
     place: str, made_up: MadeUp, skinml: CommandLine
@@ -142,11 +148,16 @@ def test_the_thesis_protocol_shows_its_leak_and_the_honest_figure(
 def test_a_later_version_does_not_take_the_crown(trained: Path, tmp_path: Path, skinml: CommandLine) -> None:
     workspace = str(shutil.copytree(trained, tmp_path / "workspace"))
     champion = registry.find(workspace, "champion").version
+    process, run_id = hold(workspace)
+    process.kill()
+    process.communicate()
+    write_bytes(f"{under_way_files_url(workspace, run_id)}/grouped/model.onnx", b"of a run that was killed")
     result = skinml("--workspace", workspace, "train", "--epochs", 1, "--batch-size", 128).result
     assert result["decoded"] == 0
     assert result["model_version"] != champion
     assert registry.find(workspace, "champion").version == champion
     assert registry.versions(workspace) == sorted([champion, result["model_version"]])
+    assert names(f"{workspace}/under_way") == []
 
 
 def test_what_cannot_be_trained_on_is_refused_and_nothing_written(

@@ -164,7 +164,7 @@ def _metadata(place: str, root: str, store: ObjectStore) -> Row:
 
 
 def _run(workspace: str, asked: list[str], what: str, files: int, environment: dict[str, str]) -> Row:
-    command = [sys.executable, "-m", "flows.cli", "--workspace", workspace, "--json", *asked]
+    command = [sys.executable, "-m", "skinml", "--workspace", workspace, "--json", *asked]
     started = time.monotonic()
     ended = subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
     seconds = time.monotonic() - started
@@ -199,7 +199,7 @@ def train(folder: Path) -> Path:
     ]
     verbs[1] += ["--metadata", f"{labelled}/HAM10000_metadata.csv", "--size", "32"]
     for verb in verbs:
-        command = [sys.executable, "-m", "flows.cli", "--workspace", str(workspace), *verb]
+        command = [sys.executable, "-m", "skinml", "--workspace", str(workspace), *verb]
         subprocess.run(command, check=True, capture_output=True)
     return workspace
 

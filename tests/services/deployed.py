@@ -1,4 +1,4 @@
-"""The shipped deployments on a Prefect server, as an operator sets them up: clone, deploy, worker."""
+"""The shipped deployments on a Prefect server, as an operator sets them up: copy the file, deploy, worker."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ from typing import Any
 import httpx
 import pandas as pd
 
+from deployments import PREFECT_FILE
 from flows.server import Server
 from skinml import tables
-from tests.conftest import REPOSITORY, MadeUp
+from tests.conftest import MadeUp
 from tests.services.processes import service
+from tests.wheel import Environment
 
-PREFECT = [sys.executable, "-m", "prefect"]
 NIGHTLY = "0 2 * * *"
 """The cron of score-nightly."""
 OFTEN = "* * * * * */20"
@@ -29,50 +30,61 @@ OFTEN = "* * * * * */20"
 
 @dataclass(frozen=True)
 class Installation:
-    """A clone, a workspace with a champion and an archive with images, and the environment that names them."""
+    """A folder to deploy from, a workspace with a champion, an archive, and the environment that names them.
 
-    clone: Path
+    `python` runs Prefect, with the skinml that is installed beside it.
+    """
+
+    folder: Path
     workspace: Path
     archive: Path
     environment: Mapping[str, str]
+    python: str
 
-    def prefect(self, server: Server, *arguments: str) -> None:
-        """Run one command of Prefect's in the clone."""
+    def prefect(self, server: Server, *arguments: str, expect: int = 0) -> None:
+        """Run one command of Prefect's in the folder, which ends with this exit code."""
         done = subprocess.run(
-            [*PREFECT, "--no-prompt", *arguments],
-            cwd=self.clone,
+            [self.python, "-m", "prefect", "--no-prompt", *arguments],
+            cwd=self.folder,
             env={**os.environ, **self.environment, "PREFECT_API_URL": server.url},
             capture_output=True,
             text=True,
             check=False,
         )
-        assert done.returncode == 0, done.stdout + done.stderr
+        assert done.returncode == expect, done.stdout + done.stderr
 
-    def deploy(self, server: Server) -> None:
-        """Deploy everything in the clone's prefect.yaml."""
+    def deploy(self, server: Server, *options: str) -> None:
+        """Deploy everything in the folder's prefect.yaml, or what else the options name."""
         self.prefect(server, "work-pool", "create", "--type", "process", "skinml")
-        self.prefect(server, "deploy", "--all")
+        self.prefect(server, "deploy", *options, "--all")
 
     @contextmanager
     def worker(self, server: Server, **more: str) -> Iterator[subprocess.Popen[bytes]]:
-        """A worker as the comments in prefect.yaml start it."""
+        """A worker as the comments in prefect.yaml start it, in another folder than was deployed from."""
         environment = {**self.environment, "PREFECT_API_URL": server.url, **more}
-        command = [*PREFECT, "worker", "start", "--pool", "skinml", "--limit", "1"]
-        with service(command, environment, self.clone.parent / "worker.log") as process:
+        command = [self.python, "-m", "prefect", "worker", "start", "--pool", "skinml", "--limit", "1"]
+        with service(command, environment, self.folder.parent / "worker.log") as process:
             yield process
 
 
 def install(
-    folder: Path, trained: Path, made_up: MadeUp, images: Mapping[str, bytes], cron: str = NIGHTLY
+    folder: Path,
+    trained: Path,
+    made_up: MadeUp,
+    images: Mapping[str, bytes],
+    cron: str = NIGHTLY,
+    wheel: Environment | None = None,
 ) -> Installation:
-    """A fresh clone with nothing changed but the cron of score-nightly, and the data that it works on."""
-    mine = ("skinml-demo", ".venv*", ".bench", ".drill", ".git", ".*_cache", "__pycache__")
-    clone = folder / "clone"
-    shutil.copytree(REPOSITORY, clone, symlinks=True, ignore=shutil.ignore_patterns(*mine))
-    shipped = clone / "deployments" / "prefect.yaml"
-    text = shipped.read_text(encoding="utf-8")
-    assert text.count(f'cron: "{NIGHTLY}"') == 1
-    shipped.write_text(text.replace(NIGHTLY, cron), encoding="utf-8")
+    """Data to work on, and a copy of the shipped prefect.yaml with nothing changed but score-nightly's cron.
+
+    With a wheel Prefect is run in its environment, and the folder is empty: the wheel has its own prefect.yaml.
+    """
+    place = folder / "deployed from here"
+    place.mkdir()
+    if wheel is None:
+        text = PREFECT_FILE.read_text(encoding="utf-8")
+        assert text.count(f'cron: "{NIGHTLY}"') == 1
+        (place / "prefect.yaml").write_text(text.replace(NIGHTLY, cron), encoding="utf-8")
     archive = folder / "archive"
     archive.mkdir()
     for name, data in images.items():
@@ -86,7 +98,9 @@ def install(
         "SKINML_METADATA": str(made_up.metadata),
         "PREFECT_WORKER_QUERY_SECONDS": "1",  # a worker asks for work every 10 s otherwise
     }
-    return Installation(clone, workspace, archive, environment)
+    if wheel is None:
+        return Installation(place, workspace, archive, environment, sys.executable)
+    return Installation(place, workspace, archive, {**environment, "PYTHONPATH": ""}, wheel.python)
 
 
 def nights(server: Server, **only: Any) -> list[dict[str, Any]]:

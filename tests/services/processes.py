@@ -15,7 +15,7 @@ from typing import Any
 
 def skinml_process(*arguments: object, environment: Mapping[str, str], cwd: Path) -> tuple[dict[str, Any], str]:
     """Run `skinml --json ...` as a person or a scheduler would: the result, and what it said."""
-    command = [sys.executable, "-P", "-m", "flows.cli", "--json", *map(str, arguments)]
+    command = [sys.executable, "-P", "-m", "skinml", "--json", *map(str, arguments)]
     done = subprocess.run(
         command, env={**os.environ, **environment}, cwd=cwd, capture_output=True, text=True, check=False
     )

@@ -1,4 +1,4 @@
-"""From a clean clone onto a running server: deploy, a worker picks a run up, the rows appear."""
+"""The shipped deployments on a running server: a worker picks a run up, the rows appear. No clone is needed."""
 
 from __future__ import annotations
 
@@ -14,14 +14,25 @@ from skinml import tables
 from tests.conftest import MadeUp
 from tests.services.deployed import NIGHTLY, install, rows_of_nights, some_images
 from tests.services.processes import wait_for
+from tests.wheel import Environment
 
 
-def test_deploy_all_and_a_worker_that_scores_a_night(
-    prefect_server: Server, trained: Path, made_up: MadeUp, tmp_path: Path, jpeg: Callable[..., bytes]
+@pytest.mark.timeout(600)  # starts a server and a worker, and may be the first to ask for the trained model
+def test_a_wheel_deploys_all_and_a_worker_scores_a_night(
+    prefect_server: Server,
+    wheel_environment: Environment,
+    trained: Path,
+    made_up: MadeUp,
+    tmp_path: Path,
+    jpeg: Callable[..., bytes],
 ) -> None:
-    installed = install(tmp_path, trained, made_up, some_images(jpeg, 5))
+    """In folders outside any clone: deployed from one of them, while the worker is started in another."""
+    installed = install(tmp_path, trained, made_up, some_images(jpeg, 5), wheel=wheel_environment)
     fresh = tmp_path / "fresh"
-    installed.deploy(prefect_server)
+    shipped = wheel_environment.run("python", "-m", "deployments", cwd=tmp_path).stdout.strip()
+    assert Path(shipped).is_relative_to(wheel_environment.folder)
+    assert list(installed.folder.iterdir()) == []
+    installed.deploy(prefect_server, "--prefect-file", shipped)
 
     deployed = httpx.get(f"{prefect_server.url}/deployments/name/score/score-nightly").json()
     [schedule] = deployed["schedules"]
@@ -29,6 +40,8 @@ def test_deploy_all_and_a_worker_that_scores_a_night(
     assert schedule["active"]
     # A slot that a dead run holds would cancel every later night: tests/services/test_power_loss.py.
     assert deployed["global_concurrency_limit"] is None
+    # By default Prefect would have runs change into the folder that was deployed from, wherever the worker is.
+    assert (deployed["entrypoint"], deployed["pull_steps"]) == ("flows.score.score", [])
 
     weekly = httpx.get(f"{prefect_server.url}/deployments/name/compact/compact-weekly").json()
     [schedule] = weekly["schedules"]
@@ -44,6 +57,11 @@ def test_deploy_all_and_a_worker_that_scores_a_night(
         installed.prefect(prefect_server, "deployment", "run", "score/score-nightly", *watch)
         to_fresh = ("--param", f'workspace="{fresh}"')
         installed.prefect(prefect_server, "deployment", "run", "prepare/prepare", *watch, *to_fresh)
+        relative = ("--param", 'workspace="here"')
+        installed.prefect(prefect_server, "deployment", "run", "prepare/prepare", *watch, *relative, expect=1)
+    assert "workspace 'here': runs of a deployment start in a temporary folder" in (
+        (tmp_path / "worker.log").read_text(encoding="utf-8")
+    )
 
     scores = tables.read(str(installed.workspace), "scores")
     assert scores.num_rows == 4

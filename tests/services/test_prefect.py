@@ -175,7 +175,7 @@ def test_a_signal_ends_a_flow_run_with_its_exit_code_and_a_row(
     for number in range(80):
         (tmp_path / "archive" / f"{number}.jpg").write_bytes(jpeg(number))
     workspace, log = shutil.copytree(trained, tmp_path / "workspace"), tmp_path / "log"
-    command = [sys.executable, "-P", "-m", "flows.cli", "--workspace", str(workspace)]
+    command = [sys.executable, "-P", "-m", "skinml", "--workspace", str(workspace)]
     command += ["score", "--archive", str(tmp_path / "archive"), "--workers", "1"]
     with log.open("wb") as errors:
         night = subprocess.Popen(

@@ -124,7 +124,7 @@ def run_and_break(
     arguments: list[object], sign: str, break_it: Callable[[], None], url: str, cwd: Path
 ) -> tuple[dict[str, Any], list[str], float]:
     """Run a verb, and break its server once a line of its log holds `sign`: result, lines, seconds since."""
-    command = [sys.executable, "-P", "-m", "flows.cli", "--json", *map(str, arguments)]
+    command = [sys.executable, "-P", "-m", "skinml", "--json", *map(str, arguments)]
     environment = {**os.environ, "PREFECT_API_URL": url}
     broken = None
     said = []

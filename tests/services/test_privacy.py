@@ -12,7 +12,7 @@ import pytest
 
 from tests.services.traced import Trace, judge, trace
 
-SKINML = [sys.executable, "-P", "-m", "flows.cli"]
+SKINML = [sys.executable, "-P", "-m", "skinml"]
 
 SERVER = """
 import sys

@@ -386,7 +386,7 @@ def test_a_run_with_an_endpoint_that_is_none_is_refused_in_one_line(
     command = [
         sys.executable,
         "-m",
-        "flows.cli",
+        "skinml",
         "--json",
         "--workspace",
         "s3://bucket/w",

@@ -105,7 +105,7 @@ def worker(made: Network, host: Host, name: str) -> subprocess.Popen[bytes]:
 def run(made: Network, name: str, *arguments: object, meanwhile: Callable[[Path], None] | None = None) -> Any:
     """A verb on the first host, with JSON; what it printed."""
     log = made.folder / f"{name}.log"
-    command = [sys.executable, "-P", "-m", "flows.cli", "--json", *map(str, arguments)]
+    command = [sys.executable, "-P", "-m", "skinml", "--json", *map(str, arguments)]
     process = made.first.start(command, made.environment, log)
     if meanwhile is not None:
         meanwhile(log)
@@ -216,7 +216,7 @@ def on_one_machine(labelled: Path, trained: Path, tmp_path_factory: pytest.TempP
     """The workspace that one machine makes: prepared from all images, and all of them scored."""
     workspace = tmp_path_factory.mktemp("one") / "workspace"
     shutil.copytree(trained / "models", workspace / "models")
-    command = [sys.executable, "-P", "-m", "flows.cli", "--workspace", str(workspace)]
+    command = [sys.executable, "-P", "-m", "skinml", "--workspace", str(workspace)]
     roots = [part for name in PARTS for part in ("--images", str(labelled / name))]
     subprocess.run([*command, "prepare", *roots, "--metadata", str(labelled / METADATA)], check=True)
     subprocess.run([*command, "score", "--archive", str(labelled)], check=True)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from importlib.util import find_spec
 
 NEEDS_TRAIN = [
-    "dataset/test_resampling.py",
+    "models/test_bundle.py",
     "models/test_onnx.py",
     "models/test_outliers.py",
     "models/test_quantise.py",
-    "models/test_zoo.py",
+    "models/zoo",
     "report/test_figures.py",
     "test_labels.py",
     "training",

@@ -1,16 +1,16 @@
-"""What every scoring peer is told on its command line: archive, model bundle, where probabilities go."""
+"""What the scoring peers share: their command line, the network on one thread, a table of probabilities."""
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+
+from benchmarks.harness.job import Job, read_job
 
 SIZE = 32
 """Edge of the network's input, px."""
@@ -21,40 +21,15 @@ BATCH = 32
 CLASSES = ("akiec", "bcc", "bkl", "df", "mel", "nv", "vasc")
 
 
-@dataclass(frozen=True)
-class ScoreJob:
-    """One job: the probabilities of every JPEG in `images` by the model in `bundle`, written to `out`.
+def parse(description: str | None, *extra: str) -> Job:
+    """Read the command line; `extra` are names of further flags that take a text.
 
-    `out` ends up as a CSV file, a Parquet file or a folder of Parquet files, with a column that names the
-    image (`image_id`, `uri` or `path`) and seven of probabilities (p_akiec ...).
-
-    Attributes:
-        images: folder, or s3://bucket/prefix that AWS_* in the environment opens.
-        bundle: folder with model.keras, model.onnx and model-int8.onnx.
-        out: where probabilities go.
-        options: further flags of one peer.
+    The job is to write the probabilities of every JPEG in `images`, by the model in the folder options.bundle
+    (model.keras, model.onnx and model-int8.onnx), to `out`: a CSV file, a Parquet file or a folder of Parquet
+    files, with a column that names the image (`image_id`, `uri` or `path`) and seven of probabilities
+    (p_akiec ...).
     """
-
-    images: str
-    bundle: Path
-    out: Path
-    options: argparse.Namespace
-
-    def files(self) -> list[str]:
-        """The images of a folder in order of their names."""
-        return sorted(str(path) for path in Path(self.images).iterdir())
-
-
-def parse(description: str | None, *extra: str) -> ScoreJob:
-    """Read the command line; `extra` are names of further flags that take a value."""
-    parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--images", required=True, help="folder of JPEGs, or s3://bucket/prefix")
-    parser.add_argument("--bundle", type=Path, required=True, help="the model version's folder")
-    parser.add_argument("--out", type=Path, required=True, help="where the probabilities go")
-    for name in extra:
-        parser.add_argument(f"--{name}")
-    options = parser.parse_args()
-    return ScoreJob(options.images, options.bundle, options.out, options)
+    return read_job(description, {"bundle": Path}, extra)
 
 
 def one_thread_session(network: str) -> Any:

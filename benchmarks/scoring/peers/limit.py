@@ -90,7 +90,7 @@ if __name__ == "__main__":
     job = parse(__doc__, "network")
     names = list_names(job.images)
     cores = os.cpu_count() or 1
-    network = str(job.bundle / (job.options.network or "model.onnx"))
+    network = str(job.options.bundle / (job.options.network or "model.onnx"))
     # obstore is not fork-safe: spawn, as everybody must who reads a bucket.
     with multiprocessing.get_context("spawn").Pool(cores) as pool:
         tasks = [(names[start::cores], job.images, network, IN_FLIGHT // cores) for start in range(cores)]

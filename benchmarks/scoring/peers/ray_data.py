@@ -78,7 +78,7 @@ if __name__ == "__main__":
         dataset = ray.data.read_images(size=(SIZE, SIZE), mode="RGB", **reading)
     scored = dataset.map_batches(
         OnnxActor,
-        fn_constructor_args=(str(job.bundle / "model.onnx"), scaled),
+        fn_constructor_args=(str(job.options.bundle / "model.onnx"), scaled),
         batch_size=BATCH,
         concurrency=cores,
         num_cpus=CORES_PER_ACTOR,

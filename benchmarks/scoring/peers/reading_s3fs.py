@@ -38,7 +38,7 @@ def score(task: tuple[list[str], str]) -> NDArray[np.float32]:
 if __name__ == "__main__":
     job = parse(__doc__)
     keys = sorted(s3fs.S3FileSystem(use_listings_cache=False).find(job.images.removeprefix("s3://")))
-    network = str(job.bundle / "model.onnx")
+    network = str(job.options.bundle / "model.onnx")
     chunks = [(keys[start : start + CHUNK], network) for start in range(0, len(keys), CHUNK)]
     # s3fs is not fork-safe: spawn.
     with multiprocessing.get_context("spawn").Pool(os.cpu_count()) as pool:

@@ -34,6 +34,6 @@ if __name__ == "__main__":
 
     files = job.files()
     dataset = tf.data.Dataset.from_tensor_slices(files).map(load, tf.data.AUTOTUNE)
-    model = keras.models.load_model(job.bundle / "model.keras")
+    model = keras.models.load_model(job.options.bundle / "model.keras")
     probabilities = model.predict(dataset.batch(BATCH).prefetch(tf.data.AUTOTUNE), verbose=0)
     as_rows(files, probabilities).to_parquet(job.out)

@@ -18,5 +18,5 @@ if __name__ == "__main__":
     df = pd.DataFrame({"path": job.files()})
     df["image"] = df["path"].map(lambda x: np.asarray(Image.open(x).resize((SIZE, SIZE))))
     x = np.asarray(df["image"].tolist()).astype("float32")  # the network divides by 255 itself
-    model = keras.models.load_model(job.bundle / "model.keras")
+    model = keras.models.load_model(job.options.bundle / "model.keras")
     as_rows(df["path"].tolist(), model.predict(x, verbose=0)).to_csv(job.out, index=False)

@@ -1,1 +1,1 @@
-"""The parts of the score benchmark, each of which can be run alone: a Bench in, raw figures out."""
+"""The questions of the score benchmark, each of which can be asked alone: a Bench in, raw figures out."""

@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-from benchmarks.bench import Bench, Result
-from benchmarks.inputs import Input
-from benchmarks.scoring import contest
-from benchmarks.scoring.bundle import make_bundle
-from benchmarks.sections.bucket import upload
-from tests.services.seaweedfs import running
+from benchmarks.harness.bench import Bench, Result
+from benchmarks.harness.bucket import filled
+from benchmarks.harness.systems import counts_on
+from benchmarks.scoring.systems import KIND, SYSTEMS, compare
 
 
 def measure(bench: Bench) -> Result:
-    """Seconds of each system's small and large runs; workspaces are on a folder."""
-    bundle = make_bundle(bench)
-    with running(bench.fresh("seaweedfs")) as store:
-        bucket = store.new_bucket()
-        for count in contest.counts(bench, "bucket"):
-            upload(store, bucket, bench.input(contest.KIND, count))
-
-        def url_of(given: Input) -> str:
-            return f"s3://{bucket}/{given.count}"
-
-        return contest.hold(bench, bundle, "bucket", url_of, store.environment())
+    """Seconds of each system's small and large runs, how exact its probabilities are, and skinml's memory."""
+    with filled(bench, KIND, counts_on("bucket", SYSTEMS, bench.scale)) as entry:
+        return compare(bench, "bucket", entry)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from benchmarks.bench import Bench, Result
-from benchmarks.scoring import contest
-from benchmarks.scoring.bundle import make_bundle
+from benchmarks.harness.bench import Bench, Result
+from benchmarks.harness.contest import Entry
+from benchmarks.scoring.systems import KIND, compare
 
 
 def measure(bench: Bench) -> Result:
-    """Seconds of each system's small and large runs."""
-    return contest.hold(bench, make_bundle(bench), "folder", lambda given: str(given.images))
+    """Seconds of each system's small and large runs, how exact its probabilities are, and skinml's memory."""
+    return compare(bench, "folder", Entry("from a folder", KIND))

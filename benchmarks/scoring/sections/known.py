@@ -10,12 +10,12 @@ from pathlib import Path
 
 import obstore
 
-from benchmarks.bench import Bench, Result, answer, say
+from benchmarks.harness.agreement import OutputError
+from benchmarks.harness.bench import Bench, Result, answer, say
+from benchmarks.harness.bucket import open_bucket
+from benchmarks.harness.systems import skinml
 from benchmarks.scoring import listing_server
-from benchmarks.scoring.agreement import ScoreError
-from benchmarks.scoring.bundle import Bundle, make_bundle
-from benchmarks.sections.bucket import open_bucket
-from benchmarks.systems import skinml
+from benchmarks.scoring.inputs import Bundle, make_bundle
 from tests.services.seaweedfs import ObjectStore
 from tests.services.seaweedfs import running as running_seaweedfs
 
@@ -71,10 +71,12 @@ def _measure_once(bench: Bench, one: Archive, workspace: Path, row: Result) -> N
     night = bench.run(command, one.environment, memory=True)
     result = answer(night)
     if (result["listed"], result["skipped"], result["scored"]) != (one.objects, one.objects, 0):
-        raise ScoreError(f"of {one.objects} known objects {result['skipped']} were skipped")
-    listing = bench.run([sys.executable, "-m", "benchmarks.scoring.bare_listing", one.url], one.environment)
+        raise OutputError(f"of {one.objects} known objects {result['skipped']} were skipped")
+    listing = bench.run(
+        [sys.executable, "-m", "benchmarks.scoring.peers.bare_listing", one.url], one.environment
+    )
     if int(listing.stdout) != one.objects:
-        raise ScoreError(f"of {one.objects} objects {listing.stdout.strip()} were listed")
+        raise OutputError(f"of {one.objects} objects {listing.stdout.strip()} were listed")
     row["seconds"].append(round(night.seconds, 4))
     row["listing"].append(round(listing.seconds, 4))
     row["driver_mb"].append(night.driver_mb and round(night.driver_mb, 1))

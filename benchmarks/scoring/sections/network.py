@@ -14,8 +14,8 @@ import numpy as np
 import onnx
 from threadpoolctl import threadpool_limits
 
-from benchmarks.bench import Bench, Result, say
-from benchmarks.scoring.bundle import make_bundle
+from benchmarks.harness.bench import Bench, Result, say
+from benchmarks.scoring.inputs import make_bundle
 from benchmarks.scoring.peers.common import BATCH, SIZE, one_thread_session
 from skinml.compute import cores
 

@@ -8,16 +8,18 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from skinml import tables
 from skinml.layout import table_url, unpublished_parts_url
 from skinml.records.quarantine import RETRIED
 from skinml.schemas import IMAGE_VERSION, PROBABILITY_COLUMNS
 from skinml.storage.tree import walk
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 KEY = [*IMAGE_VERSION, "model_name", "model_version"]
 SAME_TEXT = ("image_id", "size_bytes", "sha256", "predicted_dx", "flags", "precision")

@@ -7,10 +7,14 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from flows.cli.main import main
 from flows.cli.settings import load
+from flows.cli.verbs import Verb
+from skinml.requests.base import Request
 from skinml.requests.scoring import ScoreRequest
 from tests.command import CommandLine
 
@@ -79,6 +83,7 @@ def test_what_is_not_loaded(code: str, absent: set[str]) -> None:
         (["synth", "--images", "10", "--out", "OUT", "--corrupt", "1.5"], "--corrupt '1.5'"),
         (["dance"], "dance"),
         (["score", "--archve", "IMAGES"], "score has no '--archve'; did you mean --archive? see skinml score"),
+        (["score", "--archiv", "IMAGES"], "score has no '--archiv'; did you mean --archive? see skinml score"),
         (["score", "--archive", "IMAGES", "more"], "score has no 'more'; see skinml score --help"),
         (["quarantine"], "ws: nothing has run there yet"),
         (["quarantine", "burn"], "quarantine: action 'burn': input should be 'list' or 'replay'"),
@@ -152,8 +157,47 @@ def test_file_environment_flags_each_win_over_the_one_before(monkeypatch: pytest
     assert load(ScoreRequest, "score", {"archive": "flag"}, file).archive == "flag"
 
 
+def test_a_flag_switches_off_what_the_file_or_the_environment_has_switched_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Request] = []
+
+    def call(verb: Verb, workspace: str, request: Request) -> dict[str, Any]:
+        asked.append(request)
+        return {}
+
+    monkeypatch.setattr("flows.cli.main.call", call)
+    monkeypatch.setenv("SKINML_QUARANTINE_IMAGES", "true")
+    (tmp_path / "skinml.toml").write_text("workspace = 'w'\n[score]\nrecheck = true\narchive = 'a'\n")
+    config = ["--config", str(tmp_path / "skinml.toml")]
+    for arguments in (["score"], ["score", "--no-recheck"], ["quarantine"], ["quarantine", "--no-images"]):
+        assert main([*config, *arguments]) == 0
+    assert [(request.model_dump().get("recheck"), request.model_dump().get("images")) for request in asked] == [
+        (True, None),
+        (False, None),
+        (None, True),
+        (None, False),
+    ]
+
+
+def test_help_shows_how_a_flag_is_switched_off(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["score", "--help"])
+    assert "--recheck, --no-recheck" in capsys.readouterr().out
+
+
+def test_a_variable_that_nobody_reads_is_refused_by_every_verb(
+    tmp_path: Path, skinml: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SKINML_ARCHVE", "a")
+    said = "skinml: SKINML_ARCHVE: skinml has no such variable; did you mean SKINML_ARCHIVE?"
+    for arguments in (["score", "--archive", "a"], ["synth", "--images", "7", "--out", tmp_path / "x"]):
+        assert skinml(*arguments, expect=2).stderr.splitlines() == [said]
+    assert not list(tmp_path.iterdir())
+
+
 def test_people_read_stderr_and_programs_the_last_line_of_stdout(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "flows.cli", "synth", "--images", "7", "--json", "--out"]
+    command = [sys.executable, "-m", "skinml", "synth", "--images", "7", "--json", "--out"]
     done = subprocess.run([*command, str(tmp_path / "a")], capture_output=True, text=True, check=True)
     assert json.loads(done.stdout.splitlines()[-1])["images"] == 7
     plain = subprocess.run(
@@ -170,7 +214,7 @@ def test_people_read_stderr_and_programs_the_last_line_of_stdout(tmp_path: Path)
 @pytest.mark.parametrize("flags", [["--json"], []])
 def test_a_result_that_nobody_takes_is_one_line_and_exit_1(flags: list[str], tmp_path: Path) -> None:
     verb = ["synth", "--images", "10", "--out", str(tmp_path / "out")]
-    command = [sys.executable, "-P", "-m", "flows.cli", *flags, *verb]
+    command = [sys.executable, "-P", "-m", "skinml", *flags, *verb]
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     said = "skinml: done, but the result could not be written to stdout: No space left on device"

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import os
+import random
+import re
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from pydantic import ValidationError
 
 from flows.cli.settings import choose_workspace, load, read_file
+from flows.cli.variables import WORKSPACE, check_variables, shared_names, variables_of
+from flows.cli.verbs import REQUESTS
 from skinml.errors import RequestError
+from skinml.process.switches import SWITCHES
+from skinml.requests.base import asked_as, is_shared
 from skinml.requests.dataset import PrepareRequest
-from skinml.requests.lab import SynthRequest
-from skinml.requests.scoring import ScoreRequest
+from skinml.requests.lab import DemoRequest, DrillRequest, SynthRequest
+from skinml.requests.scoring import QuarantineRequest, ScoreRequest
 from skinml.requests.training import TrainRequest
+from tests.conftest import REPOSITORY
 
 GIVEN: dict[str, Any] = {"images": ["a", "b"], "metadata": "m.csv"}
 
@@ -235,3 +243,116 @@ def test_a_variable_for_all_verbs_is_for_what_all_verbs_share(monkeypatch: pytes
     monkeypatch.setenv("SKINML_WORKERS", "3")
     request = load(ScoreRequest, "score", {"archive": "a"}, {})
     assert (request.model, request.workers) == ("champion", 3)
+
+
+@pytest.mark.parametrize("verb", REQUESTS)
+@pytest.mark.parametrize("seed", range(20))
+def test_every_field_is_merged_as_a_plain_loop_would(
+    verb: str, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ten lines that anybody can check, against what pydantic-settings makes of the sources."""
+    draw = random.Random(f"{verb} {seed}")  # noqa: S311 - no secret
+    asked: dict[str, Any] = {}
+
+    class Recorder:
+        model_fields = REQUESTS[verb].model_fields
+
+        @staticmethod
+        def model_validate(values: dict[str, Any]) -> None:
+            asked.update(values)
+
+    flags: dict[str, Any] = {}
+    file: dict[str, Any] = {verb: {}}
+    expected: dict[str, Any] = {}
+    for name, field in REQUESTS[verb].model_fields.items():
+        spelt = asked_as(name, field)
+        sources: list[tuple[bool, Any]] = [  # the last one that is drawn wins
+            (is_shared(field), lambda value, key=spelt: file.update({key: value})),
+            (True, lambda value, key=spelt: file[verb].update({key: value})),
+            (is_shared(field), lambda value, key=spelt: monkeypatch.setenv(f"SKINML_{key.upper()}", value)),
+            (
+                True,
+                lambda value, key=spelt: monkeypatch.setenv(f"SKINML_{verb.upper()}_{key.upper()}", value),
+            ),
+            (True, lambda value, key=spelt: flags.update({key: value})),
+        ]
+        for number, (possible, give) in enumerate(sources):
+            if possible and draw.random() < 0.4:
+                give(f"{spelt} {number}")
+                expected[spelt] = f"{spelt} {number}"
+    load(cast(Any, Recorder), verb, flags, file)
+    assert asked == expected
+
+
+# Variables
+
+
+def test_a_variable_serves_every_verb_whose_field_means_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SKINML_ARCHIVE", "s3://bucket/archive")
+    monkeypatch.setenv("SKINML_IMAGES", "part_1,part_2")
+    monkeypatch.setenv("SKINML_METADATA", "m.csv")
+    monkeypatch.setenv("SKINML_MAX_QUARANTINED", "10%")
+    check_variables(os.environ)
+    assert load(ScoreRequest, "score", {}, {}).archive == "s3://bucket/archive"
+    prepare = load(PrepareRequest, "prepare", {}, {})
+    assert (prepare.images, prepare.metadata) == (("part_1", "part_2"), ("m.csv",))
+    assert prepare.max_quarantined == load(ScoreRequest, "score", {}, {}).max_quarantined == 0.1
+    monkeypatch.setenv("SKINML_SCORE_ARCHIVE", "mine")
+    assert load(ScoreRequest, "score", {}, {}).archive == "mine"
+
+
+def test_a_shared_value_breaks_no_verb_whose_field_means_something_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """`images` are folders in prepare, a number in synth, demo and drill, a switch in quarantine."""
+    file = {"images": ["part_1"], "archive": "a"}
+    monkeypatch.setenv("SKINML_IMAGES", "part_1,part_2")
+    assert load(SynthRequest, "synth", {"images": 9, "out": "x"}, file).images == 9
+    assert load(DemoRequest, "demo", {}, file).images == 600
+    assert load(DrillRequest, "drill", {}, file).images == 300
+    assert load(QuarantineRequest, "quarantine", {}, file).images is False
+
+
+def test_shared_fields_are_few_and_known() -> None:
+    """A new one changes what variables and files that are there already mean."""
+    assert shared_names() == (
+        *("cluster", "workers", "cluster_wait", "images", "metadata", "max_quarantined"),
+        *("archive", "precision"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("SKINML_ARCHVE", "did you mean SKINML_ARCHIVE?"),
+        ("SKINML_WORKSPCE", "did you mean SKINML_WORKSPACE?"),
+        ("SKINML_SCORE_ARCHIV", "did you mean SKINML_SCORE_ARCHIVE?"),
+        ("SKINML_MODEL", "it is set for one verb: SKINML_TRAIN_MODEL or SKINML_SCORE_MODEL or "),
+        ("SKINML_CRASH_ATT", ""),
+        ("SKINML_QUITE_ANOTHER_THING", "unset it"),
+        ("SKINML_score_archive", "did you mean SKINML_SCORE_ARCHIVE?"),
+    ],
+)
+def test_a_variable_that_nobody_reads_is_refused(name: str, advice: str) -> None:
+    refusal = refusal_of(check_variables, {"SKINML_WORKERS": "3", name: "x"})
+    assert refusal.startswith(f"{name}: skinml has no such variable; {advice}")
+    assert "CRASH_AT?" not in refusal, "our own switches are advised to nobody"
+
+
+def test_an_empty_variable_and_our_own_switches_are_not_refused() -> None:
+    check_variables({"SKINML_NONSENSE": "", "SKINML_CRASH_AT": "6:file", "HOME": "x", "MYSKINML_X": "y"})
+
+
+def test_every_variable_that_the_repository_names_is_known_or_declared() -> None:
+    known = {WORKSPACE, *SWITCHES}
+    for verb, model in REQUESTS.items():
+        known.update(name for names in variables_of(verb, model).values() for name in names)
+    for folder in ("skinml", "tasks", "flows", "deployments", "docs", "benchmarks"):
+        for path in (REPOSITORY / folder).rglob("*.*"):
+            if path.suffix in {".py", ".md", ".yaml", ".toml", ".service"}:
+                named = set(re.findall(r"\bSKINML_[A-Z_]*[A-Z]\b", path.read_text(encoding="utf-8")))
+                assert named <= known, path
+    for name in ("README.md", "Makefile", "pyproject.toml", "CHANGELOG.md"):
+        named = set(re.findall(r"\bSKINML_[A-Z_]*[A-Z]\b", (REPOSITORY / name).read_text(encoding="utf-8")))
+        assert named <= known, name
+    assert not (REPOSITORY / "skinml" / "process" / "crash_points.py").read_text().count('"SKINML_')

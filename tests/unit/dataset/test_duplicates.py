@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 from itertools import combinations
 
@@ -81,9 +81,28 @@ def all_pairs(images: pd.DataFrame) -> list[tuple[int, int]]:
     return [
         (a, b)
         for (a, (file_a, look_a)), (b, (file_b, look_b)) in combinations(enumerate(rows), 2)
-        if file_a == file_b
-        or (look_a and look_b and (int.from_bytes(look_a) ^ int.from_bytes(look_b)).bit_count() <= NEAR)
+        if file_a == file_b or (look_a and look_b and distance(look_a, look_b) <= NEAR)
     ]
+
+
+def by_brute_force(images: pd.DataFrame, new: Sequence[bool]) -> list[tuple[int, int, str, int]]:
+    """What `find_duplicates` says it finds, by comparing each image with all older ones: no index."""
+    files, looks = images["sha256"].tolist(), images["phash"].tolist()
+    older, speakers, links = list[int](), list[int](), list[tuple[int, int, str, int]]()
+    for row in sorted(range(len(images)), key=lambda row: new[row]):
+        identical = [other for other in older if files[other] == files[row]]
+        links += [(other, row, "identical", 0) for other in identical[:1]]
+        alike = [other for other in older if looks[row] and looks[other] == looks[row]]
+        if looks[row] and not set(identical) & set(alike):  # the first of its hash speaks for it
+            near = [(other, distance(looks[other], looks[row])) for other in alike[:1] or speakers]
+            links += [(a, row, "near", bits) for a, bits in near if bits <= NEAR and files[a] != files[row]]
+        speakers += [row] if looks[row] and not alike else []
+        older.append(row)
+    return sorted((min(a, b), max(a, b), kind, bits) for a, b, kind, bits in links if new[a] or new[b])
+
+
+def distance(look: bytes, other: bytes) -> int:
+    return (int.from_bytes(look) ^ int.from_bytes(other)).bit_count()
 
 
 def test_what_comes_back() -> None:
@@ -206,16 +225,48 @@ def archives(draw: st.DrawFn) -> tuple[pd.DataFrame, list[int]]:
     return table(looks, files), runs
 
 
+@st.composite
+def wild_archives(draw: st.DrawFn) -> tuple[pd.DataFrame, list[bool]]:
+    """Any hashes, and others planted at all distances from them, about NEAR most of all, in bits anywhere."""
+    count = draw(st.integers(0, 40))
+    random = np.random.default_rng(draw(st.integers(0, 2**32)))
+    layouts = [random.permutation(256), np.arange(256), CHUNK_OF_BIT.argsort(kind="stable")]
+    distances = st.sampled_from([0, 1, 2, 16, *range(NEAR - 3, NEAR + 4), 255, 256])
+    looks: list[bytes | None] = [ZERO]
+    for _ in range(count):
+        away, layout, turn = draw(distances), draw(st.sampled_from(layouts)), draw(st.integers(0, 255))
+        bits: list[int] = np.roll(layout, turn)[:away].tolist()
+        planted = flipped(draw(st.sampled_from(looks)) or ZERO, *bits)
+        looks.append(draw(st.sampled_from([planted, planted, planted, random.bytes(32), None])))
+    files = draw(st.lists(st.integers(0, 60), min_size=len(looks), max_size=len(looks)))
+    new = draw(st.lists(st.booleans(), min_size=len(looks), max_size=len(looks)))
+    return table(looks, files), new
+
+
+@settings(deadline=None, max_examples=100)
+@given(wild_archives())
+def test_the_links_are_those_of_brute_force(archive: tuple[pd.DataFrame, list[bool]]) -> None:
+    images, new = archive
+    assert found(images, new) == by_brute_force(images, new)
+
+
+@pytest.mark.parametrize("crowd", [None, 8])
 @settings(deadline=None, max_examples=40)
-@given(archives())
-def test_links_of_all_runs_connect_what_all_pairs_connect(archive: tuple[pd.DataFrame, list[int]]) -> None:
+@given(archive=archives())
+def test_links_of_all_runs_connect_what_all_pairs_connect(
+    archive: tuple[pd.DataFrame, list[int]], crowd: int | None
+) -> None:
+    """Also where three images with one chunk are a crowd already, in which links are spared."""
     images, runs = archive
     arrived = np.asarray(runs, dtype=np.int64)
     pairs: list[tuple[int, int]] = []
     real = set(all_pairs(images))
     for run in range(4):
         here = np.flatnonzero(arrived <= run)
-        links = find_duplicates(images.iloc[here].reset_index(drop=True), arrived[here] == run)
+        with pytest.MonkeyPatch.context() as patch:
+            if crowd is not None:
+                patch.setattr("skinml.dataset.duplicates._CROWD", crowd)
+            links = find_duplicates(images.iloc[here].reset_index(drop=True), arrived[here] == run)
         rows = [(int(here[a]), int(here[b])) for a, b in zip(links["first"], links["second"], strict=True)]
         assert set(rows) <= real
         assert all(max(arrived[a], arrived[b]) == run for a, b in rows)
@@ -267,6 +318,7 @@ def test_a_crowd_is_connected_by_few_links(noise: float, old: int) -> None:
     np.testing.assert_array_equal(links["distance"], distance)
     assert new[links[["first", "second"]].to_numpy()].any(axis=1).all()
     assert len(links) < 40_000, "300,000 pairs are near"
+    assert not links.duplicated(["first", "second"]).any()
 
 
 @pytest.mark.parametrize("new", [0, 150, 900, 1200])

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from skinml.dataset.metadata import Metadata, parse_metadata, read_metadata
-from skinml.dataset.metadata_table import MOST_BYTES
+from skinml.dataset.metadata_file import MOST_BYTES
 from skinml.errors import RequestError
 from tests.conftest import REAL_DATA
 

@@ -51,6 +51,35 @@ def test_every_metric_equals_scikit_learns() -> None:
     assert ours["melanoma_specificity"] == ours["per_class"]["mel"]["specificity"]
 
 
+@given(st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), min_size=1, max_size=30))
+def test_every_figure_of_a_class_is_counted(pairs: list[tuple[int, int]]) -> None:
+    """Also of few classes, and of predicted ones that no image has; counts are whole numbers."""
+    labels, predicted = np.array(pairs).T
+    ours = measure(labels, np.eye(7)[predicted])
+    sensitivities = []
+    for number, name in enumerate(DIAGNOSES):
+        row = ours["per_class"][name]
+        right = sum(pair == (number, number) for pair in pairs)
+        images, predictions = (sum(pair[place] == number for pair in pairs) for place in (0, 1))
+        rejected = sum(number not in pair for pair in pairs)
+        expected = {
+            "images": images,
+            "sensitivity": right / images if images else None,
+            "specificity": rejected / (len(pairs) - images) if images < len(pairs) else None,
+            "precision": right / predictions if predictions else None,
+            "fraction_misclassified": (images - right) / images if images else None,
+        }
+        assert list(row) == list(expected)
+        for key, value in expected.items():
+            assert row[key] is value is None or row[key] == pytest.approx(value, abs=1e-12)
+        assert type(row["images"]) is int
+        sensitivities += [right / images] if images else []
+    assert ours["balanced_accuracy"] == pytest.approx(math.fsum(sensitivities) / len(sensitivities), abs=1e-12)
+    assert ours["accuracy"] == pytest.approx(sum(a == b for a, b in pairs) / len(pairs), abs=1e-12)
+    numbers = [value for name, value in ours.items() if name not in ("per_class", "confusion_matrix")]
+    assert {type(value) for value in numbers} <= {int, float, type(None)}
+
+
 def test_perfect_predictions() -> None:
     labels = np.arange(7)
     ours = measure(labels, np.eye(7))

@@ -18,14 +18,8 @@ from PIL import Image
 
 from skinml.errors import ImageRejected, Reason
 from skinml.images.budget import MAX_PIXELS
-from skinml.images.decode import (
-    FORMATS,
-    ORIENTATION_TAG,
-    Decoded,
-    DecodeMode,
-    decode,
-    identify,
-)
+from skinml.images.decode import ORIENTATION_TAG, Decoded, DecodeMode, decode
+from skinml.images.formats import FORMATS, identify
 from skinml.images.resize import resize
 from skinml.storage import objects
 from tests.conftest import REAL_DATA
@@ -206,6 +200,41 @@ def test_orientation_is_honoured(orientation: int, format_: str, mode: DecodeMod
     decoded = decode(oriented(upright, orientation, format_), 32, mode)
     assert (decoded.width, decoded.height) == (400, 300)
     assert psnr(decoded.pixels, np.asarray(upright.resize((32, 32)))) > 38
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("format_", ["JPEG", "PNG", "WEBP", "TIFF", "BMP"])
+@pytest.mark.parametrize("edges", [(400, 300), (301, 402), (40, 31)])
+def test_a_crop_keeps_the_middle_and_the_sizes_of_the_whole(
+    edges: tuple[int, int], format_: str, mode: DecodeMode
+) -> None:
+    options: dict[str, dict[str, int]] = {"JPEG": {"quality": 95, "subsampling": 0}, "WEBP": {"lossless": True}}
+    data = save(smooth(*edges), format_, **options.get(format_, {}))
+    decoded = decode(data, 32, mode, aspect="crop")
+    assert (decoded.width, decoded.height) == edges
+    whole = Image.open(io.BytesIO(data)).convert("RGB")
+    side = min(edges)
+    left, top = (edges[0] - side) // 2, (edges[1] - side) // 2
+    expected = np.asarray(whole.crop((left, top, left + side, top + side)).resize((32, 32)))
+    # A JPEG decoded at a scale is cut between whole pixels of that scale: up to a quarter of a pixel off.
+    assert np.array_equal(decoded.pixels, expected) if mode == "exact" else psnr(decoded.pixels, expected) > 34
+    assert not np.array_equal(decoded.pixels, decode(data, 32, mode).pixels)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_square_is_the_same_cropped_and_stretched(mode: DecodeMode) -> None:
+    for format_ in ("JPEG", "PNG"):
+        data = save(smooth(200, 200), format_)
+        assert np.array_equal(decode(data, 32, mode, aspect="crop").pixels, decode(data, 32, mode).pixels)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("orientation", [3, 6, 7])
+def test_a_crop_is_of_the_upright_image(orientation: int, mode: DecodeMode) -> None:
+    upright = smooth(400, 300)
+    decoded = decode(oriented(upright, orientation, "JPEG"), 32, mode, aspect="crop")
+    expected = np.asarray(upright.crop((50, 0, 350, 300)).resize((32, 32)))
+    assert psnr(decoded.pixels, expected) > 34
 
 
 @pytest.mark.parametrize("orientation", [0, 9, 65535])

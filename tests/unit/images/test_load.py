@@ -119,6 +119,9 @@ def test_nothing_listed_gives_nothing() -> None:
         (preprocessing_for(64, "fast"), "npy", "64px-fast-bicubic-srgb-npy"),
         (preprocessing_for(32, "exact"), "parquet", "32px-exact-bicubic-parquet"),
         (Preprocessing(32, "exact"), "parquet", "32px-exact-bicubic-parquet"),
+        (Preprocessing(32, aspect="crop"), "npy", "32px-fast-bicubic-crop-npy"),
+        (preprocessing_for(32, "fast", "imagenet", "crop"), "npy", "32px-fast-bicubic-srgb-crop-npy"),
+        (preprocessing_for(32, "fast", "imagenet"), "npy", "32px-fast-bicubic-srgb-npy"),
     ],
 )
 def test_a_dataset_is_named_by_its_preprocessing(

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from skinml.images import resize as module
-from skinml.images.resize import resize, shrink
+from skinml.images.resize import UPRIGHT, Aspect, central_square, crop, resize, shrink, shrink_inks
 from tests.hostile.make import picture
 
 MODES = ("RGB", "L", "1", "P", "RGBA", "LA", "CMYK", "I;16", "I", "F")
@@ -37,9 +37,11 @@ def image_of(mode: str, width: int, height: int, seed: int) -> Image.Image:
     return image.convert(mode)
 
 
-def in_strips(image: Image.Image, orientation: int, size: int, *, exact: bool) -> NDArray[np.uint8]:
+def in_strips(
+    image: Image.Image, orientation: int, size: int, *, exact: bool, aspect: Aspect = "stretch"
+) -> NDArray[np.uint8]:
     with patch.object(module, "WHOLE_PIXELS", 0), patch.object(module, "STRIP_PIXELS", 1_000):
-        return shrink(image, orientation, size, exact=exact)
+        return shrink(image, orientation, size, exact=exact, aspect=aspect)
 
 
 @settings(max_examples=150, derandomize=True)
@@ -50,13 +52,51 @@ def in_strips(image: Image.Image, orientation: int, size: int, *, exact: bool) -
     st.sampled_from((8, 32, 33)),
     st.integers(0, 99),
     st.booleans(),
+    st.sampled_from(("stretch", "crop")),
 )
 def test_strips_are_the_whole(
-    mode: str, edges: tuple[int, int], orientation: int, size: int, seed: int, exact: bool
+    mode: str, edges: tuple[int, int], orientation: int, size: int, seed: int, exact: bool, aspect: Aspect
 ) -> None:
     image = image_of(mode, *edges, seed)
-    whole = shrink(image, orientation, size, exact=exact)
-    assert np.array_equal(in_strips(image, orientation, size, exact=exact), whole)
+    whole = shrink(image, orientation, size, exact=exact, aspect=aspect)
+    assert np.array_equal(in_strips(image, orientation, size, exact=exact, aspect=aspect), whole)
+
+
+@settings(max_examples=60, derandomize=True)
+@given(SHAPES, st.integers(1, 8), st.sampled_from((8, 32, 33)), st.integers(0, 99), st.booleans())
+def test_a_crop_is_the_central_square_of_the_upright_image(
+    edges: tuple[int, int], orientation: int, size: int, seed: int, whole: bool
+) -> None:
+    """By Pillow's crop of what Pillow turned, resized by Pillow."""
+    image = image_of("RGB", *edges, seed)
+    upright = image.transpose(UPRIGHT[orientation]) if orientation in UPRIGHT else image
+    side = min(edges)
+    left, top = (upright.width - side) // 2, (upright.height - side) // 2
+    square = upright.crop((left, top, left + side, top + side))
+    found = (shrink if whole else in_strips)(image, orientation, size, exact=True, aspect="crop")
+    assert np.array_equal(found, np.asarray(square.resize((size, size))))
+    fast = shrink(image, orientation, size, exact=False, aspect="crop")
+    assert np.array_equal(fast, resize(np.asarray(square), size))
+
+
+@given(st.integers(1, 10_000), st.integers(1, 10_000))
+def test_the_central_square_is_the_largest_and_in_the_middle(width: int, height: int) -> None:
+    left, top, right, bottom = central_square(width, height)
+    assert right - left == bottom - top == min(width, height)
+    assert 0 <= (width - right) - left <= 1
+    assert 0 <= (height - bottom) - top <= 1
+    pixels = np.zeros((height % 50 + 1, width % 50 + 1, 3), np.uint8)
+    assert crop(pixels, "stretch") is pixels
+    assert crop(pixels, "crop").shape[:2] == (min(pixels.shape[:2]),) * 2
+
+
+@pytest.mark.parametrize("orientation", [1, 6, 8])
+def test_inks_are_cropped_where_their_colours_are(orientation: int) -> None:
+    image = Image.new("CMYK", (300, 100), (0, 200, 0, 0))
+    image.paste((200, 0, 0, 0), (100, 0, 200, 100))
+    inks = np.asarray(shrink_inks(image, orientation, 16, "crop"))
+    assert (inks[2:-2, 2:-2] == (200, 0, 0, 0)).all()
+    assert (np.asarray(shrink_inks(image, orientation, 16))[8, 1] == (0, 200, 0, 0)).all() or orientation != 1
 
 
 @settings(max_examples=40, derandomize=True)

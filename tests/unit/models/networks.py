@@ -20,14 +20,14 @@ def images(count: int, seed: int = 0) -> NDArray[np.uint8]:
     return (coarse + fine).clip(0, 255).astype(np.uint8)
 
 
-def write_network(path: Path, convolutions: int = 2, opset: int = 15, last: str = "dense") -> Path:
-    """A network with weights of its own: convolutions, the mean of each channel, a dense layer and a softmax.
+def write_network(path: Path, features: str = "features1", opset: int = 15) -> Path:
+    """A network with weights of its own: two convolutions, channel means, a dense layer and a softmax.
 
     Args:
         path: where to.
-        convolutions: how many.
+        features: the tensor that its output `features` shows: "features1", between the convolutions, turned as
+            Keras's export does; "flat", what the dense layer reads; "" for none.
         opset: of the graph.
-        last: dense, gemm (the same in one node), or relu (a graph that ends otherwise).
 
     """
     generator = np.random.default_rng(1)
@@ -37,7 +37,7 @@ def write_network(path: Path, convolutions: int = 2, opset: int = 15, last: str 
         helper.make_node("Transpose", ["scaled"], ["features0"], perm=[0, 3, 1, 2]),
     ]
     channels = 3
-    for number in range(convolutions):
+    for number in range(2):
         weights = generator.normal(0, 0.4, (8, channels, 3, 3)).astype(np.float32)
         constants |= {f"kernel{number}": weights, f"shift{number}": np.full(8, 0.1, np.float32)}
         names = [f"features{number}", f"kernel{number}", f"shift{number}"]
@@ -51,20 +51,26 @@ def write_network(path: Path, convolutions: int = 2, opset: int = 15, last: str 
         "bias": generator.normal(0, 0.1, 7).astype(np.float32),
     }
     nodes += [
-        helper.make_node("GlobalAveragePool", [f"features{convolutions}"], ["pooled"]),
+        helper.make_node("GlobalAveragePool", ["features2"], ["pooled"]),
         helper.make_node("Flatten", ["pooled"], ["flat"]),
     ]
-    if last == "gemm":
-        nodes.append(helper.make_node("Gemm", ["flat", "dense", "bias"], ["logits"]))
-    else:
-        nodes.append(helper.make_node("MatMul", ["flat", "dense"], ["product"]))
-        nodes.append(helper.make_node("Add", ["product", "bias"], ["logits"]))
-    nodes.append(helper.make_node("Relu" if last == "relu" else "Softmax", ["logits"], ["probabilities"]))
+    nodes += [
+        helper.make_node("MatMul", ["flat", "dense"], ["product"]),
+        helper.make_node("Add", ["product", "bias"], ["logits"]),
+        helper.make_node("Softmax", ["logits"], ["probabilities"]),
+    ]
+    outputs: dict[str, list[str | int]] = {"probabilities": ["batch", 7]}
+    if features == "flat":
+        nodes.append(helper.make_node("Identity", ["flat"], ["features"]))
+        outputs["features"] = ["batch", channels]
+    elif features:
+        nodes.append(helper.make_node("Transpose", [features], ["features"], perm=[0, 2, 3, 1]))
+        outputs["features"] = ["batch", SIZE, SIZE, channels]
     graph = helper.make_graph(
         nodes,
         "small",
         [helper.make_tensor_value_info("pixels", TensorProto.FLOAT, ["batch", SIZE, SIZE, 3])],
-        [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["batch", 7])],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in outputs.items()],
         [numpy_helper.from_array(value, name) for name, value in constants.items()],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)

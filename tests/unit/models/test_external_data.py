@@ -12,7 +12,7 @@ from onnx import TensorProto, helper
 
 from skinml.errors import RequestError
 from skinml.models.external_data import check_whole
-from skinml.scoring.predict import load_session
+from skinml.models.session import load_session
 from tests.unit.models.networks import write_network
 
 

@@ -159,3 +159,38 @@ def test_bundles_from_before_there_was_a_choice_keep_colours_as_they_are_stored(
     older = {"size": 64, "decode": "fast", "filter": "bicubic"}
     assert Manifest(**fields(preprocessing=older)).pixels() == Preprocessing(64, "fast", colour="as_stored")
     assert Manifest(**fields(preprocessing=older | {"colour": "srgb"})).pixels().colour == "srgb"
+
+
+OLD = """{
+  "name": "thesis-cnn",
+  "version": "20260105T021530Z-a1b2c3",
+  "created_at": "2026-01-05T02:15:30+00:00",
+  "run_id": "train-20260105T021400Z-0f0f0f",
+  "protocol": "grouped",
+  "class_order": ["akiec", "bcc", "bkl", "df", "mel", "nv", "vasc"],
+  "preprocessing": {"size": 32, "decode": "fast", "filter": "bicubic", "colour": "srgb"},
+  "dataset": {"key": "32px-fast-bicubic-srgb-npy", "version": 0, "samples": 140},
+  "parameters": {"epochs": 1, "batch_size": 64, "seed": 42, "trainable_parameters": 384455},
+  "libraries": {"keras": "3.15.0", "onnxruntime": "1.32.0"},
+  "files": {"model.onnx": {"sha256": "%s", "size_bytes": 1543141}},
+  "precisions": {"fp32": {"file": "model.onnx", "images": 21, "balanced_accuracy": 0.5, "allowed": true}},
+  "onnx_parity": 1.2e-07
+}""" % ("0" * 64)
+"""As written before preprocessing had aspect and normalisation, and manifests an architecture."""
+
+
+def test_a_manifest_from_before_is_read_with_what_all_did_then() -> None:
+    manifest = parse_manifest(OLD.encode(), "20260105T021530Z-a1b2c3")
+    pixels = manifest.pixels()
+    assert (pixels.aspect, pixels.normalisation, pixels.colour) == ("stretch", "raw", "srgb")
+    assert pixels.dataset_key("npy") == manifest.dataset["key"]
+    assert pixels.to_json() == manifest.preprocessing, "and one written today says no more"
+    assert manifest.architecture == {}
+
+
+@pytest.mark.parametrize("changed", [{"aspect": "pad"}, {"aspect": None}, {"normalisation": "mean"}])
+def test_an_aspect_or_normalisation_that_is_not_known_is_refused(changed: dict[str, Any]) -> None:
+    said = fields()["preprocessing"] | {"aspect": "crop", "normalisation": "imagenet"}
+    assert Manifest(**fields(preprocessing=said)).pixels().aspect == "crop"
+    with pytest.raises(RequestError, match="is not known here"):
+        Manifest(**fields(preprocessing=said | changed)).pixels()

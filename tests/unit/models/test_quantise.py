@@ -22,7 +22,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     folder = tmp_path_factory.mktemp("quantise")
     source, target = write_network(folder / "model.onnx"), folder / "model-int8.onnx"
     add_outliers(source, [TRAINING])
-    quantise(source, target, [TRAINING[:150], TRAINING[150:]])
+    quantise(source, target, [TRAINING[:150], TRAINING[150:]], ["Conv", "Relu"])
     return source, target
 
 
@@ -48,6 +48,21 @@ def test_convolutions_are_integers_and_the_distance_is_not(both: tuple[Path, Pat
             assert read == ["DequantizeLinear"] * 3
         if node.op_type in {"MatMul", "Sub", "ReduceL2"}:
             assert "DequantizeLinear" not in read
+
+
+def test_only_the_operators_that_are_named_are_integers(both: tuple[Path, Path], tmp_path: Path) -> None:
+    target = tmp_path / "dense.onnx"
+    quantise(both[0], target, [TRAINING], ["MatMul"])
+    graph = onnx.load(target).graph
+    made_by = {output: node for node in graph.node for output in node.output}
+    for node in graph.node:
+        read = {made_by[name].op_type for name in node.input if name in made_by}
+        if node.op_type == "Conv":
+            assert "DequantizeLinear" not in read
+        if node.op_type == "MatMul":
+            assert (read == {"DequantizeLinear"}) is not node.name.startswith("unlike_training"), node.name
+    with pytest.raises(ValueError, match="names no operators that may be quantised"):
+        quantise(both[0], target, [TRAINING], [])
 
 
 def test_weights_keep_to_seven_bits(both: tuple[Path, Path]) -> None:

@@ -14,11 +14,12 @@ from typing import Any
 import psutil
 import pytest
 
-from skinml.layout import under_way_url
+from skinml.layout import under_way_files_url, under_way_url
 from skinml.records import under_way
 from skinml.records.runs import begin
-from skinml.records.under_way import find_dead, forget, is_known, kept_under_way
+from skinml.records.under_way import find_dead, forget, forget_files, is_known, kept_under_way
 from skinml.storage.objects import names, read_bytes, write_bytes
+from tests.unit.storage.test_removal import objects_below
 
 HOLD = """
 import sys
@@ -169,3 +170,35 @@ def test_no_password_of_what_was_asked_stands_in_the_record(tmp_path: Path) -> N
     run = begin("score", {"archive": "https://reader:sesame@host/x"})
     with kept_under_way(str(tmp_path), run):
         assert b"https://***@host/x" in read_bytes(under_way_url(str(tmp_path), run.run_id))
+
+
+def test_what_jobs_hand_to_each_other_goes_with_its_run_alone(place: str) -> None:
+    for run_id in ("train-1", "train-10"):
+        for name in ("grouped.npz", "grouped/model.onnx"):
+            write_bytes(f"{under_way_files_url(place, run_id)}/{name}", b"x")
+        write_bytes(under_way_url(place, run_id), b"{}")
+    forget_files(place, ["train-1", "train-2"])
+    left = ["train-1.json", "train-10.json", "train-10/grouped.npz", "train-10/grouped/model.onnx"]
+    assert objects_below(under_way_url(place)) == left
+
+
+@pytest.mark.parametrize("run_id", ["", ".", "..", "../scores", "a/../..", ".hidden"])
+def test_no_name_leads_to_other_files(place: str, run_id: str) -> None:
+    """Whoever may write to the workspace can name a record `...json`."""
+    kept = [f"{place}/scores/part", under_way_url(place, "train-1"), f"{place}/under_way/.hidden/x"]
+    for url in kept:
+        write_bytes(url, b"x")
+    forget_files(place, [run_id])
+    assert [read_bytes(url) for url in kept] == [b"x"] * 3
+
+
+def test_a_link_is_not_followed_and_does_not_stop_the_run(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "file").touch()
+    (tmp_path / "under_way").mkdir()
+    (tmp_path / "under_way" / "train-1").symlink_to(tmp_path / "elsewhere")
+    forget_files(str(tmp_path), ["train-1"])
+    assert (tmp_path / "elsewhere" / "file").exists()
+    assert "under_way/train-1 could not be removed, nobody needs it any more" in caplog.text

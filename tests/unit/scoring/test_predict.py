@@ -26,6 +26,7 @@ from skinml.images.decode import decode
 from skinml.images.preprocessing import Preprocessing
 from skinml.labels import DIAGNOSES
 from skinml.layout import table_url
+from skinml.models.session import load_session, predict
 from skinml.schemas import LISTING, PROBABILITY_COLUMNS, QUARANTINE, SCORES
 from skinml.scoring.predict import (
     BATCH,
@@ -34,8 +35,6 @@ from skinml.scoring.predict import (
     ScoreJob,
     ScoringModel,
     images_per_shard,
-    load_session,
-    predict,
     score_jobs,
     score_rows,
     score_shard,

@@ -1,21 +1,29 @@
 """Tests of skinml/training/finish.py: what a bundle holds beside the fitted network."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from skinml.errors import RunError
 from skinml.evaluation.metrics import measure
 from skinml.images.quality import measure as measure_quality
 from skinml.labels import DIAGNOSES
+from skinml.models import zoo
+from skinml.models.bundle import describe
 from skinml.models.inference import infer
+from skinml.models.zoo.base import Architecture
 from skinml.monitoring.reference import parse_reference
 from skinml.training import finish as module
-from skinml.training.finish import Finished, FinishJob, compare_networks, finish
-from skinml.training.protocols import Recipe
-from tests.unit.models.networks import images, write_network
+from skinml.training.finish import compare_networks, finish
+from skinml.training.jobs import FinishJob
+from skinml.training.results import Finished
+from tests.unit.models.networks import SIZE, images, write_network
+from tests.unit.training.datasets import finish_job, fit_job, inputs_of, write_shards
 
 PIXELS = images(400)
 LABELS = (np.arange(400) % 7).astype(np.int64)
@@ -25,20 +33,29 @@ TRAIN, VALIDATION, TEST = np.arange(280), np.arange(280, 330), np.arange(330, 39
 OUTPUTS = ["probabilities", "unlike_training"]
 
 
-def _job(folder: Path, train: np.ndarray = TRAIN, test: np.ndarray = TEST) -> FinishJob:
-    folder.mkdir()
-    write_network(folder / "model.onnx")
-    shards = tuple(folder.parent / f"{folder.name}-{number}.npy" for number in range(2))
-    for path, part in zip(shards, np.split(PIXELS, [150]), strict=True):
-        np.save(path, part)
+SMALL = Architecture("small", SIZE, lambda: None, "features1", ("Conv", "Relu"))
+"""What `write_network` writes; it is never built."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _small_is_in_the_zoo() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setitem(zoo.ARCHITECTURES, "small", SMALL)
+        yield
+
+
+def _job(folder: Path, train: np.ndarray = TRAIN, test: np.ndarray = TEST, **changes: Any) -> FinishJob:
+    """A job on 400 images, whose results go to `folder`."""
+    workspace = f"{folder}-workspace"
     width, height = np.full(400, 600), np.full(400, 450)
     width[300], height[300] = 1024, 768
-    recipe = Recipe("tiny", train, VALIDATION, test, False, False, 16, 1)
-    return FinishJob(shards, LABELS, width, height, LESIONS, recipe, 7, folder)
-
-
-def _emit() -> None:
-    """Nobody listens."""
+    more = {"width": width, "height": height, "lesions": LESIONS} | changes
+    labels = more.pop("labels", LABELS)
+    inputs = inputs_of(write_shards(workspace, PIXELS, [150]), labels, train, VALIDATION, test, **more)
+    fit = fit_job(workspace, inputs, architecture="small")
+    Path(fit.results).mkdir(parents=True)
+    network = write_network(Path(fit.results, "model.onnx"))
+    return finish_job(fit, describe(network.read_bytes()).sha256, results=str(folder))
 
 
 @pytest.fixture(scope="module")
@@ -48,11 +65,11 @@ def job(tmp_path_factory: pytest.TempPathFactory) -> FinishJob:
 
 @pytest.fixture(scope="module")
 def finished(job: FinishJob) -> Finished:
-    return finish(job, _emit)
+    return finish(job, Path(job.workspace, "scratch"))
 
 
 def test_the_bundle_has_both_networks_and_the_reference(job: FinishJob, finished: Finished) -> None:
-    assert {path.name for path in job.folder.iterdir()} == {
+    assert {path.name for path in Path(job.results).iterdir()} == {
         "model.onnx", "model-int8.onnx", "reference.json",
     }  # fmt: skip
     assert (finished.reference_images, finished.held_out) == (110, True)
@@ -62,7 +79,7 @@ def test_the_figures_are_those_of_the_files_on_the_test_images(job: FinishJob, f
     found = {}
     for name, network in finished.precisions.items():
         assert network.file is not None
-        found[name] = infer(job.folder / network.file, [PIXELS[TEST]], OUTPUTS)["probabilities"]
+        found[name] = infer(Path(job.results) / network.file, [PIXELS[TEST]], OUTPUTS)["probabilities"]
         metrics = measure(LABELS[TEST], found[name])
         assert network.images == 60
         assert network.balanced_accuracy == pytest.approx(metrics["balanced_accuracy"])
@@ -82,14 +99,14 @@ def test_the_figures_are_those_of_the_files_on_the_test_images(job: FinishJob, f
 
 
 def test_the_reference_is_of_the_images_that_were_not_fitted_on(job: FinishJob, finished: Finished) -> None:
-    reference = parse_reference((job.folder / "reference.json").read_bytes(), "v")
+    reference = parse_reference((Path(job.results) / "reference.json").read_bytes(), "v")
     assert reference.held_out is True
     held_out = np.concatenate([VALIDATION, TEST])
     quality = measure_quality(PIXELS[held_out])
     for precision in ("fp32", "int8"):
         network = finished.precisions[precision]
         usual = reference.of(precision, "v")
-        seen = infer(job.folder / str(network.file), [PIXELS[held_out]], OUTPUTS)
+        seen = infer(Path(job.results) / str(network.file), [PIXELS[held_out]], OUTPUTS)
         assert usual.images == 110
         assert usual.measures["brightness"].mean == pytest.approx(quality.brightness.mean())
         assert usual.measures["sharpness"].mean == pytest.approx(quality.sharpness.mean())
@@ -106,33 +123,57 @@ def test_the_reference_is_of_the_images_that_were_not_fitted_on(job: FinishJob, 
 def test_where_everything_was_fitted_on_the_test_images_serve(tmp_path: Path) -> None:
     """As in the thesis's protocol on few images, whose test rows are drawn twice over."""
     job = _job(tmp_path / "bundle", np.tile(np.arange(385), 2), np.repeat(TEST, 2))
-    finished = finish(job, _emit)
+    finished = finish(job, Path(job.workspace, "scratch"))
     assert (finished.reference_images, finished.held_out) == (60, False)
-    assert parse_reference((job.folder / "reference.json").read_bytes(), "v").held_out is False
+    assert parse_reference((Path(job.results) / "reference.json").read_bytes(), "v").held_out is False
     assert finished.precisions["fp32"].images == 120
 
 
 def test_a_failed_quantisation_leaves_a_bundle_that_scores_in_fp32(tmp_path: Path) -> None:
-    job = _job(tmp_path / "bundle")
     unlabelled = np.where(np.arange(400) < 280, -1, LABELS)  # so that nothing is there to calibrate on
-    finished = finish(replace(job, labels=unlabelled), _emit)
+    job = _job(tmp_path / "bundle", labels=unlabelled)
+    finished = finish(job, tmp_path)
     assert finished.precisions["fp32"].allowed
     int8 = finished.precisions["int8"]
     assert (int8.file, int8.allowed) == (None, False)
     assert int8.failure is not None
     assert int8.failure.startswith("quantising it failed: ValueError: No data is collected")
     assert "\n" not in int8.failure
-    assert {path.name for path in job.folder.iterdir()} == {"model.onnx", "reference.json"}
-    reference = parse_reference((job.folder / "reference.json").read_bytes(), "v")
+    assert {path.name for path in Path(job.results).iterdir()} == {"model.onnx", "reference.json"}
+    reference = parse_reference((Path(job.results) / "reference.json").read_bytes(), "v")
     assert set(reference.precisions) == {"fp32"}
+
+
+def test_an_architecture_that_names_no_operators_has_no_int8(
+    job: FinishJob, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setitem(zoo.ARCHITECTURES, "small", replace(SMALL, quantisable=()))
+    finished = finish(replace(job, results=f"{job.results}-fp32"), tmp_path)
+    assert finished.precisions["int8"].failure == (
+        "quantising it failed: ValueError: the architecture names no operators that may be quantised"
+    )
+    assert set(finished.files) == {"model.onnx", "reference.json"}
 
 
 def test_of_a_large_archive_some_images_are_taken(job: FinishJob, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MOST_IMAGES", 50)
-    other = replace(job, folder=job.folder.parent / "large")
-    other.folder.mkdir()
-    write_network(other.folder / "model.onnx")
-    assert finish(other, _emit).reference_images == 50
+    other = replace(job, results=f"{job.results}-large")
+    assert finish(other, Path(job.workspace, "scratch")).reference_images == 50
+
+
+def test_a_second_try_of_a_job_makes_the_same_files(job: FinishJob, finished: Finished) -> None:
+    again = finish(job, Path(job.workspace, "scratch"))
+    assert again == finished
+    assert again.files == {path.name: describe(path.read_bytes()) for path in Path(job.results).iterdir()}
+
+
+def test_what_is_not_the_jobs_is_refused(job: FinishJob, tmp_path: Path) -> None:
+    for wrong, said in (
+        (replace(job, fitted_sha256="0" * 64), "model.onnx: is not the network that the fit left; train again"),
+        (replace(job, inputs_sha256="0" * 64), "is not the 000000000000… that the job names; train again"),
+    ):
+        with pytest.raises(RunError, match=said):
+            finish(wrong, tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,16 @@ import pytest
 
 from skinml.errors import RequestError, RunError
 from skinml.evaluation.metrics import measure
-from skinml.models.zoo import ARCHITECTURES, Architecture
-from skinml.training.fit import FitJob, FitResult, export_saved, fit
-from skinml.training.pixels import batches, open_shards
-from skinml.training.protocols import Recipe
+from skinml.layout import shards_url
+from skinml.models.bundle import describe
+from skinml.models.zoo import ARCHITECTURES
+from skinml.models.zoo.base import Architecture
+from skinml.training.fit import export_saved, fit
+from skinml.training.inputs import Inputs, read_inputs
+from skinml.training.jobs import FitJob
+from skinml.training.pixels import batches
+from skinml.training.results import FitResult
+from tests.unit.training.datasets import KEY, fit_job, inputs_of, with_inputs, write_shards
 
 LABELS = (np.arange(112) % 7).astype(np.int64)
 
@@ -20,23 +26,26 @@ LABELS = (np.arange(112) % 7).astype(np.int64)
 @pytest.fixture(scope="module")
 def job(tmp_path_factory: pytest.TempPathFactory) -> FitJob:
     """112 noisy images in two shards, each class of its own brightness; 64 to fit on, 24 and 24 held out."""
-    folder = tmp_path_factory.mktemp("fit")
+    workspace = str(tmp_path_factory.mktemp("fit"))
     noise = np.random.default_rng(0).normal(0, 20, (112, 32, 32, 3))
     pixels = (noise + 20 + 35 * LABELS[:, None, None, None]).clip(0, 255).astype(np.uint8)
-    for number, part in enumerate(np.split(pixels, [50])):
-        np.save(folder / f"shard-{number:05d}.npy", part)
-    recipe = Recipe(
-        name="tiny",
-        train=np.arange(64),
-        validation=np.arange(64, 88),
-        test=np.arange(88, 112),
-        balanced=False,
-        keep_best=False,
-        batch_size=16,
-        epochs=2,
-    )
-    shards = tuple(sorted(folder.glob("*.npy")))
-    return FitJob("thesis-cnn", shards, LABELS, recipe, seed=7, out=folder / "out", export=False)
+    shards = write_shards(workspace, pixels, [50])
+    inputs = inputs_of(shards, LABELS, np.arange(64), np.arange(64, 88), np.arange(88, 112))
+    return fit_job(workspace, inputs)
+
+
+def _inputs(job: FitJob) -> Inputs:
+    return read_inputs(job.inputs, job.inputs_sha256)
+
+
+def _elsewhere(job: FitJob, tmp_path: Path, **changes: Any) -> FitJob:
+    """The job with other inputs, which another test does not see."""
+    inputs = replace(_inputs(job), **changes)
+    return with_inputs(replace(job, inputs=f"{tmp_path}/inputs.npz"), inputs)
+
+
+def _shards(job: FitJob) -> list[Any]:
+    return [np.load(path) for path in sorted(Path(shards_url(job.workspace, KEY)).glob("*.npy"))]
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +55,17 @@ def epochs_told() -> list[tuple[int, dict[str, float]]]:
 
 @pytest.fixture(scope="module")
 def exported(job: FitJob, epochs_told: list[tuple[int, dict[str, float]]]) -> FitResult:
-    return fit(replace(job, export=True), lambda epoch, metrics: epochs_told.append((epoch, metrics)))
+    return fit(
+        replace(job, export=True, results=f"{job.workspace}/exported"),
+        Path(job.workspace, "scratch"),
+        lambda epoch, metrics: epochs_told.append((epoch, metrics)),
+    )
+
+
+@pytest.fixture(scope="module")
+def out(job: FitJob, exported: FitResult) -> Path:
+    """What `exported` left."""
+    return Path(job.workspace, "exported")
 
 
 def _ignore(epoch: int, metrics: dict[str, float]) -> None:
@@ -70,72 +89,79 @@ def test_the_result_describes_the_fit(
     assert {"python", "backend", "keras", "numpy"} <= set(exported.libraries)
 
 
-def test_the_exported_models_give_the_same_probabilities(job: FitJob, exported: FitResult) -> None:
+def test_what_it_left_is_what_it_says(exported: FitResult, out: Path) -> None:
+    assert set(exported.files) == {"model.keras", "model.onnx", "probabilities.npy"}
+    assert exported.files == {path.name: describe(path.read_bytes()) for path in out.iterdir()}
+    np.testing.assert_array_equal(np.load(out / "probabilities.npy"), exported.probabilities)
+
+
+def test_the_exported_models_give_the_same_probabilities(job: FitJob, exported: FitResult, out: Path) -> None:
     import keras
     import onnxruntime
 
-    pixels = np.concatenate([np.load(path) for path in job.shards])[job.recipe.test].astype(np.float32)
-    model = keras.models.load_model(job.out / "model.keras")
+    pixels = np.concatenate(_shards(job))[_inputs(job).test].astype(np.float32)
+    model = keras.models.load_model(out / "model.keras")
     np.testing.assert_allclose(model.predict(pixels, verbose=0), exported.probabilities, atol=1e-6)
-    session = onnxruntime.InferenceSession(job.out / "model.onnx")
+    session = onnxruntime.InferenceSession(out / "model.onnx")
     (ours,) = session.run(["probabilities"], {"pixels": pixels})
     np.testing.assert_allclose(ours, exported.probabilities, atol=1e-4)
     assert exported.parity is not None
     assert exported.parity <= 1e-4
 
 
-def test_a_saved_model_exports_in_another_process(job: FitJob, exported: FitResult, tmp_path: Path) -> None:
+def test_a_saved_model_exports_in_another_process(out: Path, tmp_path: Path) -> None:
     """How a model fitted on JAX gets its ONNX form."""
     import onnx
 
-    export_saved(job.out / "model.keras", tmp_path / "model.onnx")
+    export_saved(out / "model.keras", tmp_path / "model.onnx", "pool_1")
     weights, direct = (
         sorted(onnx.numpy_helper.to_array(constant).tobytes() for constant in onnx.load(path).graph.initializer)
-        for path in (tmp_path / "model.onnx", job.out / "model.onnx")
+        for path in (tmp_path / "model.onnx", out / "model.onnx")
     )
     assert weights == direct
 
 
-def test_validation_equals_keras_own(job: FitJob, exported: FitResult) -> None:
+def test_validation_equals_keras_own(job: FitJob, exported: FitResult, out: Path) -> None:
     import keras
 
-    model = keras.models.load_model(job.out / "model.keras")
-    data = batches(open_shards(job.shards), LABELS, job.recipe.validation, batch_size=10)
+    model = keras.models.load_model(out / "model.keras")
+    data = batches(_shards(job), LABELS, _inputs(job).validation, batch_size=10)
     measured = model.evaluate(data, verbose=0, return_dict=True)
     assert exported.history["val_loss"][-1] == pytest.approx(measured["loss"], rel=1e-4)
     assert exported.history["val_accuracy"][-1] == pytest.approx(measured["accuracy"])
 
 
-def test_same_seed_same_weights(job: FitJob, exported: FitResult) -> None:
-    again = fit(job, _ignore)
+def test_same_seed_same_weights(job: FitJob, exported: FitResult, tmp_path: Path) -> None:
+    again = fit(job, tmp_path, _ignore)
     assert again.parity is None
     assert again.history == exported.history
     np.testing.assert_array_equal(again.probabilities, exported.probabilities)
-    other = fit(replace(job, seed=8, recipe=replace(job.recipe, epochs=1)), _ignore)
+    other = fit(replace(job, seed=8, epochs=1), tmp_path, _ignore)
     assert not np.array_equal(other.probabilities, exported.probabilities)
 
 
-def test_the_best_epoch_is_kept(job: FitJob) -> None:
-    recipe = replace(job.recipe, test=job.recipe.validation, balanced=True, keep_best=True, epochs=4)
-    result = fit(replace(job, recipe=recipe), _ignore)
+def test_the_best_epoch_is_kept(job: FitJob, tmp_path: Path) -> None:
+    validation = _inputs(job).validation
+    other = _elsewhere(job, tmp_path, test=validation)
+    result = fit(replace(other, balanced=True, keep_best=True, epochs=4), tmp_path, _ignore)
     values = result.history["val_balanced_accuracy"]
     assert result.best_epoch == 1 + int(np.argmax(values))
-    kept = measure(LABELS[recipe.test], result.probabilities)["balanced_accuracy"]
+    kept = measure(LABELS[validation], result.probabilities)["balanced_accuracy"]
     assert kept == pytest.approx(max(values))
 
 
 def test_batches_are_raw_pixels_and_one_hot_labels(job: FitJob) -> None:
     positions = np.array([49, 50, 3, 3, 111])
-    data = batches(open_shards(job.shards), LABELS, positions, batch_size=2)
+    data = batches(_shards(job), LABELS, positions, batch_size=2)
     pixels, one_hot = zip(*(data[index] for index in range(len(data))), strict=True)
     assert [len(part) for part in pixels] == [2, 2, 1]
     assert pixels[0].dtype == one_hot[0].dtype == np.float32
-    store = np.concatenate([np.load(path) for path in job.shards])
+    store = np.concatenate(_shards(job))
     np.testing.assert_array_equal(np.concatenate(pixels), store[positions])
     np.testing.assert_array_equal(np.concatenate(one_hot), np.eye(7)[LABELS[positions]])
 
 
-def test_a_fit_that_diverges_stops(job: FitJob, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fit_that_diverges_stops(job: FitJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def build() -> Any:
         import keras
 
@@ -144,18 +170,18 @@ def test_a_fit_that_diverges_stops(job: FitJob, monkeypatch: pytest.MonkeyPatch)
             [layers.Input((32, 32, 3)), layers.Rescaling(1e38), layers.Flatten(), layers.Dense(7)]
         )
 
-    monkeypatch.setitem(ARCHITECTURES, "broken", Architecture("broken", 32, build))
+    monkeypatch.setitem(ARCHITECTURES, "broken", Architecture("broken", 32, build, features="flatten"))
     with pytest.raises(RunError, match=r"the loss is (nan|inf) in epoch 1: the fit diverged"):
-        fit(replace(job, architecture="broken"), _ignore)
+        fit(replace(job, architecture="broken"), tmp_path, _ignore)
 
 
 def test_shards_that_do_not_fit_are_named(job: FitJob, tmp_path: Path) -> None:
     with pytest.raises(RunError, match="the shards hold 112 images for 111 labels"):
-        fit(replace(job, labels=LABELS[:-1]), _ignore)
-    np.save(tmp_path / "small.npy", np.zeros((112, 16, 16, 3), np.uint8))
+        fit(_elsewhere(job, tmp_path, labels=LABELS[:-1]), tmp_path, _ignore)
+    small = write_shards(str(tmp_path), np.zeros((112, 16, 16, 3), np.uint8), [])
     with pytest.raises(
         RunError, match=r"shard 0 holds uint8 \(16, 16, 3\), thesis-cnn takes uint8 \(32, 32, 3\)"
     ):
-        fit(replace(job, shards=(tmp_path / "small.npy",)), _ignore)
+        fit(replace(_elsewhere(job, tmp_path, shards=small), workspace=str(tmp_path)), tmp_path, _ignore)
     with pytest.raises(RequestError, match="no architecture is called 'vgg16'"):
-        fit(replace(job, architecture="vgg16"), _ignore)
+        fit(replace(job, architecture="vgg16"), tmp_path, _ignore)

@@ -1,0 +1,1 @@
+"""The accuracy benchmark: what decoding scaled costs a classifier."""

@@ -1,0 +1,1 @@
+"""The scale benchmark: what ledger, table of scores and scheduler cost as an archive grows."""

@@ -1,0 +1,106 @@
+"""What of a request can be refused before Prefect is loaded: one check a verb, named in the table of verbs.
+
+Importing Prefect takes two seconds of CPU. A check calls the same functions of skinml as its flow does, in the
+same order, so both refuse in the same words. It is cheap (no second listing, no large file is read) and writes
+nothing. The flow checks again, and more: deployments call it directly. Imports stand where they are needed.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from skinml.requests.dataset import PrepareRequest
+from skinml.requests.scoring import QuarantineRequest, ScoreRequest
+from skinml.requests.tables import CompactRequest, ExportRequest
+from skinml.requests.training import TrainRequest
+
+if TYPE_CHECKING:
+    from skinml.models.precisions import Precision
+
+
+def prepare(workspace: str, request: PrepareRequest) -> None:
+    """Refuse an unknown model, a wrong size, metadata that cannot be read, archives that cannot be listed."""
+    from skinml.dataset.metadata_file import check_metadata_file
+    from skinml.layout import check_workspace
+    from skinml.models.zoo import input_size
+
+    input_size(request.for_model, request.size)
+    workspace = check_workspace(workspace)
+    small = [check_metadata_file(url) for url in request.metadata]
+    if all(small):
+        from skinml.dataset.metadata import read_metadata  # with pandas: half a second
+
+        read_metadata(request.metadata, request.map, request.drop)
+    for url in request.images:
+        _check_archive(workspace, url)
+
+
+def train(workspace: str, request: TrainRequest) -> None:
+    """Refuse missing libraries, an unknown architecture, a workspace without samples."""
+    from skinml.training.installed import check_installed
+
+    check_installed()
+
+    from skinml.dataset.samples import samples_version
+    from skinml.layout import check_workspace
+    from skinml.models.zoo import architecture
+
+    architecture(request.model)
+    samples_version(check_workspace(workspace))
+
+
+def score(workspace: str, request: ScoreRequest) -> None:
+    """Refuse an unknown model version, a precision it may not score in, an archive that cannot be listed."""
+    from skinml.layout import check_workspace
+
+    workspace = check_workspace(workspace)
+    _check_model(workspace, request.model, request.precision)
+    _check_archive(workspace, request.archive)
+
+
+def replay(workspace: str, request: QuarantineRequest) -> None:
+    """Refuse a workspace in which nothing has run, an unknown model version or run."""
+    from skinml.layout import check_workspace, find_workspace
+
+    workspace = check_workspace(find_workspace(workspace))
+    _check_model(workspace, request.model, request.precision)
+    if request.run is not None:
+        from skinml.records.history import find_run
+        from skinml.records.quarantine import FLOWS
+
+        find_run(workspace, request.run, FLOWS)
+
+
+def export(workspace: str, request: ExportRequest) -> None:
+    """Refuse a workspace in which nothing has run, a file that is there already, an unknown run."""
+    from skinml.layout import find_workspace
+    from skinml.records.export import FLOWS, check_target
+    from skinml.records.history import find_run
+
+    workspace = find_workspace(workspace)
+    check_target(request.out)
+    find_run(workspace, request.run, FLOWS)
+
+
+def compact(workspace: str, request: CompactRequest) -> None:
+    """Refuse a workspace in which nothing has run, or which may not be written to."""
+    from skinml.layout import check_workspace, find_workspace
+
+    workspace = find_workspace(workspace)
+    if not request.dry_run:
+        check_workspace(workspace)
+
+
+def _check_model(workspace: str, version: str, precision: Precision) -> None:
+    from skinml.models.allowed import network_file
+    from skinml.models.registry import find
+
+    network_file(find(workspace, version), precision)
+
+
+def _check_archive(workspace: str, url: str) -> None:
+    from skinml.layout import find_archive
+    from skinml.storage.listing import list_images
+
+    archive = find_archive(workspace, url)
+    next(list_images(archive.url, archive.left_out, at_once=1), None)

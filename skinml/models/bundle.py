@@ -1,0 +1,187 @@
+"""The bundle of a model version: the names of its files, and the one place that puts it together.
+
+A bundle is a folder on this machine until `registry.register` makes it a version. What jobs made lies at
+URLs; it is fetched from there and believed only if it is what the job said it wrote.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception_type,
+    stop_after_attempt,
+    wait_chain,
+    wait_fixed,
+)
+
+from skinml.errors import RunError, StorageError
+from skinml.models.manifest import File
+from skinml.models.precisions import Network, Precision
+from skinml.storage.objects import read_bytes, upload
+
+logger = logging.getLogger("skinml.bundle")
+
+KERAS = "model.keras"
+NETWORKS: dict[Precision, str] = {"fp32": "model.onnx", "int8": "model-int8.onnx"}
+"""The network of each precision."""
+REFERENCE = "reference.json"
+"""What held-out images look like to the model (`monitoring.reference`)."""
+METRICS = "metrics.json"
+RETRY_DELAYS = (2.0, 10.0, 30.0, 60.0, 120.0, 240.0)
+"""Seconds before each further try to leave a file, 7.7 minutes in all: hours of fitting are behind it."""
+FIGURES, HONEST_FIGURES = "figures", "figures/honest"
+"""Folders: the figures of the fit, and of the thesis's recipe refitted with whole lesions held out."""
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """What a bundle says of one fit.
+
+    Attributes:
+        title: for its figures, such as "grouped protocol".
+        labels: true class numbers of its test images, shape (n,), int64.
+        probabilities: their predicted probabilities, shape (n, 7), float64.
+        metrics: of the two (`evaluation.metrics.measure`).
+        leakage: how much of the test set the fit has met (`training.protocols.leakage`).
+        history: one value an epoch of loss, accuracy and the like.
+        best_epoch: whose weights were kept, counted from 1.
+        seconds: that the fit took.
+
+    """
+
+    title: str
+    labels: NDArray[np.int64]
+    probabilities: NDArray[np.float64]
+    metrics: dict[str, Any]
+    leakage: dict[str, float]
+    history: dict[str, list[float]]
+    best_epoch: int
+    seconds: float
+
+    def measurements(self) -> dict[str, Any]:
+        """What `metrics.json` keeps of it."""
+        return {
+            "metrics": self.metrics,
+            "leakage": self.leakage,
+            "history": self.history,
+            "best_epoch": self.best_epoch,
+            "fit_seconds": self.seconds,
+        }
+
+
+@dataclass(frozen=True)
+class Made:
+    """Files that a job left: the URL of their folder, and which of them belong into the bundle."""
+
+    url: str
+    files: Mapping[str, File]
+
+
+def build_bundle(
+    folder: Path,
+    protocol: str,
+    made: tuple[Made, ...],
+    fitted: Fit,
+    honest: Fit | None,
+    precisions: Mapping[Precision, Network],
+) -> None:
+    """Put everything into the bundle's folder: what jobs made, `metrics.json`, figures.
+
+    Args:
+        folder: on this machine; made if it is not there, and files in it are replaced.
+        protocol: which the fit followed.
+        made: what the fit and the finish left: model.keras, networks, reference.
+        fitted: the fit.
+        honest: for the thesis's protocol, the fit of its recipe with whole lesions held out.
+        precisions: what each network was measured at.
+
+    Raises:
+        RunError: a file is not what its job said it wrote.
+
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for one in made:
+        for name, expected in one.files.items():
+            (folder / name).write_bytes(read_made(f"{one.url}/{name}", expected))
+    measured = {
+        "protocol": protocol,
+        **fitted.measurements(),
+        "precisions": {name: network.model_dump(mode="json") for name, network in precisions.items()},
+    }
+    if honest is not None:
+        measured["honest"] = honest.measurements()
+    (folder / METRICS).write_text(json.dumps(measured, indent=2, allow_nan=False), encoding="utf-8")
+    _draw(folder / FIGURES, fitted)
+    if honest is not None:
+        _draw(folder / HONEST_FIGURES, honest)
+
+
+def _draw(folder: Path, fit: Fit) -> None:
+    """The figures of one fit: loss, accuracy, confusion matrix, fraction misclassified."""
+    from skinml.report.figures import training_figures
+
+    try:
+        training_figures(folder, fit.title, fit.history, fit.labels, fit.probabilities)
+    except Exception:  # hours of fitting are not thrown away for a picture
+        logger.exception("the version will lack figures: drawing %s failed", folder.name)
+
+
+def describe(data: bytes) -> File:
+    """Hash and size of a file, as a manifest names them."""
+    return File(sha256=hashlib.sha256(data).hexdigest(), size_bytes=len(data))
+
+
+def leave(folder: Path, url: str) -> dict[str, File]:
+    """Put a folder's files at a URL, for `read_made` of whoever asked for them; hash and size of each.
+
+    Raises:
+        StorageError: storage did not take one for RETRY_DELAYS.
+
+    """
+    files = {}
+    for path in sorted(path for path in folder.iterdir() if path.is_file()):
+        _retrying(f"{url}/{path.name}")(upload, path, f"{url}/{path.name}")
+        files[path.name] = describe(path.read_bytes())
+    return files
+
+
+def _retrying(url: str) -> Retrying:
+    def say(state: RetryCallState) -> None:
+        failed = state.outcome.exception() if state.outcome is not None else None
+        logger.warning("%s was not taken: %s; tried again in %g s", url, failed, state.upcoming_sleep)
+
+    return Retrying(
+        retry=retry_if_exception_type(StorageError),
+        stop=stop_after_attempt(len(RETRY_DELAYS) + 1),
+        wait=wait_chain(*map(wait_fixed, RETRY_DELAYS)),
+        before_sleep=say,
+        reraise=True,
+    )
+
+
+def read_made(url: str, expected: File) -> bytes:
+    """A file that a job left, once it is what the job said it wrote.
+
+    Raises:
+        RunError: it is another one.
+        StorageError: it is not there.
+
+    """
+    data = read_bytes(url)
+    if describe(data) != expected:
+        raise RunError(
+            f"{url}: has {len(data):,} bytes that are not the {expected.size_bytes:,} that its job wrote;"
+            " train again"
+        )
+    return data

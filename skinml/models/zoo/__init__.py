@@ -1,0 +1,73 @@
+"""The architectures by name. To add one, add a file to this folder that has an `ARCHITECTURE`.
+
+Names and sizes are looked up without loading Keras; only `build()` imports it. Models are made of `keras`
+layers alone, so every Keras backend can train them.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pkgutil import iter_modules
+
+from skinml.errors import RequestError
+from skinml.images.decode import DecodeMode
+from skinml.images.preprocessing import Preprocessing, preprocessing_for
+from skinml.models.zoo.base import Architecture
+
+DEFAULT = "thesis-cnn"
+"""The architecture that `train` fits and `prepare` makes pixels for, where none is named."""
+
+
+def discover() -> dict[str, Architecture]:
+    """Every architecture by name: the `ARCHITECTURE` of each file in this folder, but of `base`.
+
+    Raises:
+        ValueError: two files have an architecture of the same name.
+
+    """
+    found: dict[str, Architecture] = {}
+    for module in sorted(entry.name for entry in iter_modules(__path__) if entry.name != "base"):
+        entry: Architecture = import_module(f"{__name__}.{module}").ARCHITECTURE
+        if entry.name in found:
+            raise ValueError(
+                f"{module}.py: the zoo has an architecture {entry.name!r} already; name it otherwise"
+            )
+        found[entry.name] = entry
+    return found
+
+
+ARCHITECTURES = discover()
+"""Every architecture, by name."""
+
+
+def architecture(name: str) -> Architecture:
+    """The architecture of this name; any other name is a RequestError that lists the known ones."""
+    if name not in ARCHITECTURES:
+        raise RequestError(f"no architecture is called {name!r}; known: {', '.join(sorted(ARCHITECTURES))}")
+    return ARCHITECTURES[name]
+
+
+def input_size(name: str | None, size: int | None) -> int:
+    """The edge in px of the pixels to make: what this architecture (or the default one) reads, or `size`.
+
+    Raises:
+        RequestError: there is no such architecture, or it reads another size than the given one.
+
+    """
+    reads = architecture(name or DEFAULT).size
+    if name is not None and size not in {None, reads}:
+        raise RequestError(f"--size {size} contradicts --for {name}, which reads {reads} px: give one of them")
+    return size or reads
+
+
+def pixels_for(name: str | None, size: int | None, mode: DecodeMode) -> Preprocessing:
+    """How pixels are made for an architecture (or the default one), at `size` px where that is given.
+
+    They are converted to sRGB where they are not to be Pillow's own pixels (`exact`).
+
+    Raises:
+        RequestError: as `input_size`.
+
+    """
+    edge, shape = input_size(name, size), architecture(name or DEFAULT)
+    return preprocessing_for(edge, mode, shape.normalisation, shape.aspect)

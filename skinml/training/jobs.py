@@ -1,0 +1,89 @@
+"""What a process that fits is told: plain values and URLs, as JSON, so that it may run on another machine.
+
+No path of the machine that asks, no array, no open file. Who runs a job reads its inputs and its shards from
+storage, and leaves what it makes in `results`; credentials are those of its own environment.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, TypeAdapter
+
+from skinml.images.preprocessing import ShardFormat
+from skinml.models.manifest import Sha256
+from skinml.storage.urls import is_remote
+
+
+def _url(text: str) -> str:
+    if not is_remote(text) and not PurePosixPath(text).is_absolute():
+        raise ValueError(f"{text!r} is neither s3://bucket/prefix nor a whole path")
+    return text
+
+
+Url = Annotated[str, AfterValidator(_url)]
+"""Normalised: s3://bucket/prefix, or the whole path of a folder that all machines share."""
+
+
+@dataclass(frozen=True)
+class FitJob:
+    """Fit an architecture on a dataset.
+
+    Attributes:
+        workspace: where the dataset lies.
+        dataset_key: which dataset.
+        stored_as: its format.
+        inputs: URL of labels and positions (`training.inputs`).
+        inputs_sha256: of that object.
+        architecture: a name in `models.zoo`.
+        balanced, keep_best, batch_size, epochs: of the recipe (`protocols.Recipe`).
+        seed: of weights, order and dropout. Same seed, same machine, same libraries: same weights.
+        results: URL of the folder for model.keras, model.onnx and probabilities.npy.
+        export: False: leave no network (the honest refit needs only its probabilities).
+
+    """
+
+    workspace: Url
+    dataset_key: str
+    stored_as: ShardFormat
+    inputs: Url
+    inputs_sha256: Sha256
+    architecture: str
+    balanced: bool
+    keep_best: bool
+    batch_size: Annotated[int, Field(ge=1)]
+    epochs: Annotated[int, Field(ge=1)]
+    seed: Annotated[int, Field(ge=0)]
+    results: Url
+    export: bool
+
+
+@dataclass(frozen=True)
+class FinishJob:
+    """Make of a fitted network all that a bundle holds of it.
+
+    Attributes:
+        workspace, dataset_key, stored_as, inputs, inputs_sha256, architecture: as of the fit.
+        seed: of the calibration images and of the interval.
+        fitted: URL of the folder with the fit's model.onnx.
+        fitted_sha256: of that file.
+        results: URL of another folder, for model.onnx, model-int8.onnx and reference.json.
+
+    """
+
+    workspace: Url
+    dataset_key: str
+    stored_as: ShardFormat
+    inputs: Url
+    inputs_sha256: Sha256
+    architecture: str
+    seed: Annotated[int, Field(ge=0)]
+    fitted: Url
+    fitted_sha256: Sha256
+    results: Url
+
+
+FIT = TypeAdapter(FitJob)
+FINISH = TypeAdapter(FinishJob)

@@ -1,0 +1,79 @@
+"""What jobs bring back: what was measured, and hash and size of each file that they left at their URL."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import TypeAdapter
+
+from skinml.models.manifest import File
+from skinml.models.precisions import Network, Precision
+
+PROBABILITIES = "probabilities.npy"
+"""Of the test images, (n, 7) float64: 6 MB for 100,000 of them, so a file and no part of the answer."""
+
+
+@dataclass(frozen=True)
+class FitReport:
+    """What came of a fit, but for the probabilities.
+
+    Attributes:
+        history: loss, accuracy, val_loss, val_accuracy, val_balanced_accuracy: one value an epoch. Loss is
+            categorical cross-entropy in nats; the training values are means while the epoch ran.
+        seconds: fitting and validating, without imports and export.
+        best_epoch: the epoch whose weights were kept, counted from 1.
+        parity: largest difference between Keras and ONNX on real test images; None without export.
+        parameters: trainable and other weights of the model.
+        libraries: name to version of whatever shapes the weights.
+        files: what lies in the job's `results`.
+
+    """
+
+    history: dict[str, list[float]]
+    seconds: float
+    best_epoch: int
+    parity: float | None
+    parameters: int
+    libraries: dict[str, str]
+    files: dict[str, File]
+
+
+@dataclass(frozen=True, eq=False)
+class FitResult(FitReport):
+    """What came of a fit.
+
+    Attributes:
+        probabilities: of the kept weights on the test positions, shape (len(test), 7), float64.
+
+    """
+
+    probabilities: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What came of finishing a network.
+
+    Attributes:
+        precisions: each network as it was measured on the recipe's test images.
+        reference_images: how many images the reference is of.
+        held_out: whether the fit has seen none of them.
+        files: what lies in the job's `results`.
+
+    """
+
+    precisions: dict[Precision, Network]
+    reference_images: int
+    held_out: bool
+    files: dict[str, File]
+
+    def to_json(self) -> dict[str, Any]:
+        """What was measured of each precision, as plain data."""
+        return {name: network.model_dump(mode="json") for name, network in self.precisions.items()}
+
+
+REPORT = TypeAdapter(FitReport)
+FINISHED = TypeAdapter(Finished)

@@ -1,0 +1,68 @@
+"""The table of verbs against what it names: functions, requests, actions, deployments, and what is printed."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import re
+import subprocess
+import sys
+from typing import Any, get_args, get_type_hints
+
+import pytest
+from prefect import Flow
+from ruamel.yaml import YAML
+
+from flows.cli.verbs import REQUESTS, VERBS, Verb, imported
+from tests.conftest import REPOSITORY
+
+DEPLOYMENTS: list[dict[str, Any]] = YAML(typ="safe").load(REPOSITORY / "deployments" / "prefect.yaml")[
+    "deployments"
+]
+
+
+def row_name(verb: Verb) -> str:
+    return f"{verb.name} {verb.action or ''}".strip()
+
+
+@pytest.mark.parametrize("verb", VERBS, ids=row_name)
+def test_a_row_names_functions_that_take_its_request(verb: Verb) -> None:
+    entry = imported(verb.entry)
+    assert isinstance(entry, Flow) == verb.as_flow
+    parameters = (
+        {"workspace": str, "request": verb.request} if verb.needs_workspace else {"request": verb.request}
+    )
+    for function in (entry, *([imported(verb.check)] if verb.check else [])):
+        plain = function.fn if isinstance(function, Flow) else function
+        hints = get_type_hints(plain)
+        assert {name: hints[name] for name in inspect.signature(plain).parameters} == parameters
+    assert verb.prints
+
+
+@pytest.mark.parametrize("name", REQUESTS)
+def test_a_verb_has_one_request_and_a_row_for_each_action(name: str) -> None:
+    rows = [verb for verb in VERBS if verb.name == name]
+    assert {row.request for row in rows} == {REQUESTS[name]}
+    action = REQUESTS[name].model_fields.get("action")
+    assert [row.action for row in rows] == ([None] if action is None else list(get_args(action.annotation)))
+
+
+def test_help_lists_every_verb_in_the_order_of_the_table() -> None:
+    command = [sys.executable, "-P", "-m", "skinml", "--help"]
+    environment = {**os.environ, "COLUMNS": "200", "NO_COLOR": "1"}
+    shown = subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout
+    summaries = {name: (model.__doc__ or "").splitlines()[0] for name, model in REQUESTS.items()}
+    listed = re.findall(r"^ +(\w+) +(\S.*)$", shown, re.MULTILINE)
+    assert [(name, text) for name, text in listed if name in REQUESTS] == list(summaries.items())
+
+
+@pytest.mark.parametrize("deployment", DEPLOYMENTS, ids=lambda deployment: str(deployment["name"]))
+def test_a_deployment_runs_a_verb_with_what_can_be_asked_of_it(deployment: dict[str, Any]) -> None:
+    """Its values are those of the environment: any text stands for one."""
+    entry = deployment["entrypoint"].removesuffix(".py").replace(".py:", ":").replace("/", ".")
+    entry = entry if ":" in entry else ":".join(entry.rsplit(".", 1))
+    [verb] = [verb for verb in VERBS if verb.entry == entry]
+    assert verb.as_flow
+    assert set(deployment["parameters"]) == {"workspace", "request"}
+    request = verb.request.model_validate(deployment["parameters"]["request"])
+    assert request.model_fields_set == {*deployment["parameters"]["request"]}

@@ -1,0 +1,189 @@
+"""Refusals before Prefect is loaded: the flow's own words, one line, exit 2, nothing is written."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prefect import Flow
+
+from flows.cli.verbs import REQUESTS, VERBS, call, find, imported
+from skinml.errors import RequestError, StorageError
+
+Jpeg = Callable[..., bytes]
+
+WATCHED = (
+    "import sys; from flows.cli.main import main;"
+    "code = main(sys.argv[1:]); print(sorted(sys.modules)); sys.exit(code)"
+)
+
+HEAVY = {"prefect", "dask", "distributed", "tensorflow", "keras", "onnxruntime"}
+
+
+@pytest.fixture
+def places(trained: Path, tmp_path: Path, jpeg: Jpeg) -> dict[str, str]:
+    """What the cases below name in capitals."""
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "a.jpg").write_bytes(jpeg())
+    (tmp_path / "m.csv").write_text("lesion_id,image_id,dx\nl,a,nv\n")
+    (tmp_path / "scc.csv").write_text("lesion_id,image_id,dx\nl,a,scc\n")
+    (tmp_path / "picture.csv").write_bytes(jpeg())
+    (tmp_path / "there.csv").write_text("precious")
+    names = {
+        **{"IMAGES": "images", "META": "m.csv", "SCC": "scc.csv", "PICTURE": "picture.csv"},
+        **{"THERE": "there.csv", "NEW": "new.csv", "NOWHERE": "nowhere", "EMPTY": "empty"},
+    }
+    return {"TRAINED": str(trained), **{name: str(tmp_path / path) for name, path in names.items()}}
+
+
+PREPARE = {"images": ["IMAGES"], "metadata": ["META"]}
+CASES: list[tuple[str, str, dict[str, Any], str]] = [
+    ("prepare", "EMPTY", {**PREPARE, "for": "vgg16"}, "known: thesis-cnn"),
+    ("prepare", "EMPTY", {**PREPARE, "for": "thesis-cnn", "size": 64}, "--size 64 contradicts"),
+    ("prepare", "META", PREPARE, "is a file, name a folder"),
+    ("prepare", "EMPTY", {**PREPARE, "metadata": ["NOWHERE"]}, "not found; name a CSV file"),
+    ("prepare", "EMPTY", {**PREPARE, "metadata": ["PICTURE"]}, "--metadata "),
+    ("prepare", "EMPTY", {**PREPARE, "metadata": ["SCC"]}, "scc"),
+    ("prepare", "EMPTY", {**PREPARE, "map": ["scc"]}, "--map 'scc'"),
+    ("prepare", "EMPTY", {**PREPARE, "images": ["NOWHERE"]}, "no such folder"),
+    ("prepare", "EMPTY", {**PREPARE, "images": ["META"]}, "is a file"),
+    ("prepare", "EMPTY", {**PREPARE, "images": ["EMPTY/shards"]}, "keeps its own files"),
+    ("prepare", "ftp://host/x", PREPARE, "only folders, file:///folder and s3://bucket/prefix"),
+    ("train", "EMPTY", {}, "no samples yet"),
+    ("train", "EMPTY", {"model": "vgg16"}, "known: thesis-cnn"),
+    ("score", "EMPTY", {"archive": "IMAGES"}, "has no champion yet"),
+    ("score", "TRAINED", {"archive": "NOWHERE"}, "no such folder"),
+    ("score", "TRAINED", {"archive": "IMAGES", "model": "1999"}, "no such version in"),
+    ("score", "TRAINED", {"archive": "IMAGES", "model": "../x"}, "is no version"),
+    ("score", "TRAINED", {"archive": "IMAGES", "precision": "int8"}, "--precision int8: model "),
+    ("quarantine", "EMPTY", {"action": "list"}, "nothing has run there yet"),
+    ("quarantine", "TRAINED", {"action": "list", "run": "x"}, "--run x: no run of"),
+    ("quarantine", "EMPTY", {"action": "replay"}, "nothing has run there yet"),
+    ("quarantine", "TRAINED", {"action": "replay", "run": "x"}, "--run x: no run of"),
+    ("quarantine", "TRAINED", {"action": "replay", "model": "1999"}, "no such version in"),
+    ("export", "EMPTY", {"run": "x", "out": "NEW"}, "nothing has run there yet"),
+    ("export", "TRAINED", {"run": "x", "out": "THERE"}, "is there already"),
+    ("export", "TRAINED", {"run": "x", "out": "NEW.xlsx"}, "only .csv and .parquet"),
+    ("export", "TRAINED", {"run": "x", "out": "NEW"}, "--run x: no run of score or replay"),
+    ("compact", "EMPTY", {}, "nothing has run there yet"),
+    ("compact", "EMPTY", {"dry_run": True}, "nothing has run there yet"),
+    ("drill", "EMPTY", {"place": "folder"}, "has no champion yet"),
+    ("drill", "TRAINED", {"out": "THERE"}, "name a new or empty folder"),
+    ("synth", "", {"images": 3, "out": "NEW"}, "3"),
+    ("demo", "", {"out": "IMAGES"}, "is not empty"),
+]
+"""Verb, workspace, what is asked, and what is said."""
+
+
+def filled_in(value: Any, places: dict[str, str]) -> Any:
+    if isinstance(value, str):
+        for name, path in places.items():
+            value = value.replace(name, path)
+        return value
+    return [filled_in(part, places) for part in value] if isinstance(value, list) else value
+
+
+def arguments_of(verb: str, workspace: str, asked: dict[str, Any]) -> list[str]:
+    arguments = ["--workspace", workspace] if workspace else []
+    arguments += [verb, *([asked["action"]] if "action" in asked else [])]
+    for name, value in asked.items():
+        flag = f"--{name.replace('_', '-')}"
+        for one in value if isinstance(value, list) else [value]:
+            arguments += [] if name == "action" else [flag] if one is True else [flag, str(one)]
+    return arguments
+
+
+@pytest.mark.parametrize(("verb", "workspace", "asked", "words"), CASES)
+def test_the_flow_refuses_in_the_same_words(
+    verb: str, workspace: str, asked: dict[str, Any], words: str, places: dict[str, str]
+) -> None:
+    workspace = filled_in(workspace, places)
+    request = REQUESTS[verb].model_validate({name: filled_in(value, places) for name, value in asked.items()})
+    row = find(verb, request)
+    parameters: dict[str, Any] = {"request": request, **({"workspace": workspace} if workspace else {})}
+    entry = imported(row.entry)
+    said = []
+    for function in [imported(row.check)] if row.check else []:
+        with pytest.raises(RequestError, match=r".") as refusal:
+            function(**parameters)
+        said.append(str(refusal.value))
+    with pytest.raises(RequestError, match=r".") as refusal:
+        (entry.fn if isinstance(entry, Flow) else entry)(**parameters)
+    said.append(str(refusal.value))
+    assert len({*said}) == 1
+    assert words in said[0]
+
+
+# One case a verb and action that is refused furthest down its check: a process costs a second.
+LAST = {(verb, asked.get("action")): (verb, workspace, asked) for verb, workspace, asked, _ in CASES}
+
+
+@pytest.mark.parametrize(("verb", "workspace", "asked"), LAST.values(), ids=str)
+def test_a_refusal_loads_no_prefect_says_one_line_and_writes_nothing(
+    verb: str, workspace: str, asked: dict[str, Any], places: dict[str, str], tmp_path: Path
+) -> None:
+    asked = {name: filled_in(value, places) for name, value in asked.items()}
+    before = sorted(tmp_path.rglob("*")), sorted(Path(places["TRAINED"]).rglob("*"))
+    command = [sys.executable, "-P", "-c", WATCHED, "--json"]
+    command += arguments_of(verb, filled_in(workspace, places), asked)
+    path = os.pathsep.join(filter(None, sys.path))
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": path}
+    )
+
+    answer, loaded = done.stdout.splitlines()
+    error = json.loads(answer)["error"]
+    assert (done.returncode, done.stderr.splitlines()) == (2, [f"skinml: {error}"])
+    assert not error.startswith("skinml: ")
+    modules = {name.partition(".")[0] for name in json.loads(loaded.replace("'", '"'))}
+    heavy = HEAVY | {"pandas"} if verb not in ("prepare", "quarantine", "export") else HEAVY
+    assert not modules & heavy, "so that it is said within a second"
+    assert (sorted(tmp_path.rglob("*")), sorted(Path(places["TRAINED"]).rglob("*"))) == before
+
+
+def test_every_verb_has_a_refusal_here_and_every_flow_a_check() -> None:
+    assert {*LAST} == {(verb.name, verb.action) for verb in VERBS}
+    assert all(verb.check for verb in VERBS if verb.as_flow)
+
+
+def test_metadata_that_is_missing_is_refused_without_pandas(places: dict[str, str]) -> None:
+    code = (
+        "import sys; from flows.cli.main import main;"
+        "code = main(sys.argv[1:]); print('pandas' in sys.modules); sys.exit(code)"
+    )
+    asked = ["prepare", "--images", places["IMAGES"], "--metadata", places["NOWHERE"]]
+    command = [sys.executable, "-P", "-c", code, "--workspace", places["EMPTY"], *asked]
+    path = os.pathsep.join(filter(None, sys.path))
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": path}
+    )
+    assert (done.returncode, done.stdout) == (2, "False\n")
+
+
+def test_a_large_table_is_not_parsed_just_to_check_it(
+    places: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from flows import checks
+
+    monkeypatch.setattr("skinml.dataset.metadata_file.SMALL_BYTES", 10)
+    monkeypatch.setattr("skinml.dataset.metadata.read_metadata", None)
+    request = REQUESTS["prepare"].model_validate({"images": places["IMAGES"], "metadata": places["SCC"]})
+    checks.prepare(places["EMPTY"], request)  # type: ignore[arg-type]
+
+
+def test_other_errors_are_left_to_the_flow(places: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Storage that fails is tried again by the flow's stages, and the run leaves a row."""
+
+    def fail(workspace: str) -> str:
+        raise StorageError("away for a moment")
+
+    monkeypatch.setattr("skinml.layout.check_workspace", fail)
+    monkeypatch.setattr("flows.engine.run", lambda *_, **__: {"ran": True})
+    request = REQUESTS["score"].model_validate({"archive": places["IMAGES"]})
+    assert call(find("score", request), places["TRAINED"], request) == {"ran": True}
