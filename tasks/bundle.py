@@ -1,4 +1,4 @@
-"""Stages that make a fitted network a registered version: int8, drift reference, figures, manifest."""
+"""Stages that turn a fitted network into a registered version: int8, drift reference, figures, manifest."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ logger = logging.getLogger("skinml.bundle")
 
 @stage("finish the bundle", tags=("train",))
 def finish_bundle(fitted: Fitted, place: Workplace) -> Finished:
-    """Add to the network how unlike its training images an image is, its int8 form, and what is usual."""
+    """Add the outlier score, the int8 network and the drift reference to a fitted network."""
     finished = run_job(_finish_job(fitted), place.scratch)
     int8 = finished.precisions["int8"]
     if int8.file is None:
@@ -38,14 +38,12 @@ def finish_bundle(fitted: Fitted, place: Workplace) -> Finished:
             *("may" if int8.allowed else "may not", explain(int8), 100 * (int8.agreement or 0)),
         )
     if not finished.held_out:
-        logger.warning(
-            "the fit has seen the images that nights will be compared with: there are too few others"
-        )
+        logger.warning("the drift reference includes training images, because too few images were held out")
     return finished
 
 
 def _finish_job(fitted: Fitted) -> FinishJob:
-    """The same dataset and positions as the fit's, and the network that it left."""
+    """Return the job that finishes a fit: the same dataset and positions, and its network."""
     fit = fitted.job
     return FinishJob(
         workspace=fit.workspace,
@@ -105,7 +103,7 @@ def register_model(
     finished: Finished,
     run: Run,
 ) -> Manifest:
-    """Make the bundle an immutable version, and champion where there is none yet."""
+    """Register the bundle as an immutable version, and as champion if there is none yet."""
     fields = {
         "name": request.model,
         "version": registry.new_version(),
@@ -126,5 +124,5 @@ def register_model(
     }
     manifest = registry.register(workspace, bundle, fields)
     first = registry.crown_first(workspace, manifest)
-    logger.info("registered %s %s%s", manifest.name, manifest.version, ", the champion" if first else "")
+    logger.info("registered %s %s%s", manifest.name, manifest.version, " as champion" if first else "")
     return manifest

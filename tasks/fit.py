@@ -40,7 +40,7 @@ RECIPES = {"grouped": protocols.grouped, "thesis": protocols.thesis, "honest": p
 
 @dataclass(frozen=True, eq=False)
 class Fitted:
-    """A recipe, the job that fitted it, its result, and how well that does on how many unseen images."""
+    """A recipe, the job that fitted it, its result, and its metrics on unseen images."""
 
     title: str
     recipe: Recipe
@@ -52,11 +52,11 @@ class Fitted:
 
 @dataclass(frozen=True)
 class Workplace:
-    """Where a run's jobs find and leave things.
+    """The folders of a run's jobs.
 
     Attributes:
-        url: of a folder in the workspace for what jobs hand to each other, which any machine sees.
-        scratch: a folder of this machine for copies of shards, for jobs that run here.
+        url: a folder in the workspace for files that jobs pass to each other; every machine can see it.
+        scratch: a folder on this machine for copies of shards, for jobs that run here.
 
     """
 
@@ -66,7 +66,7 @@ class Workplace:
 
 @contextmanager
 def workplace(workspace: str, record: RunRecord) -> Iterator[Workplace]:
-    """Where the jobs of a run find and leave things. The next run removes it if this one is killed."""
+    """Give a run's jobs their folders. If this run is killed, the next one removes them."""
     try:
         yield Workplace(under_way_files_url(workspace, record.run.run_id), record.scratch / "copies")
     finally:
@@ -75,7 +75,7 @@ def workplace(workspace: str, record: RunRecord) -> Iterator[Workplace]:
 
 @stage("check the protocol", "check the {request.protocol} protocol")
 def check_protocol(samples: Samples, request: TrainRequest) -> None:
-    """Refuse what cannot be trained on, such as a class without a lesion, before anything is written."""
+    """Refuse samples that cannot be trained on, such as a class without a lesion, before the run begins."""
     numbered = samples.rows.assign(position=np.arange(len(samples.rows)))
     needed = ("thesis", "honest") if request.protocol == "thesis" else (request.protocol,)
     for name in needed:

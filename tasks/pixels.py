@@ -1,4 +1,4 @@
-"""Stages that make and open pixels: decode images into shards on Dask workers, find what is missing."""
+"""Stages that make and open pixels: find missing pixels, decode images into shards on Dask workers."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ logger = logging.getLogger("skinml.pixels")
 
 @dataclass(frozen=True, eq=False)
 class Samples:
-    """The samples table as training sees it, and the version that makes a run repeatable."""
+    """The rows of `samples` for training, and the table's version, which makes a run repeatable."""
 
     rows: pd.DataFrame
     version: int
@@ -44,14 +44,14 @@ class Samples:
 
 @stage("read the samples", tags=("storage",))
 def read_samples(workspace: str) -> Samples:
-    """All samples, at one version of the table."""
+    """Read all samples at one version of the table."""
     version = samples_version(workspace)
     return Samples(resolve_rows(tables.read(workspace, "samples", at=version)).to_pandas(), version)
 
 
 @dataclass(frozen=True, eq=False)
 class Missing:
-    """The dataset that a model needs, and the samples that it has no pixels of."""
+    """The dataset that a model needs, and the samples that have no pixels in it."""
 
     dataset_key: str
     stored_as: ShardFormat
@@ -60,7 +60,7 @@ class Missing:
 
 @stage("find missing pixels", "find samples without pixels at {preprocessing.size} px", tags=("storage",))
 def find_missing(workspace: str, samples: Samples, preprocessing: Preprocessing) -> Missing:
-    """What is left to decode, from the sources that `samples` records, before the model can be fitted."""
+    """Find the samples to decode, from the uris in `samples`, before the model can be trained."""
     stored_as = stored_format(workspace, preprocessing, samples.rows)
     dataset_key = preprocessing.dataset_key(stored_as)
     work = missing_pixels(workspace, dataset_key, samples.rows)
@@ -70,19 +70,19 @@ def find_missing(workspace: str, samples: Samples, preprocessing: Preprocessing)
 
 @stage("commit the pixels", tags=("storage",))
 def commit_pixels(workspace: str, missing: Missing, shards: list[ShardDone], run: Run) -> None:
-    """Check that no image was lost, then publish the index, and quarantine what can no longer be read."""
+    """Check that no image was lost, then commit the index and quarantine images that cannot be read now."""
     totals = add_up(shards)
     rejected = totals.reasons.total()
     counts = Counts(listed=len(missing.work), done=totals.prepared, quarantined=rejected)
     refused = pd.DataFrame()
     publish_pixels(workspace, missing.dataset_key, shards, refused, counts, run.run_id)
     if rejected:
-        logger.warning("%d samples can no longer be used; the quarantine says why", rejected)
+        logger.warning("%d samples cannot be read any more; the quarantine has the reasons", rejected)
 
 
 @stage("open the pixels", tags=("storage",))
 def open_pixels(workspace: str, samples: Samples, missing: Missing) -> PixelStore:
-    """Where the pixels of all samples lie."""
+    """Open the pixels of all samples."""
     store = open_pixel_store(workspace, missing.dataset_key, missing.stored_as, samples.rows)
     lost = len(samples.rows) - len(store.samples)
     if lost:
@@ -104,10 +104,10 @@ def write_shards(
     corrected: pd.DataFrame = NONE_CORRECTED,
     archives: Sequence[Archive] | None = None,
 ) -> tuple[list[ShardDone], Duplicates]:
-    """Decode, resize and store the work's images on Dask workers; then look for duplicates among all samples.
+    """Decode, resize and store the work's images on Dask workers; then find duplicates among all samples.
 
-    What a run that died has finished is taken over. `corrected` are samples whose lesion may be another one,
-    `archives` those that no image may lie outside of.
+    Finished shards of an interrupted run are taken over. `corrected` are samples whose lesion_id may have
+    changed. Every image must be in one of `archives`.
     """
     if work.empty:
         return [], find_duplicates(SurveyJob(workspace, dataset_key, (), (), corrected))
@@ -115,17 +115,17 @@ def write_shards(
     return decode(workspace, before, preprocessing, stored_as, dataset_key, cluster, run, corrected, archives)
 
 
-@stage("find what is decoded already", tags=("storage",))
+@stage("find finished shards", tags=("storage",))
 def find_finished(workspace: str, dataset_key: str, work: pd.DataFrame) -> Resumption:
-    """Shards of this work that an interrupted run has finished."""
+    """Find shards of this work that an interrupted run has finished."""
     before = resume(workspace, dataset_key, work)
     if before.finished:
         left = len(before.left)
-        logger.info("an interrupted run has decoded %d images of these, %d are left", len(work) - left, left)
+        logger.info("an interrupted run has decoded %d of these images, %d are left", len(work) - left, left)
     return before
 
 
-# Not tried again as a whole: each shard is, by itself.
+# Not retried as a whole, because each shard is retried alone.
 @stage("decode into shards", "decode into {dataset_key}", tags=("dask",), retried=False)
 def decode(
     workspace: str,
@@ -138,7 +138,7 @@ def decode(
     corrected: pd.DataFrame,
     archives: Sequence[Archive] | None,
 ) -> tuple[list[ShardDone], Duplicates]:
-    """Take over the shards that are finished, decode the images that are left, find duplicates."""
+    """Take over finished shards, decode the other images, find duplicates."""
     roots = None if archives is None else tuple(archive.url for archive in archives)
     finished = (
         ShardJob(number, images, workspace, preprocessing, stored_as, run.run_id, roots, finished=True)

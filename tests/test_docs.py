@@ -36,7 +36,12 @@ def test_every_verb_is_in_the_readme_and_no_other() -> None:
 @pytest.mark.parametrize("page", USER_PAGES)
 def test_every_flag_in_the_readme_and_the_pages_for_users_exists(page: str) -> None:
     known = {f"--{name.replace('_', '-')}" for model in REQUESTS.values() for name in names_of(model)}
-    known |= {flag.replace("--", "--no-", 1) for flag in known}
+    known |= {
+        f"--no-{name.replace('_', '-')}"
+        for model in REQUESTS.values()
+        for name, field in model.model_fields.items()
+        if field.annotation is bool
+    }
     known |= {"--workspace", "--config", "--json", "--help", "--type", "--all", "--pool", "--prefect-file"}
     known |= {"--constraint", "--no-deps", "--wheel-dir"}  # of pip
     assert set(re.findall(r"--[a-z][a-z-]+", (REPOSITORY / page).read_text(encoding="utf-8"))) <= known

@@ -40,6 +40,10 @@ PUBLIC = (
     "skinml.dataset.splits.split_of",
     "skinml.monitoring.health.stability_index",
     "skinml.lab.synth.archive.make_archive",
+    "skinml.evaluation.metrics.measure",
+    "skinml.evaluation.metrics.confusion_matrix",
+    "skinml.evaluation.metrics.area_under_curve",
+    "skinml.evaluation.intervals.paired_lesion_bootstrap",
 )
 """What a user's own script or notebook calls: each must have an example."""
 

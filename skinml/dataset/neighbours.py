@@ -1,4 +1,4 @@
-"""Duplicates of this run's images among all samples: which pairs, and which lesions they join."""
+"""Find duplicates of this run's images among all samples, and the lesions that they join."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ PAIRS = [
 
 @dataclass(frozen=True, eq=False)
 class Duplicates:
-    """What was found.
+    """The duplicates of a run.
 
     Attributes:
         pairs: kind (identical or near), distance in bits, and image_id, lesion_id, dx of the `first` and the
             `second` image.
-        groups: lesions that these pairs moved into another group, and which.
+        groups: lesions that these pairs moved into another group, and their new group.
     """
 
     pairs: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=PAIRS))
     groups: Mapping[str, str] = field(default_factory=dict)
 
     def counts(self) -> dict[str, int]:
-        """How many pairs of which kind, and how many link two lesions or two diagnoses."""
+        """Count the pairs of each kind, and those that link two lesions or two diagnoses."""
         pairs = self.pairs
         return {
             "identical_pairs": int((pairs["kind"] == "identical").sum()),
@@ -45,17 +45,17 @@ class Duplicates:
         }
 
     def said(self) -> str:
-        """The counts in a sentence."""
+        """Return the counts in a sentence."""
         return ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in self.counts().items())
 
 
 def find_among_samples(workspace: str, parts: Sequence[Part], corrected: pd.DataFrame) -> Duplicates:
-    """Compare images that are about to become samples, and those whose lesion was corrected, with all samples.
+    """Compare the new samples, and samples with a corrected lesion_id, with all samples.
 
     Args:
         workspace: normalised URL.
-        parts: the new rows of `samples`, not published yet.
-        corrected: image_id and lesion_id of samples whose lesion may be another one now.
+        parts: uncommitted parts of `samples`.
+        corrected: image_id and lesion_id of samples whose lesion_id may have changed.
     """
     new = tables.read_parts(workspace, "samples", parts, NAMED).to_pandas().assign(new=True)
     if new.empty and corrected.empty:
@@ -71,7 +71,7 @@ def find_among_samples(workspace: str, parts: Sequence[Part], corrected: pd.Data
 
 
 def _found(images: pd.DataFrame, links: pd.DataFrame) -> Duplicates:
-    """The links by name, and the groups that they make."""
+    """Return the links with names, and the groups that they make."""
     pairs = links[["kind", "distance"]].reset_index(drop=True)
     for end in ("first", "second"):
         rows = images.iloc[links[end].astype("int64")].reset_index(drop=True)
@@ -83,6 +83,6 @@ def _found(images: pd.DataFrame, links: pd.DataFrame) -> Duplicates:
 
 
 def _known_groups(images: pd.DataFrame) -> dict[str, str]:
-    """The groups of lesions that are not their own."""
+    """Return the groups of lesions that are in a group of another lesion."""
     joined = images[images["lesion_id"] != images["split_group"]].dropna(subset=["split_group"])
     return dict(zip(joined["lesion_id"], joined["split_group"], strict=True))

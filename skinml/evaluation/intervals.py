@@ -1,4 +1,4 @@
-"""How sure a figure of a test set is: intervals by resampling lesions, not images.
+"""Confidence intervals of test metrics, by resampling lesions instead of images.
 
 The resampling is our own. `scipy.stats.bootstrap`, called for each class, draws lesions one at a time: 28 CPU
 ms for 1,100 lesions and 620 for 30,000, where this takes 9 and 39.
@@ -17,7 +17,7 @@ RESAMPLES = 2000
 
 @dataclass(frozen=True)
 class PairedDifference:
-    """By how much the balanced accuracy of a second network differs from a first's, on the same images.
+    """The difference in balanced accuracy between two networks on the same images.
 
     Attributes:
         difference: second less first, -1 to 1; below 0 the second is worse.

@@ -1,8 +1,8 @@
-"""How good predictions are: from true labels and class probabilities to a dictionary of metrics.
+"""Compute metrics from true labels and class probabilities.
 
-The arithmetic is scikit-learn's, of the extra `train`. It is imported when a function is called, because that
-takes 0.9 CPU s and 81 MB. Ours are the checks of the input, which name the first wrong row; and whatever is
-undefined (no melanoma, no benign image) is None, because JSON has no NaN.
+scikit-learn, of the extra `train`, does the arithmetic. It is imported only when a function is called, because
+that takes 0.9 CPU s and 81 MB. Our own code checks the input and names the first wrong row. Undefined metrics
+(no melanoma, no benign image) are None, because JSON has no NaN.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _CLASSES = np.arange(len(DIAGNOSES))
 
 
 def measure(labels: NDArray[np.integer], probabilities: NDArray[np.floating]) -> dict[str, Any]:
-    """The metrics of n predictions; the predicted class is the one with the highest probability.
+    """Return the metrics of n predictions; the predicted class is the one with the highest probability.
 
     >>> import numpy as np
     >>> labels = np.array([4, 4, 5, 5])  # mel, mel, nv, nv
@@ -48,8 +48,8 @@ def measure(labels: NDArray[np.integer], probabilities: NDArray[np.floating]) ->
         - confusion_matrix: 7 x 7 counts, rows the truth, columns the prediction.
 
     Raises:
-        ValueError: the arrays do not fit together, a label is none of the seven, or a row is no
-            probability distribution; the message names the first offender.
+        ValueError: the shapes do not match, a label is not one of the seven, or a row is not a probability
+            distribution; the message names the first wrong row.
 
     """
     from sklearn.metrics import accuracy_score, multilabel_confusion_matrix, recall_score

@@ -1,4 +1,4 @@
-"""How pixels are made from a file: part of the name of a dataset and of every model bundle."""
+"""The preprocessing of images: part of the name of a dataset and of every model bundle."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ from skinml.images.resize import Aspect
 ShardFormat = Literal["npy", "parquet"]
 
 Normalisation = Literal["raw", "imagenet"]
-"""How the values of pixels reach a network: `raw`, as they are, 0 to 255; `imagenet`, see `network_input`."""
+"""The normalisation of a network's input: `raw` keeps 0 to 255; for `imagenet` see `network_input`."""
 
 IMAGENET_MEAN, IMAGENET_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-"""Of ImageNet's red, green and blue, on a scale of 0 to 1: what its pre-trained networks were fitted with."""
+"""Mean and standard deviation of ImageNet's red, green and blue, 0 to 1, as its pre-trained networks expect."""
 
 OMITTED = {"colour": "as_stored", "aspect": "stretch", "normalisation": "raw"}
-"""Values that a manifest and a dataset's name do not say: what all were made with before there was a choice."""
+"""Defaults that manifests and names of datasets leave out; older ones were all made with them."""
 
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """How a file becomes the square uint8 RGB pixels of a shard, and those become the network's input.
+    """How to make the square uint8 RGB pixels of a shard from a file, and a network's input from those.
 
-    Bundles and datasets from before there was a choice of the last three do not name them: see OMITTED.
+    Older bundles and datasets do not name the last three: see OMITTED.
 
     Attributes:
         size: edge of the square in px.
         decode: `fast` or `exact`, see `images.decode`.
-        filter: of the resizing.
-        colour: what becomes of pixels with another colour profile than sRGB.
-        aspect: what becomes of images that are not square.
-        normalisation: how the values of pixels reach the network. Shards do not depend on it.
+        filter: the resize filter.
+        colour: what to do with pixels that have a colour profile other than sRGB.
+        aspect: what to do with images that are not square.
+        normalisation: the normalisation of the network's input. Shards do not depend on it.
 
     """
 
@@ -48,25 +48,30 @@ class Preprocessing:
     normalisation: Normalisation = "raw"
 
     def dataset_key(self, stored_as: ShardFormat = "npy") -> str:
-        """The folder name of a dataset made this way, such as `64px-fast-bicubic-srgb-npy`."""
+        """Return the folder name of such a dataset.
+
+        Example:
+            >>> Preprocessing(size=64, colour="srgb").dataset_key()
+            '64px-fast-bicubic-srgb-npy'
+        """
         chosen = [name for name in (self.colour, self.aspect) if name not in OMITTED.values()]
         return "-".join([f"{self.size}px", self.decode, self.filter, *chosen, stored_as])
 
     def to_json(self) -> dict[str, Any]:
-        """What a manifest records."""
+        """Return the entry for a manifest."""
         return {name: value for name, value in asdict(self).items() if OMITTED.get(name) != value}
 
 
 def preprocessing_for(
     size: int, mode: DecodeMode, normalisation: Normalisation = "raw", aspect: Aspect = "stretch"
 ) -> Preprocessing:
-    """How pixels of a new dataset are made: in sRGB where that is not to be Pillow's own pixels (`exact`)."""
+    """Return the preprocessing of a new dataset: `fast` converts to sRGB, `exact` keeps Pillow's pixels."""
     colour: Colour = "srgb" if mode == "fast" else "as_stored"
     return Preprocessing(size, mode, colour=colour, aspect=aspect, normalisation=normalisation)
 
 
 def network_input(pixels: NDArray[np.uint8], normalisation: Normalisation) -> NDArray[np.float32]:
-    """Pixels as a network takes them: the one place that fitting, measuring and scoring ask.
+    """Convert pixels to a network's input, in the same way for training, measuring and scoring.
 
     Args:
         pixels: uint8 (..., 3), RGB.

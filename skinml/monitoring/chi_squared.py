@@ -1,7 +1,7 @@
-"""Whether two histograms can be of one population: the chi-squared test of homogeneity, without SciPy.
+"""The chi-squared test of homogeneity of two histograms, without SciPy.
 
-A scoring driver has no SciPy: it adds 143 MB to an installation, and `scipy.stats` 0.7 CPU s and 61 MB to a
-process. The tests hold these functions to it.
+The base install has no SciPy: it adds 143 MB to an installation, and `scipy.stats` adds 0.7 CPU s and 61 MB to
+a process. The tests compare these functions with it.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 FEW = 5
-"""Images in a bin below which the distribution of the statistic is not that of chi-squared any more (Cochran,
-Biometrics 10:417, 1954)."""
+"""With fewer images in a bin, the statistic no longer follows the chi-squared distribution (Cochran, Biometrics
+10:417, 1954)."""
 
 
 def survival(statistic: float, freedom: int) -> float:
-    """The chance that a chi-squared variable with so many degrees of freedom exceeds `statistic`.
+    """Return the probability that a chi-squared variable with `freedom` degrees of freedom exceeds `statistic`.
 
     For whole degrees of freedom it is a finite sum: Abramowitz & Stegun, Handbook of Mathematical Functions
-    (1964), 26.4.4 and 26.4.5. Without a degree of freedom nothing varies: 1.
+    (1964), 26.4.4 and 26.4.5. With 0 degrees of freedom it is 1.
     """
     if freedom == 0 or statistic <= 0:
         return 1.0
@@ -33,13 +33,13 @@ def survival(statistic: float, freedom: int) -> float:
 
 
 def homogeneity(first: NDArray[np.integer], second: NDArray[np.integer]) -> tuple[float, float]:
-    """Pearson's test that two samples, as counts (k,) in the same bins, are of one population.
+    """Test by Pearson's chi-squared whether two samples, as counts (k,) in the same bins, have one population.
 
-    Bins should be pooled first (`pool`). Edges that are quantiles of one of the samples do no harm: both
-    its spread about the population's quantiles and the other's enter, as 1/n + 1/m.
+    Pool the bins first (`pool`). The edges may be quantiles of one of the samples: the spread of both samples
+    about the population's quantiles is included, as 1/n + 1/m.
 
     Returns:
-        The statistic, and the chance of one as large where the population is one.
+        The statistic, and its p-value.
 
     """
     both = first + second
@@ -56,16 +56,16 @@ def homogeneity(first: NDArray[np.integer], second: NDArray[np.integer]) -> tupl
 def pool(
     first: NDArray[np.integer], second: NDArray[np.integer], ordered: bool
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The counts (k,) of two samples in as many bins as the test can be trusted with.
+    """Merge bins of two samples until each has enough images for the test.
 
-    A bin stands alone where the smaller sample has, or expects, FEW images in it; the others are put together.
-    (By what is expected alone, as the textbook has it, 50 images that all lie where 5,000 others have none
-    would be pooled with these and pass for them.)
+    A bin is kept if the smaller sample has, or is expected to have, FEW images in it; the others are merged.
+    (With the textbook's rule, by expected counts alone, 50 images in bins where 5,000 others have none would be
+    merged with these and look alike.)
 
     Args:
-        first: counts of one sample.
-        second: of the other, in the same bins.
-        ordered: True: only neighbours are put together; False: the rarest bins are.
+        first: counts of one sample, (k,).
+        second: counts of the other sample in the same bins, (k,).
+        ordered: True merges only neighbouring bins, False merges the rarest bins.
 
     Returns:
         Both counts, in 1 to k bins.
@@ -93,7 +93,7 @@ def _summed(counts: NDArray[np.integer], bins: list[list[int]]) -> NDArray[np.in
 
 
 def holm(chances: Mapping[str, float]) -> dict[str, float]:
-    """P-values of several tests, adjusted so that the chance of any false alarm stays below a level.
+    """Adjust the p-values of several tests, so that the probability of any false alarm stays below a level.
 
     Holm, "A simple sequentially rejective multiple test procedure", Scand. J. Statist. 6:65 (1979). SciPy has
     no such function.

@@ -153,14 +153,12 @@ def _read_parts(
             except (pa.ArrowException, OSError) as error:
                 problem = str(error).partition("\n")[0]
         if read.data is None or rows is None:
-            logger.warning("cannot take over the rows in %s, its images are scored again: %s", uri, problem)
+            logger.warning("%s is skipped, its images are scored again: %s", uri, problem)
             yield None
         elif (len(read.data), rows.num_rows) != (record.part.size_bytes, record.part.rows) or not _holds(
             record, rows
         ):
-            logger.warning(
-                "cannot take over the rows in %s, its images are scored again: it differs from its record", uri
-            )
+            logger.warning("%s is skipped, its images are scored again: it differs from its record", uri)
             yield None
         else:
             rows = resolve_rows(rows, folders)

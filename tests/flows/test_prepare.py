@@ -201,7 +201,7 @@ def test_a_run_that_failed_is_taken_up_where_it_stopped(
     answer = skinml(*request)
 
     assert (answer.result["prepared"], answer.result["resumed"]) == (140, 140)
-    assert "an interrupted run has decoded 140 images of these, 0 are left" in answer.stderr
+    assert "an interrupted run has decoded 140 of these images, 0 are left" in answer.stderr
     assert {p.name: (p.read_bytes(), p.stat().st_mtime_ns) for p in folder.glob("*.npy")} == shards
     assert read_index(str(workspace), folder.name).num_rows == 140
     assert tables.read(str(workspace), "samples").num_rows == 140

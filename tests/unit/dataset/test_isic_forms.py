@@ -61,7 +61,7 @@ def test_the_classes_of_2019() -> None:
 def test_rows_that_name_no_class_or_several_are_refused(values: list[str]) -> None:
     row = ["I1", *values, *["0.0"] * 5]
     with pytest.raises(
-        ValueError, match=r"^line 3 \(I1\): one class must be 1 and the others 0; here is MEL "
+        ValueError, match=r"^line 3 \(I1\): one class must be 1 and the others 0, but the row has MEL "
     ) as refusal:
         rows_of(ONE_HOT, ["I0", "1", *["0"] * 6], row)
     assert f"MEL {values[0]}, NV {values[1]}, BCC 0.0" in str(refusal.value)

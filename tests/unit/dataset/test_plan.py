@@ -193,7 +193,7 @@ def test_the_first_file_of_an_image_id_is_the_image() -> None:
     plan = Known().plan(listing(first, B, second), metadata(["a", "b"]))
     assert plan.work["uri"].tolist() == [first[0], B[0]]
     assert reasons(plan) == {second[0]: "duplicate_id"}
-    assert plan.rejected["detail"].tolist() == [f"image_id a is taken by {first[0]}"]
+    assert plan.rejected["detail"].tolist() == [f"image_id a is already used by {first[0]}"]
 
 
 def test_a_file_that_is_a_sample_already_stays_the_image() -> None:
@@ -320,7 +320,7 @@ def test_two_files_of_one_id_are_never_guessed() -> None:
             [A, B],
             "most likely the metadata covers only part of these images (the metadata has no row for image_id b",
         ),
-        (["a"], [A, (uri("z/a"), "e")], "most likely: image_id a is taken by "),
+        (["a"], [A, (uri("z/a"), "e")], "most likely: image_id a is already used by "),
         (["a"], [A], ""),
     ],
 )

@@ -154,7 +154,7 @@ def test_what_is_no_record_is_said_and_left_alone(
     write_bytes(under_way_url(workspace, "score-x"), content)
     with kept_under_way(workspace, ours):
         assert find_dead(workspace, ours.run_id) == []
-    assert "score-x.json is not the record of a run" in caplog.text
+    assert "score-x.json is ignored: it is not the record of a run" in caplog.text
     assert (tmp_path / "precious.json").exists()
 
 

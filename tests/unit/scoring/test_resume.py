@@ -284,7 +284,7 @@ def test_what_cannot_be_read_is_said_in_a_line_and_scored_again(
         found = find(place, tmp_path, [A, B], [])
     assert (found.adoptions, found.left.images, found.spent) == ((), 2, ())
     [line] = caplog.messages
-    assert " left out" in line
+    assert " is skipped" in line
     assert "\n" not in line
 
 

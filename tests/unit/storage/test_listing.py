@@ -19,7 +19,7 @@ import pytest
 
 from skinml.errors import RequestError
 from skinml.schemas import LISTING
-from skinml.storage import connection, folder_listing, listing
+from skinml.storage import connection, folder_listing
 from skinml.storage.folder_listing import list_folder
 from skinml.storage.listing import list_images
 from skinml.storage.objects import read_many
@@ -211,13 +211,10 @@ def test_an_empty_place_gives_nothing(place: str) -> None:
     assert ignored(place) == 0
 
 
-def test_a_long_listing_comes_in_pieces_and_loses_nothing(
-    place: str, put_all: PutAll, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_long_listing_comes_in_pieces_and_loses_nothing(place: str, put_all: PutAll) -> None:
     """More than one page of S3 (1,000 keys), and pieces that are full to the last row."""
-    monkeypatch.setattr(listing, "PIECE", 300)
     put_all(place, {f"{number % 7}/{number}.jpg": b"" for number in range(1_100)} | {"other.txt": b""})
-    pieces = list(list_images(place))
+    pieces = list(list_images(place, at_once=300))
     assert len(pieces) >= 4
     assert max(piece.images.num_rows for piece in pieces) == 300
     assert uris(place) == sorted(uri_of(place, f"{number % 7}/{number}.jpg") for number in range(1_100))
@@ -527,7 +524,7 @@ def refusal_of(url: str) -> str:
 
 
 def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
-    assert refusal_of(f"{tmp_path}/nowhere").endswith("no such folder")
+    assert refusal_of(f"{tmp_path}/nowhere").endswith("no such folder; check the name")
 
 
 def test_a_file_is_no_archive(tmp_path: Path) -> None:
@@ -537,7 +534,7 @@ def test_a_file_is_no_archive(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("bucket")
 def test_a_missing_bucket_is_refused() -> None:
-    assert refusal_of("s3://bucket-that-is-not-there/x").endswith("no such bucket")
+    assert refusal_of("s3://bucket-that-is-not-there/x").endswith("no such bucket; check its name and region")
 
 
 def test_a_wrong_key_is_refused(bucket: str, put: Put, monkeypatch: pytest.MonkeyPatch) -> None:
