@@ -12,6 +12,7 @@ from skinml.storage.conditional_puts import PROBE
 from skinml.storage.objects import check_writable, read_bytes, write_bytes
 from skinml.storage.tree import walk
 from tests.command import CommandLine
+from tests.conftest import MadeUp
 from tests.services.faults import faulty
 from tests.services.seaweedfs import ObjectStore
 
@@ -34,13 +35,18 @@ def test_a_store_that_ignores_if_none_match_is_refused_and_nothing_stays(
     assert any("if-none-match" in headers for headers in proxy.headers), "or this shows nothing"
 
 
-def test_a_night_is_refused_there(
-    opened: ObjectStore, shared_bucket: str, monkeypatch: pytest.MonkeyPatch, skinml: CommandLine
+def test_a_run_is_refused_there(
+    opened: ObjectStore,
+    shared_bucket: str,
+    made_up: MadeUp,
+    monkeypatch: pytest.MonkeyPatch,
+    skinml: CommandLine,
 ) -> None:
     place = f"s3://{shared_bucket}/{secrets.token_hex(6)}"
     with faulty(opened.endpoint, lambda _: None, unconditional=(opened.access_key, opened.secret_key)) as proxy:
         monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
-        answer = skinml("--workspace", place, "score", "--archive", place, expect=2)
+        asked = ("prepare", *made_up.flags())
+        answer = skinml("--workspace", place, *asked, expect=2)
         assert list(walk(place)) == []
     assert "does not honour conditional puts (If-None-Match)" in answer.stderr.splitlines()[-1]
 

@@ -81,7 +81,7 @@ def test_a_deployed_night_goes_on_when_its_server_dies(
         installed.deploy(server)
         with installed.worker(server, PREFECT_CLIENT_MAX_RETRIES="2"):  # Prefect's own 5 last a minute
             installed.prefect(server, "deployment", "run", "score/score-nightly")
-            wait_for(lambda: "Task run 'look at" in log.read_text(encoding="utf-8"), 120, "the first stages")
+            wait_for(lambda: "Task run 'check " in log.read_text(encoding="utf-8"), 120, "the first stages")
             server.process.kill()
             server.process.wait()
             wait_for(lambda: len(rows_of_nights(workspace)) > 0, 120, "the end of the night")
