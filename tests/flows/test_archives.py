@@ -72,7 +72,7 @@ def test_the_workspace_is_never_part_of_the_archive(
     for verb in (["score", "--archive"], ["prepare", "--metadata", made_up.metadata, "--images"]):
         asked = f"{workspace}/images/../reports/run"
         refused = skinml("--workspace", workspace, *verb, asked, expect=2).stderr.splitlines()[-1]
-        assert refused.startswith(f"skinml: {workspace}/reports/run: lies in {workspace}/reports, where")
+        assert refused.startswith(f"skinml: {workspace}/reports/run: is inside {workspace}/reports, where")
     assert tables.version(workspace, "runs") == before
 
 
