@@ -36,7 +36,7 @@ def folders(chosen: list[str] | None) -> list[str]:
 
 
 def prepared(bench: Bench, workspace: Path, mode: DecodeMode) -> PixelStore:
-    """The pixels of all images, decoded in one mode. A workspace keeps what it has prepared."""
+    """The pixels of all images, decoded in one mode."""
     images, metadata = folders(bench.options.images), bench.options.metadata
     more = [part for root in images[1:] for part in ("--images", root)]
     bench.run(skinml_prepare(workspace, images[0], metadata, bench.size, *more, "--decode", mode))

@@ -41,7 +41,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 class _Help(argparse.HelpFormatter):
-    """Help as wide as the terminal, up to a width that reads well."""
+    """Help as wide as the terminal."""
 
     def __init__(self, prog: str) -> None:
         super().__init__(prog, max_help_position=30, width=_width())
@@ -50,7 +50,7 @@ class _Help(argparse.HelpFormatter):
 def _width() -> int:
     from shutil import get_terminal_size
 
-    return min(get_terminal_size().columns - 2, 110)
+    return get_terminal_size().columns - 2
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:

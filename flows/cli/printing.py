@@ -27,7 +27,7 @@ def print_result(result: Mapping[str, Any], as_json: bool, first: Sequence[str] 
     if as_json:
         text = json.dumps(result, default=str, allow_nan=False) + "\n"
     elif VERBATIM in result:
-        text = str(result[VERBATIM])
+        text = str(result[VERBATIM]).rstrip() + "\n"
     elif sys.stdout.isatty():
         from flows.cli.screen import on_screen  # loads rich
 

@@ -21,7 +21,7 @@ PIECE = 1_000
 """Objects in a piece of a listing: one answer of S3, so that a later failure loses none of it."""
 
 
-def list_images(url: str, left_out: Collection[str] = (), at_once: int = PIECE) -> Iterator[Listed]:
+def list_images(url: str, left_out: Collection[str] = (), at_once: int | None = None) -> Iterator[Listed]:
     """Yield every image object below a folder or prefix, at any depth, in pieces.
 
     An image is an object whose name ends in one of IMAGE_SUFFIXES, in any case. Everything else is counted as
@@ -30,7 +30,7 @@ def list_images(url: str, left_out: Collection[str] = (), at_once: int = PIECE) 
     Args:
         url: the folder or prefix, normalised.
         left_out: normalised folders or prefixes below `url` that do not belong to the archive.
-        at_once: objects in a piece. A check whether listing works at all takes 1.
+        at_once: objects in a piece; None for PIECE. A check whether listing works at all takes 1.
 
     Raises:
         RequestError: the folder or bucket does not exist, or the key may not list it.
@@ -50,4 +50,4 @@ def list_images(url: str, left_out: Collection[str] = (), at_once: int = PIECE) 
         Counter({'other': 1})
     """
     with explained(url):
-        yield from (list_bucket if is_remote(url) else list_folder)(url, left_out, at_once)
+        yield from (list_bucket if is_remote(url) else list_folder)(url, left_out, at_once or PIECE)

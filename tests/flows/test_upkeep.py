@@ -50,7 +50,8 @@ def test_a_night_worked_up(
     [row] = one["rows"]
     assert (row["uri"], row["run_id"]) == (file_uri(str(archive / "empty.jpg")), night["run_id"])
     assert main([*map(str, ours), "quarantine"]) == 0
-    table = capsys.readouterr().out.splitlines()
+    counted, _, *table = capsys.readouterr().out.splitlines()
+    assert counted.split() == ["images", "2"]
     assert table[0].split()[:4] == ["flow", "reason", "images", "uris"]
     assert table[1].startswith("score  empty")
     assert row["uri"] in table[1]

@@ -30,7 +30,7 @@ SHOWN = ("accuracy", "balanced_accuracy", "macro_auc")
 
 def measure(bench: Bench) -> Result:
     """Prepare twice, fit twice, test four times. A trial fits for fewer epochs, on all images."""
-    workspace = bench.cache / "accuracy"
+    workspace, copies = bench.fresh("accuracy"), bench.fresh("copies")
     epochs = max(1, round(bench.options.epochs * bench.scale))
     stores = {mode: prepared(bench, workspace, mode) for mode in MODES}
     rows = []
@@ -53,11 +53,9 @@ def measure(bench: Bench) -> Result:
             results=str(out),
             export=True,
         )
-        result = run_job(job, workspace / "copies", _say)
+        result = run_job(job, copies, _say)
         for tested, other in stores.items():
-            metrics = _test(
-                out / "model.onnx", other, workspace / "copies", protocols.grouped(other.samples).test
-            )
+            metrics = metrics_on(out / "model.onnx", other, copies, protocols.grouped(other.samples).test)
             rows.append({"fitted_on": mode, "tested_on": tested, **{name: metrics[name] for name in SHOWN}})
         say(f"fitted on {mode} in {result.seconds:.0f} s")
     return {"images": len(store.samples), "held_out": metrics["images"], "epochs": epochs, "rows": rows}
@@ -67,10 +65,10 @@ def _say(epoch: int, values: dict[str, float]) -> None:
     say(f"epoch {epoch}: {values}")
 
 
-def _test(network: Path, store: PixelStore, copies: Path, positions: Positions) -> dict[str, Any]:
+def metrics_on(network: Path, store: PixelStore, copies: Path, positions: Positions) -> dict[str, Any]:
     """The metrics of an exported network on some of a store's pixels."""
     session = load_session(str(network), hashlib.sha256(network.read_bytes()).hexdigest())
     shards = map_shards(store.workspace, store.dataset_key, store.stored_as, store.shards, copies)
     pieces = [positions[start : start + BATCH] for start in range(0, len(positions), BATCH)]
-    probabilities = np.concatenate([predict(session, gather(shards, piece)) for piece in pieces])
-    return metrics_of(store.labels[positions], probabilities)
+    found = [predict(session, gather(shards, piece))["probabilities"] for piece in pieces]
+    return metrics_of(store.labels[positions], np.concatenate(found))

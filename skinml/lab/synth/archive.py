@@ -74,7 +74,7 @@ def make_archive(
         corrupt: the fraction of broken files, 0 to 1; exactly round(images * corrupt) files are broken, in all
             ways of `skinml.lab.synth.corrupt.WAYS` in turn. They have rows in the metadata, too.
         seed: at least 0.
-        on_progress: called repeatedly with the number of images just written, such as tqdm's `update`.
+        on_progress: called repeatedly, with the number of images just written.
         processes: number of drawing processes (default: one per core; one for small archives). They are
             spawned, so a script that calls this needs `if __name__ == "__main__":`.
 

@@ -21,7 +21,7 @@ SHELLS = {
     "zsh": (["zsh", "-f", "-i"], 'autoload -Uz compinit; compinit -u -D; eval "$(cat {script})"'),
     "fish": (["fish", "--no-config", "-i"], "cat {script} | source"),
 }
-"""How a shell is started, and how it reads the script: as docs/command-line.md has it."""
+"""How a shell is started, and how it reads the script: as docs/operating.md has it."""
 
 ENTER = "import os, sys; os.login_tty(int(sys.argv[1])); os.execvp(sys.argv[2], sys.argv[2:])"
 """Makes a terminal the one that controls this process, without which fish ends, and becomes a command."""

@@ -156,7 +156,8 @@ def test_a_terminal_gets_what_fits(result: object, columns: int) -> None:
 @pytest.mark.parametrize("columns", WIDTHS)
 def test_counts_come_first_then_reasons_then_names(columns: int) -> None:
     screen = on_terminal(SCORED, columns, ("listed", "skipped"))
-    assert screen.lines[:6] == [
+    assert screen.lines[0] == "", "log lines stand above"
+    assert screen.lines[1:7] == [
         f"{'listed':<15}  12,345",
         f"{'skipped':<15}       0",
         f"{'scored':<15}  12,340",
@@ -185,7 +186,7 @@ def test_the_end_of_a_place_and_every_number_are_kept(columns: int) -> None:
     assert rows[0].index("  1  ") + 3 == rows[1].index("1,000  ") + 5, "numbers end below each other"
     left_out = "no room for" in screen.text
     assert left_out == (columns < 200)
-    assert ("tries" in screen.lines[2]) == (not left_out), "a column is left out with a word, never without"
+    assert ("tries" in screen.lines[3]) == (not left_out), "a column is left out with a word, never without"
 
 
 @pytest.mark.parametrize("columns", [40, *WIDTHS])

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import os
-import re
 import subprocess
 import sys
 from typing import Any, get_args, get_type_hints
@@ -49,11 +47,9 @@ def test_a_verb_has_one_request_and_a_row_for_each_action(name: str) -> None:
 
 def test_help_lists_every_verb_in_the_order_of_the_table() -> None:
     command = [sys.executable, "-P", "-m", "skinml", "--help"]
-    environment = {**os.environ, "COLUMNS": "200", "NO_COLOR": "1"}
-    shown = subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout
-    summaries = {name: (model.__doc__ or "").splitlines()[0] for name, model in REQUESTS.items()}
-    listed = re.findall(r"^ +(\w+) +(\S.*)$", shown, re.MULTILINE)
-    assert [(name, text) for name, text in listed if name in REQUESTS] == list(summaries.items())
+    shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    verbs = [f"{name} {(model.__doc__ or '').splitlines()[0]}" for name, model in REQUESTS.items()]
+    assert " ".join(verbs) in " ".join(shown.split())
 
 
 @pytest.mark.parametrize("deployment", DEPLOYMENTS, ids=lambda deployment: str(deployment["name"]))
