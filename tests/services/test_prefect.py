@@ -143,8 +143,8 @@ def test_storage_is_tried_again_and_a_wrong_request_is_not(
     assert tries == ["storage"] * 3 + ["request"]
     if not with_server:  # Prefect says it in its own words
         assert [record.getMessage() for record in caplog.records if record.name == "skinml.stage"] == [
-            "stage 'fails twice' failed: the bucket did not answer; try 2 of 4 in 0 s",
-            "stage 'fails twice' failed: the bucket did not answer; try 3 of 4 in 0.01 s",
+            "stage 'fails twice' failed: the bucket did not answer; attempt 2 of 4 in 0 s",
+            "stage 'fails twice' failed: the bucket did not answer; attempt 3 of 4 in 0.01 s",
         ]
 
 
