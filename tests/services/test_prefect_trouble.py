@@ -46,7 +46,10 @@ GOING_ON = "continuing without it"
         (answers.login_page, "is not a Prefect server (it answers 200 OK, text/html)"),
         (answers.empty, "is not a Prefect server (it answers 200 OK, no content type)"),
         (answers.hang_up, "does not answer (RemoteProtocolError: Server disconnected"),
-        (answers.redirect_to_login, "it answers 200 OK, text/html from http://127.0.0.1:"),
+        (
+            answers.redirect_to_login,
+            "is not a Prefect server (it answers 200 OK, text/html from http://127.0.0.1:",
+        ),
         (answers.other_json, "is not a Prefect server (it answers 200 OK, application/json)"),
         (answers.prefect_2, "cannot be used: Found incompatible versions: client: 3."),
         (answers.wants_keys, "requires authorisation (401 Unauthorized): set PREFECT_API_AUTH_STRING or"),
@@ -175,9 +178,9 @@ def test_a_server_that_dies_takes_no_finished_work_along(
     assert (len(scores), scores["uri"].nunique()) == (8, 8)
 
     file = tmp_path / "scores.csv"
-    _, said, seconds = in_trouble("export", "--run", scored["run_id"], "--out", file, sign="wrote 8 rows")
+    _, said, seconds = in_trouble("export", "--run", scored["run_id"], "--out", file, sign="wrote 8 rows to")
     assert len(file.read_text(encoding="utf-8").splitlines()) >= 9
-    assert sum("wrote 8 rows" in line for line in said) == 1
+    assert sum("wrote 8 rows to" in line for line in said) == 1
     assert (
         seconds < 60
     )  # 6 s on an idle machine, for a client that gives up and its queues; 100 s with Prefect's own

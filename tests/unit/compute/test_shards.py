@@ -178,7 +178,7 @@ def test_storage_that_fails_in_the_check_costs_a_try_and_names_the_worker(
     with caplog.at_level(logging.WARNING, "skinml.compute"):
         found = list(map_shards(client, work.square, range(5), check=partial(fail_once, str(tmp_path))))
     assert sorted(found) == [0, 1, 4, 9, 16]
-    assert re.search(r"shard \d failed: worker tls://[0-9.:]+: 503 slow down; try 2 of 4", caplog.text)
+    assert re.search(r"shard \d failed: worker tls://[0-9.:]+: 503 slow down; attempt 2 of 4", caplog.text)
 
 
 # Clusters that grow, shrink and go away
