@@ -1,4 +1,4 @@
-"""How far long work is: a bar on a terminal, a log line now and then everywhere else. Loads no Prefect."""
+"""Show the progress of long work: a bar on a terminal, a log line now and then otherwise. Loads no Prefect."""
 
 from __future__ import annotations
 
