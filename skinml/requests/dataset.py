@@ -10,28 +10,28 @@ from skinml.requests.base import MAX_QUARANTINED, SHARED, ClusterRequest, Fracti
 
 
 class PrepareRequest(ClusterRequest):
-    """Labelled images and their metadata to shards of pixels and the samples table."""
+    """Turn labelled images and their metadata into shards of pixels and the samples table."""
 
     images: Annotated[Texts, SHARED] = Field(
         min_length=1, description="folder or bucket prefix with images; repeat for several"
     )
     metadata: Annotated[Texts, SHARED] = Field(
         min_length=1,
-        description="CSV file as of HAM10000 or ISIC; repeat where labels and lesions stand in two files",
+        description="CSV file in HAM10000's or ISIC's form; repeat if labels and lesions are in two files",
     )
     for_model: str | None = Field(
-        None, alias="for", description="make the pixels that this model reads (default: thesis-cnn)"
+        None, alias="for", description="make the pixels that this model needs (default: thesis-cnn)"
     )
     size: int | None = Field(
-        None, ge=8, le=1024, description="edge of the square pixels, in px (default: what the model reads)"
+        None, ge=8, le=1024, description="edge of the square pixels, in px (default: the model's)"
     )
     decode: Literal["fast", "exact"] = Field(
         "fast", description="fast: scaled JPEG decoding; exact: bit-equal to Pillow's full decode"
     )
-    format: Literal["npy", "parquet"] = Field("npy", description="how pixels are stored")
-    map: Texts = Field((), description="take a class as one of the seven, as scc=akiec; repeat for several")
-    drop: Texts = Field((), description="leave a class out, such as scc, or no-lesion; repeat for several")
+    format: Literal["npy", "parquet"] = Field("npy", description="file format of the pixels")
+    map: Texts = Field((), description="count a class as one of the seven, as scc=akiec; repeat for several")
+    drop: Texts = Field((), description="leave out a class, such as scc, or no-lesion; repeat for several")
     max_quarantined: Annotated[Fraction, SHARED] = Field(
         MAX_QUARANTINED,
-        description="fraction of the new images that may be unusable; with more, nothing is committed",
+        description="largest fraction of unusable new images; with more, the run fails and commits nothing",
     )

@@ -20,22 +20,22 @@ Moment = Annotated[datetime, AfterValidator(_in_utc)]
 
 
 class ScoreRequest(ClusterRequest):
-    """Everything new in an archive, scored once by one model version."""
+    """Score the new images of an archive, each once, with one model version."""
 
     archive: Annotated[str, SHARED] = Field(description="folder or bucket prefix to score")
     model: str = Field("champion", description="model version, or champion")
     precision: Annotated[Literal["fp32", "int8"], SHARED] = Field(
-        "fp32", description="int8: faster, where the model's measured balanced accuracy allows it"
+        "fp32", description="int8 is faster, and allowed if it loses little balanced accuracy"
     )
     since: Moment | None = Field(
         None, description="only images last modified at this time (UTC) or later, such as 2026-11-01"
     )
     until: Moment | None = Field(None, description="only images last modified before this time (UTC)")
-    limit: int | None = Field(None, ge=1, description="at most so many images; the rest waits for the next run")
-    recheck: bool = Field(False, description="read known images too, score those whose bytes have changed")
+    limit: int | None = Field(None, ge=1, description="score at most this many; the next run takes the others")
+    recheck: bool = Field(False, description="also read known images, and score those whose bytes have changed")
     max_quarantined: Annotated[Fraction, SHARED] = Field(
         MAX_QUARANTINED,
-        description="fraction of tonight's images that may be unusable; with more, nothing is committed",
+        description="largest fraction of unusable images; with more, the run fails and commits nothing",
     )
 
     @model_validator(mode="after")
@@ -46,14 +46,14 @@ class ScoreRequest(ClusterRequest):
 
 
 class QuarantineRequest(ClusterRequest):
-    """What could not be used and why (list), tried again after a fix (replay)."""
+    """List images that could not be used, with the reason; or score them again (replay)."""
 
     action: Annotated[Literal["list", "replay"], POSITIONAL] = Field(
-        "list", description="list: what is in quarantine now; replay: score it again"
+        "list", description="list: show the quarantine; replay: score its images again"
     )
-    reason: Reason | None = Field(None, description="only what is in quarantine for this reason")
-    flow: Literal["prepare", "score"] | None = Field(None, description="only what this flow could not use")
-    run: str | None = Field(None, description="only what this run could not use, by its run_id")
-    images: bool = Field(False, description="list every image instead of the counts by reason")
-    model: str = Field("champion", description="replay: model version that scores, or champion")
+    reason: Reason | None = Field(None, description="only images with this reason")
+    flow: Literal["prepare", "score"] | None = Field(None, description="only images of this flow")
+    run: str | None = Field(None, description="only images of the run with this run_id")
+    images: bool = Field(False, description="list every image instead of counts by reason")
+    model: str = Field("champion", description="replay: model version, or champion")
     precision: Annotated[Literal["fp32", "int8"], SHARED] = Field("fp32", description="replay: as in score")

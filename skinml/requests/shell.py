@@ -10,6 +10,6 @@ from skinml.requests.base import POSITIONAL, Request
 
 
 class CompletionRequest(Request):
-    """A script that lets a shell complete verbs, flags and their values."""
+    """Print a script with which a shell completes verbs, flags and values."""
 
     shell: Annotated[Literal["bash", "zsh", "fish"], POSITIONAL] = Field(description="the shell that reads it")

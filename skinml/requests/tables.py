@@ -8,16 +8,19 @@ from skinml.requests.base import Request
 
 
 class ExportRequest(Request):
-    """The scores of one run as a file for other programs."""
+    """Write the scores of one run to a file for other programs."""
 
-    run: str = Field(description="run_id of a run that scored")
-    out: str = Field(description="new file, .csv or .parquet, in a folder that is there or in a bucket")
+    run: str = Field(description="run_id of a scoring run")
+    out: str = Field(description="new file, .csv or .parquet, in an existing folder or in a bucket")
 
 
 class CompactRequest(Request):
-    """Small files of the tables put together, files that nobody can need any more deleted."""
+    """Merge small files of the tables, and delete files that nobody needs any more."""
 
     retention_hours: int = Field(
-        168, ge=168, le=87_600, description="how long files that were replaced or never published stay"
+        168,
+        ge=168,
+        le=87_600,
+        description="hours until replaced or uncommitted files are deleted",
     )
-    dry_run: bool = Field(False, description="only say what would be done")
+    dry_run: bool = Field(False, description="only report what would be done")

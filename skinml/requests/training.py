@@ -10,17 +10,17 @@ from skinml.requests.base import ClusterRequest
 
 
 class TrainRequest(ClusterRequest):
-    """A model fitted on what was prepared, and registered as an immutable version."""
+    """Fit a model on the prepared images, and register it as an immutable version."""
 
     protocol: Literal["grouped", "thesis"] = Field(
         "grouped",
-        description="grouped: whole lesions held out; thesis: as the thesis did, with an honest refit",
+        description="grouped: holds out whole lesions; thesis: as in the thesis, and an honest refit",
     )
     model: str = Field("thesis-cnn", description="architecture to fit")
     epochs: int | None = Field(
-        None, ge=1, le=10_000, description="passes (default: 50 for thesis, 20 for grouped)"
+        None, ge=1, le=10_000, description="number of epochs (default: 50 for thesis, 20 for grouped)"
     )
     batch_size: int | None = Field(
-        None, ge=1, le=65_536, description="images a step (default: 16 for thesis, 64)"
+        None, ge=1, le=65_536, description="batch size (default: 16 for thesis, 64 for grouped)"
     )
     seed: int = Field(42, ge=0, lt=2**32, description="seed of weights, order and dropout")

@@ -117,7 +117,7 @@ def test_the_help_shows_defaults_choices_and_what_switches_off() -> None:
     text = " ".join(" ".join(help_of("quarantine", columns=200)).split())
     assert "(default: champion)" in text
     assert "--precision fp32|int8" in text
-    assert "for this reason: empty, truncated, not_an_image," in text
+    assert "with this reason: empty, truncated, not_an_image," in text
     assert "--images, --no-images" in text
 
 
