@@ -32,7 +32,7 @@ def read_metadata_file(url: str) -> bytes:
 
 
 def check_metadata_file(url: str) -> bool:
-    """Refuse what `read_metadata_file` refuses; return whether the file is small enough to parse for a check."""
+    """Refuse what `read_metadata_file` refuses; return whether the file is small enough to parse now."""
     place = normalise(url)
     if _check_size(place) > SMALL_BYTES:
         return False
