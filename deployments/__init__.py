@@ -1,4 +1,4 @@
-"""How skinml is deployed: schedules, work pools, and what runs where."""
+"""The deployments: schedules, work pools, and what runs where."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""`python -m deployments` prints where this installation's prefect.yaml lies, to deploy it or to copy it."""
+"""`python -m deployments` prints the path of this installation's prefect.yaml."""
 
 from deployments import PREFECT_FILE
 

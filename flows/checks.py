@@ -1,4 +1,4 @@
-"""What of a request can be refused before Prefect is loaded: one check a verb, named in the table of verbs.
+"""Refuse wrong requests before Prefect is loaded: one check for each verb, named in the table of verbs.
 
 Importing Prefect takes two seconds of CPU. A check calls the same functions of skinml as its flow does, in the
 same order, so both refuse in the same words. It is cheap (no second listing, no large file is read) and writes

@@ -1,4 +1,4 @@
-"""The compact flow: the tables' small files put together, files that nobody can need deleted."""
+"""The compact flow: merge the tables' small files, and delete files that nobody needs any more."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The demo: synth, prepare, train, a night with broken files, on a Prefect server of its own.
+"""The demo: synth, prepare, train and score an archive with broken files, on a Prefect server of its own.
 
 Each step is the command line itself, shown as it is run, so that a newcomer can go on by hand.
 """

@@ -1,4 +1,4 @@
-"""The drill: runs over a made-up archive are killed again and again, and what they leave is compared."""
+"""The drill: kill runs on a synthetic archive repeatedly, and compare the tables with an undisturbed run's."""
 
 from __future__ import annotations
 

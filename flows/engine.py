@@ -1,4 +1,4 @@
-"""Run a flow: on the Prefect server if a usable one answers, plainly if not. Prefect never stops a run."""
+"""Run a flow on the Prefect server if a usable one answers, otherwise without. Prefect never stops a run."""
 
 from __future__ import annotations
 

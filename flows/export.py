@@ -1,4 +1,4 @@
-"""The export flow: the scores of one run as a file for other programs."""
+"""The export flow: write the scores of one run to a file for other programs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names of flow runs that a person recognises, from the parameters that the run was given."""
+"""Name flow runs after the parameters that they were given."""
 
 from __future__ import annotations
 

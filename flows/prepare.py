@@ -1,4 +1,4 @@
-"""The prepare flow: labelled images and their metadata to shards of pixels and the samples table."""
+"""The prepare flow: turn labelled images and their metadata into shards of pixels and the samples table."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The list of the quarantine: which images could not be used, and why. No flow, since it only reads a table."""
+"""List the quarantine by reason or image by image. Not a flow, because it only reads a table."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The replay flow: what is in quarantine, scored again after a fix such as a permission or a better decoder."""
+"""The replay flow: score quarantined images again, for example after a permission was fixed."""
 
 from __future__ import annotations
 

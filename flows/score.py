@@ -1,4 +1,4 @@
-"""The score flow: everything new in an archive, scored once by one model version, into tables."""
+"""The score flow: score the new images of an archive once with one model version, and write the tables."""
 
 from __future__ import annotations
 

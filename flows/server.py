@@ -1,4 +1,4 @@
-"""A Prefect server on this machine, on loopback, for as long as it is needed."""
+"""Start a Prefect server on this machine, on loopback, and stop it when it is no longer needed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The synth verb: a made-up archive, with a progress bar."""
+"""The synth verb: make a synthetic archive, with a progress bar."""
 
 from __future__ import annotations
 

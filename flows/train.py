@@ -1,4 +1,4 @@
-"""The train flow: samples to a registered model version, measured on images that were held out."""
+"""The train flow: fit a model on the samples, measure it on held-out images, register it as a version."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run shows in the Prefect UI: progress, counts, links. Without a flow run, only the progress bar."""
+"""Show a run in the Prefect UI: progress, tables and links. Outside a flow run only the progress bar."""
 
 from __future__ import annotations
 

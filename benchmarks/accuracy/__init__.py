@@ -1,1 +1,1 @@
-"""The accuracy benchmark: what decoding scaled costs a classifier."""
+"""The accuracy benchmark: how much accuracy scaled decoding costs a classifier."""

@@ -1,1 +1,1 @@
-"""What every benchmark uses: inputs, running and measuring programs, contests, records, tables and plots."""
+"""The harness of all benchmarks: inputs, measuring programs, contests, records, tables and plots."""

@@ -1,4 +1,4 @@
-"""What the checks of every benchmark share: the sample that is compared, and the pixels that are exact."""
+"""The checks that all benchmarks share: the sample that is compared, and its exact pixels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every section needs: where things lie, how many images there are, and running one program."""
+"""The settings of a section: folders, number of images, and how to run one program."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What one benchmark is: the questions that it asks, and where and how their answers are written down."""
+"""The description of a benchmark: its sections, and the documents that its results go to."""
 
 from __future__ import annotations
 

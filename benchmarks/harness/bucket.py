@@ -1,4 +1,4 @@
-"""A bucket with the images of an input, on an S3 server of this machine."""
+"""Put an input's images into a bucket on an S3 server of this machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every system on every entry, in turn, over and over: whole programs with few and with many images."""
+"""Run every system on every input in turn, several times, with few and with many images."""
 
 from __future__ import annotations
 

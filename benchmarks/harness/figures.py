@@ -1,4 +1,4 @@
-"""Raw times to what is said of them: images per second, start-up, ratios, and whether a promise is kept."""
+"""Turn raw times into images per second, start-up times and ratios, and check the promises."""
 
 from __future__ import annotations
 

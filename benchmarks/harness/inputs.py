@@ -1,4 +1,4 @@
-"""Makes the benchmarks' inputs: thousands of different JPEGs, the same bytes every time, kept in a cache.
+"""Make the benchmarks' inputs: thousands of different JPEGs, the same bytes every time, kept in a cache.
 
 Sources are photographs of 600x450 px: the real HAM10000 where they lie beside the checkout, else those that
 `skinml synth` draws. Each file is a crop of one of them, turned, mirrored, lit anew and grained like a

@@ -1,4 +1,4 @@
-"""What every peer is told on its command line: images, where its output goes, and what else the job needs."""
+"""The command line of the peers: images, output folder, and what else the job needs."""
 
 from __future__ import annotations
 

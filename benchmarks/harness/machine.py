@@ -1,4 +1,4 @@
-"""What a benchmark ran on: processor, cores, memory, versions and date; nothing that names the machine."""
+"""Describe the machine of a benchmark: processor, cores, memory, versions and date, but not its name."""
 
 from __future__ import annotations
 

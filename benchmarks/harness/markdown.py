@@ -1,4 +1,4 @@
-"""What every benchmark writes alike: markers, tables, prose, numbers, promises, the machine."""
+"""Write the parts that all benchmark documents share: markers, tables, numbers, promises, the machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs whole programs and takes their time and peak memory; and the arithmetic of slopes and exponents."""
+"""Measure time and peak memory of whole programs, and compute slopes and exponents."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Draws the comparison: images per second of every system, one panel an input, limits as lines."""
+"""Plot images per second of every system: one panel for each input, limits as lines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command line of every benchmark: sections in turn, figures to JSON after each, then document and plot."""
+"""The command line of every benchmark: run the sections, record the figures, write document and plot."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Writes a benchmark's part of its document, and its plot, from what is recorded."""
+"""Write a benchmark's part of its document, and its plot, from the recorded figures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Made-up rows of `scores`: numbers as different as real ones, which take as much room."""
+"""Make up rows of `scores` with values as varied as real ones, so that they take as much space."""
 
 from __future__ import annotations
 

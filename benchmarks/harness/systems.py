@@ -1,4 +1,4 @@
-"""What a benchmark compares: each system's name, what it leaves, and how many images its two runs have.
+"""The systems that a benchmark compares: name, output, and number of images of its two runs.
 
 A system's rate is the slope between its two runs, so the large one must last some seconds longer than the
 small one: hence other sizes for faster systems.

@@ -1,1 +1,1 @@
-"""The prepare benchmark: JPEGs to pixels on disk, by skinml and by what else people use."""
+"""The prepare benchmark: JPEGs to pixels on disk, by skinml and by other libraries."""

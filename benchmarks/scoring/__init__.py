@@ -1,1 +1,1 @@
-"""The score benchmark: JPEGs to a table of probabilities, by skinml and by what else people use."""
+"""The score benchmark: JPEGs to a table of probabilities, by skinml and by other libraries."""

@@ -1,4 +1,4 @@
-"""The completion verb: verbs, flags and values of the command line, as a script for a shell. Made by shtab."""
+"""The completion verb: print the shell script that completes verbs, flags and values. shtab makes it."""
 
 from __future__ import annotations
 

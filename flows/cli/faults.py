@@ -1,4 +1,4 @@
-"""What goes wrong without a word for it: an unexpected error in one line, with its traceback in the log."""
+"""Handle unexpected errors: print one line, and put the traceback in the log."""
 
 from __future__ import annotations
 

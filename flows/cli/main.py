@@ -1,4 +1,4 @@
-"""The command line: parse, run the flow, print. What is asked is checked here; what is done is in the flows.
+"""The command line: parse the arguments, call the verb, print its result.
 
 Imports nothing heavy: `skinml --help` loads neither Prefect nor Dask, and a verb loads what it needs.
 """

@@ -1,4 +1,4 @@
-"""Arguments of the command line to names and values; flags and `--help` are made from the requests."""
+"""Parse the command line. Flags and `--help` are made from the requests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Results on stdout: a line of JSON for programs, tables for a terminal, plain lines for anything else."""
+"""Print results on stdout: one line of JSON for programs, tables on a terminal, plain lines otherwise."""
 
 from __future__ import annotations
 

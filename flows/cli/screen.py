@@ -1,4 +1,4 @@
-"""A result as a person's terminal shows it: counts, tables that fit its width, names and places. Loads rich."""
+"""Lay a result out for a terminal with rich: counts, tables that fit the width, names and places."""
 
 from __future__ import annotations
 

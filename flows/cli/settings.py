@@ -1,4 +1,4 @@
-"""The request of a verb from a TOML file, SKINML_* variables and flags, merged by pydantic-settings.
+"""Build a verb's request from a TOML file, SKINML_* variables and flags, merged by pydantic-settings.
 
 The later source wins: defaults, file, environment, flags. In the file a verb's values stand in the table
 of its name (`[score]`). Fields that mean the same in every verb (`workspace`, `archive`, `cluster`) may also

@@ -1,4 +1,4 @@
-"""What somebody meant who wrote a verb, a flag or a value wrong."""
+"""Suggest the verb, flag or value that a misspelt one was meant to be."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the terminal can show: its width, and whether it can draw."""
+"""Ask the terminal for its width, and whether it can draw."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names of the SKINML_* variables: which there are, and what is said of one that nobody reads.
+"""The SKINML_* environment variables: their names, and the error for an unknown one.
 
 `SKINML_<VERB>_<FIELD>` sets a field of one verb. `SKINML_<FIELD>` sets it for every verb whose field of this
 name is marked as shared (`skinml.requests.base.SHARED`). The verb's own variable wins.

@@ -1,4 +1,4 @@
-"""The table of verbs: what each is asked, which function it runs, and what it prints.
+"""The table of verbs: the request of each, the function that it runs, and the keys that it prints.
 
 A new verb is a request (`skinml/requests/`), a function that takes it, and a row here. Command line, `--help`,
 README, settings and deployments are made from the rows or tested against them.

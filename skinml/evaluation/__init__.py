@@ -1,4 +1,4 @@
-"""How good predictions are, and how sure that is: statistics without storage, Keras or Prefect.
+"""Judge predictions: metrics and their intervals, without storage, Keras or Prefect.
 
 The metrics are scikit-learn's and SciPy's, of the extra `train`, because only training measures. Neither is
 loaded before a metric is computed.

@@ -1,1 +1,1 @@
-"""The architectures, their ONNX export, and the registry of fitted versions."""
+"""Model versions: architectures, ONNX export, bundles and the registry."""

@@ -1,4 +1,4 @@
-"""Which file of a bundle scores in a precision, or why none may."""
+"""Choose a bundle's network file for a precision, or refuse a precision that loses too much accuracy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The bundle of a model version: the names of its files, and the one place that puts it together.
+"""Build the bundle of a model version: the names of its files, and everything that goes into it.
 
 A bundle is a folder on this machine until `registry.register` makes it a version. What jobs made lies at
 URLs; it is fetched from there and believed only if it is what the job said it wrote.

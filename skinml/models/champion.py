@@ -1,4 +1,4 @@
-"""`models/champion.json`: which version scores tonight, and the SHA-256 of that version's manifest."""
+"""Read and write `models/champion.json`: the version that scores, and the SHA-256 of its manifest."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A network must hold its weights itself: ONNX lets a file name others, anywhere on the disk."""
+"""Refuse an ONNX file whose weights lie in other files, because these could be anywhere on the disk."""
 
 from __future__ import annotations
 

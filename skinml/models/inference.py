@@ -1,4 +1,4 @@
-"""Run an ONNX network over many images in training: all cores, small batches, the outputs asked for."""
+"""Run an ONNX network on many images in training: all cores, small batches, selected outputs."""
 
 from __future__ import annotations
 

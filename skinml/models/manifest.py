@@ -1,4 +1,4 @@
-"""The manifest of a model version: what it is, how its pixels are made, and the hash of every file."""
+"""The manifest of a model version: its recipe, its preprocessing, and the hash of every file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What may name a model, a version and a file of a bundle: nothing that leads out of the bundle's folder."""
+"""Check the names of models, versions and bundle files, so that none leads out of the bundle's folder."""
 
 from __future__ import annotations
 

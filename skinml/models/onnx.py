@@ -1,4 +1,4 @@
-"""Export a Keras model to ONNX, and prove that both give the same probabilities."""
+"""Export a Keras model to ONNX, and check that both give the same probabilities."""
 
 from __future__ import annotations
 

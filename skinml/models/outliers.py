@@ -1,4 +1,4 @@
-"""How unlike the training images an image is, as a second output of the network: `unlike_training`.
+"""Add an output to the network that says how unlike the training images an image is: `unlike_training`.
 
 The Mahalanobis distance of the network's features to those of the training images (Lee et al., "A simple
 unified framework for detecting out-of-distribution samples and adversarial attacks", NeurIPS 2018, who measure

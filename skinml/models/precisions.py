@@ -1,4 +1,4 @@
-"""The arithmetic a network can score in, fp32 or int8: what each was measured at, and whether it may score."""
+"""The precisions fp32 and int8: the measurements of each, and the rule for int8 to be allowed to score."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The network in 8-bit integers: static quantisation, calibrated on training images."""
+"""Quantise a network to int8, calibrated on training images."""
 
 from __future__ import annotations
 

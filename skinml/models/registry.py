@@ -1,4 +1,4 @@
-"""Model versions in a workspace: register, find, verify, and which one is champion.
+"""The registry of model versions in a workspace: register, find and verify them, and name the champion.
 
 A version is a folder that is written once: its files first, its manifest last and only where none is. Files
 are believed only if their SHA-256 is the manifest's: Keras' safe mode is no security boundary. The champion's

@@ -1,1 +1,1 @@
-"""What people look at: figures, worklists, pages."""
+"""Figures for people."""

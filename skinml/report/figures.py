@@ -1,4 +1,4 @@
-"""The figures of a training run, as the thesis shows them: two curves, a confusion matrix, errors per class."""
+"""Draw the figures of a training run: loss, accuracy, confusion matrix, errors per class."""
 
 from __future__ import annotations
 

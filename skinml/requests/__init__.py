@@ -1,1 +1,1 @@
-"""What can be asked of a verb: frozen models, one file a family of verbs."""
+"""The requests: one frozen model for each verb, one file for each family of verbs."""

@@ -1,4 +1,4 @@
-"""What the requests of several verbs share: the base classes, and types of fields."""
+"""The base classes of all requests, and their types of fields."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can be asked of the verbs that make a dataset."""
+"""The request of `prepare`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can be asked of the lab: a made-up archive, the demo, the drill."""
+"""The requests of `synth`, `demo` and `drill`."""
 
 from __future__ import annotations
 

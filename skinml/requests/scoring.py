@@ -1,4 +1,4 @@
-"""What can be asked of scoring, and of the quarantine."""
+"""The requests of `score` and `quarantine`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can be asked of the command line about itself."""
+"""The request of `completion`."""
 
 from __future__ import annotations
 

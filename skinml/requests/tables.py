@@ -1,4 +1,4 @@
-"""What can be asked of the tables: an export, a compaction."""
+"""The requests of `export` and `compact`."""
 
 from __future__ import annotations
 

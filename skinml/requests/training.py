@@ -1,4 +1,4 @@
-"""What can be asked of training."""
+"""The request of `train`."""
 
 from __future__ import annotations
 

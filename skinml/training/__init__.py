@@ -1,1 +1,1 @@
-"""Fitting a model: protocols, pixels, the fit in a process of its own, and metrics."""
+"""Fit models: protocols, jobs, pixels, and the fit in a process of its own."""

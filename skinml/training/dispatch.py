@@ -1,4 +1,4 @@
-"""The one place that decides where a job runs: today in a process of its own on this machine.
+"""Decide where a training job runs. Today that is a process of its own on this machine.
 
 A job crosses as text and its answer too, so that a worker elsewhere can take this place.
 """

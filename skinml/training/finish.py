@@ -1,4 +1,4 @@
-"""From a fitted network to all that a bundle holds of it: `unlike_training`, int8, the reference. No Keras.
+"""Finish a fitted network for its bundle: add `unlike_training`, int8 and the drift reference, without Keras.
 
 Meant for a process of its own (`training.dispatch`): calibration holds activations in memory, and a crash in a
 library's native code must not take the run along.

@@ -1,4 +1,4 @@
-"""Fit one recipe and leave the model at a URL. Meant for a process of its own (`training.dispatch`)."""
+"""Fit one recipe and write the model to a URL. Runs in a process of its own (`training.dispatch`)."""
 
 from __future__ import annotations
 

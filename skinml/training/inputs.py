@@ -1,4 +1,4 @@
-"""What a job fits on, as arrays: whose label each position has, and which positions train, validate and test.
+"""The arrays that a job needs: the label of each position, and which positions train, validate and test.
 
 They are one object at a URL, whose SHA-256 the job names. A job is a few hundred bytes then, whatever it fits
 on: for 10,000 samples the object has 0.05 MB and for 1,000,000 7 MB, more than a scheduler wants to pass on.

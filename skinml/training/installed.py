@@ -1,4 +1,4 @@
-"""Whether what training needs is installed: looked for, not imported, which would take seconds."""
+"""Check that the libraries for training are installed, without the seconds that importing them takes."""
 
 from __future__ import annotations
 

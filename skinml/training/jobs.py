@@ -1,4 +1,4 @@
-"""What a process that fits is told: plain values and URLs, as JSON, so that it may run on another machine.
+"""Training jobs as JSON: plain values and URLs only, so that another machine can run them.
 
 No path of the machine that asks, no array, no open file. Who runs a job reads its inputs and its shards from
 storage, and leaves what it makes in `results`; credentials are those of its own environment.

@@ -1,4 +1,4 @@
-"""Pixels for fitting: rows of memory-mapped shards, gathered batch by batch in a reproducible order.
+"""Gather batches of pixels from memory-mapped shards, in a reproducible order.
 
 Importing this module loads no Keras; `batches` does.
 """

@@ -1,4 +1,4 @@
-"""Run one function in a fresh process of its own, pass its messages on, and never hang.
+"""Run a function in a new process, pass on its messages, and notice if the process dies.
 
 For training: TensorFlow deadlocks after a fork and holds memory until its process ends, so it gets a
 spawned process that ends with the job.

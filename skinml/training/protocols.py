@@ -1,4 +1,4 @@
-"""From the samples to what is fitted on: which rows train, validate and test, under each protocol.
+"""The training protocols: which samples train, validate and test.
 
 Every function here is pure. `samples` is a frame with one row per labelled image and the columns image_id,
 lesion_id, dx, split, metadata_row (place in the metadata, in whose order the thesis draws) and position

@@ -1,4 +1,4 @@
-"""Which samples are drawn, as indices, never as pixels.
+"""Draw samples with or without replacement. The result is indices, never pixels.
 
 Three draws: the thesis's resampling and its split, both by scikit-learn, and the class-balanced draw of an
 epoch. The last is our own: scikit-learn's `resample` draws n of n images one by one and leaves 37 % of them

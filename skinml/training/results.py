@@ -1,4 +1,4 @@
-"""What jobs bring back: what was measured, and hash and size of each file that they left at their URL."""
+"""The results of training jobs: measurements, and hash and size of each file that they wrote."""
 
 from __future__ import annotations
 

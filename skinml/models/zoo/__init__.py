@@ -1,4 +1,4 @@
-"""The architectures by name. To add one, add a file to this folder that has an `ARCHITECTURE`.
+"""The architectures by name. To add one, add a file with an `ARCHITECTURE` to this folder.
 
 Names and sizes are looked up without loading Keras; only `build()` imports it. Models are made of `keras`
 layers alone, so every Keras backend can train them.

@@ -1,4 +1,4 @@
-"""What an architecture says of itself: its input, its feature layer, its weights and their licence."""
+"""The description of an architecture: input, feature layer, weights and their licence."""
 
 from __future__ import annotations
 

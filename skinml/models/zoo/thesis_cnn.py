@@ -1,4 +1,4 @@
-"""The thesis's network: three convolutions, fitted from random weights on 32 px."""
+"""The thesis's network: three convolutions for images of 32 px, fitted from random weights."""
 
 from __future__ import annotations
 
