@@ -1,4 +1,4 @@
-"""Show the progress of long work: a bar on a terminal, a log line now and then otherwise. Loads no Prefect."""
+"""Show the progress of long work: a bar on a terminal, otherwise occasional log lines. Loads no Prefect."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from rich.text import Text
 logger = logging.getLogger("skinml.progress")
 
 SECONDS_BETWEEN_LINES = 30.0
-"""Work that takes less says nothing in a log."""
+"""The shortest time between two log lines; shorter work logs none."""
 
 SECONDS_OF_SILENCE = 300.0
-"""With less than a tenth more done, there is a line this often: at most 110 lines in a night of 8 hours."""
+"""If less than a tenth was done since the last line, log a line this often: at most 110 lines in 8 hours."""
 
 SETTLED = 1.0
-"""Seconds before which a rate says nothing: steps come in bursts from workers."""
+"""Seconds before a rate is shown, because steps come in bursts from workers."""
 
 Advance = Callable[[int], None]
 """Counts finished steps."""
@@ -35,16 +35,15 @@ Clock = Callable[[], float]
 
 @contextmanager
 def progress_bar(description: str, total: int, unit: str) -> Iterator[Advance]:
-    """Show how far long work is, on stderr; yields what counts finished steps.
+    """Show the progress of long work on stderr; yield a function that counts finished steps.
 
-    On a terminal it is a bar with rate and time left, which goes when the work is done, and what is logged or
-    written to stderr meanwhile stands above it. Elsewhere, and with TERM=dumb, it is log lines: one for each
-    tenth, 30 s apart at least.
+    On a terminal it is a bar with rate and time left. It disappears when the work is done, and log lines appear
+    above it. Otherwise, and with TERM=dumb, it is log lines: one for each tenth, at least 30 s apart.
 
     Args:
         description: what is being done.
-        total: steps in all.
-        unit: what the steps are, in the plural.
+        total: number of steps.
+        unit: the name of the steps, in the plural.
     """
     moving = sys.stderr.isatty() and os.environ.get("TERM", "") not in ("dumb", "unknown")
     with _bar(description, total, unit) if moving else nullcontext(lines(description, total, unit)) as advance:
@@ -62,7 +61,7 @@ class Pace:
         self._first: tuple[int, float] | None = None
 
     def advance(self, steps: int) -> float:
-        """Count finished steps; the time."""
+        """Count finished steps and return the time."""
         self.done += steps
         now = self._clock()
         if self._first is None:
@@ -88,7 +87,7 @@ class Pace:
 
 
 def lines(description: str, total: int, unit: str, clock: Clock = time.monotonic) -> Advance:
-    """What counts steps and logs a line when it is time for one."""
+    """Return a function that counts steps and logs a line when one is due."""
     pace, last, said = Pace(total, clock), clock(), 0
 
     def advance(steps: int) -> None:
@@ -105,7 +104,7 @@ def lines(description: str, total: int, unit: str, clock: Clock = time.monotonic
 
 @contextmanager
 def _bar(description: str, total: int, unit: str) -> Iterator[Advance]:
-    # soft_wrap: a log line longer than the terminal stays one line to who copies it
+    # soft_wrap: a log line that is longer than the terminal can be copied as one line
     console = Console(file=sys.stderr, soft_wrap=True, highlight=False, markup=False)
     words = len(f"{description}  {total:,}/{total:,} {unit}, 9,999/s, 59 min 59 s left")
     width = max(4, min(40, console.width - words))  # in a narrow terminal the words are worth more than the bar
@@ -146,9 +145,9 @@ def _in_words(seconds: float) -> str:
 
 @contextmanager
 def _lines_above() -> Iterator[None]:
-    """Let log handlers write above the bar: they hold the stream that it is drawn on.
+    """Let log handlers write above the bar, although they hold the stream on which it is drawn.
 
-    Rich has put a file that does so in the place of `sys.stderr`, for those that look it up as they write.
+    Rich has replaced `sys.stderr` by a file that writes above the bar, but handlers keep the old stream.
     """
     above = sys.stderr
     stderr = getattr(above, "rich_proxied_file", above)
@@ -171,7 +170,7 @@ def _lines_above() -> Iterator[None]:
 
 
 class _Above(io.TextIOBase):
-    """A file for a console of rich's, which would look through the one that rich has put in place."""
+    """A file for a rich console, which would otherwise bypass the file that rich has put in place."""
 
     def __init__(self, file: TextIO) -> None:
         super().__init__()

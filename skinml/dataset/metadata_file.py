@@ -1,4 +1,4 @@
-"""One file of metadata as bytes, or why it cannot be read. Loads no pandas, so that it is refused quickly."""
+"""Read the bytes of a metadata file, or refuse it. Loads no pandas, so that a refusal is quick."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ SMALL_BYTES = 2**20
 
 
 def read_metadata_file(url: str) -> bytes:
-    """The whole file.
+    """Read the whole file.
 
     Raises:
-        RequestError: it is not there, is no file, or has more than 256 MiB.
+        RequestError: it does not exist, is not a file, or has more than 256 MiB.
     """
     place = normalise(url)
     try:
         _check_size(place)
         return read_bytes(place)
     except StorageError as error:
-        raise RequestError(f"--metadata {error}; name a CSV file") from error
+        raise RequestError(f"--metadata {error}; give a CSV file") from error
 
 
 def check_metadata_file(url: str) -> bool:
-    """Refuse what `read_metadata_file` refuses. Whether the file is small enough to be parsed for a check."""
+    """Refuse what `read_metadata_file` refuses; return whether the file is small enough to parse now."""
     place = normalise(url)
     if _check_size(place) > SMALL_BYTES:
         return False
@@ -41,7 +41,7 @@ def check_metadata_file(url: str) -> bool:
 
 
 def _check_size(place: str) -> int:
-    """Refuse what cannot be read to its end (a pipe, a device), and what is far too large. How large it is."""
+    """Refuse what cannot be read to its end (a pipe, a device) and what is too large; return its size."""
     if is_remote(place):
         [seen] = head_objects([as_uri(place)])
         size = 0 if isinstance(seen, Exception) else seen.size_bytes  # reading it says what is wrong
@@ -51,10 +51,10 @@ def _check_size(place: str) -> int:
         except OSError:  # likewise
             return 0
         if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
-            raise RequestError(f"--metadata {place}: is a pipe or a device; name a CSV file")
+            raise RequestError(f"--metadata {place}: is a pipe or a device; give a CSV file")
         size = status.st_size
     if size > MOST_BYTES:
         raise RequestError(
-            f"--metadata {place}: has {size:,} bytes, and tables up to {MOST_BYTES:,} are read; name a CSV file"
+            f"--metadata {place}: has {size:,} bytes, the limit is {MOST_BYTES:,}; give a smaller CSV file"
         )
     return size

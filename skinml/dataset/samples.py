@@ -1,4 +1,4 @@
-"""Which version of the table `samples` there is to train on."""
+"""Find the version of the table `samples` to train on."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from skinml.errors import RequestError
 
 
 def samples_version(workspace: str) -> int:
-    """The newest version of `samples`. Raises RequestError where nothing was prepared yet."""
+    """Return the newest version of `samples`. Raises RequestError if nothing was prepared yet."""
     version = tables.version(workspace, "samples")
     if version is None:
         raise RequestError(f"{workspace}: no samples yet; run skinml prepare first")

@@ -1,4 +1,4 @@
-"""A dataset's shards as memory maps on this machine: where they lie in a folder, as copies out of a bucket."""
+"""Memory-map a dataset's shards on this machine: files of a folder directly, those of a bucket as copies."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from skinml.layout import shards_url
 from skinml.storage.objects import local_copy, read_bytes
 
 THREADS = 8
-"""Copies at once. A shard has 1.5 to 32 MB: what takes time is asking for it."""
+"""Copies in parallel. A shard has 1.5 to 32 MB, so latency dominates."""
 
 Count = Annotated[int, Field(ge=0)]
 
 
 @dataclass(frozen=True)
 class Shard:
-    """A shard as the index and storage showed it: its number, the rows that count, the bytes of its file."""
+    """A shard: its number, the rows that count, and the size of its file in bytes when it was listed."""
 
     number: Count
     rows: Count
@@ -38,19 +38,19 @@ class Shard:
 def map_shards(
     workspace: str, dataset_key: str, stored_as: ShardFormat, shards: Sequence[Shard], folder: Path
 ) -> list[NDArray[np.uint8]]:
-    """The pixels of shards, uint8 (rows, size, size, 3) each, read when they are asked for.
+    """Return the pixels of shards as memory maps, uint8 (rows, size, size, 3) each.
 
     Args:
         workspace: normalised URL.
-        dataset_key: which dataset.
+        dataset_key: the dataset.
         stored_as: its format.
-        shards: which of its shards, in the order wanted.
-        folder: on this machine, where copies go, of what lies in a bucket or in Parquet. Those that are there
-            already are used again.
+        shards: the shards to map, in this order.
+        folder: where to put local copies of shards that are in a bucket or in Parquet. Existing copies are
+        used.
 
     Raises:
-        RunError: a file has another size than when it was listed, or less rows.
-        StorageError: a file is not there.
+        RunError: a file has another size than when it was listed, or fewer rows.
+        StorageError: a file does not exist.
 
     """
     base = shards_url(workspace, dataset_key)
@@ -64,13 +64,13 @@ def map_shards(
 
 
 def _fetch(url: str, stored_as: ShardFormat, shard: Shard, folder: Path) -> Path:
-    """A .npy file of the shard's pixels, whole."""
+    """Return a complete .npy file of the shard's pixels."""
     if stored_as == "npy":
         path = local_copy(url, folder)
         try:
             size_bytes = path.stat().st_size
         except OSError as error:
-            raise RunError(f"{url}: is gone since this run looked at it; run again") from error
+            raise RunError(f"{url}: was deleted during this run; run again") from error
         _check_size(url, size_bytes, shard)
         return path
     path = folder / hashlib.sha256(url.encode()).hexdigest()[:16] / shard_name(shard.number, "npy")
@@ -87,7 +87,7 @@ def _fetch(url: str, stored_as: ShardFormat, shard: Shard, folder: Path) -> Path
 def _check_size(url: str, size_bytes: int, shard: Shard) -> None:
     if size_bytes != shard.size_bytes:
         raise RunError(
-            f"{url}: has {size_bytes:,} bytes, {shard.size_bytes:,} when this run looked at it; run again"
+            f"{url}: has {size_bytes:,} bytes, but had {shard.size_bytes:,} when this run began; run again"
         )
 
 
@@ -95,7 +95,7 @@ def _map(path: Path, shard: Shard) -> NDArray[np.uint8]:
     pixels: NDArray[np.uint8] = np.load(path, mmap_mode="r", allow_pickle=False)
     if len(pixels) < shard.rows:
         raise RunError(
-            f"shard {shard.number} has {len(pixels)} images, the index names row {shard.rows - 1};"
+            f"shard {shard.number} has {len(pixels)} images, but the index names row {shard.rows - 1};"
             " prepare again"
         )
     return pixels[: shard.rows]

@@ -1,7 +1,7 @@
-"""SKINML_* variables that are no settings: switches of skinml's own tests and drills, all declared here."""
+"""SKINML_* variables that are not settings but switches of skinml's own tests and drills."""
 
 CRASH_AT = "SKINML_CRASH_AT"
-"""Where a run kills itself: skinml/process/crash_points.py."""
+"""At which point a run kills itself: skinml/process/crash_points.py."""
 
 SWITCHES = (CRASH_AT,)
-"""All of them. The command line refuses any other SKINML_* variable that is no setting."""
+"""All switches. The command line refuses any other SKINML_* variable that is not a setting."""

@@ -122,7 +122,7 @@ def test_a_shard_that_storage_failed_is_tried_again_by_itself(
     first, second, third = map(float, (tmp_path / "tries-2").read_text().split())
     assert second - first >= 0.2
     assert third - second >= 0.4, "the second wait is longer"
-    said = "shard 3 of 30 failed: s3://bucket/shard-2: 503 slow down; try {} of 4 in {} s"
+    said = "shard 3 of 30 failed: s3://bucket/shard-2: 503 slow down; attempt {} of 4 in {} s"
     assert caplog.messages == [said.format(2, 0), said.format(3, 1 if "in 1 s" in caplog.messages[1] else 0)]
 
 

@@ -45,10 +45,10 @@ def test_a_shard_that_changed_since_the_job_was_made_is_refused(
     [shard] = write_shards(place, PIXELS, [], stored_as)
     other = replace(shard, size_bytes=shard.size_bytes + 1)
     with pytest.raises(
-        RunError, match=r"shard-00000\.\w+: has [\d,]+ bytes, [\d,]+ when this run looked at it"
+        RunError, match=r"shard-00000\.\w+: has [\d,]+ bytes, but had [\d,]+ when this run began"
     ):
         map_shards(place, KEY, stored_as, [other], tmp_path)
-    with pytest.raises(RunError, match="shard 0 has 30 images, the index names row 30; prepare again"):
+    with pytest.raises(RunError, match="shard 0 has 30 images, but the index names row 30; prepare again"):
         map_shards(place, KEY, stored_as, [replace(shard, rows=31)], tmp_path)
     delete([f"{shards_url(place, KEY)}/{shard_name(0, stored_as)}"])
     with pytest.raises((RunError, StorageError), match="shard-00000"):

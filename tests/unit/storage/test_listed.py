@@ -34,9 +34,9 @@ def test_only_what_may_be_an_image_is_a_warning() -> None:
     assert [line.partition(":")[0] for line in said] == [
         "passed over 3 files in image formats that are not supported (2 .heic, 1 .gif)",
         "passed over 1 file without a suffix but with the first bytes of an image",
-        "passed over 7 further files without a suffix: ",
+        "passed over 7 further files without a suffix",
         "passed over 4 links out of the archive",
     ]
-    assert all("\n" not in line and "name" in line for line in said[1:])
+    assert all("\n" not in line and ("rename" in line or "score" in line) for line in said[1:])  # what to do
     [unread] = warnings({NO_SUFFIX: 2}, remote=True)
     assert unread.startswith("passed over 2 files without a suffix: if they are images, rename them")

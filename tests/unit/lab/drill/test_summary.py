@@ -41,7 +41,7 @@ def test_kills_are_counted_and_problems_named() -> None:
 def test_kills_that_did_not_happen_are_a_problem() -> None:
     found = summarise([outcome(1, (FLOW,))], asked=2)
     assert found["unexplained"] == len(found["problems"]) == 1
-    assert "of 2 kills 1 happened" in found["problems"][0]
+    assert "only 1 of 2 kills happened" in found["problems"][0]
 
 
 def test_a_round_is_said_in_a_line() -> None:
