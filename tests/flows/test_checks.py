@@ -47,7 +47,7 @@ CASES: list[tuple[str, str, dict[str, Any], str]] = [
     ("prepare", "EMPTY", {**PREPARE, "for": "vgg16"}, "known: thesis-cnn"),
     ("prepare", "EMPTY", {**PREPARE, "for": "thesis-cnn", "size": 64}, "--size 64 contradicts"),
     ("prepare", "META", PREPARE, "is a file; give a folder"),
-    ("prepare", "EMPTY", {**PREPARE, "metadata": ["NOWHERE"]}, "not found; name a CSV file"),
+    ("prepare", "EMPTY", {**PREPARE, "metadata": ["NOWHERE"]}, "not found; give a CSV file"),
     ("prepare", "EMPTY", {**PREPARE, "metadata": ["PICTURE"]}, "--metadata "),
     ("prepare", "EMPTY", {**PREPARE, "metadata": ["SCC"]}, "scc"),
     ("prepare", "EMPTY", {**PREPARE, "map": ["scc"]}, "--map 'scc'"),

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -66,6 +67,14 @@ def _run_elsewhere(kind: str, text: str, machine: Path, hidden: Path, store: Obj
     return done.stdout.rpartition("answer ")[2].strip()
 
 
+def _numbers(value: Any, path: str = "") -> dict[str, Any]:
+    """Every number and text of a JSON document by its path."""
+    if isinstance(value, dict | list):
+        items = value.items() if isinstance(value, dict) else enumerate(value)
+        return {name: leaf for key, one in items for name, leaf in _numbers(one, f"{path}/{key}").items()}
+    return {path: value}
+
+
 def test_a_machine_that_shares_only_the_bucket_gives_the_same(
     bucket: str, opened: ObjectStore, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -86,7 +95,9 @@ def test_a_machine_that_shares_only_the_bucket_gives_the_same(
     found = json.loads(_run_elsewhere("finish", text, machine, ours, opened))
     assert found["precisions"] == finished.to_json()
     reference = "-finished/reference.json"
-    assert read_bytes(f"{there.results}{reference}") == read_bytes(f"{here.results}{reference}")
+    made, same = (_numbers(json.loads(read_bytes(f"{job.results}{reference}"))) for job in (there, here))
+    # Not to the bit: BLAS and onnxruntime add up in the order in which their threads come.
+    assert made == pytest.approx(same, rel=1e-4, abs=1e-6)
     assert names(f"{there.results}-finished") == ["model-int8.onnx", "model.onnx", "reference.json"]
 
 
