@@ -68,7 +68,7 @@ def test_a_half_copied_shard_is_never_taken_for_the_whole(
 
     copy: Callable[[str, Path], Path] = cut_short
     monkeypatch.setattr(shard_files, "local_copy", copy)
-    with pytest.raises(RunError, match=f"has {shard.size_bytes - 100:,} bytes, {shard.size_bytes:,} when"):
+    with pytest.raises(RunError, match=f"has {shard.size_bytes - 100:,} bytes, but had {shard.size_bytes:,} when"):
         map_shards(str(tmp_path), KEY, "npy", [shard], tmp_path / "copies")
 
 
