@@ -68,7 +68,8 @@ def test_a_half_copied_shard_is_never_taken_for_the_whole(
 
     copy: Callable[[str, Path], Path] = cut_short
     monkeypatch.setattr(shard_files, "local_copy", copy)
-    with pytest.raises(RunError, match=f"has {shard.size_bytes - 100:,} bytes, but had {shard.size_bytes:,} when"):
+    half, whole = f"{shard.size_bytes - 100:,}", f"{shard.size_bytes:,}"
+    with pytest.raises(RunError, match=f"has {half} bytes, but had {whole} when"):
         map_shards(str(tmp_path), KEY, "npy", [shard], tmp_path / "copies")
 
 
