@@ -16,7 +16,7 @@ from skinml.models.zoo import architecture
 from skinml.records.runs import Run, library_versions
 from skinml.requests.training import TrainRequest
 from skinml.training.dispatch import run_job
-from skinml.training.jobs import FinishJob
+from skinml.training.jobs import FinishJob, finish_job
 from skinml.training.results import Finished
 from tasks.fit import Fitted, Workplace
 from tasks.stage import stage
@@ -44,19 +44,7 @@ def finish_bundle(fitted: Fitted, place: Workplace) -> Finished:
 
 def _finish_job(fitted: Fitted) -> FinishJob:
     """Return the job that finishes a fit: the same dataset and positions, and its network."""
-    fit = fitted.job
-    return FinishJob(
-        workspace=fit.workspace,
-        dataset_key=fit.dataset_key,
-        stored_as=fit.stored_as,
-        inputs=fit.inputs,
-        inputs_sha256=fit.inputs_sha256,
-        architecture=fit.architecture,
-        seed=fit.seed,
-        fitted=fit.results,
-        fitted_sha256=fitted.result.files[NETWORKS["fp32"]].sha256,
-        results=f"{fit.results}-finished",
-    )
+    return finish_job(fitted.job, fitted.result.files[NETWORKS["fp32"]].sha256)
 
 
 @stage("build the bundle", tags=("train",))
@@ -72,7 +60,7 @@ def build(
     kept = {KERAS: fitted.result.files[KERAS]}
     made = (
         Made(fitted.job.results, kept),
-        Made(f"{fitted.job.results}-finished", finished.files),
+        Made(_finish_job(fitted).results, finished.files),
     )
     refitted = None if honest is None else _fit(store, honest)
     build_bundle(folder, request.protocol, made, _fit(store, fitted), refitted, finished.precisions)

@@ -18,7 +18,7 @@ from skinml.records.under_way import forget_files
 from skinml.requests.training import TrainRequest
 from skinml.training import protocols
 from skinml.training.dispatch import run_job
-from skinml.training.inputs import gather_inputs, write_inputs
+from skinml.training.inputs import write_fit_job
 from skinml.training.jobs import FitJob
 from skinml.training.protocols import Recipe
 from skinml.training.results import FitResult
@@ -93,22 +93,8 @@ def fit_model(
         *(protocol, len(recipe.train), len(recipe.validation), len(recipe.test)),
         *(recipe.epochs, recipe.batch_size),
     )
-    inputs = f"{place.url}/{protocol}.npz"
-    job = FitJob(
-        workspace=store.workspace,
-        dataset_key=store.dataset_key,
-        stored_as=store.stored_as,
-        inputs=inputs,
-        inputs_sha256=write_inputs(inputs, gather_inputs(store, recipe)),
-        architecture=request.model,
-        balanced=recipe.balanced,
-        keep_best=recipe.keep_best,
-        batch_size=recipe.batch_size,
-        epochs=recipe.epochs,
-        seed=request.seed,
-        results=f"{place.url}/{protocol}",
-        export=export,
-    )
+    results = f"{place.url}/{protocol}"
+    job = write_fit_job(store, recipe, request.model, request.seed, results, export)
     with artifacts.progress(f"fit-{protocol}-progress", f"fit {protocol}", recipe.epochs, "epochs") as bar:
 
         def on_epoch(epoch: int, values: dict[str, float]) -> None:

@@ -18,6 +18,7 @@ from skinml.dataset.pixelstore import PixelStore
 from skinml.dataset.shard_files import Shard
 from skinml.errors import RunError
 from skinml.storage.objects import read_bytes, write_bytes
+from skinml.training.jobs import FitJob
 from skinml.training.protocols import Recipe
 from skinml.training.resampling import Positions
 
@@ -74,6 +75,37 @@ def write_inputs(url: str, inputs: Inputs) -> str:
     data = buffer.getvalue()
     write_bytes(url, data)
     return hashlib.sha256(data).hexdigest()
+
+
+def write_fit_job(
+    store: PixelStore, recipe: Recipe, architecture: str, seed: int, results: str, export: bool
+) -> FitJob:
+    """The job that fits a recipe on these samples. Its inputs are written beside `results`.
+
+    Args:
+        store: where the pixels lie.
+        recipe: which positions train, validate and test, and how.
+        architecture: a name in `models.zoo`.
+        seed: of weights, order and dropout.
+        results: URL of the folder for what the fit makes.
+        export: whether it leaves its network there.
+    """
+    inputs = f"{results}.npz"
+    return FitJob(
+        workspace=store.workspace,
+        dataset_key=store.dataset_key,
+        stored_as=store.stored_as,
+        inputs=inputs,
+        inputs_sha256=write_inputs(inputs, gather_inputs(store, recipe)),
+        architecture=architecture,
+        balanced=recipe.balanced,
+        keep_best=recipe.keep_best,
+        batch_size=recipe.batch_size,
+        epochs=recipe.epochs,
+        seed=seed,
+        results=results,
+        export=export,
+    )
 
 
 def read_inputs(url: str, sha256: str) -> Inputs:

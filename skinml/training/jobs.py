@@ -85,5 +85,26 @@ class FinishJob:
     results: Url
 
 
+def finish_job(fit: FitJob, fitted_sha256: str) -> FinishJob:
+    """The job that follows a fit: on the same dataset, positions and seed.
+
+    Args:
+        fit: the fit's job, which exported its network.
+        fitted_sha256: of that network.
+    """
+    return FinishJob(
+        workspace=fit.workspace,
+        dataset_key=fit.dataset_key,
+        stored_as=fit.stored_as,
+        inputs=fit.inputs,
+        inputs_sha256=fit.inputs_sha256,
+        architecture=fit.architecture,
+        seed=fit.seed,
+        fitted=fit.results,
+        fitted_sha256=fitted_sha256,
+        results=f"{fit.results}-finished",
+    )
+
+
 FIT = TypeAdapter(FitJob)
 FINISH = TypeAdapter(FinishJob)

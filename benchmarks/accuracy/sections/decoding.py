@@ -17,8 +17,7 @@ from skinml.images.decode import DecodeMode
 from skinml.models.session import load_session, predict
 from skinml.training import protocols
 from skinml.training.dispatch import run_job
-from skinml.training.inputs import gather_inputs, write_inputs
-from skinml.training.jobs import FitJob
+from skinml.training.inputs import write_fit_job
 from skinml.training.pixels import gather
 from skinml.training.resampling import Positions
 
@@ -37,22 +36,7 @@ def measure(bench: Bench) -> Result:
     for mode, store in stores.items():
         recipe = protocols.grouped(store.samples, epochs)
         out = workspace / "fits" / mode
-        inputs = f"{out}/inputs.npz"
-        job = FitJob(
-            workspace=store.workspace,
-            dataset_key=store.dataset_key,
-            stored_as=store.stored_as,
-            inputs=inputs,
-            inputs_sha256=write_inputs(inputs, gather_inputs(store, recipe)),
-            architecture="thesis-cnn",
-            balanced=recipe.balanced,
-            keep_best=recipe.keep_best,
-            batch_size=recipe.batch_size,
-            epochs=recipe.epochs,
-            seed=SEED,
-            results=str(out),
-            export=True,
-        )
+        job = write_fit_job(store, recipe, "thesis-cnn", SEED, str(out), export=True)
         result = run_job(job, copies, _say)
         for tested, other in stores.items():
             metrics = metrics_on(out / "model.onnx", other, copies, protocols.grouped(other.samples).test)

@@ -14,6 +14,7 @@ from skinml.dataset.shards import encode_shard, shard_name
 from skinml.images.preprocessing import ShardFormat
 from skinml.layout import shards_url
 from skinml.storage.objects import write_bytes
+from skinml.training import jobs
 from skinml.training.inputs import Inputs, write_inputs
 from skinml.training.jobs import FinishJob, FitJob
 
@@ -74,16 +75,4 @@ def with_inputs(job: FitJob, inputs: Inputs) -> FitJob:
 
 def finish_job(job: FitJob, sha256: str, **changes: Any) -> FinishJob:
     """What comes after this fit, which left a network with this hash."""
-    finishing = FinishJob(
-        workspace=job.workspace,
-        dataset_key=job.dataset_key,
-        stored_as=job.stored_as,
-        inputs=job.inputs,
-        inputs_sha256=job.inputs_sha256,
-        architecture=job.architecture,
-        seed=job.seed,
-        fitted=job.results,
-        fitted_sha256=sha256,
-        results=f"{job.results}-finished",
-    )
-    return replace(finishing, **changes)
+    return replace(jobs.finish_job(job, sha256), **changes)
