@@ -161,6 +161,20 @@ OUTCOME = pa.schema(
 )
 """`shards/<dataset key>/unpublished/`: the outcome of one shard's images, until the dataset is committed."""
 
+PREDICTIONS = pa.schema(
+    [
+        ("image_id", pa.string()),
+        ("lesion_id", pa.string()),
+        ("dx", pa.string()),  # the label
+        ("split", pa.string()),  # val: the epoch was chosen on it; test: nothing was
+        *((column, pa.float64()) for column in PROBABILITY_COLUMNS),
+        ("draws", pa.int32()),  # how often the protocol draws the image into this split; 1 but for the thesis
+        ("image_trained_on", pa.bool_()),  # whether the fit saw this image
+        ("lesion_trained_on", pa.bool_()),  # whether it saw an image of this lesion
+    ]
+)
+"""`predictions.parquet` of a model version: one row per image of its validation and test set."""
+
 TABLES: dict[str, pa.Schema] = {
     "samples": SAMPLES,
     "scores": SCORES,

@@ -17,6 +17,7 @@ from skinml.records.runs import Run, library_versions
 from skinml.requests.training import TrainRequest
 from skinml.training.dispatch import run_job
 from skinml.training.jobs import FinishJob, finish_job
+from skinml.training.predictions import predictions
 from skinml.training.results import Finished
 from tasks.fit import Fitted, Workplace
 from tasks.stage import stage
@@ -72,6 +73,7 @@ def _fit(store: PixelStore, fitted: Fitted) -> Fit:
         title=fitted.title,
         labels=store.labels[fitted.recipe.test],
         probabilities=result.probabilities,
+        predictions=predictions(store.samples, fitted.recipe, result.probabilities, result.validation),
         metrics=fitted.metrics,
         leakage=fitted.leakage,
         history=result.history,

@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from tenacity import (
     RetryCallState,
@@ -38,6 +40,8 @@ NETWORKS: dict[Precision, str] = {"fp32": "model.onnx", "int8": "model-int8.onnx
 REFERENCE = "reference.json"
 """What held-out images look like to the model (`monitoring.reference`)."""
 METRICS = "metrics.json"
+PREDICTIONS, HONEST_PREDICTIONS = "predictions.parquet", "honest-predictions.parquet"
+"""Probabilities of every validation and test image, of the fit and of the honest refit."""
 RETRY_DELAYS = (2.0, 10.0, 30.0, 60.0, 120.0, 240.0)
 """Seconds before each further try to leave a file, 7.7 minutes in all: hours of fitting are behind it."""
 FIGURES, HONEST_FIGURES = "figures", "figures/honest"
@@ -52,6 +56,7 @@ class Fit:
         title: for its figures, such as "grouped protocol".
         labels: true class numbers of its test images, shape (n,), int64.
         probabilities: their predicted probabilities, shape (n, 7), float64.
+        predictions: of every validation and test image (`schemas.PREDICTIONS`).
         metrics: of the two (`evaluation.metrics.measure`).
         leakage: how much of the test set the fit has met (`training.protocols.leakage`).
         history: one value an epoch of loss, accuracy and the like.
@@ -63,6 +68,7 @@ class Fit:
     title: str
     labels: NDArray[np.int64]
     probabilities: NDArray[np.float64]
+    predictions: pa.Table
     metrics: dict[str, Any]
     leakage: dict[str, float]
     history: dict[str, list[float]]
@@ -96,7 +102,7 @@ def build_bundle(
     honest: Fit | None,
     precisions: Mapping[Precision, Network],
 ) -> None:
-    """Put everything into the bundle's folder: what jobs made, `metrics.json`, figures.
+    """Put everything into the bundle's folder: what jobs made, `metrics.json`, predictions, figures.
 
     Args:
         folder: on this machine; made if it is not there, and files in it are replaced.
@@ -122,8 +128,10 @@ def build_bundle(
     if honest is not None:
         measured["honest"] = honest.measurements()
     (folder / METRICS).write_text(json.dumps(measured, indent=2, allow_nan=False), encoding="utf-8")
+    pq.write_table(fitted.predictions, folder / PREDICTIONS)
     _draw(folder / FIGURES, fitted)
     if honest is not None:
+        pq.write_table(honest.predictions, folder / HONEST_PREDICTIONS)
         _draw(folder / HONEST_FIGURES, honest)
 
 

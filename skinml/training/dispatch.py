@@ -15,7 +15,7 @@ import numpy as np
 from skinml.models.bundle import read_made
 from skinml.training.jobs import FINISH, FIT, FinishJob, FitJob
 from skinml.training.process import run_in_process
-from skinml.training.results import FINISHED, PROBABILITIES, REPORT, Finished, FitResult
+from skinml.training.results import FINISHED, PROBABILITIES, REPORT, VALIDATION, Finished, FitResult
 
 OnEpoch = Callable[[int, dict[str, float]], None]
 
@@ -45,8 +45,11 @@ def run_job(job: FitJob | FinishJob, scratch: Path, on_epoch: OnEpoch = _nobody)
         return FINISHED.validate_json(run_in_process(finish, (text, str(scratch)), on_epoch))
     text = FIT.dump_json(job).decode()
     report = REPORT.validate_json(run_in_process(fit, (text, str(scratch)), on_epoch))
-    data = read_made(f"{job.results}/{PROBABILITIES}", report.files[PROBABILITIES])
-    return FitResult(**vars(report), probabilities=np.load(io.BytesIO(data), allow_pickle=False))
+    test, validation = (
+        np.load(io.BytesIO(read_made(f"{job.results}/{name}", report.files[name])), allow_pickle=False)
+        for name in (PROBABILITIES, VALIDATION)
+    )
+    return FitResult(**vars(report), probabilities=test, validation=validation)
 
 
 def fit(task: tuple[str, str], emit: OnEpoch) -> str:

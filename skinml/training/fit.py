@@ -28,7 +28,7 @@ from skinml.training.jobs import FitJob
 from skinml.training.pixels import Pixels, batches, epoch_order, gather
 from skinml.training.process import run_in_process
 from skinml.training.resampling import Positions
-from skinml.training.results import PROBABILITIES, FitResult
+from skinml.training.results import PROBABILITIES, VALIDATION, FitResult
 
 if TYPE_CHECKING:
     import keras
@@ -72,15 +72,19 @@ def fit(job: FitJob, scratch: Path, on_epoch: OnEpoch) -> FitResult:
     started = time.perf_counter()
     history, best_epoch = _epochs(model, job, inputs, data, on_epoch)
     probabilities = _predict(model, data, inputs.test)
+    alike = np.array_equal(inputs.validation, inputs.test)  # as in the thesis
+    validation = probabilities if alike else _predict(model, data, inputs.validation)
     seconds = time.perf_counter() - started
     with tempfile.TemporaryDirectory(prefix="skinml-fit-") as folder:
         made = Path(folder)
         parity = _export(model, shape, data, inputs.test, made) if job.export else None
-        np.save(made / PROBABILITIES, probabilities, allow_pickle=False)
+        for name, values in ((PROBABILITIES, probabilities), (VALIDATION, validation)):
+            np.save(made / name, values, allow_pickle=False)
         files = leave(made, job.results)
     return FitResult(
         history=history,
         probabilities=probabilities,
+        validation=validation,
         seconds=seconds,
         best_epoch=best_epoch,
         parity=parity,

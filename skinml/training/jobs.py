@@ -40,7 +40,7 @@ class FitJob:
         architecture: a name in `models.zoo`.
         balanced, keep_best, batch_size, epochs: of the recipe (`protocols.Recipe`).
         seed: of weights, order and dropout. Same seed, same machine, same libraries: same weights.
-        results: URL of the folder for model.keras, model.onnx and probabilities.npy.
+        results: URL of the folder for model.keras, model.onnx and the two files of probabilities.
         export: False: leave no network (the honest refit needs only its probabilities).
 
     """

@@ -12,13 +12,14 @@ from pydantic import TypeAdapter
 from skinml.models.manifest import File
 from skinml.models.precisions import Network, Precision
 
-PROBABILITIES = "probabilities.npy"
-"""Of the test images, (n, 7) float64: 6 MB for 100,000 of them, so a file and no part of the answer."""
+PROBABILITIES, VALIDATION = "probabilities.npy", "validation.npy"
+"""Of the test and of the validation images, (n, 7) float64: 6 MB for 100,000 of them, so files and no part of
+the answer."""
 
 
 @dataclass(frozen=True)
 class FitReport:
-    """What came of a fit, but for the probabilities.
+    """What came of a fit, except the probabilities.
 
     Attributes:
         history: loss, accuracy, val_loss, val_accuracy, val_balanced_accuracy: one value an epoch. Loss is
@@ -47,10 +48,12 @@ class FitResult(FitReport):
 
     Attributes:
         probabilities: of the kept weights on the test positions, shape (len(test), 7), float64.
+        validation: the same on the validation positions, shape (len(validation), 7).
 
     """
 
     probabilities: NDArray[np.float64]
+    validation: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
