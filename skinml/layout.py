@@ -11,7 +11,7 @@ from skinml.storage.urls import is_below, normalise
 
 OWN_FOLDERS = (
     *TABLES,
-    *("shadow_scores", "promotions"),
+    "shadow_scores",
     *("shards", "models", "reports", "under_way", "unpublished"),
 )
 """The names that skinml uses directly below a workspace; everything else there belongs to the user."""

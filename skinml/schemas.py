@@ -128,6 +128,23 @@ RUNS = pa.schema(
     ]
 )
 
+PROMOTIONS = pa.schema(
+    [
+        ("promoted_at", UTC_TIME),
+        ("alias", pa.string()),  # champion
+        ("model_name", pa.string()),  # the version decided on
+        ("model_version", pa.string()),
+        ("previous_version", pa.string()),  # what the alias named before; null for the first
+        ("decision", pa.string()),  # first, promoted, forced, kept, proposed or rolled_back
+        ("reason", pa.string()),
+        ("evidence", pa.string()),  # JSON: every criterion with its figures and verdict
+        ("test_looks", pa.int64()),  # how often a decision has looked at this test set, this one included
+        ("decided_by", pa.string()),
+        ("run_id", pa.string()),  # null if nobody's run decided
+    ]
+)
+"""Append-only: one row per decision about an alias."""
+
 INDEX = pa.schema(
     [
         ("uri", pa.string()),
@@ -181,6 +198,7 @@ TABLES: dict[str, pa.Schema] = {
     "quarantine": QUARANTINE,
     "runs": RUNS,
     "known_etags": KNOWN_ETAGS,
+    "promotions": PROMOTIONS,
 }
 """The Delta tables of a workspace, by folder name."""
 

@@ -49,6 +49,11 @@ def read_champion(workspace: str) -> Champion:
         ) from error
 
 
+def read_champion_if_any(workspace: str) -> Champion | None:
+    """The same, or None if there is no champion yet."""
+    return read_champion(workspace) if exists(champion_url(workspace)) else None
+
+
 def create_champion(workspace: str, champion: Champion) -> bool:
     """Make a version champion if there is none yet. True if it now is."""
     record = {**champion.model_dump(), "promoted_at": datetime.now(UTC).isoformat(timespec="seconds")}

@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from skinml.errors import RunError, StorageError
@@ -14,9 +16,11 @@ from skinml.models import bundle
 from skinml.models.bundle import (
     FIGURES,
     HONEST_FIGURES,
+    HONEST_PREDICTIONS,
     KERAS,
     METRICS,
     NETWORKS,
+    PREDICTIONS,
     REFERENCE,
     Fit,
     Made,
@@ -32,6 +36,7 @@ PRECISIONS: dict[Precision, Network] = {
     "fp32": Network(file=NETWORKS["fp32"], allowed=True),
     "int8": Network(failure="no"),
 }
+PREDICTIONS_OF = {title: pa.table({"image_id": [title]}) for title in ("t", "h", "")}
 PICTURES = {"loss.png", "accuracy.png", "confusion_matrix.png", "misclassified.png"}
 
 
@@ -41,6 +46,7 @@ def _fit(title: str) -> Fit:
         title=title,
         labels=labels,
         probabilities=np.eye(7)[labels] * 0.93 + 0.01,
+        predictions=PREDICTIONS_OF[title],
         metrics={"accuracy": 1.0},
         leakage={"image": 0.0, "lesion": 0.25},
         history={name: [0.5, 0.25] for name in ("loss", "accuracy", "val_loss", "val_accuracy")},
@@ -68,7 +74,9 @@ def test_a_bundle_has_what_jobs_left_the_metrics_and_the_figures(place: str, tmp
         build_bundle(folder, "thesis", made, _fit("t"), _fit("h"), PRECISIONS)
     files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     pictures = {f"{where}/{name}" for where in (FIGURES, HONEST_FIGURES) for name in PICTURES}
-    assert files == {KERAS, *NETWORKS.values(), REFERENCE, METRICS} | pictures
+    assert files == {KERAS, *NETWORKS.values(), REFERENCE, METRICS, PREDICTIONS, HONEST_PREDICTIONS} | pictures
+    assert pq.read_table(folder / PREDICTIONS) == PREDICTIONS_OF["t"]
+    assert pq.read_table(folder / HONEST_PREDICTIONS) == PREDICTIONS_OF["h"]
     assert (folder / NETWORKS["fp32"]).read_bytes() == b"onnx", "of the finish, not the fit's"
     metrics = json.loads((folder / METRICS).read_text())
     measured = {

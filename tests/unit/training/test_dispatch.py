@@ -109,7 +109,7 @@ def test_a_job_runs_in_a_process_of_its_own_and_tells_its_epochs(tmp_path: Path)
     assert result.probabilities.shape == (28, 7)
     assert "tensorflow" in result.libraries
     assert not (tmp_path / "scratch").exists(), "a folder's shards are mapped where they lie"
-    assert names(job.results) == ["probabilities.npy"]
+    assert names(job.results) == ["probabilities.npy", "validation.npy"]
 
 
 def test_what_a_job_refuses_is_refused_here(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+import pyarrow as pa
 import pytest
 from numpy.typing import NDArray
 
@@ -99,6 +100,7 @@ def _train(workspace: str, shape: Architecture) -> Trained:
         title="tiny",
         labels=LABELS[TEST],
         probabilities=fitted.probabilities,
+        predictions=pa.table({"image_id": TEST.astype(str)}),
         metrics=measure(LABELS[TEST], fitted.probabilities),
         leakage={"image": 0.0, "lesion": 0.0},
         history=fitted.history,
