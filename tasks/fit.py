@@ -93,16 +93,23 @@ def fit_model(
         *(protocol, len(recipe.train), len(recipe.validation), len(recipe.test)),
         *(recipe.epochs, recipe.batch_size),
     )
-    results = f"{place.url}/{protocol}"
-    job = write_fit_job(store, recipe, request.model, request.seed, results, export)
-    with artifacts.progress(f"fit-{protocol}-progress", f"fit {protocol}", recipe.epochs, "epochs") as bar:
-
-        def on_epoch(epoch: int, values: dict[str, float]) -> None:
-            shown = ", ".join(f"{name} {value:.3f}" for name, value in values.items())
-            logger.info("%s: epoch %d of %d: %s", protocol, epoch, recipe.epochs, shown)
-            bar.advance(1)
-
-        result = run_job(job, place.scratch, on_epoch)
+    job, result = run_fit(store, recipe, request.model, request.seed, place, export)
     metrics = measure(store.labels[recipe.test], result.probabilities)
     leakage = protocols.leakage(store.samples, recipe)
     return Fitted(TITLES[protocol], recipe, job, result, metrics, leakage)
+
+
+def run_fit(
+    store: PixelStore, recipe: Recipe, model: str, seed: int, place: Workplace, export: bool
+) -> tuple[FitJob, FitResult]:
+    """Fit a recipe in a process of its own, and log and show each epoch."""
+    name = recipe.name
+    job = write_fit_job(store, recipe, model, seed, f"{place.url}/{name}", export)
+    with artifacts.progress(f"fit-{name}-progress", f"fit {name}", recipe.epochs, "epochs") as bar:
+
+        def on_epoch(epoch: int, values: dict[str, float]) -> None:
+            shown = ", ".join(f"{name} {value:.3f}" for name, value in values.items())
+            logger.info("%s: epoch %d of %d: %s", recipe.name, epoch, recipe.epochs, shown)
+            bar.advance(1)
+
+        return job, run_job(job, place.scratch, on_epoch)

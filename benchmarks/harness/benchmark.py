@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks.harness.bench import Bench, Result
@@ -29,6 +29,10 @@ def no_plot(found: Result) -> Plot | None:
     return None
 
 
+def no_pictures(found: Result, folder: Path) -> None:
+    """For a benchmark that draws no pictures of its own."""
+
+
 def no_flags(parser: argparse.ArgumentParser) -> None:
     """For a benchmark with no flags of its own."""
 
@@ -46,7 +50,9 @@ class Benchmark:
         render: its part of the document, from everything that is recorded.
         marker: what encloses that part in the document.
         document: where that is, below the repository.
+        excerpts: other documents, with the part of each between the same marker.
         plot: what is drawn, from everything that is recorded.
+        draw: draws pictures of its own into a folder, from everything that is recorded.
         repetitions: how often everything is run; 1 for a benchmark that cannot repeat.
         sources: what its inputs are made from.
         add_flags: adds flags of its own, which sections find in Bench.options.
@@ -60,7 +66,9 @@ class Benchmark:
     render: Callable[[Result], str]
     marker: str
     document: Path = DOCUMENT
+    excerpts: Mapping[Path, Callable[[Result], str]] = field(default_factory=dict)
     plot: Callable[[Result], Plot | None] = no_plot
+    draw: Callable[[Result, Path], None] = no_pictures
     repetitions: int = 3
     sources: Callable[[], str] = source_name
     add_flags: Callable[[argparse.ArgumentParser], None] = no_flags

@@ -66,10 +66,7 @@ def machine(found: Result) -> str:
     """What it all ran on: once where that is the same for all sections."""
     by_description: dict[str, list[str]] = {}
     for name, part in found.items():
-        one = part["machine"]
-        libraries = ", ".join(f"{library} {version}" for library, version in one["libraries"].items())
-        text = f"""{one["date"]}: {one["processor"]}, {one["cores"]} cores, {one["memory_gb"]} GB,
-            {one["system"]}; Python {one["python"]}; {libraries}. Inputs are made from {part["sources"]}:
+        text = f"""{described(part["machine"])} Inputs are made from {part["sources"]}:
             cropped, turned, lit and grained anew, so that every file differs."""
         by_description.setdefault(text, []).append(name)
     same = len(by_description) == 1
@@ -77,6 +74,15 @@ def machine(found: Result) -> str:
         paragraph(text if same else f"For {', '.join(names)}: {text}") for text, names in by_description.items()
     ]
     return "\n\n".join(("### The machine", *texts))
+
+
+def described(one: Result) -> str:
+    """One machine, with its versions, as a sentence."""
+    libraries = ", ".join(f"{library} {version}" for library, version in one["libraries"].items())
+    return (
+        f"{one['date']}: {one['processor']}, {one['cores']} cores, {one['memory_gb']} GB, {one['system']};"
+        f" Python {one['python']}; {libraries}."
+    )
 
 
 def number(value: float | None, digits: int = 0) -> str:

@@ -10,6 +10,7 @@ import hashlib
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,8 @@ from skinml.models.outliers import add_outliers
 from skinml.models.precisions import Network, Precision, may_score
 from skinml.models.quantise import calibration_positions, quantise
 from skinml.models.zoo import architecture
+from skinml.monitoring.foreign import IMAGES as FOREIGN_IMAGES
+from skinml.monitoring.foreign import behaviour
 from skinml.monitoring.reference import Measured, gather_measures, make_reference
 from skinml.storage.objects import read_bytes
 from skinml.training.inputs import Inputs, read_inputs
@@ -69,13 +72,13 @@ def finish(job: FinishJob, scratch: Path) -> Finished:
     train = np.unique(inputs.train)
     held_out = np.setdiff1d(np.flatnonzero(inputs.labels >= 0), train)
     enough = len(held_out) >= FEWEST_HELD_OUT
-    watched = _spread(held_out if enough else np.unique(inputs.test))
+    watched = _spread(held_out if enough else np.unique(inputs.test), MOST_IMAGES)
 
     with tempfile.TemporaryDirectory(prefix="skinml-finish-") as name:
         folder = Path(name)
         fp32, int8 = (folder / NETWORKS[precision] for precision in ("fp32", "int8"))
         fp32.write_bytes(_fitted(job))
-        add_outliers(fp32, data.batches(_spread(train)))
+        add_outliers(fp32, data.batches(_spread(train, MOST_IMAGES)))
 
         seen: dict[Precision, Measured] = {}
         probabilities: dict[Precision, Probabilities] = {}
@@ -88,12 +91,19 @@ def finish(job: FinishJob, scratch: Path) -> Finished:
         except Exception as error:  # whatever onnxruntime makes of the graph: fp32 scores all the same
             int8.unlink(missing_ok=True)
             failure = f"quantising it failed: {type(error).__name__}: {' '.join(str(error).split())[:200]}"
-        written = make_reference(seen, enough).model_dump_json(indent=1)
-        (folder / REFERENCE).write_text(written, encoding="utf-8")
+        reference = make_reference(seen, enough)
+        (folder / REFERENCE).write_text(reference.model_dump_json(indent=1), encoding="utf-8")
+        tested = gather(shards, _spread(np.unique(inputs.test), FOREIGN_IMAGES))
+        foreign = behaviour(
+            tested,
+            partial(_score, fp32, shape.normalisation),
+            reference.precisions["fp32"].thresholds,
+            job.seed,
+        )
         files = leave(folder, job.results)
     labels, lesions = inputs.labels[inputs.test], inputs.lesions[inputs.test]
     networks = compare_networks(labels, lesions, probabilities, failure, job.seed)
-    return Finished(networks, len(watched), enough, files)
+    return Finished(networks, len(watched), enough, files, foreign)
 
 
 def _fitted(job: FinishJob) -> bytes:
@@ -193,9 +203,26 @@ def _look(network: Path, data: _Data, watched: Positions) -> tuple[Measured, Pro
     return measured, found[PROBABILITIES][np.searchsorted(needed, test)]
 
 
-def _spread(positions: Positions) -> Positions:
-    """These positions, or MOST_IMAGES of them at even steps."""
-    if len(positions) <= MOST_IMAGES:
+def _score(network: Path, normalisation: Normalisation, pixels: Pixels) -> tuple[Measured, Probabilities]:
+    """The measures and probabilities of images of the model's own size."""
+    batches = (pixels[start : start + BATCH] for start in range(0, len(pixels), BATCH))
+    found = infer(network, (network_input(one, normalisation) for one in batches), [PROBABILITIES, OUTLIERS])
+    quality = measure_quality(pixels)
+    edge = np.full(len(pixels), pixels.shape[1])
+    measured = gather_measures(
+        brightness=quality.brightness,
+        sharpness=quality.sharpness,
+        width=edge,
+        height=edge,
+        probabilities=found[PROBABILITIES],
+        unlike_training=found[OUTLIERS],
+    )
+    return measured, found[PROBABILITIES]
+
+
+def _spread(positions: Positions, most: int) -> Positions:
+    """These positions, or `most` of them at even steps."""
+    if len(positions) <= most:
         return positions
-    chosen: Positions = positions[np.linspace(0, len(positions) - 1, MOST_IMAGES).astype(np.int64)]
+    chosen: Positions = positions[np.linspace(0, len(positions) - 1, most).astype(np.int64)]
     return chosen

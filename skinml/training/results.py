@@ -65,6 +65,7 @@ class Finished:
         reference_images: how many images the reference is of.
         held_out: whether the fit has seen none of them.
         files: what lies in the job's `results`.
+        foreign: what the fp32 network does with images that show no lesion (`monitoring.foreign.behaviour`).
 
     """
 
@@ -72,6 +73,7 @@ class Finished:
     reference_images: int
     held_out: bool
     files: dict[str, File]
+    foreign: dict[str, dict[str, float]]
 
     def to_json(self) -> dict[str, Any]:
         """What was measured of each precision, as plain data."""

@@ -12,7 +12,7 @@ from benchmarks.harness import markdown
 from benchmarks.harness.benchmark import Benchmark
 from tests.conftest import REPOSITORY
 
-BENCHMARKS = ("prepare", "scoring", "scale", "accuracy")
+BENCHMARKS = ("prepare", "scoring", "scale", "accuracy", "thesis")
 ALIKE = {
     *("__init__", "__main__", "inputs", "systems", "agreement", "figures", "render"),
     *("sections/__init__", "peers/__init__", "peers/common"),
@@ -45,6 +45,9 @@ def test_the_document_says_what_was_recorded(name: str) -> None:
     recorded = (REPOSITORY / one.record).read_text(encoding="utf-8")
     document = (REPOSITORY / one.document).read_text(encoding="utf-8")
     assert markdown.put_between(document, one.marker, one.render(json.loads(recorded))) == document
+    for place, render in one.excerpts.items():
+        shown = (REPOSITORY / place).read_text(encoding="utf-8")
+        assert markdown.put_between(shown, one.marker, render(json.loads(recorded))) == shown
     plotted = one.plot(json.loads(recorded))
     if plotted is not None:
         assert (REPOSITORY / one.picture).read_bytes().startswith(b"\x89PNG")

@@ -17,6 +17,7 @@ from skinml.models import zoo
 from skinml.models.bundle import describe
 from skinml.models.inference import infer
 from skinml.models.zoo.base import Architecture
+from skinml.monitoring.foreign import IMAGES as FOREIGN_IMAGES
 from skinml.monitoring.reference import parse_reference
 from skinml.training import finish as module
 from skinml.training.finish import compare_networks, finish
@@ -159,6 +160,14 @@ def test_of_a_large_archive_some_images_are_taken(job: FinishJob, monkeypatch: p
     monkeypatch.setattr(module, "MOST_IMAGES", 50)
     other = replace(job, results=f"{job.results}-large")
     assert finish(other, Path(job.workspace, "scratch")).reference_images == 50
+
+
+def test_it_is_recorded_what_the_network_does_with_images_of_no_lesion(finished: Finished) -> None:
+    assert {"test images", "black", "noise"} <= set(finished.foreign)
+    for kind, seen in finished.foreign.items():
+        assert 0 < seen["images"] <= FOREIGN_IMAGES, kind
+        assert all(0 <= seen[name] <= 1 for name in ("flagged", "unlike_training", "confidence", "malignant"))
+    assert finished.foreign["noise"]["flagged"] > finished.foreign["test images"]["flagged"]
 
 
 def test_a_second_try_of_a_job_makes_the_same_files(job: FinishJob, finished: Finished) -> None:
