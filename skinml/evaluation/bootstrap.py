@@ -7,7 +7,7 @@ coverage of the intervals, measured by `python -m benchmarks.coverage`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,7 @@ AT_ONCE = 1_000_000
 """Weights of images that are held at once: 30 MB with everything that is made of them."""
 
 
-def number_lesions(lesions: Sequence[str] | NDArray) -> NDArray[np.int64]:
+def number_lesions(lesions: Sequence[str] | NDArray[np.integer]) -> NDArray[np.int64]:
     """A number for each lesion, 0 to k - 1, in place of its name; shape (n,)."""
     return np.unique(np.asarray(lesions), return_inverse=True)[1].astype(np.int64)
 
@@ -90,7 +90,7 @@ def percentile_interval(values: Values, level: float = LEVEL) -> tuple[float, fl
     return float(low), float(high)
 
 
-def nest(flat: dict[Name, object]) -> dict[str, object]:
+def nest(flat: Mapping[Name, object]) -> dict[str, object]:
     """Figures by name as metrics are nested: ("per_class", "mel", "auc") below per_class and mel.
 
     >>> nest({("accuracy",): 1, ("per_class", "mel", "auc"): 2})

@@ -108,7 +108,8 @@ def predicted_classes(labels: NDArray[np.int64], probabilities: Values) -> NDArr
     highest = probabilities == probabilities.max(axis=1, keepdims=True)
     tied = np.flatnonzero(highest.sum(axis=1) > 1)
     highest[tied, labels[tied]] = False
-    return highest.argmax(axis=1)
+    predicted: NDArray[np.int64] = highest.argmax(axis=1)
+    return predicted
 
 
 def confidence_bins(confidence: Values) -> NDArray[np.int64]:
@@ -181,4 +182,5 @@ def _mean(found: Figures, name: str) -> Values:
 
 def _share(part: Values, whole: NDArray[np.number]) -> Values:
     """Part of a whole; NaN if the whole is 0."""
-    return np.divide(part, whole, out=np.full(len(part), np.nan), where=whole > 0)
+    share: Values = np.divide(part, whole, out=np.full(len(part), np.nan), where=whole > 0)
+    return share
