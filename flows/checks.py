@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from skinml.requests.dataset import PrepareRequest
+from skinml.requests.labels import MislabelledRequest
 from skinml.requests.scoring import QuarantineRequest, ScoreRequest
 from skinml.requests.tables import CompactRequest, ExportRequest
 from skinml.requests.training import TrainRequest
@@ -37,6 +38,10 @@ def prepare(workspace: str, request: PrepareRequest) -> None:
 
 def train(workspace: str, request: TrainRequest) -> None:
     """Refuse missing libraries, an unknown architecture, a workspace without samples."""
+    _check_training(workspace, request.model)
+
+
+def _check_training(workspace: str, model: str) -> None:
     from skinml.training.installed import check_installed
 
     check_installed()
@@ -45,8 +50,13 @@ def train(workspace: str, request: TrainRequest) -> None:
     from skinml.layout import check_workspace
     from skinml.models.zoo import architecture
 
-    architecture(request.model)
+    architecture(model)
     samples_version(check_workspace(workspace))
+
+
+def mislabelled(workspace: str, request: MislabelledRequest) -> None:
+    """Refuse missing libraries, an unknown architecture, a workspace without samples."""
+    _check_training(workspace, request.model)
 
 
 def score(workspace: str, request: ScoreRequest) -> None:

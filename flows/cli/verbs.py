@@ -17,6 +17,7 @@ from skinml.errors import RequestError, SkinmlError
 from skinml.requests.base import Request
 from skinml.requests.dataset import PrepareRequest
 from skinml.requests.lab import DemoRequest, DrillRequest, SynthRequest
+from skinml.requests.labels import MislabelledRequest
 from skinml.requests.scoring import QuarantineRequest, ScoreRequest
 from skinml.requests.shell import CompletionRequest
 from skinml.requests.tables import CompactRequest, ExportRequest
@@ -81,6 +82,13 @@ VERBS = (
         "flows.train:train",
         prints=("run_id", "model_name", "model_version", "protocol", "metrics"),
         check="flows.checks:train",
+    ),
+    Verb(
+        "mislabelled",
+        MislabelledRequest,
+        "flows.mislabelled:mislabelled",
+        prints=("run_id", "images", "lesions", "issues", "rows", "files"),
+        check="flows.checks:mislabelled",
     ),
     Verb(
         "score",

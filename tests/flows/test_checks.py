@@ -57,6 +57,8 @@ CASES: list[tuple[str, str, dict[str, Any], str]] = [
     ("prepare", "ftp://host/x", PREPARE, "give a folder, file:///folder or s3://bucket/prefix"),
     ("train", "EMPTY", {}, "no samples yet"),
     ("train", "EMPTY", {"model": "vgg16"}, "known: thesis-cnn"),
+    ("mislabelled", "EMPTY", {}, "no samples yet"),
+    ("mislabelled", "TRAINED", {"model": "vgg16"}, "known: thesis-cnn"),
     ("score", "EMPTY", {"archive": "IMAGES"}, "has no champion yet"),
     ("score", "TRAINED", {"archive": "NOWHERE"}, "no such folder"),
     ("score", "TRAINED", {"archive": "IMAGES", "model": "1999"}, "no such version in"),

@@ -1,0 +1,71 @@
+"""The mislabelled flow: name the labels that networks which have not seen the lesion disagree with most."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prefect import flow
+
+from flows.naming import asked
+from skinml.models.zoo import DEFAULT, architecture, pixels_for
+from skinml.models.zoo.base import check_weights
+from skinml.records.runs import begin
+from skinml.requests.labels import MislabelledRequest
+from skinml.training.installed import check_installed
+from tasks.cluster import check_cluster
+from tasks.fit import workplace
+from tasks.labels import check_folds, predict_out_of_fold, write_ranking
+from tasks.pixels import commit_pixels, find_missing, open_pixels, read_samples, write_shards
+from tasks.runs import begin_run, recorded
+from tasks.workspace import open_workspace
+
+
+def _run_name() -> str:
+    return f"mislabelled, by {asked('model') or DEFAULT}"
+
+
+@flow(name="mislabelled", flow_run_name=_run_name, validate_parameters=True)
+def mislabelled(workspace: str, request: MislabelledRequest) -> dict[str, Any]:
+    """Fit one network a fold of lesions, and rank all labels by how much the held-out probabilities disagree.
+
+    Nothing is changed: a suspicious label is for a person to look at.
+
+    Args:
+        workspace: folder or s3://bucket/prefix that holds everything.
+        request: how many labels to name; folds, architecture, epochs, batch size, seed.
+
+    Returns:
+        lesions and images that were ranked; issues: lesions that are confidently another diagnosis; rows: the
+        `top` most suspicious (`evaluation.mislabelled.rank_labels`); files.
+    """
+    check_installed()
+    check_weights(architecture(request.model))
+    run = begin("mislabelled", request.model_dump(mode="json"))
+    pixels = pixels_for(request.model, None, "fast")
+    with recorded(workspace, run) as record:
+        workspace = open_workspace(workspace)
+        samples = read_samples(workspace)
+        check_folds(samples, request)
+        missing = find_missing(workspace, samples, pixels)
+        check_cluster(workspace, request, images=missing.work["uri"].head(1).to_list())
+
+        begin_run(record, workspace)
+        shards, _ = write_shards(
+            workspace, missing.work, pixels, missing.stored_as, missing.dataset_key, request, run
+        )
+        commit_pixels(workspace, missing, shards, run)
+        store = open_pixels(workspace, samples, missing)
+        with workplace(workspace, record) as place:
+            predictions = predict_out_of_fold(store, request, place)
+        ranked, files = write_ranking(workspace, run.run_id, predictions, request.top)
+
+    return {
+        "run_id": run.run_id,
+        "images": len(predictions),
+        "lesions": len(ranked),
+        "issues": int(ranked["issue"].sum()),
+        "rows": ranked[: request.top].to_dict("records"),
+        "files": files,
+        "dataset_version": samples.version,
+        "seconds": record.row["seconds"],
+    }
