@@ -26,7 +26,13 @@ LESIONS: dict[str, tuple[int, ...]] = {
 SIGNAL = np.array([1.6, 1.8, 1.5, 1.2, 1.5, 2.6, 2.2])
 """How much the logit of the true class stands out: about 0.72 accuracy and 0.56 balanced accuracy."""
 
-LIKE = {("akiec", "bkl"): 0.8, ("bcc", "akiec"): 0.6, ("bkl", "mel"): 0.6, ("mel", "nv"): 1.2, ("df", "nv"): 0.8}
+LIKE = {
+    ("akiec", "bkl"): 0.8,
+    ("bcc", "akiec"): 0.6,
+    ("bkl", "mel"): 0.6,
+    ("mel", "nv"): 1.2,
+    ("df", "nv"): 0.8,
+}
 """Which diagnosis is taken for which other, and by how much of a logit."""
 
 OF_LESION, OF_IMAGE = 1.0, 0.7
@@ -56,10 +62,8 @@ def draw_test_set(lesions: int, fixed: bool, generator: np.random.Generator) -> 
     """
     counts = np.array([sum(LESIONS[name]) for name in DIAGNOSES])
     shares = counts / counts.sum()
-    if fixed:
-        of_class = np.round(lesions * shares).astype(int)
-    else:
-        of_class = generator.multinomial(lesions, shares)
+    expected = np.round(lesions * shares).astype(np.int64)
+    of_class = expected if fixed else generator.multinomial(lesions, shares)
     classes = np.repeat(np.arange(len(DIAGNOSES)), of_class)
     images = np.concatenate(
         [_images(LESIONS[name], count, generator) for name, count in zip(DIAGNOSES, of_class, strict=True)]
