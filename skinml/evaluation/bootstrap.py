@@ -7,7 +7,7 @@ coverage of the intervals, measured by `python -m benchmarks.coverage`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,14 +61,22 @@ def draw(
 
 
 def resample(
-    several: Sequence[Predictions], strata: NDArray[np.int64], *, seed: int, resamples: int = RESAMPLES
+    several: Sequence[Predictions],
+    strata: NDArray[np.int64],
+    *,
+    seed: int,
+    resamples: int = RESAMPLES,
+    ranked: Collection[str] | None = None,
 ) -> list[Figures]:
-    """Every figure in each resample, for several predictions of the same images: paired, on the same draws."""
+    """Every figure in each resample, for several predictions of the same images: paired, on the same draws.
+
+    `ranked` is that of `weighted.figures`.
+    """
     at_once = max(1, AT_ONCE // len(several[0].labels))
     pieces: list[list[Figures]] = [[] for _ in several]
     for weights in draw(strata, at_once, seed=seed, resamples=resamples):
         for parts, predictions in zip(pieces, several, strict=True):
-            parts.append(figures(predictions, weights))
+            parts.append(figures(predictions, weights, ranked))
     return [{name: np.concatenate([part[name] for part in parts]) for name in parts[0]} for parts in pieces]
 
 
