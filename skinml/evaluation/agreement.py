@@ -92,7 +92,7 @@ def _sums(lesions: NDArray[np.int64], probabilities: NDArray[np.float64]) -> Sum
     classes = np.zeros((len(images), len(DIAGNOSES)))
     np.add.at(classes, (lesions, predicted), 1)
     verdicts = np.stack([np.bincount(lesions, weights=malignant), np.bincount(lesions, weights=~malignant)], 1)
-    # Sum of |a - b| over pairs, from sorted values: the j-th of n (from 0) counts j times, less n - 1 - j times.
+    # Sum of |a - b| over pairs, from sorted values: the j-th of n (from 0) counts j times less n - 1 - j.
     order = np.lexsort((chance, lesions))
     place = np.arange(len(order)) - np.repeat(np.cumsum(images) - images, images)
     signed = (2 * place + 1 - images[lesions[order]]) * chance[order]

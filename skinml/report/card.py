@@ -103,7 +103,8 @@ def _markdown(block: Block) -> Iterator[str]:
     elif isinstance(block, Picture):
         yield f"![{_escaped(block.caption)}]({block.file})"
     else:
-        rows = (block.head, ["---"] * len(block.head), *([_cell(cell) for cell in row] for row in block.rows))
+        head, *rows = ([_cell(cell) for cell in row] for row in (block.head, *block.rows))
+        rows = [head, ["---"] * len(head), *rows]
         yield "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
