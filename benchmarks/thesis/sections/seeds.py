@@ -71,7 +71,7 @@ def _fit_of(measured: dict[str, Any], predictions: Path) -> Result:
     drawn = rows.loc[rows.index.repeat(rows["draws"])]  # an image counts as often as the thesis draws it
     metrics, intervals = measure_with_intervals(
         encode(drawn["dx"]),
-        drawn["lesion_id"].astype("category").cat.codes.to_numpy(),
+        drawn["lesion_id"].tolist(),
         drawn[list(PROBABILITY_COLUMNS)].to_numpy(),
     )
     return {
