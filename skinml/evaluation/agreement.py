@@ -58,10 +58,9 @@ def retest_agreement(rows: pd.DataFrame, *, seed: int = 0, resamples: int = RESA
     lesions = number_lesions(rows["lesion_id"].tolist())
     sums = _sums(lesions, rows[list(PROBABILITY_COLUMNS)].to_numpy(np.float64))
     found = _figures(sums, np.ones((len(sums), 1)))
-    strata = np.zeros(len(sums), np.int64)
     pieces = [
         _figures(sums, weights.astype(np.float64))
-        for weights in draw(strata, AT_ONCE, seed=seed, resamples=resamples)
+        for weights in draw(len(sums), AT_ONCE, seed=seed, resamples=resamples)
     ]
     intervals = {
         name: percentile_interval(np.concatenate([piece[name] for piece in pieces])) for name in FIGURES
@@ -92,7 +91,7 @@ def _sums(lesions: NDArray[np.int64], probabilities: NDArray[np.float64]) -> Sum
     classes = np.zeros((len(images), len(DIAGNOSES)))
     np.add.at(classes, (lesions, predicted), 1)
     verdicts = np.stack([np.bincount(lesions, weights=malignant), np.bincount(lesions, weights=~malignant)], 1)
-    # Sum of |a - b| over pairs, from sorted values: the j-th of n (from 0) counts j times less n - 1 - j.
+    # Sum of |a - b| over pairs, from sorted values: the j-th of n (from 0) counts 2j - (n - 1) times.
     order = np.lexsort((chance, lesions))
     place = np.arange(len(order)) - np.repeat(np.cumsum(images) - images, images)
     signed = (2 * place + 1 - images[lesions[order]]) * chance[order]

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from skinml.errors import RequestError
 from skinml.evaluation.agreement import retest_agreement
@@ -67,6 +68,13 @@ def judge(
         "agreement": retest_agreement(test, seed=seed, resamples=resamples),
         "notes": _notes(test, validation, metrics["absent"]),
     }
+
+
+def judge_predictions(predictions: pa.Table, seed: int) -> dict[str, Any]:
+    """`judge` by a table of `schemas.PREDICTIONS`, as a bundle keeps it."""
+    rows = predictions.to_pandas()
+    test, validation = (rows[rows["split"] == split].reset_index(drop=True) for split in ("test", "val"))
+    return judge(test, validation, seed)
 
 
 def contradictions(rows: pd.DataFrame) -> list[str]:

@@ -140,6 +140,30 @@ def figures(predictions: Predictions, weights: Weights, ranked: Collection[str] 
     return found
 
 
+def lesions_behind(predictions: Predictions) -> dict[Name, int]:
+    """How many lesions count in each figure that is a proportion of images."""
+    confusion = predictions.sums[:, : _CLASSES**2].reshape(-1, _CLASSES, _CLASSES)
+    of_class, called = confusion.sum(axis=2) > 0, confusion.sum(axis=1) > 0
+    total = len(confusion)
+    found: dict[Name, int] = {("accuracy",): total}
+    for number, diagnosis in enumerate(DIAGNOSES):
+        with_class, others = int(of_class[:, number].sum()), np.delete(of_class, number, axis=1)
+        without = int(others.any(axis=1).sum())
+        found["per_class", diagnosis, "sensitivity"] = with_class
+        found["per_class", diagnosis, "fraction_misclassified"] = with_class
+        found["per_class", diagnosis, "specificity"] = without
+        found["per_class", diagnosis, "precision"] = int(called[:, number].sum())
+    melanoma, malignant = DIAGNOSES[MELANOMA], int(of_class[:, _MALIGNANT].any(axis=1).sum())
+    found["melanoma_sensitivity",] = found["per_class", melanoma, "sensitivity"]
+    found["melanoma_specificity",] = found["per_class", melanoma, "specificity"]
+    found["malignant_sensitivity",] = malignant
+    found["malignant_specificity",] = int(of_class[:, _BENIGN].any(axis=1).sum())
+    for figure in _AT_SPECIFICITY:
+        found[f"melanoma_{figure}",] = found["melanoma_sensitivity",]
+        found[f"malignant_{figure}",] = malignant
+    return found
+
+
 def _decided(sums: Values) -> Figures:
     """The figures that need no ranking, from the weighted sums of all lesions, shape (49 + BINS + 1, ...)."""
     confusion = sums[: _CLASSES**2].reshape(_CLASSES, _CLASSES, -1)
