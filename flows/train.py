@@ -7,6 +7,7 @@ from typing import Any
 from prefect import flow
 
 from flows.naming import asked
+from skinml.dataset.description import describe
 from skinml.models.zoo import DEFAULT, architecture, pixels_for
 from skinml.models.zoo.base import check_weights
 from skinml.records.runs import begin
@@ -63,7 +64,13 @@ def train(workspace: str, request: TrainRequest) -> dict[str, Any]:
             bundle = record.scratch / "bundle"
             build(bundle, store, request, fitted, honest, finished)
 
-        dataset = {"key": missing.dataset_key, "version": samples.version, "samples": len(store.samples)}
+        dataset = {
+            "key": missing.dataset_key,
+            "version": samples.version,
+            "samples": len(store.samples),
+            "description": describe(store.samples),
+            "told": request.told(),
+        }
         manifest = register_model(workspace, bundle, request, pixels, dataset, fitted, finished, run)
         record.model_version = manifest.version
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from skinml.dataset.pixelstore import PixelStore
 from skinml.images.preprocessing import Preprocessing
 from skinml.models import registry
-from skinml.models.bundle import KERAS, NETWORKS, Fit, Made, build_bundle
+from skinml.models.bundle import KERAS, NETWORKS, Fit, Made, build_bundle, write_card
 from skinml.models.manifest import Manifest
 from skinml.models.precisions import explain
 from skinml.models.zoo import architecture
@@ -63,7 +64,7 @@ def build(
         Made(_finish_job(fitted).results, finished.files),
     )
     refitted = None if honest is None else _fit(store, honest)
-    build_bundle(folder, request.protocol, made, _fit(store, fitted), refitted, finished.precisions)
+    build_bundle(folder, request.protocol, made, _fit(store, fitted), refitted, finished.measurements())
 
 
 def _fit(store: PixelStore, fitted: Fitted) -> Fit:
@@ -96,6 +97,7 @@ def register_model(
     fields = {
         "name": request.model,
         "version": registry.new_version(),
+        "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "run_id": run.run_id,
         "protocol": request.protocol,
         "preprocessing": preprocessing.to_json(),
@@ -111,6 +113,7 @@ def register_model(
         "precisions": finished.precisions,
         "architecture": architecture(request.model).to_json(),
     }
+    write_card(bundle, fields)
     manifest = registry.register(workspace, bundle, fields)
     first = registry.crown_first(workspace, manifest)
     logger.info("registered %s %s%s", manifest.name, manifest.version, " as champion" if first else "")

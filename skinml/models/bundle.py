@@ -29,7 +29,7 @@ from tenacity import (
 
 from skinml.errors import RunError, StorageError
 from skinml.models.manifest import File
-from skinml.models.precisions import Network, Precision
+from skinml.models.precisions import Precision
 from skinml.storage.objects import read_bytes, upload
 
 logger = logging.getLogger("skinml.bundle")
@@ -44,6 +44,8 @@ PREDICTIONS, HONEST_PREDICTIONS = "predictions.parquet", "honest-predictions.par
 """Probabilities of every validation and test image, of the fit and of the honest refit."""
 RETRY_DELAYS = (2.0, 10.0, 30.0, 60.0, 120.0, 240.0)
 """Seconds before each further try to leave a file, 7.7 minutes in all: hours of fitting are behind it."""
+CARD = ("card.md", "card.html")
+"""The model card in both forms."""
 FIGURES, HONEST_FIGURES = "figures", "figures/honest"
 """Folders: the figures of the fit, and of the thesis's recipe refitted with whole lesions held out."""
 
@@ -100,7 +102,7 @@ def build_bundle(
     made: tuple[Made, ...],
     fitted: Fit,
     honest: Fit | None,
-    precisions: Mapping[Precision, Network],
+    finished: Mapping[str, Any],
 ) -> None:
     """Put everything into the bundle's folder: what jobs made, `metrics.json`, predictions, figures.
 
@@ -110,7 +112,7 @@ def build_bundle(
         made: what the fit and the finish left: model.keras, networks, reference.
         fitted: the fit.
         honest: for the thesis's protocol, the fit of its recipe with whole lesions held out.
-        precisions: what each network was measured at.
+        finished: what finishing the network measured, as plain data for `metrics.json`.
 
     Raises:
         RunError: a file is not what its job said it wrote.
@@ -123,7 +125,7 @@ def build_bundle(
     measured = {
         "protocol": protocol,
         **fitted.measurements(),
-        "precisions": {name: network.model_dump(mode="json") for name, network in precisions.items()},
+        **finished,
     }
     if honest is not None:
         measured["honest"] = honest.measurements()
@@ -133,6 +135,27 @@ def build_bundle(
     if honest is not None:
         pq.write_table(honest.predictions, folder / HONEST_PREDICTIONS)
         _draw(folder / HONEST_FIGURES, honest)
+
+
+def write_card(folder: Path, fields: Mapping[str, Any]) -> None:
+    """Write the model card of a bundle that has everything else, as Markdown and as a page.
+
+    Args:
+        folder: the bundle.
+        fields: of its manifest, with `created_at`.
+
+    """
+    from skinml.report.card import to_html, to_markdown
+    from skinml.report.card_items import model_card
+
+    try:
+        measured = json.loads((folder / METRICS).read_text(encoding="utf-8"))
+        pictures = [path.relative_to(folder).as_posix() for path in folder.rglob("*.png")]
+        card = model_card(fields, measured, pictures)
+        for name, text in zip(CARD, (to_markdown(card), to_html(card)), strict=True):
+            (folder / name).write_text(text, encoding="utf-8")
+    except Exception:  # as for a picture
+        logger.exception("the version will lack a model card: writing it failed")
 
 
 def _draw(folder: Path, fit: Fit) -> None:

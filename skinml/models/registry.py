@@ -41,16 +41,15 @@ def register(workspace: str, folder: Path, fields: dict[str, Any]) -> Manifest:
     Args:
         workspace: normalised URL.
         folder: the bundle's files, in sub-folders too.
-        fields: the manifest's fields but class_order, created_at and files.
+        fields: the manifest's fields but class_order and files; created_at is now if it is not given.
 
     Raises:
         RunError: the version exists already.
     """
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
     manifest = Manifest(
-        **fields,
+        **{"created_at": datetime.now(UTC).isoformat(timespec="seconds"), **fields},
         class_order=DIAGNOSES,
-        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
         files={path.relative_to(folder).as_posix(): describe(path.read_bytes()) for path in paths},
     )
     url = model_url(workspace, manifest.name, manifest.version)

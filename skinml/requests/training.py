@@ -2,14 +2,36 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from skinml.requests.base import ClusterRequest
+from skinml.requests.base import SHARED, ClusterRequest, Request
 
 
-class TrainRequest(ClusterRequest):
+class CardRequest(Request):
+    """What only people know of a model. The model card says of everything else that it is not reported."""
+
+    data_source: Annotated[str, SHARED] = Field(
+        "", max_length=1000, description="model card: where the labelled images come from, and how to cite them"
+    )
+    data_licence: Annotated[str, SHARED] = Field(
+        "", max_length=200, description="model card: the licence of the labelled images"
+    )
+    intended_use: Annotated[str, SHARED] = Field(
+        "", max_length=1000, description="model card: intended use (default: research)"
+    )
+    ethics: Annotated[str, SHARED] = Field(
+        "", max_length=1000, description="model card: ethical approval and consent"
+    )
+    contact: Annotated[str, SHARED] = Field("", max_length=200, description="model card: whom to ask")
+
+    def told(self) -> dict[str, str]:
+        """What was given, by the name of its field."""
+        return {name: text for name in CardRequest.model_fields if (text := getattr(self, name))}
+
+
+class TrainRequest(CardRequest, ClusterRequest):
     """Fit a model on the prepared images, and register it as an immutable version."""
 
     protocol: Literal["grouped", "thesis"] = Field(

@@ -79,6 +79,10 @@ class Finished:
         """What was measured of each precision, as plain data."""
         return {name: network.model_dump(mode="json") for name, network in self.precisions.items()}
 
+    def measurements(self) -> dict[str, Any]:
+        """What `metrics.json` keeps of it."""
+        return {"precisions": self.to_json(), "foreign": self.foreign}
+
 
 REPORT = TypeAdapter(FitReport)
 FINISHED = TypeAdapter(Finished)

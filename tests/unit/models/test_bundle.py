@@ -14,6 +14,7 @@ import pytest
 from skinml.errors import RunError, StorageError
 from skinml.models import bundle
 from skinml.models.bundle import (
+    CARD,
     FIGURES,
     HONEST_FIGURES,
     HONEST_PREDICTIONS,
@@ -28,14 +29,12 @@ from skinml.models.bundle import (
     describe,
     leave,
     read_made,
+    write_card,
 )
-from skinml.models.precisions import Network, Precision
 from skinml.storage.objects import read_bytes, upload, write_bytes
+from tests.unit.report.made_up import fields, measured
 
-PRECISIONS: dict[Precision, Network] = {
-    "fp32": Network(file=NETWORKS["fp32"], allowed=True),
-    "int8": Network(failure="no"),
-}
+FINISHED = {"precisions": {"int8": {"failure": "no"}}, "foreign": {"noise": {"flagged": 1.0}}}
 PREDICTIONS_OF = {title: pa.table({"image_id": [title]}) for title in ("t", "h", "")}
 PICTURES = {"loss.png", "accuracy.png", "confusion_matrix.png", "misclassified.png"}
 
@@ -71,7 +70,7 @@ def _made(place: str, tmp_path: Path) -> tuple[Made, Made]:
 def test_a_bundle_has_what_jobs_left_the_metrics_and_the_figures(place: str, tmp_path: Path) -> None:
     folder, made = tmp_path / "bundle", _made(place, tmp_path)
     for _ in range(2):  # a stage that is tried again
-        build_bundle(folder, "thesis", made, _fit("t"), _fit("h"), PRECISIONS)
+        build_bundle(folder, "thesis", made, _fit("t"), _fit("h"), FINISHED)
     files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     pictures = {f"{where}/{name}" for where in (FIGURES, HONEST_FIGURES) for name in PICTURES}
     assert files == {KERAS, *NETWORKS.values(), REFERENCE, METRICS, PREDICTIONS, HONEST_PREDICTIONS} | pictures
@@ -79,7 +78,7 @@ def test_a_bundle_has_what_jobs_left_the_metrics_and_the_figures(place: str, tmp
     assert pq.read_table(folder / HONEST_PREDICTIONS) == PREDICTIONS_OF["h"]
     assert (folder / NETWORKS["fp32"]).read_bytes() == b"onnx", "of the finish, not the fit's"
     metrics = json.loads((folder / METRICS).read_text())
-    measured = {
+    kept = {
         "metrics": {"accuracy": 1.0},
         "notes": ["few"],
         "leakage": {"image": 0.0, "lesion": 0.25},
@@ -87,24 +86,41 @@ def test_a_bundle_has_what_jobs_left_the_metrics_and_the_figures(place: str, tmp
         "best_epoch": 2,
         "fit_seconds": 12.5,
     }
-    of_precisions = {name: network.model_dump(mode="json") for name, network in PRECISIONS.items()}
-    assert metrics == {"protocol": "thesis", **measured, "precisions": of_precisions, "honest": measured}
+    assert metrics == {"protocol": "thesis", **kept, **FINISHED, "honest": kept}
 
 
 def test_what_is_not_what_its_job_wrote_is_refused(place: str, tmp_path: Path) -> None:
     made = _made(place, tmp_path)
     write_bytes(f"{made[1].url}/{NETWORKS['int8']}", b"8tni")
     with pytest.raises(RunError, match=r"model-int8.onnx: has 4 bytes that are not the 4 that its job wrote"):
-        build_bundle(tmp_path / "bundle", "grouped", made, _fit("t"), None, PRECISIONS)
+        build_bundle(tmp_path / "bundle", "grouped", made, _fit("t"), None, FINISHED)
     with pytest.raises(StorageError, match="not found"):
         read_made(f"{place}/fit/other", describe(b""))
 
 
 def test_a_failed_picture_does_not_cost_the_fit(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     broken = replace(_fit("t"), history={})
-    build_bundle(tmp_path / "bundle", "grouped", (), broken, None, PRECISIONS)
+    build_bundle(tmp_path / "bundle", "grouped", (), broken, None, FINISHED)
     assert (tmp_path / "bundle" / METRICS).exists()
     assert "the version will lack figures: drawing figures failed" in caplog.text
+
+
+def test_a_card_is_made_of_what_the_bundle_has(tmp_path: Path) -> None:
+    (tmp_path / "figures").mkdir()
+    (tmp_path / "figures" / "confusion_matrix.png").write_bytes(b"")
+    (tmp_path / METRICS).write_text(json.dumps(measured(honest=False)))
+    write_card(tmp_path, fields(told={"data_licence": "CC BY-NC 4.0"}))
+    for name in CARD:
+        text = (tmp_path / name).read_text()
+        assert "CC BY-NC 4.0" in text
+        assert "figures/confusion_matrix.png" in text
+
+
+def test_a_failed_card_does_not_cost_the_fit(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / METRICS).write_text("{}")
+    write_card(tmp_path, fields())
+    assert not (tmp_path / CARD[0]).exists()
+    assert "the version will lack a model card" in caplog.text
 
 
 def test_what_is_left_at_a_url_is_described_by_hash_and_size(place: str, tmp_path: Path) -> None:

@@ -107,7 +107,7 @@ def _train(workspace: str, shape: Architecture) -> Trained:
         best_epoch=fitted.best_epoch,
         seconds=fitted.seconds,
     )
-    build_bundle(folder, "grouped", made, kept, None, finished.precisions)
+    build_bundle(folder, "grouped", made, kept, None, finished.measurements())
     fields = {
         "name": shape.name,
         "version": "v1",
