@@ -1,4 +1,4 @@
-"""The coverage benchmark in small: 80 made-up test sets, whose intervals hold the truth as often as they say."""
+"""The coverage benchmark in small: of 80 test sets, intervals hold the truth as often as they say."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_a_made_up_test_set_has_ham10000s_composition() -> None:
 @pytest.mark.timeout(600)
 def test_intervals_hold_the_truth() -> None:
     """Of 80 intervals 95 % hold it, give or take 2.4 % (one standard deviation)."""
-    found = coverage(test_sets=80, resamples=200, population=60_000, populations=2)
+    found = coverage(80, 200, population=60_000, populations=2, workers=1)
     for name in HEADLINE:
         assert 0.87 <= found[name]["covered"] <= 1, name
         assert abs(found[name]["bias"]) < 0.01, name
