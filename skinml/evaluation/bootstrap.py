@@ -70,7 +70,7 @@ def percentile_interval(values: Values, level: float = LEVEL) -> tuple[float, fl
 
     Args:
         values: shape (resamples,); NaN if the figure is undefined in a resample, which is left out.
-        level: of the interval.
+        level: of the interval; a higher one than is wanted if few lesions are behind it.
 
     Returns:
         Low and high; None if fewer than half of the resamples define the figure.

@@ -15,6 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from skinml.evaluation.bootstrap import (
+    LEVEL,
     RESAMPLES,
     nest,
     number_lesions,
@@ -38,6 +39,13 @@ def measure_with_intervals(
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """The metrics of `metrics.measure`, and the 95 % interval of each that is one number.
 
+    >>> import numpy as np
+    >>> labels = np.repeat([4, 5], 30)  # mel, nv
+    >>> probabilities = np.eye(7)[np.where(np.arange(60) % 6 == 0, 5, labels)]  # five melanomas are missed
+    >>> metrics, intervals = measure_with_intervals(labels, np.arange(60) // 2, probabilities)
+    >>> round(metrics["melanoma_sensitivity"], 2), [round(end, 2) for end in intervals["melanoma_sensitivity"]]
+    (0.83, [0.7, 0.96])
+
     Args:
         labels: true class numbers, shape (n,), 0 to 6, n at least 1.
         lesions: name or number of the lesion that each image shows, shape (n,).
@@ -47,9 +55,10 @@ def measure_with_intervals(
 
     Returns:
         The metrics, and the intervals nested like them: {"accuracy": [low, high], ..., "per_class": {"mel":
-        {"sensitivity": [low, high], ...}}}. An interval is None if its figure is undefined. The interval of a
-        proportion that is 0 or 1 in every resample, which says nothing of what the test set has not shown, is
-        Wilson's for as many trials as lesions count in it.
+        {"sensitivity": [low, high], ...}}}. An interval is None if its figure is undefined. They are
+        percentile intervals; figures of one class or group are given the level that its number of lesions asks
+        for (`expanded_level`). If a figure is 0 or 1 in every resample, which says nothing of what the test set
+        has not shown, it is Wilson's for as many trials as there are such lesions.
 
     Raises:
         ValueError: see `metrics.measure`; or there are not as many lesions as labels.
@@ -63,7 +72,7 @@ def measure_with_intervals(
     [resampled] = resample([predictions], seed=seed, resamples=resamples)
     metrics, behind = measure(labels, probabilities), lesions_behind(predictions)
     intervals = {
-        name: None if _within(metrics, name) is None else _interval(values, behind.get(name, 0))
+        name: None if _within(metrics, name) is None else _interval(values, behind.get(name))
         for name, values in resampled.items()
     }
     return metrics, nest(intervals)
@@ -76,12 +85,31 @@ def _within(metrics: dict[str, Any], name: Name) -> Any:
     return found
 
 
-def _interval(values: Values, lesions: int) -> list[float] | None:
-    """The percentile interval, or Wilson's for a proportion of `lesions` that is 0 or 1 in every resample."""
-    interval = percentile_interval(values)
-    if interval is not None and lesions and interval[0] == interval[1] in (0.0, 1.0):
-        interval = wilson_interval(int(interval[0]) * lesions, lesions)
+def _interval(values: Values, lesions: int | None) -> list[float] | None:
+    """The percentile interval, as wide as so many lesions ask for; None for a mean over all."""
+    if lesions is None:
+        interval = percentile_interval(values)
+    else:
+        interval = percentile_interval(values, expanded_level(lesions))
+        if interval is not None and lesions and interval[0] == interval[1] in (0.0, 1.0):
+            interval = wilson_interval(int(interval[0]) * lesions, lesions)
     return None if interval is None else list(interval)
+
+
+def expanded_level(lesions: int, level: float = LEVEL) -> float:
+    """The level of a percentile interval that covers `level` for so few lesions.
+
+    Percentiles of n values are too close by the factor sqrt((n - 1) / n), and take the normal distribution for
+    Student's (Hesterberg, "What Teachers Should Know About the Bootstrap", Am. Stat. 69:371, 2015).
+
+    >>> round(expanded_level(11), 3), round(expanded_level(1000), 3)
+    (0.981, 0.95)
+    """
+    from scipy.stats import norm, t  # of the extra `train`, as in `wilson_interval`
+
+    count = max(2, lesions)
+    tail = norm.cdf(t.ppf((1 - level) / 2, count - 1) * (count / (count - 1)) ** 0.5)
+    return float(1 - 2 * tail)
 
 
 def chosen_with_intervals(
@@ -116,8 +144,7 @@ def chosen_with_intervals(
         [resampled] = resample([predictions], seed=seed, resamples=resamples, ranked=ranked)
         behind = lesions_behind(predictions)
         judged["intervals"] = {
-            name: _interval(resampled[name,], behind.get((name,), 0)) if defined[name] else None
-            for name in chosen
+            name: _interval(resampled[name,], behind.get((name,))) if defined[name] else None for name in chosen
         }
     return judged
 

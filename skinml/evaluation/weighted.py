@@ -141,7 +141,10 @@ def figures(predictions: Predictions, weights: Weights, ranked: Collection[str] 
 
 
 def lesions_behind(predictions: Predictions) -> dict[Name, int]:
-    """How many lesions count in each figure that is a proportion of images."""
+    """How many lesions each figure of some of the classes depends on: those of its rarer side.
+
+    A mean over classes has no such number and is not among them.
+    """
     confusion = predictions.sums[:, : _CLASSES**2].reshape(-1, _CLASSES, _CLASSES)
     of_class, called = confusion.sum(axis=2) > 0, confusion.sum(axis=1) > 0
     total = len(confusion)
@@ -153,11 +156,15 @@ def lesions_behind(predictions: Predictions) -> dict[Name, int]:
         found["per_class", diagnosis, "fraction_misclassified"] = with_class
         found["per_class", diagnosis, "specificity"] = without
         found["per_class", diagnosis, "precision"] = int(called[:, number].sum())
+        for figure in _OF_CLASS:
+            found["per_class", diagnosis, figure] = min(with_class, without)
     melanoma, malignant = DIAGNOSES[MELANOMA], int(of_class[:, _MALIGNANT].any(axis=1).sum())
+    benign = int(of_class[:, _BENIGN].any(axis=1).sum())
     found["melanoma_sensitivity",] = found["per_class", melanoma, "sensitivity"]
     found["melanoma_specificity",] = found["per_class", melanoma, "specificity"]
     found["malignant_sensitivity",] = malignant
-    found["malignant_specificity",] = int(of_class[:, _BENIGN].any(axis=1).sum())
+    found["malignant_specificity",] = benign
+    found["malignant_auc",] = min(malignant, benign)
     for figure in _AT_SPECIFICITY:
         found[f"melanoma_{figure}",] = found["melanoma_sensitivity",]
         found[f"malignant_{figure}",] = malignant

@@ -30,13 +30,14 @@ def predictions(lesions: int = 120, seed: int = 0, signal: float = 1.5, split: s
             "image_trained_on": False,
             "lesion_trained_on": False,
             "age": generator.choice([20.0, 40.0, 60.0, 80.0, np.nan], lesions)[numbers],
-            "sex": generator.choice(["male", "female", None], lesions)[numbers],
-            "localization": generator.choice(["back", "face", None], lesions)[numbers],
-            "source": generator.choice(["here", "there", None], lesions)[numbers],
+            "sex": np.array(["male", "female", None])[generator.integers(0, 3, lesions)][numbers],
+            "localization": np.array(["back", "face", None])[generator.integers(0, 3, lesions)][numbers],
+            "source": np.array(["here", "there", None])[generator.integers(0, 3, lesions)][numbers],
         }
     )
     hard = generator.normal(0, 1, (lesions, 7))[numbers]
     logits = hard + generator.normal(0, 0.7, (count, 7)) + signal * np.eye(7)[labels]
     raised = np.exp(logits)
     rows[list(PROBABILITY_COLUMNS)] = raised / raised.sum(axis=1, keepdims=True)
-    return rows[PREDICTIONS.names]
+    found: pd.DataFrame = rows[PREDICTIONS.names]
+    return found

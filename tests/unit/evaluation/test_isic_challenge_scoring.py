@@ -58,9 +58,9 @@ def test_our_figures_are_those_of_isic_challenge_scoring(environment: str, tmp_p
     probabilities = rows[list(PROBABILITY_COLUMNS)].to_numpy()
     fortieths = np.floor(40 * probabilities) / 40
     fortieths[:, 5] += 1 - fortieths.sum(axis=1)
-    tied = (fortieths == fortieths.max(axis=1, keepdims=True)).sum(axis=1) > 1
-    right = labels == fortieths.argmax(axis=1)
-    assert (tied & right).sum() > 3
+    undecided = np.arange(0, len(rows), 20)
+    fortieths[undecided] = (np.eye(7)[labels] + np.eye(7)[(labels + 1) % 7])[undecided] / 2
+    assert (labels == fortieths.argmax(axis=1))[undecided].sum() > 3
     truth = _table(tmp_path / "truth.csv", rows["image_id"], np.eye(7)[labels], weights=True)
     predicted = _table(tmp_path / "predicted.csv", rows["image_id"], fortieths, weights=False)
     ran = subprocess.run(
