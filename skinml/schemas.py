@@ -138,9 +138,14 @@ PROMOTIONS = pa.schema(
         ("decision", pa.string()),  # first, promoted, forced, kept, proposed or rolled_back
         ("reason", pa.string()),
         ("evidence", pa.string()),  # JSON: every criterion with its figures and verdict
-        ("test_looks", pa.int64()),  # how often a decision has looked at this test set, this one included
+        (
+            "test_looks",
+            pa.int64(),
+        ),  # how often decisions have looked at this test set; null if none
         ("decided_by", pa.string()),
         ("run_id", pa.string()),  # null if nobody's run decided
+        ("manifest_sha256", pa.string()),  # of the version's manifest, hexadecimal
+        ("test_set", pa.string()),  # which test images; null if the decision did not look at any
     ]
 )
 """Append-only: one row per decision about an alias."""

@@ -62,6 +62,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """
     _check_verb(arguments)
     options, unknown = parser().parse_known_args(arguments)
+    unknown = _adopt(options, unknown)
     if unknown:
         raise RequestError(_unknown(unknown[0], options.verb))
     return options
@@ -90,6 +91,19 @@ def _check_verb(arguments: Sequence[str]) -> None:
             rest = rest[1:]
     parser().print_help(sys.stderr)
     raise RequestError("no verb was given; see skinml --help")
+
+
+def _adopt(options: argparse.Namespace, left: list[str]) -> list[str]:
+    """Give what argparse left over to the verb's list of places, and return what still is unknown.
+
+    argparse takes all places from the words before the first flag: `promote --force VERSION` leaves VERSION.
+    """
+    fields = REQUESTS[options.verb].model_fields.items()
+    place = next((name for name, about in fields if is_positional(about) and is_list(about)), None)
+    if place is None or any(word.startswith("-") for word in left):
+        return left
+    setattr(options, place, [*(getattr(options, place) or []), *left] or None)
+    return []
 
 
 def _unknown(argument: str, verb: str) -> str:
@@ -174,7 +188,8 @@ def _add_flag(group: argparse._ArgumentGroup, field: str, about: FieldInfo) -> N
     named = f": {', '.join(choices)}" if choices and choices[0] not in metavar else ""
     explained = f"{about.description or ''}{named}{shown}"
     if is_positional(about):
-        group.add_argument(field, nargs="?", default=None, metavar=metavar, help=explained)
+        nargs = "*" if is_list(about) else "?"
+        group.add_argument(field, nargs=nargs, default=None, metavar=metavar, help=explained)
         return
     flag = _flag(field)
     if about.annotation is bool:
@@ -182,8 +197,13 @@ def _add_flag(group: argparse._ArgumentGroup, field: str, about: FieldInfo) -> N
             flag, dest=field, action=argparse.BooleanOptionalAction, default=None, help=explained
         )
         return
-    action = "append" if "tuple" in str(about.annotation) else "store"
+    action = "append" if is_list(about) else "store"
     group.add_argument(flag, dest=field, default=None, action=action, metavar=metavar, help=explained)
+
+
+def is_list(about: FieldInfo) -> bool:
+    """Whether a field takes several values."""
+    return "tuple" in str(about.annotation)
 
 
 def choices_of(about: FieldInfo) -> list[str]:

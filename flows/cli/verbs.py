@@ -17,6 +17,7 @@ from skinml.errors import RequestError, SkinmlError
 from skinml.requests.base import Request
 from skinml.requests.dataset import PrepareRequest
 from skinml.requests.lab import DemoRequest, DrillRequest, SynthRequest
+from skinml.requests.models import ModelsRequest
 from skinml.requests.scoring import QuarantineRequest, ScoreRequest
 from skinml.requests.shell import CompletionRequest
 from skinml.requests.tables import CompactRequest, ExportRequest
@@ -110,6 +111,26 @@ VERBS = (
         ),
         action="replay",
         check="flows.checks:replay",
+    ),
+    *(
+        Verb(
+            "models",
+            ModelsRequest,
+            f"flows.models:{function}",
+            prints=prints,
+            action=action,
+            as_flow=False,
+            went_well=lambda result: not result.get("problems"),
+        )
+        for action, function, prints in (
+            ("list", "list_models", ("models",)),
+            ("show", "show", ("models",)),
+            ("compare", "compare", ("models",)),
+            ("promote", "promote", ("models",)),
+            ("rollback", "roll_back", ("models",)),
+            ("history", "history", ("promotions",)),
+            ("verify", "verify", ("models", "problems")),
+        )
     ),
     Verb(
         "export",

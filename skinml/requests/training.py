@@ -7,9 +7,10 @@ from typing import Literal
 from pydantic import Field
 
 from skinml.requests.base import ClusterRequest
+from skinml.requests.models import FloorsRequest
 
 
-class TrainRequest(ClusterRequest):
+class TrainRequest(FloorsRequest, ClusterRequest):
     """Fit a model on the prepared images, and register it as an immutable version."""
 
     protocol: Literal["grouped", "thesis"] = Field(
