@@ -18,6 +18,8 @@ OF_SCORES = (
     "precisions",
     "intervals",
     "criteria",
+    "models",
+    "promotions",
     "health",
 )
 """A result with one of these keys ends with RESEARCH_ONLY."""

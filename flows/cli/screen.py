@@ -22,7 +22,12 @@ from flows.cli.terminal import columns, is_dumb
 NARROWEST = 16
 """Characters that are left at least of a path or a sentence in a table."""
 
-LESS_TELLING = ("uris", "tries", "oldest", "etag", "size_bytes", "run_id", "newest", "flow")
+LESS_TELLING = (
+    *("evidence", "manifest_sha256", "test_set", "sha256"),
+    *("uris", "tries", "oldest", "etag", "size_bytes", "run_id", "newest", "flow"),
+    *("alias", "model_name", "created", "accuracy", "test_looks", "protocol", "name", "trained_on"),
+    *("largest_difference", "agreement", "previous_version", "image_ids"),
+)
 """Columns that a table leaves out, in this order, if the terminal is too narrow. A line below says so."""
 
 LABELS = {"seconds": "time", "images_per_second": "speed"}

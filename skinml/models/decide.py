@@ -118,7 +118,7 @@ def promote(workspace: str, manifest: Manifest, floors: Floors, reason: str, by:
                 "%s: this version is worse, %.4f to %.4f", one.criterion, *(one.interval or (0.0, 0.0))
             )
     decision = _decision(state, manifest, "forced" if below else "promoted", criteria, judged.test_set)
-    said = reason or ("no reason was given" if not below else f"forced: {_below(below)}")
+    said = reason or _below(below) or "no reason was given"
     return _written(state, decision.model_copy(update={"reason": said, "decided_by": by or _user()}))
 
 

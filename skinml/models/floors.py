@@ -68,7 +68,7 @@ class Criterion(BaseModel):
             return f"{self.criterion}: not judged, because the version keeps neither intervals nor predictions"
         low, high = self.interval or (float("nan"), float("nan"))
         return (
-            f"{self.criterion}: {self.verdict}, {self.challenger:.4f} with 95 % interval {low:.4f} to {high:.4f},"
+            f"{self.criterion}: {self.verdict}, {self.challenger:.4f}, 95 % interval {low:.4f} to {high:.4f},"
             f" its lower end must {'be above' if self._is_chance() else 'reach'} {self.margin:.4f}"
         )
 

@@ -138,13 +138,10 @@ def test_set_of(test: pd.DataFrame) -> str:
 
 def _measured_again(test: pd.DataFrame) -> Mapping[str, Any]:
     """Intervals of a version that was registered before its metrics had any."""
-    import numpy as np
-
-    from skinml.evaluation.intervals import paired_lesion_bootstrap
+    from skinml.evaluation.intervals import measure_with_intervals
     from skinml.labels import encode
 
     lesions = test["lesion_id"].factorize()[0]
-    predicted = test[list(PROBABILITY_COLUMNS)].to_numpy().argmax(axis=1)
-    wrong = np.full(len(test), -1)
-    found = paired_lesion_bootstrap(encode(test["dx"]), lesions, wrong, predicted, classes=7, seed=0)
-    return {"balanced_accuracy": [found.low, found.high]}
+    probabilities = test[list(PROBABILITY_COLUMNS)].to_numpy()
+    intervals: Mapping[str, Any] = measure_with_intervals(encode(test["dx"]), lesions, probabilities)[1]
+    return intervals

@@ -88,9 +88,13 @@ def read_rows(workspace: str) -> list[dict[str, Any]]:
 
 
 def history(workspace: str) -> list[dict[str, Any]]:
-    """All decisions, oldest first: the rows, and the one whose row is missing (its process died) at the end."""
+    """All decisions, oldest first, with times as text; at the end the one whose row is missing, if there is one.
+
+    A row is missing if its process died after it had written the alias.
+    """
     missing = missing_row(workspace, read_champion_if_any(workspace))
-    return [*read_rows(workspace), *([] if missing is None else [missing.row()])]
+    rows = [*read_rows(workspace), *([] if missing is None else [missing.row()])]
+    return [{**row, "promoted_at": f"{row['promoted_at']:%Y-%m-%dT%H:%M:%SZ}"} for row in rows]
 
 
 def champions(workspace: str) -> frozenset[tuple[str, str]]:

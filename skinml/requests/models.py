@@ -44,7 +44,7 @@ class ModelsRequest(FloorsRequest):
     action: Annotated[Action, POSITIONAL] = Field("list", description="what to do")
     versions: Annotated[Texts, POSITIONAL] = Field(
         (),
-        description="versions, unique starts of their names, or champion: one to show or promote, two to compare",
+        description="versions, unique starts of them, or champion: one to show or promote, two to compare",
     )
     reason: str = Field("", max_length=1000, description="promote, rollback: why, for the table promotions")
     by: str = Field("", max_length=200, description="promote, rollback: who decides (default: your user name)")
