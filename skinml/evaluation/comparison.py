@@ -107,7 +107,8 @@ def _common(first: pd.DataFrame, second: pd.DataFrame) -> tuple[pd.DataFrame, di
         if classes != list(PROBABILITY_COLUMNS):
             theirs = ", ".join(name.removeprefix("p_") for name in classes)
             raise RequestError(
-                f"the {side} model has the classes {theirs}, not {', '.join(DIAGNOSES)}; compare models of the same classes"
+                f"the {side} model has the classes {theirs}, not {', '.join(DIAGNOSES)};"
+                " compare models of the same classes"
             )
         test = frame[frame["split"] == "test"]
         trained_on = test["image_trained_on"].astype(bool) | test["lesion_trained_on"].astype(bool)
