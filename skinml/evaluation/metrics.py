@@ -1,8 +1,8 @@
 """Compute metrics from true labels and class probabilities.
 
-scikit-learn, of the extra `train`, does the arithmetic. It is imported only when a function is called, because
-that takes 0.9 CPU s and 81 MB. Our own code checks the input and names the first wrong row. Undefined metrics
-(no melanoma, no benign image) are None, because JSON has no NaN.
+The arithmetic is our own (`evaluation.weighted`), because a bootstrap needs every figure 2,000 times; the tests
+hold each figure to scikit-learn's and to isic-challenge-scoring's. Undefined metrics (no melanoma, no benign
+image) are None, because JSON has no NaN.
 """
 
 from __future__ import annotations
@@ -12,16 +12,50 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skinml.labels import DIAGNOSES, MALIGNANT, MELANOMA, malignant_probability
+from skinml.evaluation import ranking
+from skinml.evaluation.weighted import Figures, Predictions, figures, gather
+from skinml.labels import DIAGNOSES
 
 # Softmax in float32 over seven classes sums to 1 within 1e-6; four digits still catch logits and percents.
 SUM_TOLERANCE = 1e-4
 
-_CLASSES = np.arange(len(DIAGNOSES))
+SCALARS = (
+    "accuracy",
+    "balanced_accuracy",
+    "macro_specificity",
+    "macro_auc",
+    "macro_average_precision",
+    "macro_auc_above_80_sensitivity",
+    "melanoma_sensitivity",
+    "melanoma_specificity",
+    "melanoma_sensitivity_at_80_specificity",
+    "melanoma_sensitivity_at_90_specificity",
+    "malignant_auc",
+    "malignant_sensitivity",
+    "malignant_specificity",
+    "malignant_sensitivity_at_80_specificity",
+    "malignant_sensitivity_at_90_specificity",
+    "ece",
+    "brier",
+)
+"""The figures that are one number."""
+
+OF_CLASS = (
+    "sensitivity",
+    "specificity",
+    "precision",
+    "fraction_misclassified",
+    "auc",
+    "average_precision",
+    "auc_above_80_sensitivity",
+)
+"""The figures of each class against the rest."""
 
 
 def measure(labels: NDArray[np.integer], probabilities: NDArray[np.floating]) -> dict[str, Any]:
     """Return the metrics of n predictions; the predicted class is the one with the highest probability.
+
+    A tie for the highest probability counts as wrong (`weighted.predicted_classes`).
 
     >>> import numpy as np
     >>> labels = np.array([4, 4, 5, 5])  # mel, mel, nv, nv
@@ -31,6 +65,8 @@ def measure(labels: NDArray[np.integer], probabilities: NDArray[np.floating]) ->
     (0.75, 0.5, 1.0)
     >>> metrics["per_class"]["df"]["sensitivity"] is None  # no image is a df
     True
+    >>> metrics["absent"]
+    ['akiec', 'bcc', 'bkl', 'df', 'vasc']
 
     Args:
         labels: true class numbers, shape (n,), 0 to 6, n at least 1.
@@ -38,13 +74,26 @@ def measure(labels: NDArray[np.integer], probabilities: NDArray[np.floating]) ->
 
     Returns:
         - images: n.
+        - absent: the diagnoses that no image has. No mean counts them.
         - accuracy: fraction predicted right.
-        - balanced_accuracy: mean sensitivity over the classes present in `labels`.
-        - macro_auc: area under the ROC curve, one class against the rest, mean over the classes that are
-          present but not alone; None when there is none.
+        - balanced_accuracy: mean sensitivity over the classes present.
+        - macro_specificity: mean specificity over the classes that are not alone.
+        - macro_auc, macro_average_precision, macro_auc_above_80_sensitivity: means over the classes that are
+          present but not alone; None if there is none.
         - melanoma_sensitivity, melanoma_specificity: of the prediction mel against any other.
+        - melanoma_sensitivity_at_80_specificity, ..._90_...: the highest sensitivity of a threshold on p_mel
+          whose specificity is at least 0.80 or 0.90 (`ranking.sensitivity_at_specificity`).
         - malignant_auc: area under the ROC curve of p_akiec + p_bcc + p_mel, malignant against benign.
-        - per_class: for each diagnosis images, sensitivity, specificity, precision, fraction_misclassified.
+        - malignant_sensitivity, malignant_specificity: of a prediction that is akiec, bcc or mel.
+        - malignant_sensitivity_at_80_specificity, ..._90_...: likewise of a threshold on the sum of the three.
+        - ece: expected calibration error, 0 to 1: the mean over images of the distance between confidence and
+          fraction right in their bin of confidence, 15 bins of equal width (Guo et al., "On Calibration of
+          Modern Neural Networks", ICML 2017). It is biased upwards, the more the fewer the images are.
+        - brier: mean over images of the squared distance between the probabilities and the truth, summed over
+          the seven classes, 0 to 2 (Brier, Mon. Weather Rev. 78:1, 1950).
+        - per_class: for each diagnosis images, sensitivity, specificity, precision, fraction_misclassified of
+          the prediction, and of the ranking by its probability auc, average_precision and
+          auc_above_80_sensitivity (`evaluation.ranking`).
         - confusion_matrix: 7 x 7 counts, rows the truth, columns the prediction.
 
     Raises:
@@ -52,28 +101,27 @@ def measure(labels: NDArray[np.integer], probabilities: NDArray[np.floating]) ->
             distribution; the message names the first wrong row.
 
     """
-    from sklearn.metrics import accuracy_score, multilabel_confusion_matrix, recall_score
+    labels, probabilities = checked(labels, probabilities)
+    predictions = gather(labels, probabilities, np.zeros(len(labels), np.int64))
+    return as_metrics(predictions, figures(predictions, np.ones((1, 1), np.float32)))
 
-    labels, probabilities = _checked(labels, probabilities)
-    predicted = probabilities.argmax(axis=1)
-    one_against_rest = multilabel_confusion_matrix(labels, predicted, labels=_CLASSES)
-    counts = one_against_rest.astype(np.int64).tolist()  # they are floats where a class is absent
-    per_class = dict(zip(DIAGNOSES, map(_class_metrics, counts), strict=True))
-    aucs = [area_under_curve(labels == number, probabilities[:, number]) for number in _CLASSES]
-    defined = [auc for auc in aucs if auc is not None]
-    malignant = np.isin(labels, [DIAGNOSES.index(name) for name in MALIGNANT])
-    melanoma = per_class[DIAGNOSES[MELANOMA]]
+
+def as_metrics(predictions: Predictions, found: Figures) -> dict[str, Any]:
+    """The metrics from figures of one weighting, that of ones."""
+    images = np.bincount(predictions.labels, minlength=len(DIAGNOSES)).tolist()
+    per_class = {
+        diagnosis: {
+            "images": count,
+            **{name: _number(found["per_class", diagnosis, name][0]) for name in OF_CLASS},
+        }
+        for diagnosis, count in zip(DIAGNOSES, images, strict=True)
+    }
     return {
-        "images": len(labels),
-        "accuracy": float(accuracy_score(labels, predicted)),
-        # Not balanced_accuracy_score: it is the same, and warns of predicted classes that no image has.
-        "balanced_accuracy": float(recall_score(labels, predicted, labels=np.unique(labels), average="macro")),
-        "macro_auc": float(np.mean(defined)) if defined else None,
-        "melanoma_sensitivity": melanoma["sensitivity"],
-        "melanoma_specificity": melanoma["specificity"],
-        "malignant_auc": area_under_curve(malignant, malignant_probability(probabilities)),
+        "images": len(predictions.labels),
+        "absent": [diagnosis for diagnosis, count in zip(DIAGNOSES, images, strict=True) if not count],
+        **{name: _number(found[name,][0]) for name in SCALARS},
         "per_class": per_class,
-        "confusion_matrix": confusion_matrix(labels, predicted).tolist(),
+        "confusion_matrix": confusion_matrix(predictions.labels, predictions.predicted).tolist(),
     }
 
 
@@ -84,10 +132,9 @@ def confusion_matrix(labels: NDArray[np.integer], predicted: NDArray[np.integer]
     >>> confusion_matrix(np.array([4, 4, 5]), np.array([4, 5, 5]))[4:6, 4:6].tolist()
     [[1, 1], [0, 1]]
     """
-    from sklearn import metrics
-
-    counts: NDArray[np.int64] = metrics.confusion_matrix(labels, predicted, labels=_CLASSES)
-    return counts
+    classes = len(DIAGNOSES)
+    counts = np.bincount(labels * classes + predicted, minlength=classes**2)
+    return counts.astype(np.int64).reshape(classes, classes)
 
 
 def area_under_curve(positive: NDArray[np.bool_], score: NDArray[np.floating]) -> float | None:
@@ -107,9 +154,8 @@ def area_under_curve(positive: NDArray[np.bool_], score: NDArray[np.floating]) -
         0 to 1; None without a positive or without a negative.
 
     """
-    from sklearn.metrics import roc_auc_score
-
-    return float(roc_auc_score(positive, score)) if 0 < positive.sum() < len(positive) else None
+    curve = ranking.curve(ranking.rank(positive, score), np.ones((len(score), 1), np.float32))
+    return _number(ranking.area(curve)[0])
 
 
 def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
@@ -130,23 +176,11 @@ def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
     return float(interval.low), float(interval.high)
 
 
-def _class_metrics(counts: list[list[int]]) -> dict[str, Any]:
-    """One class against the rest, from its true and false negatives and positives: [[tn, fp], [fn, tp]]."""
-    (others_right, false_alarms), (missed, right) = counts
-    return {
-        "images": missed + right,
-        "sensitivity": _fraction(right, missed + right),
-        "specificity": _fraction(others_right, others_right + false_alarms),
-        "precision": _fraction(right, right + false_alarms),
-        "fraction_misclassified": _fraction(missed, missed + right),
-    }
+def _number(value: np.floating) -> float | None:
+    return None if np.isnan(value) else float(value)
 
 
-def _fraction(part: int, whole: int) -> float | None:
-    return part / whole if whole else None
-
-
-def _checked(
+def checked(
     labels: NDArray[np.integer], probabilities: NDArray[np.floating]
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Both arrays in 64 bits, or a ValueError that names what is wrong with them."""
