@@ -194,7 +194,7 @@ PREDICTIONS = pa.schema(
 
 EVALUATED = pa.schema(
     [
-        *PREDICTIONS,  # split is evaluation; nothing here was in the model's data set
+        *PREDICTIONS,  # split is test: the model knows none of these images
         ("uri", pa.string()),
         ("etag", pa.string()),
         ("sha256", pa.string()),  # of the bytes that were evaluated, hexadecimal

@@ -16,6 +16,7 @@ from typing import Any
 from skinml.errors import RequestError, SkinmlError
 from skinml.requests.base import Request
 from skinml.requests.dataset import PrepareRequest
+from skinml.requests.evaluation import EvaluateRequest
 from skinml.requests.lab import DemoRequest, DrillRequest, SynthRequest
 from skinml.requests.scoring import QuarantineRequest, ScoreRequest
 from skinml.requests.shell import CompletionRequest
@@ -81,6 +82,13 @@ VERBS = (
         "flows.train:train",
         prints=("run_id", "model_name", "model_version", "protocol", "metrics"),
         check="flows.checks:train",
+    ),
+    Verb(
+        "evaluate",
+        EvaluateRequest,
+        "flows.evaluate:evaluate",
+        prints=("model_version", "images", "metrics", "intervals"),
+        check="flows.checks:evaluate",
     ),
     Verb(
         "score",

@@ -28,8 +28,8 @@ class Metadata:
         conflicting: image_ids with several different rows; none of them is kept.
         dropped: image_ids that `--drop` leaves out, and the class of each.
         notes: how the tables were read, for the log.
-        group: what lesion_id holds: lesion_id, or patient_id if no table has lesions. If they are not needed, also
-            image_id: each image is a lesion of its own.
+        group: what lesion_id holds: lesion_id; patient_id if no table has lesions; image_id if each image is a
+            lesion of its own.
     """
 
     rows: pd.DataFrame

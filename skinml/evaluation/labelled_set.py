@@ -37,7 +37,7 @@ READ = pa.schema(
 
 @dataclass(frozen=True, eq=False)
 class EvaluateJob:
-    """The job for one shard: its images (uri, etag, size_bytes), the model, and the archives that they lie in."""
+    """The job for one shard: its images (uri, etag, size_bytes), the model, and their archives."""
 
     images: pd.DataFrame
     model: ScoringModel
@@ -82,11 +82,11 @@ def refuse_contradictions(images: pd.DataFrame) -> None:
         return
     lesion = torn["lesion_id"].min()
     first, second = torn[torn["lesion_id"] == lesion].sort_values("image_id")[["image_id", "dx"]].values[:2]
-    count = torn["lesion_id"].nunique()
+    others = torn["lesion_id"].nunique() - 1
+    more = f", and {others} more lesions contradict themselves" if others else ""
     raise RequestError(
-        f"--metadata: lesion {lesion} is {first[1]} in {first[0]} and {second[1]} in {second[0]}"
-        f"{f', and {count - 1} more lesions contradict themselves' if count > 1 else ''}: correct the table, or "
-        "give each a lesion_id of its own"
+        f"--metadata: lesion {lesion} is {first[1]} in {first[0]} and {second[1]} in {second[0]}{more}:"
+        " correct the table, or give each a lesion_id of its own"
     )
 
 

@@ -55,8 +55,8 @@ def known_images(workspace: str, manifest: Manifest) -> KnownImages:
         return KnownImages(pd.DataFrame({name: pd.Series(dtype="str") for name in KNOWN}), None)
     if version > there:
         raise RequestError(
-            f"--model {manifest.version}: was trained on version {version} of samples, and {workspace} has only "
-            f"{there}; evaluate in the workspace that trained it"
+            f"--model {manifest.version}: was trained on version {version} of samples, and {workspace} has only"
+            f" {there}; evaluate in the workspace that trained it"
         )
     rows: pd.DataFrame = resolve_rows(
         tables.read(workspace, "samples", ["uri", "etag", *KNOWN], at=version)
@@ -100,7 +100,7 @@ def _look_up(values: pd.Series[str], known: pd.Series[str]) -> pd.Series[float]:
 
 
 def _neighbours(here: pd.DataFrame, there: pd.DataFrame) -> pd.DataFrame:
-    """Return for each image the known row that it is near to, and the distance in bits; NaN if there is none."""
+    """Return for each image the known row that it is near to, and the distance in bits; NaN if none."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
