@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from skinml.requests.dataset import PrepareRequest
+from skinml.requests.evaluation import EvaluateRequest
 from skinml.requests.scoring import QuarantineRequest, ScoreRequest
 from skinml.requests.tables import CompactRequest, ExportRequest
 from skinml.requests.training import TrainRequest
@@ -47,6 +48,27 @@ def train(workspace: str, request: TrainRequest) -> None:
 
     architecture(request.model)
     samples_version(check_workspace(workspace))
+
+
+def evaluate(workspace: str, request: EvaluateRequest) -> None:
+    """Refuse missing libraries, an unknown model version, labels that cannot be read, archives likewise."""
+    from skinml.training.installed import check_can_judge
+
+    check_can_judge("evaluate")
+
+    from skinml.layout import check_workspace
+
+    workspace = check_workspace(workspace)
+    _check_model(workspace, request.model or "champion", request.precision)
+    from skinml.dataset.metadata_file import check_metadata_file
+
+    small = [check_metadata_file(url) for url in request.metadata]
+    if all(small):
+        from skinml.dataset.metadata import read_metadata
+
+        read_metadata(request.metadata, request.map, request.drop, lesions_needed=False)
+    for url in request.images:
+        _check_archive(workspace, url)
 
 
 def score(workspace: str, request: ScoreRequest) -> None:

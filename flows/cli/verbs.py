@@ -16,6 +16,7 @@ from typing import Any
 from skinml.errors import RequestError, SkinmlError
 from skinml.requests.base import Request
 from skinml.requests.dataset import PrepareRequest
+from skinml.requests.evaluation import EvaluateRequest
 from skinml.requests.lab import DemoRequest, DrillRequest, SynthRequest
 from skinml.requests.models import ModelsRequest
 from skinml.requests.scoring import QuarantineRequest, ScoreRequest
@@ -82,6 +83,13 @@ VERBS = (
         "flows.train:train",
         prints=("run_id", "model_name", "model_version", "protocol", "metrics"),
         check="flows.checks:train",
+    ),
+    Verb(
+        "evaluate",
+        EvaluateRequest,
+        "flows.evaluate:evaluate",
+        prints=("model_version", "images", "metrics", "intervals"),
+        check="flows.checks:evaluate",
     ),
     Verb(
         "score",
