@@ -26,7 +26,13 @@ LESIONS: dict[str, tuple[int, ...]] = {
 SIGNAL = np.array([1.6, 1.8, 1.5, 1.2, 1.5, 2.6, 2.2])
 """How much the logit of the true class stands out: about 0.72 accuracy and 0.56 balanced accuracy."""
 
-LIKE = {("akiec", "bkl"): 0.8, ("bcc", "akiec"): 0.6, ("bkl", "mel"): 0.6, ("mel", "nv"): 1.2, ("df", "nv"): 0.8}
+LIKE = {
+    ("akiec", "bkl"): 0.8,
+    ("bcc", "akiec"): 0.6,
+    ("bkl", "mel"): 0.6,
+    ("mel", "nv"): 1.2,
+    ("df", "nv"): 0.8,
+}
 """Which diagnosis is taken for which other, and by how much of a logit."""
 
 OF_LESION, OF_IMAGE = 1.0, 0.7

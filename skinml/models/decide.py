@@ -13,7 +13,7 @@ from skinml.errors import RequestError
 from skinml.models import promotions, registry
 from skinml.models.champion import Alias, Champion, read_alias, write_champion
 from skinml.models.floors import Criterion, Floors, compared_with_champion, judge_floors, missed
-from skinml.models.judged import has_predictions, read_judged, read_predictions
+from skinml.models.judged import has_predictions, read_judged, read_own_predictions
 from skinml.models.manifest import Manifest
 from skinml.models.network import check_network
 from skinml.models.promotions import Decision
@@ -168,7 +168,7 @@ def _against_champion(state: _State, manifest: Manifest) -> list[Criterion]:
             raise RequestError("one of the two keeps no predictions")
         from skinml.evaluation.comparison import compare
 
-        first, second = (read_predictions(state.workspace, one) for one in (champion, manifest))
+        first, second = (read_own_predictions(state.workspace, one) for one in (champion, manifest))
         return compared_with_champion(compare(first, second)["metrics"])
     except (RequestError, ImportError) as error:
         logger.info("not compared with champion %s: %s", state.version, error)

@@ -88,7 +88,7 @@ def read_judged(workspace: str, manifest: Manifest) -> Judged:
     metrics, intervals = section.get("metrics") or {}, section.get("intervals") or {}
     test_set = None
     if has_predictions(manifest):
-        test = read_predictions(workspace, manifest)
+        test = _read(workspace, manifest, _file(manifest))
         test = test[test["split"] == "test"]
         test_set = test_set_of(test)
         if not intervals and len(test):
@@ -98,20 +98,24 @@ def read_judged(workspace: str, manifest: Manifest) -> Judged:
 
 def has_predictions(manifest: Manifest) -> bool:
     """Whether the bundle keeps predictions of its test images."""
-    return _file(manifest) in manifest.files
+    return PREDICTIONS in manifest.files
 
 
-def read_predictions(workspace: str, manifest: Manifest) -> pd.DataFrame:
-    """The predictions of a version (`schemas.PREDICTIONS`), of the honest refit if there is one.
+def read_own_predictions(workspace: str, manifest: Manifest) -> pd.DataFrame:
+    """The predictions of a version's own weights, not of the honest refit (`schemas.PREDICTIONS`).
 
     Raises:
         RequestError: the version keeps none, it is from before; or the file was changed.
 
     """
-    file = _file(manifest)
+    return _read(workspace, manifest, PREDICTIONS)
+
+
+def _read(workspace: str, manifest: Manifest, file: str) -> pd.DataFrame:
     if file not in manifest.files:
         raise RequestError(
-            f"model {manifest.version} keeps no {PREDICTIONS}, it is from before there was one; train it anew"
+            f"model {manifest.version} keeps no {file}, it is from before there was one; train it anew, or"
+            " evaluate both models on the same images"
         )
     data = read_verified(workspace, manifest, file)
     try:

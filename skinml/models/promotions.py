@@ -88,9 +88,9 @@ def read_rows(workspace: str) -> list[dict[str, Any]]:
 
 
 def history(workspace: str) -> list[dict[str, Any]]:
-    """All decisions, oldest first, with times as text; at the end the one whose row is missing, if there is one.
+    """All decisions, oldest first, with times as text.
 
-    A row is missing if its process died after it had written the alias.
+    At the end stands the one whose row is missing, if its process died after it had written the alias.
     """
     missing = missing_row(workspace, read_champion_if_any(workspace))
     rows = [*read_rows(workspace), *([] if missing is None else [missing.row()])]

@@ -64,8 +64,13 @@ def register(workspace: str, folder: Path, fields: dict[str, Any]) -> Manifest:
     return manifest
 
 
-def find(workspace: str, version: str) -> Manifest:
+def find(workspace: str, version: str, flag: str = "--model") -> Manifest:
     """The manifest of a version, or of the champion by that name.
+
+    Args:
+        workspace: normalised URL.
+        version: its whole name, or champion.
+        flag: where it was named, for the error.
 
     Raises:
         RequestError: there is no such version, in a line that names those that are there; or its manifest is
@@ -75,14 +80,14 @@ def find(workspace: str, version: str) -> Manifest:
     if version == CHAMPION:
         champion = read_champion_if_any(workspace)
         if champion is None:
-            raise RequestError(_no_champion(workspace))
+            raise RequestError(f"{flag} {CHAMPION}: {_no_champion(workspace)}")
         if champion.manifest_sha256 is None:
             logger.info("champion.json has no manifest_sha256, it is from before: the manifest is not checked")
         version, candidates = champion.model_version, [champion.model_name]
     else:
         if not is_name(version):
             raise RequestError(
-                f"--model {version!r} is no version; see the folders below {models_url(workspace)}"
+                f"{flag} {version!r} is no version; see the folders below {models_url(workspace)}"
             )
         champion, candidates = _champion_or_none(workspace), _model_names(workspace)
     for name in candidates:
@@ -97,7 +102,7 @@ def find(workspace: str, version: str) -> Manifest:
                 )
             return manifest
     known = _named(versions(workspace)) or "none yet: run skinml train first"
-    raise RequestError(f"--model {version}: no such version in {workspace} (there is: {known})")
+    raise RequestError(f"{flag} {version}: no such version in {workspace} (there is: {known})")
 
 
 NAMED = 3
@@ -108,9 +113,9 @@ def _no_champion(workspace: str) -> str:
     """What to do in a workspace without a champion."""
     known = versions(workspace)
     if not known:
-        return f"--model champion: {workspace} has no champion yet; run skinml train first"
+        return f"{workspace} has no champion yet; run skinml train first"
     return (
-        f"--model champion: {workspace} has no champion yet, because no version has met the floors (there is:"
+        f"{workspace} has no champion yet, because no version has met the floors (there is:"
         f" {_named(known)}); train a better one, or run skinml models promote VERSION --force"
     )
 
@@ -194,11 +199,11 @@ def find_by_start(workspace: str, text: str, flag: str) -> Manifest:
         RequestError: there is no such version, or several begin so.
     """
     if text == CHAMPION or not is_name(text):
-        return find(workspace, text)
+        return find(workspace, text, flag)
     known = versions(workspace)
     meant = [text] if text in known else [version for version in known if version.startswith(text)]
     if len(meant) == 1:
-        return find(workspace, meant[0])
+        return find(workspace, meant[0], flag)
     if meant:
         raise RequestError(
             f"{flag} {text}: {len(meant)} versions begin so ({_named(meant)}); give more of the name"
