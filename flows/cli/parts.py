@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-TELLING = ("metrics", "honest", "reasons", "flags")
+TELLING = ("models", "metrics", "honest", "reasons", "flags")
 """Tables that stand before the others."""
 
 
@@ -45,6 +45,10 @@ class Parts:
     note: str = ""
 
 
+INTERVALS_OF = {"metrics": "intervals", "honest": "honest_intervals"}
+"""The intervals of a table of metrics, which a terminal shows beside them."""
+
+
 def sort_out(result: Mapping[str, Any]) -> Parts:
     """Sort a result by what people look for first; nested dictionaries become tables."""
     parts = Parts(note=RESEARCH_ONLY if any(key in result for key in OF_SCORES) else "")
@@ -76,7 +80,16 @@ def as_rows(value: Any) -> list[dict[str, Any]] | None:
 
 def scalars(row: Row) -> dict[str, Any]:
     """What of a dictionary fits into a line; the rest has a table of its own, or is for programs."""
-    return {name: value for name, value in row.items() if not isinstance(value, Mapping | list | tuple)}
+    return {
+        name: value
+        for name, value in row.items()
+        if is_interval(value) or not isinstance(value, Mapping | list | tuple)
+    }
+
+
+def is_interval(value: Any) -> bool:
+    """Whether a value is two numbers, low and high."""
+    return isinstance(value, list | tuple) and len(value) == 2 and all(map(is_number, value))
 
 
 def is_number(value: Any) -> bool:
