@@ -27,7 +27,7 @@ def list_versions(workspace: str, only: Collection[str | None] | None = None) ->
 
     def row(version: tuple[str, str]) -> dict[str, Any]:
         try:
-            return _row(workspace, registry.find(workspace, version[1]), version == now)
+            return _row(workspace, registry.read_manifest(workspace, *version, champion), version == now)
         except (RequestError, StorageError) as error:
             return {
                 "version": version[1],

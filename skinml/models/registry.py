@@ -92,15 +92,7 @@ def find(workspace: str, version: str, flag: str = "--model") -> Manifest:
         champion, candidates = _champion_or_none(workspace), _model_names(workspace)
     for name in candidates:
         if exists(f"{model_url(workspace, name, version)}/manifest.json"):
-            data = manifest_bytes(workspace, name, version)
-            if champion is not None and (champion.model_name, champion.model_version) == (name, version):
-                _check_manifest(workspace, champion, data)
-            manifest = parse_manifest(data, version)
-            if (manifest.name, manifest.version) != (name, version):
-                raise RequestError(
-                    f"model {name}/{version}: its manifest says {manifest.name}/{manifest.version}"
-                )
-            return manifest
+            return read_manifest(workspace, name, version, champion)
     known = _named(versions(workspace)) or "none yet: run skinml train first"
     raise RequestError(f"{flag} {version}: no such version in {workspace} (there is: {known})")
 
@@ -211,6 +203,21 @@ def find_by_start(workspace: str, text: str, flag: str) -> Manifest:
     if not known:
         raise RequestError(f"{flag} {text}: {workspace} has no model yet; run skinml train first")
     raise RequestError(f"{flag} {text}: no such version in {workspace} (there is: {_named(known)})")
+
+
+def read_manifest(workspace: str, name: str, version: str, champion: Champion | None) -> Manifest:
+    """The manifest of one version. That of the champion is checked against the hash in its record.
+
+    Raises:
+        RequestError: it is none, it is another version's, or it was changed since its version became champion.
+    """
+    data = manifest_bytes(workspace, name, version)
+    if champion is not None and (champion.model_name, champion.model_version) == (name, version):
+        _check_manifest(workspace, champion, data)
+    manifest = parse_manifest(data, version)
+    if (manifest.name, manifest.version) != (name, version):
+        raise RequestError(f"model {name}/{version}: its manifest says {manifest.name}/{manifest.version}")
+    return manifest
 
 
 def _named(known: list[str]) -> str:
