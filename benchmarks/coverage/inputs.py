@@ -62,10 +62,8 @@ def draw_test_set(lesions: int, fixed: bool, generator: np.random.Generator) -> 
     """
     counts = np.array([sum(LESIONS[name]) for name in DIAGNOSES])
     shares = counts / counts.sum()
-    if fixed:
-        of_class = np.round(lesions * shares).astype(int)
-    else:
-        of_class = generator.multinomial(lesions, shares)
+    expected = np.round(lesions * shares).astype(np.int64)
+    of_class = expected if fixed else generator.multinomial(lesions, shares)
     classes = np.repeat(np.arange(len(DIAGNOSES)), of_class)
     images = np.concatenate(
         [_images(LESIONS[name], count, generator) for name, count in zip(DIAGNOSES, of_class, strict=True)]

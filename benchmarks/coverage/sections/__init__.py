@@ -1,0 +1,1 @@
+"""The question of the coverage benchmark: a Bench in, raw figures out."""
