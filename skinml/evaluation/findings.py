@@ -90,7 +90,7 @@ def draw_figures(
         judged: the result of `judge_set`.
     """
     from skinml.report.canvas import draw_confusion
-    from skinml.report.evaluation_figures import draw_precision_recall, draw_reliability, draw_roc, save
+    from skinml.report.evaluation_figures import draw_precision_recall, draw_reliability, draw_roc
 
     labels, _, probabilities = arrays(predictions)
     confusion = np.array(judged["metrics"]["confusion_matrix"])
@@ -101,6 +101,13 @@ def draw_figures(
         "confusion_matrix": lambda: draw_confusion(title, confusion, "evaluated images"),
         "worst_misses": lambda: _draw_misses(predictions, title, roots),
     }
+    return as_pictures(figures)
+
+
+def as_pictures(figures: Mapping[str, Callable[[], Figure]]) -> dict[str, bytes]:
+    """Draw figures; return a PNG and an SVG file of each. One that fails is logged and left out."""
+    from skinml.report.evaluation_figures import save
+
     files: dict[str, bytes] = {}
     for name, draw in figures.items():
         try:
