@@ -12,10 +12,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
+from skinml import tables
 from skinml.evaluation.realised import realised
 from skinml.labels import encode
 from skinml.storage.listed import IMAGE_SUFFIXES
@@ -35,6 +38,9 @@ SEVERAL = "several images with this image_id were scored"
 CONTRADICTION = "the same bytes have different diagnoses"
 KNOWN = "the model version was trained with this diagnosis"
 NO_MODEL = "the model version is not in the registry, so its training images are not known"
+
+ROWS_AT_ONCE = 65_536
+"""Scores that are looked up at once; a nightly table has a small file a night."""
 
 _ENDINGS = "(" + "|".join(suffix.replace(".", r"\.") for suffix in IMAGE_SUFFIXES) + ")$"
 
@@ -64,26 +70,45 @@ def match_scores(pieces: Iterable[pa.Table], diagnoses: pd.DataFrame) -> Matched
         diagnoses: the columns DIAGNOSED, each image_id once.
     """
     names = pa.array(diagnoses["image_id"], pa.string(), from_pandas=True)
-    hashes = pa.array(diagnoses["sha256"], pa.string(), from_pandas=True)
-    folded = _folded(names)
-    once = pc.is_in(folded, pa.array(_unique(folded), pa.string()))
-    folded = pc.if_else(once, folded, pa.scalar(None, pa.string()))
-
+    by_name, by_fold = _index(names), _index(_folded(names), once=True)
+    by_hash = _index(pa.array(diagnoses["sha256"], pa.string(), from_pandas=True))
     scored: Counter[tuple[str, str]] = Counter()
     kept: list[pa.Table] = []
-    for piece in pieces:
+    for piece in tables.gathered(pieces, ROWS_AT_ONCE):
         month = pc.strftime(piece["run_date"], format="%Y-%m")
         groups = pa.table({"month": month, "version": piece["model_version"]})
         for row in groups.group_by(["month", "version"]).aggregate([([], "count_all")]).to_pylist():
             scored[row["month"], row["version"]] += row["count_all"]
-        ids = piece["image_id"]
-        by_name = pc.coalesce(pc.index_in(ids, names), pc.index_in(_folded(ids), folded, skip_nulls=True))
-        by_bytes = pc.index_in(piece["sha256"], hashes, skip_nulls=True)
-        found = pc.coalesce(by_bytes, by_name)
-        rows = piece.append_column("month", month).append_column("diagnosis", found)
-        rows = rows.append_column("by_bytes", pc.is_valid(by_bytes)).filter(pc.is_valid(found))
-        kept.append(rows)
+        equal = _find(by_hash, piece["sha256"])
+        found = np.where(equal >= 0, equal, _find(by_name, piece["image_id"]))
+        left = np.flatnonzero(found < 0)
+        found[left] = _find(by_fold, _folded(piece["image_id"].take(left)))
+        rows = piece.append_column("month", month).append_column("diagnosis", pa.array(found))
+        kept.append(rows.append_column("by_bytes", pa.array(equal >= 0)).filter(pa.array(found >= 0)))
     return Matched(_frame(kept), scored)
+
+
+_Index = tuple["pd.Index[Any]", NDArray[np.int64]]
+
+
+def _index(values: pa.Array, once: bool = False) -> _Index:
+    """Return a hash table of distinct values and the first row of each; with `once`, of those without a copy.
+
+    It is made once for all pieces: Arrow's `index_in` makes one at each call.
+    """
+    texts = values.to_numpy(zero_copy_only=False)
+    rows = pd.Series(np.arange(len(texts)), index=pd.Index(texts, dtype=object))
+    rows = rows[~rows.index.duplicated(keep=False if once else "first") & rows.index.notna()]
+    return rows.index, rows.to_numpy()
+
+
+def _find(index: _Index, values: pa.ChunkedArray) -> NDArray[np.int64]:
+    """Return the row of each value, -1 if there is none; int64 (n,)."""
+    known, rows = index
+    if not len(known):
+        return np.full(len(values), -1, dtype=np.int64)
+    places = known.get_indexer(pd.Index(values.to_numpy(zero_copy_only=False), dtype=object))
+    return np.where(places >= 0, rows[places], -1)
 
 
 def _frame(kept: Sequence[pa.Table]) -> pd.DataFrame:
@@ -221,9 +246,3 @@ def _folded(ids: pa.Array) -> pa.Array:
     for pattern in (r"^.*[/\\]", _ENDINGS, "_downsampled$"):
         text = pc.replace_substring_regex(text, pattern, "")
     return text
-
-
-def _unique(values: pa.Array) -> list[str]:
-    """Return the values that occur exactly once."""
-    counts = pc.value_counts(values)
-    return [row["values"] for row in counts.to_pylist() if row["counts"] == 1]
