@@ -27,8 +27,8 @@ FLOWS = ("prepare", "score", "replay", "evaluate")
 """Flows that quarantine images."""
 
 EVALUATE = "evaluate"
-"""The flow whose images wait for nothing: each evaluation reads all of its images. They are listed only if asked
-for, and no other flow looks at them."""
+"""The flow whose images wait for nothing: each evaluation reads all of its images. They are listed only if
+asked for, and no other flow looks at them."""
 
 SAME_ARCHIVE = {"replay": "score"}
 """Flows that retry images of another flow: their rows count as rows of that flow."""
