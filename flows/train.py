@@ -74,6 +74,7 @@ def train(workspace: str, request: TrainRequest) -> dict[str, Any]:
         "model_version": manifest.version,
         "protocol": request.protocol,
         "metrics": fitted.metrics,
+        "intervals": fitted.judged["intervals"],
         "leakage": fitted.leakage,
         "decoded": len(missing.work),
         "seconds": record.row["seconds"],
@@ -81,4 +82,12 @@ def train(workspace: str, request: TrainRequest) -> dict[str, Any]:
         "onnx_parity": fitted.result.parity,
         "precisions": finished.to_json(),
     }
-    return result if honest is None else {**result, "honest": honest.metrics}
+    return (
+        result
+        if honest is None
+        else {
+            **result,
+            "honest": honest.metrics,
+            "honest_intervals": honest.judged["intervals"],
+        }
+    )

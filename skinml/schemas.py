@@ -45,6 +45,7 @@ SAMPLES = pa.schema(
         ("metadata_row", pa.int64()),  # position in the metadata, in whose order the thesis protocol draws
         ("run_id", pa.string()),
         ("prepared_at", UTC_TIME),
+        ("source", pa.string()),  # where the image was taken, such as vidir_modern; null in older rows
     ]
 )
 
@@ -188,6 +189,10 @@ PREDICTIONS = pa.schema(
         ("draws", pa.int32()),  # how often the protocol draws the image into this split; 1 but for the thesis
         ("image_trained_on", pa.bool_()),  # whether the fit saw this image
         ("lesion_trained_on", pa.bool_()),  # whether it saw an image of this lesion
+        ("age", pa.float64()),  # these four from `samples`: the groups that a model is judged by
+        ("sex", pa.string()),
+        ("localization", pa.string()),
+        ("source", pa.string()),
     ]
 )
 """`predictions.parquet` of a model version: one row per image of its validation and test set."""

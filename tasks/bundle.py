@@ -17,7 +17,6 @@ from skinml.records.runs import Run, library_versions
 from skinml.requests.training import TrainRequest
 from skinml.training.dispatch import run_job
 from skinml.training.jobs import FinishJob, finish_job
-from skinml.training.predictions import predictions
 from skinml.training.results import Finished
 from tasks.fit import Fitted, Workplace
 from tasks.stage import stage
@@ -73,8 +72,8 @@ def _fit(store: PixelStore, fitted: Fitted) -> Fit:
         title=fitted.title,
         labels=store.labels[fitted.recipe.test],
         probabilities=result.probabilities,
-        predictions=predictions(store.samples, fitted.recipe, result.probabilities, result.validation),
-        metrics=fitted.metrics,
+        predictions=fitted.predictions,
+        judged=fitted.judged,
         leakage=fitted.leakage,
         history=result.history,
         best_epoch=result.best_epoch,

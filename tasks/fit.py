@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from skinml.dataset.pixelstore import PixelStore
-from skinml.evaluation.metrics import measure
+from skinml.evaluation.judgement import judge_predictions
 from skinml.layout import under_way_files_url
 from skinml.records.under_way import forget_files
 from skinml.requests.training import TrainRequest
@@ -20,6 +21,7 @@ from skinml.training import protocols
 from skinml.training.dispatch import run_job
 from skinml.training.inputs import write_fit_job
 from skinml.training.jobs import FitJob
+from skinml.training.predictions import predictions
 from skinml.training.protocols import Recipe
 from skinml.training.results import FitResult
 from tasks import artifacts
@@ -40,14 +42,21 @@ RECIPES = {"grouped": protocols.grouped, "thesis": protocols.thesis, "honest": p
 
 @dataclass(frozen=True, eq=False)
 class Fitted:
-    """A recipe, the job that fitted it, its result, and its metrics on unseen images."""
+    """A recipe, the job that fitted it, its result, its predictions, and what they say of it."""
 
     title: str
     recipe: Recipe
     job: FitJob
     result: FitResult
-    metrics: dict[str, Any]
+    predictions: pa.Table
+    judged: dict[str, Any]
     leakage: dict[str, float]
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """The metrics on the test images, as the protocol counts them."""
+        found: dict[str, Any] = self.judged["metrics"]
+        return found
 
 
 @dataclass(frozen=True)
@@ -103,6 +112,7 @@ def fit_model(
             bar.advance(1)
 
         result = run_job(job, place.scratch, on_epoch)
-    metrics = measure(store.labels[recipe.test], result.probabilities)
+    predicted = predictions(store.samples, recipe, result.probabilities, result.validation)
+    judged = judge_predictions(predicted, request.seed)
     leakage = protocols.leakage(store.samples, recipe)
-    return Fitted(TITLES[protocol], recipe, job, result, metrics, leakage)
+    return Fitted(TITLES[protocol], recipe, job, result, predicted, judged, leakage)

@@ -71,17 +71,17 @@ def _test(version: str, folder: str, extras: str, constraints: str, options: Seq
         print(f"Python {version}: not installed, passed over", flush=True)
         return 0
     print(f"Python {version}, {constraints}, {extras}", flush=True)
-    installed = _install(python, REPOSITORY / folder, extras, constraints)
+    installed = install(python, REPOSITORY / folder, ["--editable", extras], constraints)
     processes = ["--numprocesses", os.environ.get("PROCESSES", "2")]
     return min(
         1, subprocess.run([installed, *PYTEST, *processes, *options], cwd=REPOSITORY, check=False).returncode
     )
 
 
-def _install(python: str, folder: Path, extras: str, constraints: str) -> str:
+def install(python: str, folder: Path, wanted: Sequence[str], constraints: str) -> str:
     """An environment with what is asked for, made anew where that has changed; its Python."""
     own, stamp = folder / "bin" / "python", folder / "installed"
-    asked = hashlib.sha256(extras.encode())
+    asked = hashlib.sha256(" ".join(wanted).encode())
     for source in ("pyproject.toml", constraints):
         asked.update((REPOSITORY / source).read_bytes())
     if stamp.exists() and stamp.read_text(encoding="utf-8") == asked.hexdigest():
@@ -89,8 +89,8 @@ def _install(python: str, folder: Path, extras: str, constraints: str) -> str:
     # uv: pip takes two minutes of a core for what takes uv seconds
     uv = [sys.executable, "-m", "uv", "--quiet"]
     subprocess.run([*uv, "venv", "--clear", "--python", python, str(folder)], check=True)
-    install = [*uv, "pip", "install", "--python", str(own), "--constraint", constraints, "--editable", extras]
-    subprocess.run(install, cwd=REPOSITORY, check=True)
+    pip = [*uv, "pip", "install", "--python", str(own), "--constraint", constraints, *wanted]
+    subprocess.run(pip, cwd=REPOSITORY, check=True)
     stamp.write_text(asked.hexdigest(), encoding="utf-8")
     return str(own)
 

@@ -1,6 +1,6 @@
 """Recognise the columns of HAM10000's and ISIC's metadata tables by their names.
 
-- HAM10000: image_id, lesion_id, dx, dx_type, age, sex, localization
+- HAM10000: image_id, lesion_id, dx, dx_type, age, sex, localization, dataset
 - ISIC 2018, task 3: image, and a column for each class (MEL, NV, ...) with one 1 in each row; a second file has
   the lesions (image, lesion_id, diagnosis_confirm_type)
 - ISIC 2019: the same with AK for akiec, SCC and UNK; its second file has image, age_approx,
@@ -8,7 +8,7 @@
 - ISIC 2020: image_name, patient_id, lesion_id (not in its first edition), sex, age_approx,
   anatom_site_general_challenge, diagnosis
 - an export of the ISIC archive: isic_id, lesion_id, diagnosis or diagnosis_1 (general) to diagnosis_5
-  (particular), diagnosis_confirm_type, age_approx, sex, anatom_site_general
+  (particular), diagnosis_confirm_type, age_approx, sex, anatom_site_general, attribution
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from skinml.dataset.csv_dialect import Piece
 from skinml.dataset.diagnosis_names import class_of
 from skinml.labels import DIAGNOSES
 
-COLUMNS = ("image_id", "lesion_id", "patient_id", "dx", "dx_type", "age", "sex", "localization")
-"""The columns that are read, by HAM10000's names."""
+COLUMNS = ("image_id", "lesion_id", "patient_id", "dx", "dx_type", "age", "sex", "localization", "source")
+"""The columns that are read, by HAM10000's names; `source` is its `dataset`: where an image was taken."""
 
 _NAMES: dict[str, tuple[tuple[str, ...], ...]] = {
     "image_id": (("image_id",), ("isic_id",), ("image_name",), ("image",)),
@@ -43,6 +43,7 @@ _NAMES: dict[str, tuple[tuple[str, ...], ...]] = {
         ("anatom_site_general_challenge",),
         tuple(f"anatom_site_{level}" for level in range(1, 6)),
     ),
+    "source": (("source",), ("dataset",), ("attribution",)),
 }
 """The names of each column, in the order in which they are searched for. Several names together go from general
 to specific, and the most specific value that is not blank is used."""

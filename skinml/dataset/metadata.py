@@ -14,7 +14,7 @@ from skinml.dataset.metadata_table import Table, each_text, parse_table, read_ta
 from skinml.errors import RequestError
 from skinml.tables.matching import is_in, texts
 
-LABELS = ("lesion_id", "dx", "dx_type", "age", "sex", "localization")
+LABELS = ("lesion_id", "dx", "dx_type", "age", "sex", "localization", "source")
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Metadata:
 
     Attributes:
         rows: one row per image_id: image_id, lesion_id, dx, dx_type, age (years or NaN), sex, localization,
-            metadata_row (position in the source).
+            source (where it was taken), metadata_row (position in the table).
         repeated: image_ids with several equal rows; one of them is kept.
         conflicting: image_ids with several different rows; none of them is kept.
         dropped: image_ids that `--drop` leaves out, and the class of each.

@@ -105,7 +105,7 @@ def parse_table(data: bytes, name: str) -> Table:
     age = each(rows["age"], _years).astype("float64")
     refuse(name, rows, age < 0, "age is not a number of years", "age")
     rows["age"] = age
-    for column in ("dx_type", "localization"):
+    for column in ("dx_type", "localization", "source"):
         rows[column] = each_text(rows[column], lambda value: _unless(MISSING, DX_TYPES.get(value, value)))
     rows["sex"] = each_text(rows["sex"], lambda value: _unless(UNKNOWN, value))
     for column in ("lesion_id", "patient_id"):

@@ -24,7 +24,7 @@ FOUND_BY_PLANNING = (Reason.NO_METADATA.value, Reason.DUPLICATE_ID.value)
 bytes."""
 
 
-LABELS = ["lesion_id", "dx", "dx_type", "age", "sex", "localization", "metadata_row"]
+LABELS = ["lesion_id", "dx", "dx_type", "age", "sex", "localization", "source", "metadata_row"]
 """The columns of a sample that come from the metadata, and are updated if the metadata is corrected."""
 
 

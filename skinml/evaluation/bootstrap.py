@@ -1,13 +1,12 @@
 """Resample lesions: how often each is drawn in each of 2,000 resamples, and the interval that comes of it.
 
 Lesions are drawn, not images, because images of one lesion are not independent of each other. They are drawn
-within their class, as many as the class has, so that no resample lacks a class. docs/evaluation.md has the
-coverage of the intervals, measured by `python -m benchmarks.coverage`.
+from all classes together, as a test set is: drawing within classes covers less (docs/benchmarks.md).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,46 +28,40 @@ def number_lesions(lesions: Sequence[str] | NDArray[np.integer]) -> NDArray[np.i
     return np.unique(np.asarray(lesions), return_inverse=True)[1].astype(np.int64)
 
 
-def classes_of_lesions(labels: NDArray[np.int64], lesions: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The class of each lesion, shape (k,): that of its first image."""
-    first = np.unique(lesions, return_index=True)[1]
-    return labels[first]
-
-
-def draw(
-    strata: NDArray[np.int64], at_once: int, *, seed: int, resamples: int = RESAMPLES
-) -> Iterator[Weights]:
-    """How often each lesion is drawn, in pieces of shape (k, up to `at_once`), `resamples` columns in all.
+def draw(lesions: int, at_once: int, *, seed: int, resamples: int = RESAMPLES) -> Iterator[Weights]:
+    """How often each lesion is drawn, in pieces of shape (lesions, up to `at_once`).
 
     Args:
-        strata: a number for each of k lesions; lesions are drawn with replacement within each number.
-        at_once: columns of a piece. Another value gives other draws.
+        lesions: how many there are; as many are drawn, with replacement.
+        at_once: columns of a piece. It does not change the draws.
         seed: the same seed gives the same draws.
         resamples: how many.
 
     """
     generator = np.random.default_rng(seed)
-    members = [np.flatnonzero(strata == stratum) for stratum in np.unique(strata)]
     for start in range(0, resamples, at_once):
         columns = min(at_once, resamples - start)
-        weights = np.zeros((len(strata), columns), np.float32)
-        for of_stratum in members:
-            count = len(of_stratum)
-            drawn = generator.integers(0, count, (columns, count)) + count * np.arange(columns)[:, None]
-            times = np.bincount(drawn.ravel(), minlength=columns * count)
-            weights[of_stratum] = times.reshape(columns, count).T
-        yield weights
+        drawn = generator.integers(0, lesions, (columns, lesions)) + lesions * np.arange(columns)[:, None]
+        times = np.bincount(drawn.ravel(), minlength=columns * lesions)
+        yield np.ascontiguousarray(times.reshape(columns, lesions).T, np.float32)
 
 
 def resample(
-    several: Sequence[Predictions], strata: NDArray[np.int64], *, seed: int, resamples: int = RESAMPLES
+    several: Sequence[Predictions],
+    *,
+    seed: int,
+    resamples: int = RESAMPLES,
+    ranked: Collection[str] | None = None,
 ) -> list[Figures]:
-    """Every figure in each resample, for several predictions of the same images: paired, on the same draws."""
+    """Every figure in each resample, for several predictions of the same images: paired, on the same draws.
+
+    `ranked` is that of `weighted.figures`.
+    """
     at_once = max(1, AT_ONCE // len(several[0].labels))
     pieces: list[list[Figures]] = [[] for _ in several]
-    for weights in draw(strata, at_once, seed=seed, resamples=resamples):
+    for weights in draw(len(several[0].sums), at_once, seed=seed, resamples=resamples):
         for parts, predictions in zip(pieces, several, strict=True):
-            parts.append(figures(predictions, weights))
+            parts.append(figures(predictions, weights, ranked))
     return [{name: np.concatenate([part[name] for part in parts]) for name in parts[0]} for parts in pieces]
 
 

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from skinml.errors import RequestError
 from skinml.evaluation.bootstrap import (
     RESAMPLES,
-    classes_of_lesions,
     number_lesions,
     percentile_interval,
     resample,
@@ -78,10 +77,9 @@ def compare(
     both, left_out = _common(first, second)
     labels, lesions = encode(both["dx"]), number_lesions(both["lesion_id"].tolist())
     models = [_gather(both, f"{side}_", labels, lesions) for side in ("first", "second")]
-    strata = classes_of_lesions(labels, lesions)
-    ones = np.ones((len(strata), 1), np.float32)
+    ones = np.ones((int(lesions.max()) + 1, 1), np.float32)
     points = [figures(model, ones) for model in models]
-    resampled = resample(models, strata, seed=seed, resamples=resamples)
+    resampled = resample(models, seed=seed, resamples=resamples)
     metrics = {
         name: _paired(
             float(points[0][name,][0]), float(points[1][name,][0]), resampled[1][name,] - resampled[0][name,]
@@ -91,7 +89,7 @@ def compare(
     right = [model.predicted == labels for model in models]
     return {
         "images": len(both),
-        "lesions": len(strata),
+        "lesions": len(ones),
         "left_out": left_out,
         "metrics": metrics,
         "mcnemar": _mcnemar(*(_lesion_right(one, lesions) for one in right)),
@@ -107,7 +105,8 @@ def _common(first: pd.DataFrame, second: pd.DataFrame) -> tuple[pd.DataFrame, di
         if classes != list(PROBABILITY_COLUMNS):
             theirs = ", ".join(name.removeprefix("p_") for name in classes)
             raise RequestError(
-                f"the {side} model has the classes {theirs}, not {', '.join(DIAGNOSES)}; compare models of the same classes"
+                f"the {side} model has the classes {theirs}, not {', '.join(DIAGNOSES)};"
+                " compare models of the same classes"
             )
         test = frame[frame["split"] == "test"]
         trained_on = test["image_trained_on"].astype(bool) | test["lesion_trained_on"].astype(bool)

@@ -11,18 +11,21 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from skinml.evaluation.bootstrap import (
     RESAMPLES,
-    classes_of_lesions,
     nest,
     number_lesions,
     percentile_interval,
     resample,
 )
-from skinml.evaluation.metrics import as_metrics, checked
-from skinml.evaluation.weighted import figures, gather
+from skinml.evaluation.metrics import checked, measure, wilson_interval
+from skinml.evaluation.ranking import Values
+from skinml.evaluation.weighted import Name, figures, gather, lesions_behind
+from skinml.labels import DIAGNOSES, encode
+from skinml.schemas import PROBABILITY_COLUMNS
 
 
 def measure_with_intervals(
@@ -44,7 +47,9 @@ def measure_with_intervals(
 
     Returns:
         The metrics, and the intervals nested like them: {"accuracy": [low, high], ..., "per_class": {"mel":
-        {"sensitivity": [low, high], ...}}}. An interval is None if its figure is undefined.
+        {"sensitivity": [low, high], ...}}}. An interval is None if its figure is undefined. The interval of a
+        proportion that is 0 or 1 in every resample, which says nothing of what the test set has not shown, is
+        Wilson's for as many trials as lesions count in it.
 
     Raises:
         ValueError: see `metrics.measure`; or there are not as many lesions as labels.
@@ -55,18 +60,66 @@ def measure_with_intervals(
         raise ValueError(f"{len(lesions)} lesions for {len(labels)} labels; give one for each image")
     numbers = number_lesions(lesions)
     predictions = gather(labels, probabilities, numbers)
-    strata = classes_of_lesions(labels, numbers)
-    found = figures(predictions, np.ones((len(strata), 1), np.float32))
-    [resampled] = resample([predictions], strata, seed=seed, resamples=resamples)
+    [resampled] = resample([predictions], seed=seed, resamples=resamples)
+    metrics, behind = measure(labels, probabilities), lesions_behind(predictions)
     intervals = {
-        name: None if np.isnan(found[name][0]) else _as_list(percentile_interval(values))
+        name: None if _within(metrics, name) is None else _interval(values, behind.get(name, 0))
         for name, values in resampled.items()
     }
-    return as_metrics(predictions, found), nest(intervals)
+    return metrics, nest(intervals)
 
 
-def _as_list(interval: tuple[float, float] | None) -> list[float] | None:
+def _within(metrics: dict[str, Any], name: Name) -> Any:
+    found: Any = metrics
+    for part in name:
+        found = found[part]
+    return found
+
+
+def _interval(values: Values, lesions: int) -> list[float] | None:
+    """The percentile interval, or Wilson's for a proportion of `lesions` that is 0 or 1 in every resample."""
+    interval = percentile_interval(values)
+    if interval is not None and lesions and interval[0] == interval[1] in (0.0, 1.0):
+        interval = wilson_interval(int(interval[0]) * lesions, lesions)
     return None if interval is None else list(interval)
+
+
+def chosen_with_intervals(
+    rows: pd.DataFrame, chosen: Sequence[str], *, seed: int = 0, resamples: int = RESAMPLES
+) -> dict[str, Any]:
+    """Some figures of some images, with their intervals; quicker than all of them.
+
+    Args:
+        rows: predictions (`schemas.PREDICTIONS`), at least one.
+        chosen: names of figures that are no macro mean of a ranking.
+        seed: of the resampling.
+        resamples: how many; without any, there are no intervals.
+
+    Returns:
+        images, lesions, absent (diagnoses that no image has), metrics, and intervals; None what is undefined.
+
+    """
+    labels, probabilities = checked(encode(rows["dx"]), rows[list(PROBABILITY_COLUMNS)].to_numpy(np.float64))
+    lesions = number_lesions(rows["lesion_id"].tolist())
+    predictions = gather(labels, probabilities, lesions)
+    count = len(predictions.sums)
+    ranked = [which for which in predictions.rankings if any(name.startswith(f"{which}_") for name in chosen)]
+    found = figures(predictions, np.ones((count, 1), np.float32), ranked)
+    defined = {name: not np.isnan(found[name,][0]) for name in chosen}
+    judged = {
+        "images": len(labels),
+        "lesions": count,
+        "absent": [name for number, name in enumerate(DIAGNOSES) if number not in labels],
+        "metrics": {name: float(found[name,][0]) if defined[name] else None for name in chosen},
+    }
+    if resamples:
+        [resampled] = resample([predictions], seed=seed, resamples=resamples, ranked=ranked)
+        behind = lesions_behind(predictions)
+        judged["intervals"] = {
+            name: _interval(resampled[name,], behind.get((name,), 0)) if defined[name] else None
+            for name in chosen
+        }
+    return judged
 
 
 @dataclass(frozen=True)

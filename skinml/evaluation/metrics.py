@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skinml.evaluation import ranking
-from skinml.evaluation.weighted import Figures, Predictions, figures, gather
+from skinml.evaluation.weighted import figures, gather
 from skinml.labels import DIAGNOSES
 
 # Softmax in float32 over seven classes sums to 1 within 1e-6; four digits still catch logits and percents.
@@ -103,11 +103,7 @@ def measure(labels: NDArray[np.integer], probabilities: NDArray[np.floating]) ->
     """
     labels, probabilities = checked(labels, probabilities)
     predictions = gather(labels, probabilities, np.zeros(len(labels), np.int64))
-    return as_metrics(predictions, figures(predictions, np.ones((1, 1), np.float32)))
-
-
-def as_metrics(predictions: Predictions, found: Figures) -> dict[str, Any]:
-    """The metrics from figures of one weighting, that of ones."""
+    found = figures(predictions, np.ones((1, 1), np.float32))
     images = np.bincount(predictions.labels, minlength=len(DIAGNOSES)).tolist()
     per_class = {
         diagnosis: {

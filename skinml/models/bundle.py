@@ -57,7 +57,7 @@ class Fit:
         labels: true class numbers of its test images, shape (n,), int64.
         probabilities: their predicted probabilities, shape (n, 7), float64.
         predictions: of every validation and test image (`schemas.PREDICTIONS`).
-        metrics: of the two (`evaluation.metrics.measure`).
+        judged: what the predictions say of the fit (`evaluation.judgement.judge`).
         leakage: how much of the test set the fit has met (`training.protocols.leakage`).
         history: one value an epoch of loss, accuracy and the like.
         best_epoch: whose weights were kept, counted from 1.
@@ -69,7 +69,7 @@ class Fit:
     labels: NDArray[np.int64]
     probabilities: NDArray[np.float64]
     predictions: pa.Table
-    metrics: dict[str, Any]
+    judged: dict[str, Any]
     leakage: dict[str, float]
     history: dict[str, list[float]]
     best_epoch: int
@@ -78,7 +78,7 @@ class Fit:
     def measurements(self) -> dict[str, Any]:
         """What `metrics.json` keeps of it."""
         return {
-            "metrics": self.metrics,
+            **self.judged,
             "leakage": self.leakage,
             "history": self.history,
             "best_epoch": self.best_epoch,

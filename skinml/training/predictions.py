@@ -11,6 +11,9 @@ from skinml.schemas import PREDICTIONS, PROBABILITY_COLUMNS
 from skinml.training.protocols import Recipe
 from skinml.training.resampling import Positions
 
+GROUPS = ("age", "sex", "localization", "source")
+"""What a model is judged by, group by group."""
+
 
 def predictions(
     samples: pd.DataFrame, recipe: Recipe, test: NDArray[np.float64], validation: NDArray[np.float64]
@@ -21,7 +24,7 @@ def predictions(
     rows are of the test set.
 
     Args:
-        samples: image_id, lesion_id, dx and position of each sample.
+        samples: image_id, lesion_id, dx, age, sex, localization, source and position of each sample.
         recipe: which positions train, validate and test.
         test: probabilities of the test positions, shape (len(recipe.test), 7).
         validation: of the validation positions, shape (len(recipe.validation), 7).
@@ -46,6 +49,6 @@ def _part(
 ) -> pd.DataFrame:
     """The rows of one set, each position once."""
     once, first, draws = np.unique(positions, return_index=True, return_counts=True)
-    rows = by_position.loc[once, ["image_id", "lesion_id", "dx"]].reset_index(drop=True)
+    rows = by_position.loc[once, ["image_id", "lesion_id", "dx", *GROUPS]].reset_index(drop=True)
     rows[list(PROBABILITY_COLUMNS)] = probabilities[first]
     return rows.assign(split=split, draws=draws)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 
 NEEDS_TRAIN = [
+    "evaluation",
     "models/test_bundle.py",
     "models/test_onnx.py",
     "models/test_outliers.py",

@@ -31,7 +31,7 @@ def refusal_of(data: bytes) -> str:
 
 
 def test_a_row_is_read_as_it_stands() -> None:
-    metadata = parse("HAM_0000118,ISIC_0027419,bkl,histo,80.0,male,scalp")
+    metadata = parse("HAM_0000118,ISIC_0027419,bkl,histo,80.0,male,scalp,rosendahl", header=f"{HEADER},dataset")
     [row] = metadata.rows.to_dict("records")
     assert row == {
         "image_id": "ISIC_0027419",
@@ -41,9 +41,18 @@ def test_a_row_is_read_as_it_stands() -> None:
         "age": 80.0,
         "sex": "male",
         "localization": "scalp",
+        "source": "rosendahl",
         "metadata_row": 0,
     }
     assert (metadata.repeated, metadata.conflicting) == ((), ())
+
+
+@pytest.mark.parametrize("name", ["source", "dataset", "Attribution"])
+def test_where_an_image_was_taken(name: str) -> None:
+    rows = parse("L1,I1,nv,,,,,vidir_modern", "L2,I2,nv,,,,,n/a", header=f"{HEADER},{name}").rows
+    assert rows["source"][0] == "vidir_modern"
+    assert rows["source"].isna().tolist() == [False, True]
+    assert parse("L1,I1,nv,,,,").rows["source"].isna().all()  # no such column
 
 
 def test_what_is_unknown_is_null() -> None:

@@ -54,6 +54,7 @@ def metadata(image_ids: Sequence[str], conflicting: Sequence[str] = ()) -> Metad
             "age": 50.0,
             "sex": None,
             "localization": None,
+            "source": None,
             "metadata_row": range(len(image_ids)),
         }
     )

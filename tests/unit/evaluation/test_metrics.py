@@ -15,18 +15,29 @@ from skinml.labels import DIAGNOSES
 
 
 def _predictions(count: int = 400, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Labels of all classes, and probabilities that know something about them, with some ties."""
+    """Labels of all classes, and probabilities that know something about them; many of a class are equal."""
     generator = np.random.default_rng(seed)
     labels = np.concatenate([np.arange(7), generator.integers(0, 7, count - 7)])
-    raw = generator.random((count, 7)).round(1) + 0.01 + 0.5 * np.eye(7)[labels]
-    return labels, raw / raw.sum(axis=1, keepdims=True)
+    fortieths = np.zeros((count, 7), np.int64)
+    tied = np.ones(count, dtype=bool)
+    while tied.any():  # no two highest probabilities of an image are equal
+        fortieths[tied] = [generator.multinomial(40, _chances(truth)) for truth in labels[tied]]
+        tied = (fortieths == fortieths.max(axis=1, keepdims=True)).sum(axis=1) > 1
+    return labels, fortieths / 40
+
+
+def _chances(truth: int) -> np.ndarray:
+    chances = np.array([1.0, 1.5, 1.2, 0.5, 1.3, 2.0, 0.7]) + 1.5 * np.eye(7)[truth]
+    return np.asarray(chances / chances.sum())
 
 
 def test_every_metric_equals_scikit_learns() -> None:
     labels, probabilities = _predictions()
     predicted = probabilities.argmax(axis=1)
     ours = measure(labels, probabilities)
+    assert len(np.unique(probabilities[:, 4])) < 100
     assert ours["images"] == 400
+    assert ours["absent"] == []
     assert ours["accuracy"] == pytest.approx(reference.accuracy_score(labels, predicted))
     assert ours["balanced_accuracy"] == pytest.approx(reference.balanced_accuracy_score(labels, predicted))
     assert ours["macro_auc"] == pytest.approx(
@@ -47,6 +58,22 @@ def test_every_metric_equals_scikit_learns() -> None:
         assert row["specificity"] == pytest.approx(
             reference.recall_score(labels != number, predicted != number)
         )
+        assert row["auc"] == pytest.approx(reference.roc_auc_score(labels == number, probabilities[:, number]))
+        assert row["average_precision"] == pytest.approx(
+            reference.average_precision_score(labels == number, probabilities[:, number])
+        )
+    for name in ("auc", "average_precision", "auc_above_80_sensitivity", "specificity"):
+        mean = np.mean([ours["per_class"][diagnosis][name] for diagnosis in DIAGNOSES])
+        assert ours[f"macro_{name}"] == pytest.approx(mean)
+    assert ours["brier"] == pytest.approx(
+        reference.brier_score_loss(labels, probabilities, labels=range(7), scale_by_half=False)
+    )
+    assert ours["malignant_sensitivity"] == pytest.approx(
+        reference.recall_score(malignant, np.isin(predicted, [0, 1, 4]))
+    )
+    assert ours["malignant_specificity"] == pytest.approx(
+        reference.recall_score(~malignant, ~np.isin(predicted, [0, 1, 4]))
+    )
     assert ours["melanoma_sensitivity"] == ours["per_class"]["mel"]["sensitivity"]
     assert ours["melanoma_specificity"] == ours["per_class"]["mel"]["specificity"]
 
@@ -69,14 +96,15 @@ def test_every_figure_of_a_class_is_counted(pairs: list[tuple[int, int]]) -> Non
             "precision": right / predictions if predictions else None,
             "fraction_misclassified": (images - right) / images if images else None,
         }
-        assert list(row) == list(expected)
+        rankings = ["auc", "average_precision", "auc_above_80_sensitivity"]
+        assert list(row) == [*expected, *rankings]
         for key, value in expected.items():
             assert row[key] is value is None or row[key] == pytest.approx(value, abs=1e-12)
         assert type(row["images"]) is int
         sensitivities += [right / images] if images else []
     assert ours["balanced_accuracy"] == pytest.approx(math.fsum(sensitivities) / len(sensitivities), abs=1e-12)
     assert ours["accuracy"] == pytest.approx(sum(a == b for a, b in pairs) / len(pairs), abs=1e-12)
-    numbers = [value for name, value in ours.items() if name not in ("per_class", "confusion_matrix")]
+    numbers = [value for name, value in ours.items() if name not in ("absent", "per_class", "confusion_matrix")]
     assert {type(value) for value in numbers} <= {int, float, type(None)}
 
 
@@ -101,8 +129,56 @@ def test_what_is_undefined_is_none_and_fits_json() -> None:
         "specificity": 1.0,
         "precision": None,
         "fraction_misclassified": None,
+        "auc": None,
+        "average_precision": None,
+        "auc_above_80_sensitivity": None,
     }
+    assert ours["absent"] == [name for name in DIAGNOSES if name != "nv"]
     assert json.loads(json.dumps(ours, allow_nan=False)) == ours
+
+
+def test_a_case_worked_by_hand() -> None:
+    """Ten images of mel, nv and bkl; each figure is counted on paper.
+
+    p_mel of the melanomas 0.8, 0.6, 0.4 and 0.1; of the others 0.7, 0.4, 0.3, 0.2, 0.1, 0.1. Pairs won: 6, then
+    5, then 4.5 (a tie with 0.4), then 1 (ties with two 0.1) of 24. One false alarm in six is a specificity of
+    0.833, and finds 0.8 and 0.6: the melanoma at 0.4 ties with the second false alarm.
+    """
+    melanomas, others = [0.8, 0.6, 0.4, 0.1], [0.7, 0.4, 0.3, 0.2, 0.1, 0.1]
+    labels = np.array([4] * 4 + [5] * 5 + [2])
+    probabilities = np.zeros((10, 7))
+    probabilities[:, 4] = melanomas + others
+    probabilities[:, 5] = 1 - probabilities[:, 4]
+    ours = measure(labels, probabilities)
+    assert ours["absent"] == ["akiec", "bcc", "df", "vasc"]
+    # Predicted mel: 0.8, 0.6 and 0.7. Right: two melanomas and four naevi (0.4, 0.3, 0.2 and 0.1).
+    assert ours["accuracy"] == pytest.approx(6 / 10)
+    assert ours["balanced_accuracy"] == pytest.approx((2 / 4 + 4 / 5 + 0) / 3)
+    assert ours["melanoma_specificity"] == pytest.approx(5 / 6)
+    assert ours["per_class"]["mel"]["auc"] == pytest.approx(16.5 / 24)
+    # Precision where sensitivity grows: 1/1, 2/3, 3/5 and, with all of 0.1 at once, 4/10.
+    assert ours["per_class"]["mel"]["average_precision"] == pytest.approx((1 + 2 / 3 + 3 / 5 + 4 / 10) / 4)
+    assert ours["melanoma_sensitivity_at_80_specificity"] == pytest.approx(2 / 4)
+    assert ours["melanoma_sensitivity_at_90_specificity"] == pytest.approx(1 / 4)
+    # The curve rises from (4/6, 3/4) to (1, 1): it is at 0.80 a fifth of the way.
+    assert ours["per_class"]["mel"]["auc_above_80_sensitivity"] == pytest.approx(2 / 6 * 0.8 * (0.8 + 1) / 2)
+    # Squared errors are 2 (1 - p)^2 of two classes, and of bkl, whose p_mel is 0.1: 1 + 0.1^2 + 0.9^2.
+    squares = [2 * (1 - p) ** 2 for p in melanomas] + [2 * p**2 for p in others[:5]] + [1 + 0.1**2 + 0.9**2]
+    assert ours["brier"] == pytest.approx(sum(squares) / 10)
+    # Bins of 1/15. 0.6 is the end of the ninth bin, 0.8 of the twelfth; 0.9 lies in the fourteenth.
+    bins = {"0.6": [True, False, True], "0.7": [False, True], "0.8": [True, True], "0.9": [False, True, False]}
+    gaps = [abs(len(right) * float(confidence) - sum(right)) for confidence, right in bins.items()]
+    assert ours["ece"] == pytest.approx(sum(gaps) / 10)
+
+
+def test_a_tie_for_the_highest_probability_is_wrong() -> None:
+    """Whichever of the two classes comes first; it counts as the other class."""
+    tied = np.array([[0, 0, 0, 0, 0.5, 0.5, 0]])
+    for truth, other in ((4, 5), (5, 4)):
+        ours = measure(np.array([truth]), tied)
+        assert ours["accuracy"] == 0
+        assert ours["confusion_matrix"][truth][other] == 1
+    assert measure(np.array([0]), tied)["confusion_matrix"][0][4] == 1
 
 
 labels_and_scores = st.integers(1, 40).flatmap(

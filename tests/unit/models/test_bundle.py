@@ -47,7 +47,7 @@ def _fit(title: str) -> Fit:
         labels=labels,
         probabilities=np.eye(7)[labels] * 0.93 + 0.01,
         predictions=PREDICTIONS_OF[title],
-        metrics={"accuracy": 1.0},
+        judged={"metrics": {"accuracy": 1.0}, "notes": ["few"]},
         leakage={"image": 0.0, "lesion": 0.25},
         history={name: [0.5, 0.25] for name in ("loss", "accuracy", "val_loss", "val_accuracy")},
         best_epoch=2,
@@ -81,6 +81,7 @@ def test_a_bundle_has_what_jobs_left_the_metrics_and_the_figures(place: str, tmp
     metrics = json.loads((folder / METRICS).read_text())
     measured = {
         "metrics": {"accuracy": 1.0},
+        "notes": ["few"],
         "leakage": {"image": 0.0, "lesion": 0.25},
         "history": _fit("").history,
         "best_epoch": 2,

@@ -101,7 +101,7 @@ def _train(workspace: str, shape: Architecture) -> Trained:
         labels=LABELS[TEST],
         probabilities=fitted.probabilities,
         predictions=pa.table({"image_id": TEST.astype(str)}),
-        metrics=measure(LABELS[TEST], fitted.probabilities),
+        judged={"metrics": measure(LABELS[TEST], fitted.probabilities)},
         leakage={"image": 0.0, "lesion": 0.0},
         history=fitted.history,
         best_epoch=fitted.best_epoch,

@@ -1,0 +1,163 @@
+"""Tests of skinml/evaluation/bootstrap.py and of the intervals of every figure."""
+
+from __future__ import annotations
+
+import json
+import time
+import warnings
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn import metrics as reference
+
+from skinml.evaluation.bootstrap import draw, nest, number_lesions, percentile_interval, resample
+from skinml.evaluation.intervals import measure_with_intervals
+from skinml.evaluation.metrics import SCALARS, measure, wilson_interval
+from skinml.evaluation.weighted import gather
+from skinml.labels import DIAGNOSES, encode
+from skinml.schemas import PROBABILITY_COLUMNS
+from tests.unit.evaluation.made_up import predictions
+
+Made = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
+def _made_up(lesions: int = 120) -> Made:
+    rows = predictions(lesions)
+    numbers = number_lesions(rows["lesion_id"].tolist())
+    return encode(rows["dx"]), numbers, rows[list(PROBABILITY_COLUMNS)].to_numpy()
+
+
+def test_every_resampled_figure_is_scikit_learns_with_these_weights() -> None:
+    """The slow way: for each resample one call of scikit-learn for each figure."""
+    labels, lesions, probabilities = _made_up()
+    together = gather(labels, probabilities, lesions)
+    [resampled] = resample([together], seed=3, resamples=25)
+    [weights] = draw(lesions.max() + 1, 25, seed=3, resamples=25)
+    predicted, malignant = probabilities.argmax(axis=1), np.isin(labels, [0, 1, 4])
+    for column in range(25):
+        weight = weights[lesions, column]
+        expected: dict[tuple[str, ...], float] = {
+            ("accuracy",): reference.accuracy_score(labels, predicted, sample_weight=weight),
+            ("brier",): reference.brier_score_loss(
+                labels, probabilities, sample_weight=weight, labels=range(7), scale_by_half=False
+            ),
+            ("malignant_auc",): reference.roc_auc_score(
+                malignant, probabilities[:, [0, 1, 4]].sum(axis=1), sample_weight=weight
+            ),
+        }
+        for number, name in enumerate(DIAGNOSES):
+            of_class = labels == number
+            if not weight[of_class].sum():
+                assert np.isnan(resampled["per_class", name, "sensitivity"][column])
+                continue
+            score = probabilities[:, number]
+            expected |= {
+                ("per_class", name, "auc"): reference.roc_auc_score(of_class, score, sample_weight=weight),
+                ("per_class", name, "average_precision"): reference.average_precision_score(
+                    of_class, score, sample_weight=weight
+                ),
+                ("per_class", name, "sensitivity"): reference.recall_score(
+                    of_class, predicted == number, sample_weight=weight
+                ),
+                ("per_class", name, "specificity"): reference.recall_score(
+                    ~of_class, predicted != number, sample_weight=weight
+                ),
+            }
+        for figure, value in expected.items():
+            assert resampled[figure][column] == pytest.approx(value), (figure, column)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # scikit-learn warns of predicted classes that were not drawn
+            balanced = reference.balanced_accuracy_score(labels, predicted, sample_weight=weight)
+        assert resampled["balanced_accuracy",][column] == pytest.approx(balanced)
+        present = [resampled["per_class", name, "auc"][column] for name in DIAGNOSES]
+        assert resampled["macro_auc",][column] == pytest.approx(np.nanmean(present))
+
+
+def test_lesions_are_drawn_with_replacement_and_as_a_whole() -> None:
+    pieces = list(draw(50, 300, seed=1, resamples=1_000))
+    assert [piece.shape for piece in pieces] == [(50, 300)] * 3 + [(50, 100)]
+    weights = np.concatenate(pieces, axis=1)
+    assert (weights.sum(axis=0) == 50).all()
+    assert weights.mean(axis=1) == pytest.approx(np.ones(50), abs=0.15)
+    assert weights.var(axis=1) == pytest.approx(np.full(50, 0.98), abs=0.25)  # binomial: 50 x 1/50 x 49/50
+    np.testing.assert_array_equal(weights, np.concatenate(list(draw(50, 70, seed=1, resamples=1_000)), axis=1))
+    assert not np.array_equal(weights, np.concatenate(list(draw(50, 70, seed=2, resamples=1_000)), axis=1))
+
+
+def test_metrics_are_measures_and_every_number_has_its_interval() -> None:
+    labels, lesions, probabilities = _made_up()
+    metrics, intervals = measure_with_intervals(labels, lesions, probabilities, seed=1, resamples=200)
+    assert metrics == measure(labels, probabilities)
+    assert set(intervals) == {*SCALARS, "per_class"}
+    _hold(metrics, intervals)
+    for name in DIAGNOSES:
+        assert intervals["per_class"][name].keys() == metrics["per_class"][name].keys() - {"images"}
+        _hold(metrics["per_class"][name], intervals["per_class"][name])
+    again = measure_with_intervals(
+        labels, [f"l{number:03d}" for number in lesions], probabilities, seed=1, resamples=200
+    )
+    assert again == (metrics, intervals)
+    assert json.loads(json.dumps(intervals, allow_nan=False)) == intervals
+    assert measure_with_intervals(labels, lesions, probabilities, seed=2, resamples=200)[1] != intervals
+
+
+def _hold(metrics: dict[str, Any], intervals: dict[str, Any]) -> None:
+    for name, interval in intervals.items():
+        if name not in ("per_class", "ece"):
+            low, high = interval
+            assert low <= metrics[name] <= high
+            assert 0 <= low < high <= (2 if name == "brier" else 1)
+
+
+def test_images_of_one_lesion_say_no_more_than_one_image() -> None:
+    """Four copies of each image, four times as sure if they counted as lesions."""
+    labels, lesions, probabilities = _made_up()
+    _, once = measure_with_intervals(labels, lesions, probabilities, resamples=300)
+    copies = (np.repeat(labels, 4), np.repeat(lesions, 4), np.repeat(probabilities, 4, axis=0))
+    _, copied = measure_with_intervals(*copies, resamples=300)
+    assert copied["accuracy"] == pytest.approx(once["accuracy"])
+    _, independent = measure_with_intervals(copies[0], np.arange(len(copies[0])), copies[2], resamples=300)
+    widths = [high - low for low, high in (once["accuracy"], independent["accuracy"])]
+    assert widths[1] < 0.6 * widths[0]
+
+
+def test_what_is_undefined_has_no_interval() -> None:
+    metrics, intervals = measure_with_intervals(
+        np.array([5, 5, 2]), np.array([7, 7, 9]), np.eye(7)[[5, 5, 2]], resamples=50
+    )
+    assert metrics["melanoma_sensitivity"] is intervals["melanoma_sensitivity"] is None
+    assert intervals["per_class"]["mel"]["auc"] is None
+
+
+def test_a_proportion_that_is_1_in_every_resample_gets_wilsons_interval_of_its_lesions() -> None:
+    """Nine lesions without an error do not show that there is none: SciPy's interval of 9 of 9."""
+    labels = np.repeat([4, 5], [5, 9])
+    lesions = np.concatenate([[0, 0, 0, 1, 1], 2 + np.arange(9)])
+    _, intervals = measure_with_intervals(labels, lesions, np.eye(7)[labels], resamples=50)
+    for figure, count in (("accuracy", 11), ("melanoma_sensitivity", 2), ("melanoma_specificity", 9)):
+        assert intervals[figure] == pytest.approx(list(wilson_interval(count, count)))
+    assert intervals["per_class"]["nv"]["sensitivity"] == intervals["melanoma_specificity"]
+    assert intervals["per_class"]["mel"]["fraction_misclassified"] == pytest.approx(list(wilson_interval(0, 2)))
+
+
+def test_an_interval_is_of_the_resamples_that_define_the_figure() -> None:
+    values = np.array([np.nan] * 3 + list(np.linspace(0, 1, 101)))
+    assert percentile_interval(values) == pytest.approx((0.025, 0.975))
+    assert percentile_interval(np.array([np.nan, np.nan, 1.0])) is None
+    assert percentile_interval(np.array([])) is None
+    assert nest({("a",): 1, ("b", "c"): 2, ("b", "d"): 3}) == {"a": 1, "b": {"c": 2, "d": 3}}
+
+
+def test_what_does_not_fit_is_named() -> None:
+    with pytest.raises(ValueError, match="2 lesions for 3 labels"):
+        measure_with_intervals(np.array([1, 2, 3]), ["a", "b"], np.eye(7)[[1, 2, 3]])
+
+
+def test_two_thousand_resamples_of_a_test_set_take_seconds() -> None:
+    """1.2 CPU s on a quiet machine; a loop over scikit-learn takes a minute."""
+    labels, lesions, probabilities = _made_up(750)
+    assert len(labels) > 1_400
+    began = time.process_time()
+    measure_with_intervals(labels, lesions, probabilities)
+    assert time.process_time() - began < 8
