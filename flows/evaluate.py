@@ -17,6 +17,12 @@ from tasks.model import choose_model
 from tasks.runs import begin_run, recorded
 from tasks.workspace import check_tables, find_workspace, open_workspace
 
+SHOWN = (
+    *("model_name", "model_version", "precision", "images", "lesions", "metrics", "intervals"),
+    *("absent_classes", "left_out", "samples_version", "notes"),
+)
+"""What of `metrics.json` the result repeats. Subgroups, agreement and more are in the file alone."""
+
 
 def _run_name() -> str:
     if asked("outcomes"):
@@ -59,13 +65,13 @@ def _labelled_set(workspace: str, request: EvaluateRequest) -> dict[str, Any]:
         begin_run(record, workspace)
         record.counts = chosen.counts
         evaluation.check_unusable(workspace, plan, chosen, request.max_quarantined, run)
-        predictions, found = evaluation.measure_predictions(chosen, model, known, request)
+        predictions, found = evaluation.measure_predictions(workspace, chosen, model, known, request)
         digest = evaluation.write_report(workspace, predictions, found, chosen, listing, run)
         row = evaluation.commit_evaluation(workspace, predictions, digest, found, chosen, listing, run)
 
     result = {
         "run_id": run.run_id,
-        **found,
+        **{name: found[name] for name in SHOWN},
         "set_key": row.set_key,
         "listed": record.counts.listed,
         "skipped": record.counts.skipped,

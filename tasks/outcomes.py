@@ -14,7 +14,7 @@ from skinml import tables
 from skinml.dataset.metadata import read_metadata
 from skinml.errors import RequestError
 from skinml.evaluation.findings import as_json, as_parquet, as_pictures
-from skinml.evaluation.labelled_set import refuse_contradictions
+from skinml.evaluation.judgement import refuse_contradictions
 from skinml.evaluation.outcomes import (
     DIAGNOSED,
     NO_SCORE,
