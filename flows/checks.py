@@ -56,14 +56,20 @@ def evaluate(workspace: str, request: EvaluateRequest) -> None:
 
     check_can_judge("evaluate")
 
-    from skinml.layout import check_workspace
+    from skinml.layout import check_workspace, find_workspace
 
-    workspace = check_workspace(workspace)
-    _check_model(workspace, request.model or "champion", request.precision)
+    if request.outcomes:
+        from skinml.records.history import check_scored
+
+        workspace = check_workspace(find_workspace(workspace))
+        check_scored(workspace)
+    else:
+        workspace = check_workspace(workspace)
+        _check_model(workspace, request.model or "champion", request.precision)
     from skinml.dataset.metadata_file import check_metadata_file
 
     small = [check_metadata_file(url) for url in request.metadata]
-    if all(small):
+    if small and all(small):
         from skinml.dataset.metadata import read_metadata
 
         read_metadata(request.metadata, request.map, request.drop, lesions_needed=False)

@@ -10,12 +10,18 @@ from flows.naming import asked, short
 from skinml.records.runs import begin
 from skinml.requests.evaluation import EvaluateRequest
 from skinml.training.installed import check_can_judge
-from tasks import evaluation, show
+from tasks import evaluation, outcomes, show
 from tasks.cluster import check_cluster
 from tasks.listing import list_archives
 from tasks.model import choose_model
 from tasks.runs import begin_run, recorded
-from tasks.workspace import check_tables, open_workspace
+from tasks.workspace import check_tables, find_workspace, open_workspace
+
+SHOWN = (
+    *("model_name", "model_version", "precision", "images", "lesions", "metrics", "intervals"),
+    *("absent_classes", "left_out", "samples_version", "notes"),
+)
+"""What of `metrics.json` the result repeats. Subgroups, agreement and more are in the file alone."""
 
 
 def _run_name() -> str:
@@ -38,7 +44,7 @@ def evaluate(workspace: str, request: EvaluateRequest) -> dict[str, Any]:
         request: the model version, the images and their labels; or `outcomes`.
     """
     check_can_judge("evaluate")
-    return _labelled_set(workspace, request)
+    return _outcomes(workspace, request) if request.outcomes else _labelled_set(workspace, request)
 
 
 def _labelled_set(workspace: str, request: EvaluateRequest) -> dict[str, Any]:
@@ -59,17 +65,44 @@ def _labelled_set(workspace: str, request: EvaluateRequest) -> dict[str, Any]:
         begin_run(record, workspace)
         record.counts = chosen.counts
         evaluation.check_unusable(workspace, plan, chosen, request.max_quarantined, run)
-        predictions, found = evaluation.measure_predictions(chosen, model, known, request)
+        predictions, found = evaluation.measure_predictions(workspace, chosen, model, known, request)
         digest = evaluation.write_report(workspace, predictions, found, chosen, listing, run)
         row = evaluation.commit_evaluation(workspace, predictions, digest, found, chosen, listing, run)
 
     result = {
         "run_id": run.run_id,
-        **found,
+        **{name: found[name] for name in SHOWN},
         "set_key": row.set_key,
         "listed": record.counts.listed,
         "skipped": record.counts.skipped,
         "quarantined": record.counts.quarantined,
+        "seconds": record.row["seconds"],
+    }
+    show.show_evaluated(workspace, result)
+    return result
+
+
+def _outcomes(workspace: str, request: EvaluateRequest) -> dict[str, Any]:
+    """Judge past scores by the diagnoses that have arrived since."""
+    run = begin("evaluate", request.model_dump(mode="json"))
+    with recorded(workspace, run) as record:
+        workspace = open_workspace(find_workspace(workspace))
+        outcomes.check_scores(workspace)
+        diagnoses = outcomes.read_diagnoses(workspace, request)
+        check_tables(workspace)
+        joined = outcomes.join_outcomes(workspace, diagnoses, request)
+
+        begin_run(record, workspace)
+        record.counts = joined.counts
+        found = outcomes.measure_outcomes(joined, request)
+        record.model_version = found["model_version"]
+        outcomes.write_outcomes(workspace, joined, found, run)
+
+    result = {
+        "run_id": run.run_id,
+        **found,
+        "listed": record.counts.listed,
+        "skipped": record.counts.skipped,
         "seconds": record.row["seconds"],
     }
     show.show_evaluated(workspace, result)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import logging
 from collections import Counter
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from skinml import tables
 from skinml.compute import connect, width
@@ -24,14 +26,16 @@ from skinml.evaluation.findings import (
     as_json,
     as_parquet,
     draw_figures,
-    judge_set,
     predictions_table,
     refuse_too_few_classes,
 )
-from skinml.evaluation.labelled_set import evaluate_jobs, evaluate_shard, plan_images
+from skinml.evaluation.judgement import judge
+from skinml.evaluation.labelled_set import evaluate_jobs, evaluate_shard
+from skinml.evaluation.plan_set import plan_images
 from skinml.evaluation.seen import WHYS, KnownImages, known_images, left_out
 from skinml.layout import report_url
 from skinml.models import registry
+from skinml.models.bundle import PREDICTIONS as BUNDLE_PREDICTIONS
 from skinml.records.max_quarantined import COLUMNS, check_quarantined
 from skinml.records.quarantine import quarantine_rows
 from skinml.records.runs import Counts, Run
@@ -182,13 +186,16 @@ def check_unusable(workspace: str, plan: Plan, chosen: Chosen, most_quarantined:
         raise RunError(f"no image is left to evaluate: {len(chosen.rejected)} of {plan.listed} cannot be used")
 
 
-@stage("measure", "measure {model.version}")
+@stage("measure", "measure {model.version}", tags=("storage",))
 def measure_predictions(
-    chosen: Chosen, model: ScoringModel, known: KnownImages, request: EvaluateRequest
+    workspace: str, chosen: Chosen, model: ScoringModel, known: KnownImages, request: EvaluateRequest
 ) -> tuple[pa.Table, dict[str, Any]]:
-    """Measure the predictions. Returns them as a table, and what `metrics.json` says."""
+    """Measure the predictions. Returns them as a table, and what `metrics.json` says.
+
+    Conformal sets are calibrated on the validation images of the model's bundle.
+    """
     predictions = predictions_table(chosen.images)
-    judged = judge_set(predictions, request.seed)
+    judged = judge(predictions.to_pandas(), _validation(workspace, model), request.seed)
     absent = judged["metrics"]["absent"]
     if absent:
         logger.warning("no image of %s: every mean is over the other classes", ", ".join(absent))
@@ -203,6 +210,16 @@ def measure_predictions(
         "samples_version": known.version,
         **judged,
     }
+
+
+def _validation(workspace: str, model: ScoringModel) -> pd.DataFrame:
+    """Return the predictions of the model's validation images; none if its bundle is older than they are."""
+    manifest = registry.find(workspace, model.version)
+    if BUNDLE_PREDICTIONS not in manifest.files:
+        return pd.DataFrame()
+    data = registry.read_verified(workspace, manifest, BUNDLE_PREDICTIONS)
+    rows: pd.DataFrame = pq.read_table(io.BytesIO(data)).to_pandas()
+    return rows[rows["split"] == "val"].reset_index(drop=True)
 
 
 @stage("write the report", tags=("storage",))

@@ -1,4 +1,4 @@
-"""Turn evaluated images into a table of predictions, metrics with intervals, and the files of a report."""
+"""Turn evaluated images into a table of predictions, and into the files of a report."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from skinml.errors import RequestError
-from skinml.evaluation.intervals import measure_with_intervals
 from skinml.evaluation.misses import is_dangerous, worst_misses
 from skinml.images.load import Loaded, load_images
 from skinml.images.preprocessing import preprocessing_for
@@ -24,6 +23,8 @@ from skinml.schemas import EVALUATED, PROBABILITY_COLUMNS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+    from skinml.report.evaluation_figures import Interval
 
 logger = logging.getLogger("skinml.evaluation")
 
@@ -65,17 +66,35 @@ def as_json(values: Mapping[str, Any]) -> bytes:
     return json.dumps(values, indent=2, allow_nan=False, default=str).encode()
 
 
-def arrays(predictions: pa.Table) -> tuple[NDArray[np.int64], list[str], NDArray[np.float64]]:
-    """Return labels int64 (n,), lesions and probabilities float64 (n, 7) of a table of predictions."""
+def _arrays(predictions: pa.Table) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return labels int64 (n,) and probabilities float64 (n, 7) of a table of predictions."""
     probabilities = np.column_stack([predictions[name].to_numpy() for name in PROBABILITY_COLUMNS])
-    return encode(predictions["dx"].to_pylist()), predictions["lesion_id"].to_pylist(), probabilities
+    return encode(predictions["dx"].to_pylist()), probabilities
 
 
-def judge_set(predictions: pa.Table, seed: int) -> dict[str, Any]:
-    """Return the metrics of evaluated images and their intervals: {"metrics": ..., "intervals": ...}."""
-    labels, lesions, probabilities = arrays(predictions)
-    metrics, intervals = measure_with_intervals(labels, lesions, probabilities, seed=seed)
-    return {"metrics": metrics, "intervals": intervals}
+FOREST = "balanced_accuracy"
+"""The figure of the subgroups that is drawn."""
+
+
+def draw_subgroups(title: str, subgroups: Mapping[str, Any]) -> Figure:
+    """Draw FOREST of every subgroup; `subgroups` as `evaluation.subgroups` returns them."""
+    from skinml.report.evaluation_figures import draw_forest
+
+    groups: list[tuple[str, list[Interval]]] = []
+    for column, rows in subgroups.items():
+        if not isinstance(rows, Mapping):  # such as skin tone: not assessed
+            groups.append((f"{column.replace('_', ' ')}: {rows}", []))
+            continue
+        groups.append((column, [_interval(name, row) for name, row in rows.items()]))
+    return draw_forest("Subgroups", title, "Balanced accuracy over the diagnoses of the group", groups)
+
+
+def _interval(name: str, row: Mapping[str, Any]) -> Interval:
+    from skinml.report.evaluation_figures import Interval
+
+    present = len(DIAGNOSES) - len(row["absent"])
+    size = f"n = {row['images']} ({row['lesions']} lesions), {present} diagnoses"
+    return Interval(name, row["metrics"][FOREST], row["intervals"].get(FOREST), size)
 
 
 def draw_figures(
@@ -87,20 +106,28 @@ def draw_figures(
         predictions: schema EVALUATED.
         title: which model on which images, for the second line of each title.
         roots: the archives; pictures of the worst misses are read again, and links out of them not followed.
-        judged: the result of `judge_set`.
+        judged: the result of `evaluation.judgement.judge`.
     """
     from skinml.report.canvas import draw_confusion
-    from skinml.report.evaluation_figures import draw_precision_recall, draw_reliability, draw_roc, save
+    from skinml.report.evaluation_figures import draw_precision_recall, draw_reliability, draw_roc
 
-    labels, _, probabilities = arrays(predictions)
+    labels, probabilities = _arrays(predictions)
     confusion = np.array(judged["metrics"]["confusion_matrix"])
     figures: dict[str, Callable[[], Figure]] = {
         "roc": lambda: draw_roc(title, labels, probabilities),
         "precision_recall": lambda: draw_precision_recall(title, labels, probabilities),
         "reliability": lambda: draw_reliability(title, labels, probabilities),
         "confusion_matrix": lambda: draw_confusion(title, confusion, "evaluated images"),
+        "subgroups": lambda: draw_subgroups(title, judged["subgroups"]),
         "worst_misses": lambda: _draw_misses(predictions, title, roots),
     }
+    return as_pictures(figures)
+
+
+def as_pictures(figures: Mapping[str, Callable[[], Figure]]) -> dict[str, bytes]:
+    """Draw figures; return a PNG and an SVG file of each. One that fails is logged and left out."""
+    from skinml.report.evaluation_figures import save
+
     files: dict[str, bytes] = {}
     for name, draw in figures.items():
         try:
@@ -113,7 +140,7 @@ def draw_figures(
 def _draw_misses(predictions: pa.Table, title: str, roots: tuple[str, ...]) -> Figure:
     from skinml.report.gallery import Miss, draw_misses
 
-    labels, _, probabilities = arrays(predictions)
+    labels, probabilities = _arrays(predictions)
     worst = worst_misses(labels, probabilities)
     predicted = probabilities.argmax(axis=1)
     dangerous = is_dangerous(labels, predicted)

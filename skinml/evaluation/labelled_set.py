@@ -1,4 +1,4 @@
-"""Read labelled images and predict them in a worker, as `score` does, and plan which of them to evaluate."""
+"""Read labelled images and predict them in a worker, as `score` does. Imports little: workers load it."""
 
 from __future__ import annotations
 
@@ -11,9 +11,6 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from skinml.dataset.metadata import Metadata
-from skinml.dataset.plan import LABELS, Plan, make_plan
-from skinml.errors import RequestError
 from skinml.images.fingerprint import perceptual_hashes
 from skinml.images.load import Rejected, load_images
 from skinml.models.session import load_session, predict
@@ -42,52 +39,6 @@ class EvaluateJob:
     images: pd.DataFrame
     model: ScoringModel
     roots: tuple[str, ...] | None = None
-
-
-def plan_images(listing: pd.DataFrame, metadata: Metadata) -> Plan:
-    """Decide for every listed image whether to skip, reject or evaluate it, in the way of `prepare`.
-
-    No earlier run matters: each evaluation is whole.
-
-    Args:
-        listing: columns uri, etag, size_bytes, in the order of the image roots.
-        metadata: the labels.
-
-    Raises:
-        RequestError: two images of one lesion have different diagnoses.
-    """
-    samples = pd.DataFrame(
-        {name: pd.Series(dtype="str") for name in ("uri", "etag", "image_id", "split_group")}
-    )
-    samples = samples.assign(**{name: pd.Series(dtype="str") for name in LABELS})
-    nothing = pd.DataFrame({name: pd.Series(dtype="str") for name in ("uri", "etag", "reason")})
-    plan = make_plan(listing, metadata, samples, nothing, nothing)
-    if metadata.group != "patient_id":  # a patient may have lesions of several diagnoses
-        refuse_contradictions(plan.work)
-    return plan
-
-
-def refuse_contradictions(images: pd.DataFrame) -> None:
-    """Refuse labels that contradict each other within one lesion.
-
-    Args:
-        images: columns image_id, lesion_id, dx.
-
-    Raises:
-        RequestError: it names the first such lesion, two of its images, and how many such lesions there are.
-    """
-    each = images.drop_duplicates(["lesion_id", "dx"])
-    torn = each[each["lesion_id"].duplicated(keep=False)]
-    if torn.empty:
-        return
-    lesion = torn["lesion_id"].min()
-    first, second = torn[torn["lesion_id"] == lesion].sort_values("image_id")[["image_id", "dx"]].values[:2]
-    others = torn["lesion_id"].nunique() - 1
-    more = f", and {others} more lesions contradict themselves" if others else ""
-    raise RequestError(
-        f"--metadata: lesion {lesion} is {first[1]} in {first[0]} and {second[1]} in {second[0]}{more}:"
-        " correct the table, or give each a lesion_id of its own"
-    )
 
 
 def evaluate_jobs(

@@ -1,6 +1,6 @@
 """Draw the figures of an evaluation: ROC, precision-recall, reliability, subgroups.
 
-The curves are scikit-learn's. Functions return matplotlib figures; `save` writes each as PNG and SVG.
+The curves are scikit-learn's. Functions return matplotlib figures; `save` gives the bytes of each as PNG and SVG.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ def save(figure: Figure) -> dict[str, bytes]:
             nameless = {"Date": None, "Creator": None} if kind == "svg" else {"Software": None}
             figure.savefig(buffer, format=kind, dpi=DOTS_PER_INCH, metadata=nameless)
             found[kind] = buffer.getvalue()
+            figure.set_layout_engine("none")  # everything has its place; again, it would take as long
     return found
 
 
@@ -102,10 +103,10 @@ def _framed(figure: Figure, axes: Axes) -> Figure:
 
 
 def draw_reliability(title: str, labels: NDArray[np.integer], probabilities: NDArray[np.floating]) -> Figure:
-    """Draw how often it is right against how sure it is: the predicted class, and malignant.
+    """Draw the fraction that is right against the probability: of the predicted class, and of malignant.
 
-    A point is a bin of BINS with its 95 % Wilson interval and its number of images. On the diagonal the model
-    is as often right as it says. Arguments as for `draw_roc`.
+    A point is one of BINS bins, with its 95 % Wilson interval and its number of images. A calibrated model's
+    points lie on the diagonal. Arguments as for `draw_roc`.
     """
     figure = blank(9.6, 4.8)
     figure.suptitle(f"Reliability\n{title}", x=0.01, ha="left", fontsize=10)
@@ -154,12 +155,11 @@ def _bins(true: NDArray[np.bool_], said: NDArray[np.floating]) -> list[tuple[flo
 
 @dataclass(frozen=True)
 class Interval:
-    """A row of a forest plot: its name, its figure with an interval (None if undefined), and its size."""
+    """A row of a forest plot: its name, its figure and 95 % interval (None if undefined), and its size."""
 
     name: str
     value: float | None
-    low: float | None
-    high: float | None
+    ends: Sequence[float] | None
     size: str
 
 
@@ -179,15 +179,15 @@ def draw_forest(
     ticks: list[tuple[int, str]] = []
     line = 0
     for name, group in groups:
-        ticks.append((line, f"{name}:"))
+        ticks.append((line, f"{name}:" if group else name))
         line += 1
         for row in group:
             ticks.append((line, row.name))
             if row.value is None:
                 axes.text(0.01, line, "not defined", fontsize=7, va="center", color=GREY)
             else:
-                if row.low is not None and row.high is not None:
-                    axes.plot([row.low, row.high], [line, line], color=BLUE, linewidth=1.5)
+                if row.ends is not None:
+                    axes.plot(list(row.ends), [line, line], color=BLUE, linewidth=1.5)
                 axes.plot([row.value], [line], "o", color=BLUE, markersize=4)
             axes.text(1.02, line, row.size, fontsize=7, va="center", color=GREY, clip_on=False)
             line += 1

@@ -47,7 +47,7 @@ def draw_misses(title: str, misses: Sequence[Miss]) -> Figure:
             axes.text(0.5, 0.5, "cannot be\nread again", ha="center", va="center", fontsize=8, color=GREY)
             axes.set_aspect("equal")
         else:
-            axes.imshow(miss.pixels)
+            axes.imshow(miss.pixels, interpolation="none")
         axes.spines[:].set_color(ORANGE if miss.dangerous else GREY)
         axes.spines[:].set_linewidth(2.5 if miss.dangerous else 0.8)
         axes.set_title(miss.name, fontsize=8)
