@@ -17,6 +17,7 @@ from flows.cli.verbs import REQUESTS
 from skinml import __version__
 from skinml.errors import RequestError
 from skinml.requests.base import ClusterRequest, Request, asked_as, is_positional
+from skinml.requests.models import FloorsRequest
 
 DESCRIPTION = "Dermatoscopic image archives to tables: prepare, train, score every night."
 
@@ -161,10 +162,12 @@ def _usage(verb: str, model: type[Request]) -> str:
 def _groups(model: type[Request]) -> Iterator[tuple[str, list[tuple[str, FieldInfo]]]]:
     """The fields of a request under the headings of its help, without headings that have none."""
     fields = list(model.model_fields.items())
-    cluster = ClusterRequest.model_fields
+    cluster, floors = ClusterRequest.model_fields, FloorsRequest.model_fields
+    apart = {*cluster, *floors}
     headings = {
         "required": [field for field in fields if field[1].is_required()],
-        "options": [field for field in fields if not field[1].is_required() and field[0] not in cluster],
+        "options": [field for field in fields if not field[1].is_required() and field[0] not in apart],
+        "floors": [field for field in fields if field[0] in floors],
         "cluster": [field for field in fields if field[0] in cluster],
     }
     yield from ((title, some) for title, some in headings.items() if some)
@@ -186,7 +189,7 @@ def _add_flag(group: argparse._ArgumentGroup, field: str, about: FieldInfo) -> N
     metavar = _metavar(field, about)
     choices = choices_of(about)
     named = f": {', '.join(choices)}" if choices and choices[0] not in metavar else ""
-    explained = f"{about.description or ''}{named}{shown}"
+    explained = f"{about.description or ''}{named}{shown}".replace("%", "%%")  # argparse formats it
     if is_positional(about):
         nargs = "*" if is_list(about) else "?"
         group.add_argument(field, nargs=nargs, default=None, metavar=metavar, help=explained)
@@ -219,5 +222,6 @@ def _metavar(field: str, about: FieldInfo) -> str:
     choices = "|".join(choices_of(about))
     if choices and len(choices) <= SHORT:
         return f"[{choices}]" if is_positional(about) and not about.is_required() else choices
-    kinds = (about.annotation, *get_args(about.annotation))
+    kinds = [about.annotation, *get_args(about.annotation)]
+    kinds += [inner for kind in kinds for inner in get_args(kind)]  # of Annotated
     return "N" if int in kinds or float in kinds else field.upper().replace("-", "_")

@@ -85,15 +85,17 @@ def crown_first(workspace: str, manifest: Manifest, floors: Floors, run_id: str)
     return decision if _write(state, decision) else None
 
 
-def promote(workspace: str, manifest: Manifest, floors: Floors, reason: str, by: str, force: bool) -> Decision:
+def promote(
+    workspace: str, manifest: Manifest, floors: Floors, reason: str | None, by: str | None, force: bool
+) -> Decision:
     """Make a version champion.
 
     Args:
         workspace: normalised URL.
         manifest: of the version.
         floors: what it must meet.
-        reason: why, in one line; may be empty.
-        by: who decides; empty for the user of this process.
+        reason: why; None if nobody said.
+        by: who decides; None for the user of this process.
         force: take a version below the floors, and record it as forced.
 
     Raises:
@@ -122,7 +124,7 @@ def promote(workspace: str, manifest: Manifest, floors: Floors, reason: str, by:
     return _written(state, decision.model_copy(update={"reason": said, "decided_by": by or _user()}))
 
 
-def roll_back(workspace: str, reason: str, by: str) -> Decision:
+def roll_back(workspace: str, reason: str | None, by: str | None) -> Decision:
     """Make the champion's predecessor champion again.
 
     Raises:

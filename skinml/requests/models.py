@@ -46,8 +46,12 @@ class ModelsRequest(FloorsRequest):
         (),
         description="versions, unique starts of them, or champion: one to show or promote, two to compare",
     )
-    reason: str = Field("", max_length=1000, description="promote, rollback: why, for the table promotions")
-    by: str = Field("", max_length=200, description="promote, rollback: who decides (default: your user name)")
+    reason: str | None = Field(
+        None, max_length=1000, description="promote, rollback: why, for the table promotions"
+    )
+    by: str | None = Field(
+        None, max_length=200, description="promote, rollback: who decides (default: your user name)"
+    )
     force: bool = Field(False, description="promote: also a version below the floors; recorded as forced")
 
     @model_validator(mode="after")
