@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from skinml.requests.dataset import PrepareRequest
+from skinml.requests.evaluation import EvaluateRequest
 from skinml.requests.labels import MislabelledRequest
 from skinml.requests.scoring import QuarantineRequest, ScoreRequest
 from skinml.requests.tables import CompactRequest, ExportRequest
@@ -57,6 +58,33 @@ def _check_training(workspace: str, model: str) -> None:
 def mislabelled(workspace: str, request: MislabelledRequest) -> None:
     """Refuse missing libraries, an unknown architecture, a workspace without samples."""
     _check_training(workspace, request.model)
+
+
+def evaluate(workspace: str, request: EvaluateRequest) -> None:
+    """Refuse missing libraries, an unknown model version, labels that cannot be read, archives likewise."""
+    from skinml.training.installed import check_can_judge
+
+    check_can_judge("evaluate")
+
+    from skinml.layout import check_workspace, find_workspace
+
+    if request.outcomes:
+        from skinml.records.history import check_scored
+
+        workspace = check_workspace(find_workspace(workspace))
+        check_scored(workspace)
+    else:
+        workspace = check_workspace(workspace)
+        _check_model(workspace, request.model or "champion", request.precision)
+    from skinml.dataset.metadata_file import check_metadata_file
+
+    small = [check_metadata_file(url) for url in request.metadata]
+    if small and all(small):
+        from skinml.dataset.metadata import read_metadata
+
+        read_metadata(request.metadata, request.map, request.drop, lesions_needed=False)
+    for url in request.images:
+        _check_archive(workspace, url)
 
 
 def score(workspace: str, request: ScoreRequest) -> None:

@@ -8,12 +8,14 @@ from prefect import flow
 
 from flows.naming import asked
 from skinml.dataset.description import describe
+from skinml.models.floors import floors_of
 from skinml.models.zoo import DEFAULT, architecture, pixels_for
 from skinml.models.zoo.base import check_weights
 from skinml.records.runs import begin
 from skinml.requests.training import TrainRequest
 from skinml.training.installed import check_installed
 from tasks.bundle import build, finish_bundle, register_model
+from tasks.champion import decide_first
 from tasks.cluster import check_cluster
 from tasks.fit import check_protocol, fit_model, workplace
 from tasks.pixels import commit_pixels, find_missing, open_pixels, read_samples, write_shards
@@ -73,6 +75,7 @@ def train(workspace: str, request: TrainRequest) -> dict[str, Any]:
         }
         manifest = register_model(workspace, bundle, request, pixels, dataset, fitted, finished, run)
         record.model_version = manifest.version
+        decision = decide_first(workspace, manifest, floors_of(request), run)
 
     show_trained(workspace, manifest, fitted, honest)
     result = {
@@ -88,6 +91,8 @@ def train(workspace: str, request: TrainRequest) -> dict[str, Any]:
         "dataset_version": samples.version,
         "onnx_parity": fitted.result.parity,
         "precisions": finished.to_json(),
+        "decision": None if decision is None else decision.decision,
+        "criteria": [] if decision is None else decision.evidence,
     }
     return (
         result

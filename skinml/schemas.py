@@ -139,9 +139,14 @@ PROMOTIONS = pa.schema(
         ("decision", pa.string()),  # first, promoted, forced, kept, proposed or rolled_back
         ("reason", pa.string()),
         ("evidence", pa.string()),  # JSON: every criterion with its figures and verdict
-        ("test_looks", pa.int64()),  # how often a decision has looked at this test set, this one included
+        (
+            "test_looks",
+            pa.int64(),
+        ),  # how often decisions have looked at this test set; null if none
         ("decided_by", pa.string()),
         ("run_id", pa.string()),  # null if nobody's run decided
+        ("manifest_sha256", pa.string()),  # of the version's manifest, hexadecimal
+        ("test_set", pa.string()),  # which test images; null if the decision did not look at any
     ]
 )
 """Append-only: one row per decision about an alias."""
@@ -197,6 +202,34 @@ PREDICTIONS = pa.schema(
 )
 """`predictions.parquet` of a model version: one row per image of its validation and test set."""
 
+EVALUATED = pa.schema(
+    [
+        *PREDICTIONS,  # split is test: the model knows none of these images
+        ("uri", pa.string()),
+        ("etag", pa.string()),
+        ("sha256", pa.string()),  # of the bytes that were evaluated, hexadecimal
+    ]
+)
+"""`reports/<run id>/predictions.parquet` of an evaluation: one row per evaluated image."""
+
+EVALUATIONS = pa.schema(
+    [
+        ("evaluated_at", UTC_TIME),
+        ("run_id", pa.string()),
+        ("model_name", pa.string()),
+        ("model_version", pa.string()),
+        ("set_key", pa.string()),  # hash of the evaluated images' hashes: the same images give the same key
+        ("images_url", pa.string()),  # the folders and prefixes; several are separated by spaces
+        ("images", pa.int64()),  # evaluated, so without those that were left out
+        ("lesions", pa.int64()),
+        ("metrics", pa.string()),  # JSON
+        ("intervals", pa.string()),  # JSON
+        ("predictions", pa.string()),  # path in the workspace: reports/<run id>/predictions.parquet
+        ("predictions_sha256", pa.string()),
+    ]
+)
+"""Append-only: one row per evaluation of a model version on labelled images."""
+
 TABLES: dict[str, pa.Schema] = {
     "samples": SAMPLES,
     "scores": SCORES,
@@ -204,6 +237,7 @@ TABLES: dict[str, pa.Schema] = {
     "runs": RUNS,
     "known_etags": KNOWN_ETAGS,
     "promotions": PROMOTIONS,
+    "evaluations": EVALUATIONS,
 }
 """The Delta tables of a workspace, by folder name."""
 

@@ -93,7 +93,7 @@ def register_model(
     finished: Finished,
     run: Run,
 ) -> Manifest:
-    """Register the bundle as an immutable version, and as champion if there is none yet."""
+    """Register the bundle as an immutable version."""
     fields = {
         "name": request.model,
         "version": registry.new_version(),
@@ -115,6 +115,5 @@ def register_model(
     }
     write_card(bundle, fields)
     manifest = registry.register(workspace, bundle, fields)
-    first = registry.crown_first(workspace, manifest)
-    logger.info("registered %s %s%s", manifest.name, manifest.version, " as champion" if first else "")
+    logger.info("registered %s %s", manifest.name, manifest.version)
     return manifest

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from skinml.layout import model_url, shards_url, table_url
+from skinml.layout import model_url, report_url, shards_url, table_url
 from skinml.models.manifest import Manifest
 from skinml.monitoring.health import Health
 from skinml.records.quarantine import by_reason
@@ -69,6 +69,22 @@ def show_scored(workspace: str, result: dict[str, object], health: Health | None
         artifacts.show_table("score-health", f"{health.sentence[0].upper()}{health.sentence[1:]}.", rows)
     links = {name: table_url(workspace, name) for name in ("scores", "quarantine", "runs")}
     artifacts.show_links("score-links", "The tables", links)
+
+
+@stage("show the result")
+def show_evaluated(workspace: str, result: dict[str, Any]) -> None:
+    """Show the headline metrics with their intervals, and links, in the Prefect UI."""
+    rows = [
+        {"metric": name, "value": result["metrics"][name], "95 % interval": str(result["intervals"].get(name))}
+        for name in HEADLINE
+        if name in result["metrics"]
+    ]
+    artifacts.show_table(
+        "evaluate-metrics", f"Model {result['model_version']} on {result['images']} images.", rows
+    )
+    files = ("metrics.json", "left_out.csv") if "left_out" in result else ("metrics.json",)
+    links = {name: report_url(workspace, result["run_id"], name) for name in files}
+    artifacts.show_links("evaluate-links", "The report", links)
 
 
 @stage("show the result")

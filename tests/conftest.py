@@ -27,6 +27,7 @@ from flows.server import prefect_server as start_prefect_server
 from skinml.compute.local import LOCAL_CLUSTER
 from skinml.lab.synth import make_archive
 from skinml.lab.synth.archive import METADATA, PARTS
+from skinml.models import registry
 from skinml.storage import connection
 from skinml.storage.urls import normalise
 from tests import wheel
@@ -214,11 +215,18 @@ def made_up(tmp_path_factory: pytest.TempPathFactory) -> MadeUp:
 
 @pytest.fixture(scope="session")
 def trained(made_up: MadeUp, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A workspace with a champion, fitted for one epoch. Shared by the session: copy it before writing."""
+    """A workspace with a champion, fitted for one epoch. Shared by the session: copy it before writing.
+
+    Its floor is out of reach, whatever one epoch gives, so it is promoted by force.
+    """
 
     def make(workspace: Path) -> None:
         assert main(["--workspace", str(workspace), "prepare", *map(str, made_up.flags())]) == 0
-        assert main(["--workspace", str(workspace), "train", "--epochs", "1"]) == 0
+        train = ["train", "--epochs", "1", "--floor-balanced-accuracy", "1"]
+        assert main(["--workspace", str(workspace), *train]) == 0
+        [version] = registry.versions(str(workspace))
+        promote = ["models", "promote", version, "--force", "--reason", "tests need a champion"]
+        assert main(["--workspace", str(workspace), *promote]) == 0
 
     return made_once(tmp_path_factory, "trained", make)
 

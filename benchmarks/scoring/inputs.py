@@ -16,6 +16,7 @@ from benchmarks.harness.bench import Bench, say
 from benchmarks.harness.systems import skinml, skinml_prepare
 from benchmarks.scoring.peers.common import SIZE
 from skinml.lab.synth import make_archive
+from skinml.layout import champion_url
 
 IMAGES = 600
 EPOCHS = 20
@@ -60,6 +61,8 @@ def _fit(bench: Bench, home: Path, images: int, epochs: int) -> Path:
     bench.run(skinml_prepare(workspace, first, archive.metadata, SIZE, "--images", second))
     bench.run(skinml(workspace, "train", "--epochs", str(epochs)))
     (manifest,) = (workspace / "models").glob("*/*/manifest.json")
+    if not Path(champion_url(str(workspace))).exists():  # too few images or epochs for the floors
+        bench.run(skinml(workspace, "models", "promote", manifest.parent.name, "--force"))
     permit_int8(manifest)
     return manifest.parent.relative_to(home)
 

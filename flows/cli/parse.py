@@ -17,6 +17,7 @@ from flows.cli.verbs import REQUESTS
 from skinml import __version__
 from skinml.errors import RequestError
 from skinml.requests.base import ClusterRequest, Request, asked_as, is_positional
+from skinml.requests.models import FloorsRequest
 
 DESCRIPTION = "Dermatoscopic image archives to tables: prepare, train, score every night."
 
@@ -62,6 +63,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """
     _check_verb(arguments)
     options, unknown = parser().parse_known_args(arguments)
+    unknown = _adopt(options, unknown)
     if unknown:
         raise RequestError(_unknown(unknown[0], options.verb))
     return options
@@ -90,6 +92,19 @@ def _check_verb(arguments: Sequence[str]) -> None:
             rest = rest[1:]
     parser().print_help(sys.stderr)
     raise RequestError("no verb was given; see skinml --help")
+
+
+def _adopt(options: argparse.Namespace, left: list[str]) -> list[str]:
+    """Give what argparse left over to the verb's list of places, and return what still is unknown.
+
+    argparse takes all places from the words before the first flag: `promote --force VERSION` leaves VERSION.
+    """
+    fields = REQUESTS[options.verb].model_fields.items()
+    place = next((name for name, about in fields if is_positional(about) and is_list(about)), None)
+    if place is None or any(word.startswith("-") for word in left):
+        return left
+    setattr(options, place, [*(getattr(options, place) or []), *left] or None)
+    return []
 
 
 def _unknown(argument: str, verb: str) -> str:
@@ -147,10 +162,12 @@ def _usage(verb: str, model: type[Request]) -> str:
 def _groups(model: type[Request]) -> Iterator[tuple[str, list[tuple[str, FieldInfo]]]]:
     """The fields of a request under the headings of its help, without headings that have none."""
     fields = list(model.model_fields.items())
-    cluster = ClusterRequest.model_fields
+    cluster, floors = ClusterRequest.model_fields, FloorsRequest.model_fields
+    apart = {*cluster, *floors}
     headings = {
         "required": [field for field in fields if field[1].is_required()],
-        "options": [field for field in fields if not field[1].is_required() and field[0] not in cluster],
+        "options": [field for field in fields if not field[1].is_required() and field[0] not in apart],
+        "floors": [field for field in fields if field[0] in floors],
         "cluster": [field for field in fields if field[0] in cluster],
     }
     yield from ((title, some) for title, some in headings.items() if some)
@@ -172,9 +189,10 @@ def _add_flag(group: argparse._ArgumentGroup, field: str, about: FieldInfo) -> N
     metavar = _metavar(field, about)
     choices = choices_of(about)
     named = f": {', '.join(choices)}" if choices and choices[0] not in metavar else ""
-    explained = f"{about.description or ''}{named}{shown}"
+    explained = f"{about.description or ''}{named}{shown}".replace("%", "%%")  # argparse formats it
     if is_positional(about):
-        group.add_argument(field, nargs="?", default=None, metavar=metavar, help=explained)
+        nargs = "*" if is_list(about) else "?"
+        group.add_argument(field, nargs=nargs, default=None, metavar=metavar, help=explained)
         return
     flag = _flag(field)
     if about.annotation is bool:
@@ -182,8 +200,13 @@ def _add_flag(group: argparse._ArgumentGroup, field: str, about: FieldInfo) -> N
             flag, dest=field, action=argparse.BooleanOptionalAction, default=None, help=explained
         )
         return
-    action = "append" if "tuple" in str(about.annotation) else "store"
+    action = "append" if is_list(about) else "store"
     group.add_argument(flag, dest=field, default=None, action=action, metavar=metavar, help=explained)
+
+
+def is_list(about: FieldInfo) -> bool:
+    """Whether a field takes several values."""
+    return "tuple" in str(about.annotation)
 
 
 def choices_of(about: FieldInfo) -> list[str]:
@@ -199,5 +222,6 @@ def _metavar(field: str, about: FieldInfo) -> str:
     choices = "|".join(choices_of(about))
     if choices and len(choices) <= SHORT:
         return f"[{choices}]" if is_positional(about) and not about.is_required() else choices
-    kinds = (about.annotation, *get_args(about.annotation))
+    kinds = [about.annotation, *get_args(about.annotation)]
+    kinds += [inner for kind in kinds for inner in get_args(kind)]  # of Annotated
     return "N" if int in kinds or float in kinds else field.upper().replace("-", "_")

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-TELLING = ("metrics", "honest", "reasons", "flags")
+TELLING = ("models", "metrics", "honest", "reasons", "flags")
 """Tables that stand before the others."""
 
 
@@ -18,6 +18,8 @@ OF_SCORES = (
     "precisions",
     "intervals",
     "criteria",
+    "models",
+    "promotions",
     "health",
 )
 """A result with one of these keys ends with RESEARCH_ONLY."""
@@ -41,6 +43,10 @@ class Parts:
     texts: dict[str, list[str]] = field(default_factory=dict)
     empty: list[str] = field(default_factory=list)
     note: str = ""
+
+
+INTERVALS_OF = {"metrics": "intervals", "honest": "honest_intervals"}
+"""The intervals of a table of metrics, which a terminal shows beside them."""
 
 
 def sort_out(result: Mapping[str, Any]) -> Parts:
@@ -74,7 +80,16 @@ def as_rows(value: Any) -> list[dict[str, Any]] | None:
 
 def scalars(row: Row) -> dict[str, Any]:
     """What of a dictionary fits into a line; the rest has a table of its own, or is for programs."""
-    return {name: value for name, value in row.items() if not isinstance(value, Mapping | list | tuple)}
+    return {
+        name: value
+        for name, value in row.items()
+        if is_interval(value) or not isinstance(value, Mapping | list | tuple)
+    }
+
+
+def is_interval(value: Any) -> bool:
+    """Whether a value is two numbers, low and high."""
+    return isinstance(value, list | tuple) and len(value) == 2 and all(map(is_number, value))
 
 
 def is_number(value: Any) -> bool:

@@ -16,17 +16,24 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from flows.cli.parts import UNITS, Parts, Row, are_numbers, clean, is_number, scalars, shown
+from flows.cli.parts import INTERVALS_OF, UNITS, Parts, Row, are_numbers, clean, is_number, scalars, shown
 from flows.cli.terminal import columns, is_dumb
 
 NARROWEST = 16
 """Characters that are left at least of a path or a sentence in a table."""
 
-LESS_TELLING = ("uris", "tries", "oldest", "etag", "size_bytes", "run_id", "newest", "flow")
+LESS_TELLING = (
+    *("evidence", "manifest_sha256", "test_set", "sha256"),
+    *("uris", "tries", "oldest", "etag", "size_bytes", "run_id", "newest", "flow"),
+    *("alias", "model_name", "created", "accuracy", "test_looks", "protocol", "name", "trained_on"),
+    *("largest_difference", "agreement", "previous_version", "image_ids"),
+)
 """Columns that a table leaves out, in this order, if the terminal is too narrow. A line below says so."""
 
 LABELS = {"seconds": "time", "images_per_second": "speed"}
 """What people call a key. Of the others the underscores go."""
+
+INTERVAL = "95 % interval"
 
 GAP = 2
 
@@ -95,16 +102,35 @@ def _said(label: str, values: Sequence[str], widest: int, width: int) -> Iterato
 def _gathered(tables: Mapping[str, Sequence[Row] | Row]) -> Iterator[tuple[str, Sequence[Row]]]:
     """The tables with their titles. Dictionaries with the same names stand side by side: metrics, honest."""
     small = {key: scalars(table) for key, table in tables.items() if isinstance(table, Mapping)}
-    told: set[str] = set()
+    told = {intervals for metrics, intervals in INTERVALS_OF.items() if metrics in small}
     for key, table in tables.items():
         if not isinstance(table, Mapping):
-            yield key, table
+            if key.partition(".")[0] not in INTERVALS_OF.values():  # of each class: a pipe and --json have them
+                yield key, table
         elif key not in told:
             alike = [other for other in small if list(small[other]) == list(small[key])]
             told.update(alike)
             heads = {key: " "} if len(alike) == 1 else {one: one for one in alike}
             title = key if len(alike) == 1 else ""
-            yield title, [{"": name, **{heads[one]: small[one][name] for one in alike}} for name in small[key]]
+            yield (
+                title,
+                [
+                    {"": name}
+                    | {head: value for one in alike for head, value in _measured(tables, one, heads[one], name)}
+                    for name in small[key]
+                ],
+            )
+
+
+def _measured(
+    tables: Mapping[str, Sequence[Row] | Row], key: str, head: str, name: str
+) -> Iterator[tuple[str, Any]]:
+    """One value of a table of metrics and, if the result has it, its interval in the next column."""
+    table, intervals = tables[key], tables.get(INTERVALS_OF.get(key, ""))
+    if isinstance(table, Mapping):
+        yield head, table[name]
+    if isinstance(intervals, Mapping):
+        yield (INTERVAL if head == " " else f"{head}, {INTERVAL}"), intervals.get(name)
 
 
 @dataclass(frozen=True)

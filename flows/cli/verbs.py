@@ -16,8 +16,10 @@ from typing import Any
 from skinml.errors import RequestError, SkinmlError
 from skinml.requests.base import Request
 from skinml.requests.dataset import PrepareRequest
+from skinml.requests.evaluation import EvaluateRequest
 from skinml.requests.lab import DemoRequest, DrillRequest, SynthRequest
 from skinml.requests.labels import MislabelledRequest
+from skinml.requests.models import ModelsRequest
 from skinml.requests.scoring import QuarantineRequest, ScoreRequest
 from skinml.requests.shell import CompletionRequest
 from skinml.requests.tables import CompactRequest, ExportRequest
@@ -91,6 +93,13 @@ VERBS = (
         check="flows.checks:mislabelled",
     ),
     Verb(
+        "evaluate",
+        EvaluateRequest,
+        "flows.evaluate:evaluate",
+        prints=("model_version", "images", "metrics", "intervals"),
+        check="flows.checks:evaluate",
+    ),
+    Verb(
         "score",
         ScoreRequest,
         "flows.score:score",
@@ -118,6 +127,26 @@ VERBS = (
         ),
         action="replay",
         check="flows.checks:replay",
+    ),
+    *(
+        Verb(
+            "models",
+            ModelsRequest,
+            f"flows.models:{function}",
+            prints=prints,
+            action=action,
+            as_flow=False,
+            went_well=lambda result: not result.get("problems"),
+        )
+        for action, function, prints in (
+            ("list", "list_models", ("models",)),
+            ("show", "show", ("models",)),
+            ("compare", "compare", ("models",)),
+            ("promote", "promote", ("models",)),
+            ("rollback", "roll_back", ("models",)),
+            ("history", "history", ("promotions",)),
+            ("verify", "verify", ("models", "problems")),
+        )
     ),
     Verb(
         "export",

@@ -28,6 +28,8 @@ class Metadata:
         conflicting: image_ids with several different rows; none of them is kept.
         dropped: image_ids that `--drop` leaves out, and the class of each.
         notes: how the tables were read, for the log.
+        group: what lesion_id holds: lesion_id; patient_id if no table has lesions; image_id if each image is a
+            lesion of its own.
     """
 
     rows: pd.DataFrame
@@ -35,6 +37,7 @@ class Metadata:
     conflicting: tuple[str, ...]
     dropped: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    group: str = "lesion_id"
 
     def image_ids(self) -> pd.Series[str]:
         """Return every image_id of the tables, each once."""
@@ -53,20 +56,24 @@ class Metadata:
         )
 
 
-def read_metadata(urls: Sequence[str], mapped: Sequence[str] = (), dropped: Sequence[str] = ()) -> Metadata:
+def read_metadata(
+    urls: Sequence[str], mapped: Sequence[str] = (), dropped: Sequence[str] = (), lesions_needed: bool = True
+) -> Metadata:
     """Read, check and join tables of metadata.
 
     Args:
         urls: the files. One has the diagnoses; others may add lesions, ages and so on by image_id.
         mapped: classes to map to one of the seven, such as scc=akiec.
         dropped: classes whose images are left out.
+        lesions_needed: whether every image must have a lesion_id, because the split is by lesion. If not, an
+            image without one is a lesion of its own, named by its image_id.
 
     Raises:
         RequestError: see `parse_table`; or a column is missing, a lesion_id is blank, or a class is not one of
             the seven. The message names the first such row.
     """
     choices = read_choices(mapped, dropped)
-    return _checked([read_table(url) for url in urls], choices)
+    return _checked([read_table(url) for url in urls], choices, lesions_needed)
 
 
 def parse_metadata(data: bytes, name: str, mapped: Sequence[str] = (), dropped: Sequence[str] = ()) -> Metadata:
@@ -86,13 +93,16 @@ def parse_metadata(data: bytes, name: str, mapped: Sequence[str] = (), dropped: 
     return _checked([parse_table(data, name)], choices)
 
 
-def _checked(tables: Sequence[Table], choices: Choices) -> Metadata:
-    _refuse_missing_columns(tables)
+def _checked(tables: Sequence[Table], choices: Choices, lesions_needed: bool = True) -> Metadata:
+    _refuse_missing_columns(tables, lesions_needed)
     notes = [table.note for table in tables]
     group = "lesion_id"
     if not any(table.form.has("lesion_id") for table in tables):
         group = "patient_id"  # coarser than lesions, so no lesion is ever in two splits
-        notes.append("no table has a lesion_id: all images of a patient_id count as one lesion, so one split")
+        if any(table.form.has("patient_id") for table in tables):
+            notes.append(
+                "no table has a lesion_id: all images of a patient_id count as one lesion, so one split"
+            )
     # Those with diagnoses first: they say which images there are.
     ordered = sorted(tables, key=lambda table: not table.form.has("dx"))
     parts = [_part(table, number, group, choices) for number, table in enumerate(ordered)]
@@ -100,6 +110,8 @@ def _checked(tables: Sequence[Table], choices: Choices) -> Metadata:
     notes += joined.notes
     notes += _unused(choices, tables)
     rows = joined.rows[~is_in(joined.rows["image_id"], texts(sorted(joined.conflicting)))]
+    if not lesions_needed:
+        rows, group = _each_its_own(rows, group, choices, notes)
     files = [table.name for table in ordered]
     refuse_other_classes(rows, files, choices)
     left_out = rows["dx"].isin(list(choices.dropped))
@@ -110,7 +122,19 @@ def _checked(tables: Sequence[Table], choices: Choices) -> Metadata:
     dropped |= dict.fromkeys(rows.loc[without, "image_id"], NO_LESION)
     kept = rows.loc[~left_out & ~without, ["image_id", *LABELS, "metadata_row"]].reset_index(drop=True)
     repeated, conflicting = tuple(sorted(joined.repeated)), tuple(sorted(joined.conflicting))
-    return Metadata(kept, repeated, conflicting, dropped, tuple(notes))
+    return Metadata(kept, repeated, conflicting, dropped, tuple(notes), group)
+
+
+def _each_its_own(
+    rows: pd.DataFrame, group: str, choices: Choices, notes: list[str]
+) -> tuple[pd.DataFrame, str]:
+    """Make each image without a lesion_id a lesion of its own; return the rows and what the lesion_id holds."""
+    alone = rows["lesion_id"].isna()
+    if choices.without_lesion or not alone.any():  # they are dropped, or there are none
+        return rows, group
+    notes.append(f"{int(alone.sum())} images have no {group}: each counts as a lesion of its own")
+    own = rows.assign(lesion_id=rows["lesion_id"].where(~alone, rows["image_id"]))
+    return own, "image_id" if alone.all() else group
 
 
 def _unused(choices: Choices, tables: Sequence[Table]) -> list[str]:
@@ -125,8 +149,8 @@ def _unused(choices: Choices, tables: Sequence[Table]) -> list[str]:
     ]
 
 
-def _refuse_missing_columns(tables: Sequence[Table]) -> None:
-    """Refuse tables that together lack diagnoses or lesions."""
+def _refuse_missing_columns(tables: Sequence[Table], lesions_needed: bool) -> None:
+    """Refuse tables that together lack diagnoses, or lesions if they are needed."""
     names = ", ".join(table.name for table in tables)
     have = "; ".join(str(table.form) for table in tables)
     if not any(table.form.has("dx") for table in tables):
@@ -134,7 +158,9 @@ def _refuse_missing_columns(tables: Sequence[Table]) -> None:
             f"--metadata {names}: has no column dx or diagnosis, nor one column per class such as ISIC's MEL, "
             f"NV and BCC (it has {have}); add the file that has them with another --metadata"
         )
-    if not any(table.form.has("lesion_id") or table.form.has("patient_id") for table in tables):
+    if lesions_needed and not any(
+        table.form.has("lesion_id") or table.form.has("patient_id") for table in tables
+    ):
         raise RequestError(
             f"--metadata {names}: has no column lesion_id (it has {have}): the split is by lesion, so add the "
             "file that has them with another --metadata (ISIC 2018: its LesionGroupings file; ISIC 2019: "

@@ -1,4 +1,4 @@
-"""The registry of model versions in a workspace: register, find and verify them, and name the champion.
+"""The registry of model versions in a workspace: register them, find them, and believe their files by hash.
 
 A version is a folder that is written once: its files first, its manifest last and only where none is. Files
 are believed only if their SHA-256 is the manifest's: Keras' safe mode is no security boundary. The champion's
@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import secrets
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from skinml.errors import RequestError, RunError, StorageError
 from skinml.labels import DIAGNOSES
 from skinml.layout import model_url, models_url
 from skinml.models.bundle import describe
-from skinml.models.champion import Champion, create_champion, read_champion
+from skinml.models.champion import Champion, read_champion_if_any
 from skinml.models.manifest import MOST_BYTES, Manifest, parse_manifest
 from skinml.models.names import is_name
 from skinml.storage.objects import create_bytes, exists, names, read_bytes, upload
@@ -62,8 +63,13 @@ def register(workspace: str, folder: Path, fields: dict[str, Any]) -> Manifest:
     return manifest
 
 
-def find(workspace: str, version: str) -> Manifest:
+def find(workspace: str, version: str, flag: str = "--model") -> Manifest:
     """The manifest of a version, or of the champion by that name.
+
+    Args:
+        workspace: normalised URL.
+        version: its whole name, or champion.
+        flag: where it was named, for the error.
 
     Raises:
         RequestError: there is no such version, in a line that names those that are there; or its manifest is
@@ -71,35 +77,44 @@ def find(workspace: str, version: str) -> Manifest:
     """
     champion: Champion | None
     if version == CHAMPION:
-        champion = read_champion(workspace)
+        champion = read_champion_if_any(workspace)
+        if champion is None:
+            raise RequestError(f"{flag} {CHAMPION}: {_no_champion(workspace)}")
         if champion.manifest_sha256 is None:
             logger.info("champion.json has no manifest_sha256, it is from before: the manifest is not checked")
         version, candidates = champion.model_version, [champion.model_name]
     else:
         if not is_name(version):
             raise RequestError(
-                f"--model {version!r} is no version; see the folders below {models_url(workspace)}"
+                f"{flag} {version!r} is no version; see the folders below {models_url(workspace)}"
             )
         champion, candidates = _champion_or_none(workspace), _model_names(workspace)
     for name in candidates:
         if exists(f"{model_url(workspace, name, version)}/manifest.json"):
-            data = _manifest_bytes(workspace, name, version)
-            if champion is not None and (champion.model_name, champion.model_version) == (name, version):
-                _check_manifest(workspace, champion, data)
-            manifest = parse_manifest(data, version)
-            if (manifest.name, manifest.version) != (name, version):
-                raise RequestError(
-                    f"model {name}/{version}: its manifest says {manifest.name}/{manifest.version}"
-                )
-            return manifest
-    known = ", ".join(versions(workspace)) or "none yet: run skinml train first"
-    raise RequestError(f"--model {version}: no such version in {workspace} (there is: {known})")
+            return read_manifest(workspace, name, version, champion)
+    known = _named(versions(workspace)) or "none yet: run skinml train first"
+    raise RequestError(f"{flag} {version}: no such version in {workspace} (there is: {known})")
+
+
+NAMED = 3
+"""How many of the latest versions an error names."""
+
+
+def _no_champion(workspace: str) -> str:
+    """What to do in a workspace without a champion."""
+    known = versions(workspace)
+    if not known:
+        return f"{workspace} has no champion yet; run skinml train first"
+    return (
+        f"{workspace} has no champion yet, because no version has met the floors (there is:"
+        f" {_named(known)}); train a better one, or run skinml models promote VERSION --force"
+    )
 
 
 def _champion_or_none(workspace: str) -> Champion | None:
     """The champion, which may also be named as a version; None if none can be read: another is asked for."""
     try:
-        return read_champion(workspace)
+        return read_champion_if_any(workspace)
     except RequestError:
         return None
 
@@ -111,7 +126,8 @@ def _check_manifest(workspace: str, champion: Champion, data: bytes) -> None:
         check_sha256(data, champion.manifest_sha256, url)
 
 
-def _manifest_bytes(workspace: str, name: str, version: str) -> bytes:
+def manifest_bytes(workspace: str, name: str, version: str) -> bytes:
+    """The bytes of a version's manifest. Raises RequestError if they lie behind a link out of the workspace."""
     url = f"{model_url(workspace, name, version)}/manifest.json"
     _check_inside(workspace, url)
     return read_bytes(url, MOST_BYTES)
@@ -139,14 +155,74 @@ def _model_names(workspace: str) -> list[str]:
     return [name for name in names(models_url(workspace)) if is_name(name) and not name.endswith(".json")]
 
 
-def versions(workspace: str) -> list[str]:
-    """All registered versions, of all models, oldest first."""
-    return sorted(
-        version
+AT_ONCE = 16
+"""Threads that ask storage about versions: a bucket takes milliseconds to answer each."""
+
+
+def registered(workspace: str) -> list[tuple[str, str]]:
+    """(model_name, model_version) of all versions, oldest first. A folder without a manifest is no version."""
+    found = [
+        (name, version)
         for name in _model_names(workspace)
         for version in names(models_url(workspace, name))
-        if is_name(version) and exists(f"{model_url(workspace, name, version)}/manifest.json")
-    )
+        if is_name(version)
+    ]
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        there = pool.map(lambda one: exists(f"{model_url(workspace, *one)}/manifest.json"), found)
+        whole = [one for one, is_there in zip(found, there, strict=True) if is_there]
+    return sorted(whole, key=lambda one: (one[1], one[0]))
+
+
+def versions(workspace: str) -> list[str]:
+    """All registered versions, of all models, oldest first."""
+    return [version for _, version in registered(workspace)]
+
+
+def find_by_start(workspace: str, text: str, flag: str) -> Manifest:
+    """The manifest of the version that a person means: its name, the unique start of one, or champion.
+
+    Args:
+        workspace: normalised URL.
+        text: what the person wrote.
+        flag: where, for the error.
+
+    Raises:
+        RequestError: there is no such version, or several begin so.
+    """
+    if text == CHAMPION or not is_name(text):
+        return find(workspace, text, flag)
+    known = versions(workspace)
+    meant = [text] if text in known else [version for version in known if version.startswith(text)]
+    if len(meant) == 1:
+        return find(workspace, meant[0], flag)
+    if meant:
+        raise RequestError(
+            f"{flag} {text}: {len(meant)} versions begin so ({_named(meant)}); give more of the name"
+        )
+    if not known:
+        raise RequestError(f"{flag} {text}: {workspace} has no model yet; run skinml train first")
+    raise RequestError(f"{flag} {text}: no such version in {workspace} (there is: {_named(known)})")
+
+
+def read_manifest(workspace: str, name: str, version: str, champion: Champion | None) -> Manifest:
+    """The manifest of one version. That of the champion is checked against the hash in its record.
+
+    Raises:
+        RequestError: it is none, it is another version's, or it was changed since its version became champion.
+    """
+    data = manifest_bytes(workspace, name, version)
+    if champion is not None and (champion.model_name, champion.model_version) == (name, version):
+        _check_manifest(workspace, champion, data)
+    manifest = parse_manifest(data, version)
+    if (manifest.name, manifest.version) != (name, version):
+        raise RequestError(f"model {name}/{version}: its manifest says {manifest.name}/{manifest.version}")
+    return manifest
+
+
+def _named(known: list[str]) -> str:
+    """The latest versions, and how many there are if they are not all."""
+    more = f"{len(known)}, the latest are " if len(known) > NAMED else ""
+    return more + ", ".join(known[-NAMED:])
 
 
 def read_verified(workspace: str, manifest: Manifest, file: str) -> bytes:
@@ -180,10 +256,3 @@ def check_sha256(data: bytes, expected: str, url: str) -> None:
         raise RequestError(
             f"{url}: SHA-256 {found[:12]}… is not the {expected[:12]}… that was registered; {CHANGED}"
         )
-
-
-def crown_first(workspace: str, manifest: Manifest) -> bool:
-    """Make a version champion if there is none yet. True if it now is."""
-    digest = hashlib.sha256(_manifest_bytes(workspace, manifest.name, manifest.version)).hexdigest()
-    champion = Champion(model_name=manifest.name, model_version=manifest.version, manifest_sha256=digest)
-    return create_champion(workspace, champion)

@@ -31,3 +31,9 @@ def find_run(workspace: str, run_id: str, flows: Sequence[str]) -> dict[str, Any
     raise RequestError(
         f"--run {run_id}: no run of {' or '.join(flows)} in {workspace} has this run_id; {there}"
     )
+
+
+def check_scored(workspace: str) -> None:
+    """Raise RequestError if nothing was scored in this workspace yet; `workspace` is normalised."""
+    if tables.version(workspace, "scores") is None:
+        raise RequestError(f"--outcomes: {workspace} has no scores yet; run skinml score first")

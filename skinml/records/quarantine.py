@@ -23,8 +23,12 @@ if TYPE_CHECKING:
 RETRIED = (Reason.READ_ERROR.value,)
 """Transient reasons: such an image is tried again in every run, any other image when its etag changes."""
 
-FLOWS = ("prepare", "score", "replay")
+FLOWS = ("prepare", "score", "replay", "evaluate")
 """Flows that quarantine images."""
+
+EVALUATE = "evaluate"
+"""The flow whose images wait for nothing: each evaluation reads all of its images. They are listed only if
+asked for, and no other flow looks at them."""
 
 SAME_ARCHIVE = {"replay": "score"}
 """Flows that retry images of another flow: their rows count as rows of that flow."""
@@ -56,7 +60,8 @@ def in_quarantine(
 
     Args:
         workspace: normalised URL.
-        flow: only images that this flow could not use, `prepare` or `score`.
+        flow: only images that this flow could not use: `prepare`, `score` or `evaluate`. None: without those of
+            `evaluate`, unless `run_id` names such a run.
         reason: only images with this latest reason.
         run_id: only images that this run could not use.
 
@@ -85,6 +90,8 @@ def in_quarantine(
         latest = latest.merge(rows.loc[rows["run_id"] == run_id, key].drop_duplicates(), on=key)
     if flow is not None:
         latest = latest[latest["flow"] == flow]
+    elif run_id is None:
+        latest = latest[latest["flow"] != EVALUATE]
     if reason is not None:
         latest = latest[latest["reason"] == reason]
     latest = latest[~_readable_folders(latest)]
@@ -95,10 +102,10 @@ def in_quarantine(
 def failures_of_archives(workspace: str) -> pa.Table:
     """Return quarantined images of archives (uri, etag, reason), with uris as they are listed today.
 
-    Images that `prepare` could not use are left out.
+    Images that `prepare` or `evaluate` could not use are left out.
     """
     rows = resolve_rows(tables.read(workspace, "quarantine", ["flow", *IMAGE_VERSION, "reason"]))
-    return rows.filter(pc.not_equal(rows["flow"], "prepare")).drop_columns("flow")
+    return rows.filter(pc.is_in(rows["flow"], pa.array(["score", "replay"]))).drop_columns("flow")
 
 
 def _readable_folders(latest: pd.DataFrame) -> pd.Series[bool]:

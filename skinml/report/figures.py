@@ -11,15 +11,10 @@ from numpy.typing import NDArray
 
 from skinml.evaluation.metrics import confusion_matrix, measure, wilson_interval
 from skinml.labels import DIAGNOSES
+from skinml.report.canvas import BLUE, DOTS_PER_INCH, GREY, ORANGE, canvas, draw_confusion
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-# Okabe & Ito's palette, told apart with any colour vision (https://jfly.uni-koeln.de/color/).
-BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#595959"
-FOOTER = "Research use only: not a medical device"
-DOTS_PER_INCH = 150
 
 
 def training_figures(
@@ -50,7 +45,7 @@ def training_figures(
     figures = {
         "loss.png": _curves(title, history, "loss", "Loss (cross-entropy, nats)"),
         "accuracy.png": _curves(title, history, "accuracy", "Accuracy (fraction right)"),
-        "confusion_matrix.png": _confusion(f"{title}: {rates}", confusion),
+        "confusion_matrix.png": draw_confusion(f"{title}: {rates}", confusion),
         "misclassified.png": _misclassified(f"{title}: {rates}", confusion),
     }
     for name, figure in figures.items():
@@ -58,26 +53,11 @@ def training_figures(
     return [out / name for name in figures]
 
 
-def _canvas(width: float, height: float, heading: str, title: str) -> tuple[Figure, Axes]:
-    """An empty figure in inches, with its title and footer, drawn by Agg: no display, no global state."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), layout="constrained", facecolor="white")
-    FigureCanvasAgg(figure)
-    figure.supxlabel(FOOTER, x=0.99, ha="right", fontsize=7, color=GREY)
-    axes = figure.add_subplot()
-    axes.set_title(f"{heading}\n", fontsize=12, loc="left", fontweight="bold")
-    axes.text(0, 1.02, title, transform=axes.transAxes, fontsize=9, color=GREY)
-    axes.spines[["top", "right"]].set_visible(False)
-    return figure, axes
-
-
 def _curves(title: str, history: Mapping[str, Sequence[float]], name: str, label: str) -> Figure:
     """Training and validation values by epoch."""
     from matplotlib.ticker import MaxNLocator
 
-    figure, axes = _canvas(6.4, 4.2, f"{name.capitalize()} by epoch", title)
+    figure, axes = canvas(6.4, 4.2, f"{name.capitalize()} by epoch", title)
     curves = [(name, "training", BLUE, "-", "o"), (f"val_{name}", "validation", ORANGE, "-", "s")]
     if name == "accuracy" and "val_balanced_accuracy" in history:
         curves.append(("val_balanced_accuracy", "validation, balanced", ORANGE, "--", "^"))
@@ -99,37 +79,9 @@ def _curves(title: str, history: Mapping[str, Sequence[float]], name: str, label
     return figure
 
 
-def _confusion(title: str, confusion: NDArray[np.int64]) -> Figure:
-    """Counts in every cell, coloured by the share of their row."""
-    figure, axes = _canvas(7.2, 6.2, "Confusion matrix of the test set", title)
-    images = confusion.sum(axis=1, keepdims=True)
-    share = confusion / np.maximum(images, 1)
-    image = axes.imshow(share, cmap="cividis", vmin=0, vmax=1)
-    for row, column in np.ndindex(*confusion.shape):
-        axes.text(
-            column,
-            row,
-            f"{confusion[row, column]}\n{share[row, column]:.0%}" if images[row] else "0",
-            ha="center",
-            va="center",
-            fontsize=8,
-            color="black" if share[row, column] > 0.5 else "white",
-        )
-    axes.set_xticks(range(len(DIAGNOSES)), DIAGNOSES)
-    rows = [f"{name}\n(n = {count})" for name, count in zip(DIAGNOSES, images[:, 0], strict=True)]
-    axes.set_yticks(range(len(DIAGNOSES)), rows)
-    axes.set_xlabel("Predicted diagnosis")
-    axes.set_ylabel("True diagnosis (n: test images)")
-    axes.spines[:].set_visible(False)
-    axes.tick_params(length=0)
-    bar = figure.colorbar(image, ax=axes, fraction=0.045, label="Share of the true diagnosis's images")
-    bar.outline.set_visible(False)
-    return figure
-
-
 def _misclassified(title: str, confusion: NDArray[np.int64]) -> Figure:
     """The fraction of each class that is predicted as another, with what its size leaves open."""
-    figure, axes = _canvas(7.2, 4.4, "Fraction misclassified per diagnosis", title)
+    figure, axes = canvas(7.2, 4.4, "Fraction misclassified per diagnosis", title)
     images = confusion.sum(axis=1)
     wrong = images - confusion.diagonal()
     ticks = [f"{name}\n(n = {count})" for name, count in zip(DIAGNOSES, images, strict=True)]

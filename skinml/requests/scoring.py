@@ -52,8 +52,16 @@ class QuarantineRequest(ClusterRequest):
         "list", description="list: show the quarantine; replay: score its images again"
     )
     reason: Reason | None = Field(None, description="only images with this reason")
-    flow: Literal["prepare", "score"] | None = Field(None, description="only images of this flow")
+    flow: Literal["prepare", "score", "evaluate"] | None = Field(
+        None, description="only images of this flow (default: prepare and score)"
+    )
     run: str | None = Field(None, description="only images of the run with this run_id")
     images: bool = Field(False, description="list every image instead of counts by reason")
     model: str = Field("champion", description="replay: model version, or champion")
     precision: Annotated[Literal["fp32", "int8"], SHARED] = Field("fp32", description="replay: as in score")
+
+    @model_validator(mode="after")
+    def _can_be_scored(self) -> QuarantineRequest:
+        if self.action == "replay" and self.flow == "evaluate":
+            raise ValueError("--flow evaluate: those images are only listed; run skinml evaluate again")
+        return self

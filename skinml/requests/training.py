@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from skinml.requests.base import SHARED, ClusterRequest, Request
+from skinml.requests.models import FloorsRequest
 
 
 class CardRequest(Request):
@@ -31,7 +32,7 @@ class CardRequest(Request):
         return {name: text for name in CardRequest.model_fields if (text := getattr(self, name))}
 
 
-class TrainRequest(CardRequest, ClusterRequest):
+class TrainRequest(FloorsRequest, CardRequest, ClusterRequest):
     """Fit a model on the prepared images, and register it as an immutable version."""
 
     protocol: Literal["grouped", "thesis"] = Field(

@@ -10,6 +10,9 @@ from skinml.errors import RequestError
 NEEDED = ("keras", "tensorflow", "onnx", "tf2onnx", "sklearn", "matplotlib")
 """Modules of the extra `train`. TensorFlow exports the network to ONNX, whatever backend fits it."""
 
+NEEDED_TO_JUDGE = ("sklearn", "scipy", "matplotlib")
+"""Modules of the extra `train` that measure and draw."""
+
 BACKENDS = ("tensorflow", "jax", "torch")
 """Keras backends that can fit; each is called as its module is."""
 
@@ -28,3 +31,16 @@ def check_installed() -> None:
         raise RequestError(f"KERAS_BACKEND={backend} cannot train: set it to one of {', '.join(BACKENDS)}")
     if find_spec(backend) is None:
         raise RequestError(f"KERAS_BACKEND={backend}: not installed here: pip install {backend}, or unset it")
+
+
+def check_can_judge(verb: str) -> None:
+    """Refuse a verb that measures and draws where scikit-learn, SciPy or matplotlib is missing.
+
+    Raises:
+        RequestError: one of them is not installed.
+    """
+    missing = [name for name in NEEDED_TO_JUDGE if find_spec(name) is None]
+    if missing:
+        raise RequestError(
+            f"{verb} needs {', '.join(missing)}, not installed here: pip install 'skinml[train]'"
+        )

@@ -69,6 +69,11 @@ CASES: list[tuple[str, str, dict[str, Any], str]] = [
     ("quarantine", "EMPTY", {"action": "replay"}, "nothing has run there yet"),
     ("quarantine", "TRAINED", {"action": "replay", "run": "x"}, "--run x: no run of"),
     ("quarantine", "TRAINED", {"action": "replay", "model": "1999"}, "no such version in"),
+    ("models", "EMPTY", {"action": "show", "versions": ["1999"]}, "has no model yet"),
+    ("models", "TRAINED", {"action": "compare", "versions": ["1999", "champion"]}, "no such version in"),
+    ("models", "TRAINED", {"action": "promote", "versions": ["champion"]}, "is champion already"),
+    ("models", "EMPTY", {"action": "rollback"}, "has no champion"),
+    ("models", "TRAINED", {"action": "verify", "versions": ["1999"]}, "no such version in"),
     ("export", "EMPTY", {"run": "x", "out": "NEW"}, "nothing has run there yet"),
     ("export", "TRAINED", {"run": "x", "out": "THERE"}, "exists already"),
     ("export", "TRAINED", {"run": "x", "out": "NEW.xlsx"}, "must end in .csv or .parquet"),
@@ -150,7 +155,8 @@ def test_a_refusal_loads_no_prefect_says_one_line_and_writes_nothing(
 
 
 def test_every_verb_has_a_refusal_here_and_every_flow_a_check() -> None:
-    only_by_its_request = {("completion", None)}  # it reads nothing, so nothing else can be wrong
+    # Nothing but the request can be wrong: it reads nothing, or lists what is there.
+    only_by_its_request = {("completion", None), ("models", "list"), ("models", "history")}
     assert {*LAST} == {(verb.name, verb.action) for verb in VERBS} - only_by_its_request
     assert all(verb.check for verb in VERBS if verb.as_flow)
 

@@ -19,7 +19,7 @@ from tests.terminal import in_terminal
 
 SKINML = [sys.executable, "-P", "-m", "skinml"]
 
-HEADINGS = ["required", "options", "cluster", "common"]
+HEADINGS = ["required", "options", "floors", "cluster", "common"]
 
 
 def said(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 2) -> str:

@@ -281,3 +281,28 @@ def test_plain_output_loads_no_rich() -> None:
         "assert 'rich' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+MEASURED = {
+    "metrics": {"images": 23, "accuracy": 0.5, "macro_auc": None, "per_class": {"mel": {"sensitivity": 0.4}}},
+    "intervals": {
+        "accuracy": [0.4, 0.625],
+        "macro_auc": None,
+        "per_class": {"mel": {"sensitivity": [0.1, 0.7]}},
+    },
+}
+
+
+def test_an_interval_stands_beside_its_metric() -> None:
+    screen = on_terminal(MEASURED, 80)
+    assert ["accuracy", "0.5", "0.4,", "0.625"] in words(screen)
+    assert "0.7" not in screen.text, "intervals of each class are for a pipe and for programs"
+    both = {**MEASURED, "honest": {"accuracy": 0.25}, "honest_intervals": {"accuracy": [0.125, 0.5]}}
+    assert ["accuracy", "0.25", "0.125,", "0.5"] in words(on_terminal(both, 80))
+
+
+def test_elsewhere_intervals_are_lines_too(capsys: pytest.CaptureFixture[str]) -> None:
+    print_result(MEASURED, as_json=False)
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["intervals.accuracy", "0.4,", "0.625"] in lines
+    assert ["mel", "0.1,", "0.7"] in lines

@@ -317,6 +317,7 @@ def test_shared_fields_are_few_and_known() -> None:
     """A new one changes what variables and files that are there already mean."""
     assert shared_names() == (
         *("cluster", "workers", "cluster_wait", "images", "metadata", "max_quarantined"),
+        *("floor_balanced_accuracy", "floor_macro_auc", "floor_melanoma_sensitivity"),
         *("archive", "precision"),
     )
 

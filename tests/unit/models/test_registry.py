@@ -17,10 +17,11 @@ import pytest
 from skinml.errors import RequestError, RunError, StorageError
 from skinml.labels import DIAGNOSES
 from skinml.layout import champion_url, model_url
+from skinml.models.champion import Champion, write_champion
 from skinml.models.manifest import Manifest
 from skinml.models.registry import (
-    crown_first,
     find,
+    find_by_start,
     new_version,
     read_verified,
     register,
@@ -84,7 +85,7 @@ def test_versions_of_all_models_are_named_oldest_first(place: str, registered: R
     assert versions(place) == []
     for name, version in (("b", "20260102"), ("a", "20260103"), ("b", "20260101")):
         registered(version, name=name)
-    crown_first(place, find(place, "20260102"))
+    crown(place, find(place, "20260102"))
     assert versions(place) == ["20260101", "20260102", "20260103"]
     assert find(place, "20260103").name == "a"
 
@@ -269,15 +270,47 @@ def test_a_manifest_in_another_versions_place_is_refused(place: str, registered:
 # The champion
 
 
-def test_the_first_version_is_champion_and_the_second_is_not(place: str, registered: Register) -> None:
-    first, second = registered("v1"), registered("v2", name="another")
+def crown(place: str, manifest: Manifest) -> bool:
+    """Make a version champion of a workspace without one, as a decision does."""
+    data = read_bytes(f"{model_url(place, manifest.name, manifest.version)}/manifest.json")
+    digest = hashlib.sha256(data).hexdigest()
+    champion = Champion(model_name=manifest.name, model_version=manifest.version, manifest_sha256=digest)
+    return write_champion(place, champion, None)
+
+
+def test_the_champion_is_found_by_that_name(place: str, registered: Register) -> None:
     refusal = refusal_of(find, place, "champion")
     assert refusal == f"--model champion: {place} has no champion yet; run skinml train first"
-    assert crown_first(place, first)
-    assert not crown_first(place, second)
+    first, second = registered("v1"), registered("v2", name="another")
+    assert refusal_of(find, place, "champion") == (
+        f"--model champion: {place} has no champion yet, because no version has met the floors (there is:"
+        " v1, v2); train a better one, or run skinml models promote VERSION --force"
+    )
+    assert crown(place, first)
+    assert not crown(place, second)
     assert find(place, "champion") == first
     record = json.loads(read_bytes(champion_url(place)))
     assert (record["model_name"], record["model_version"]) == ("tiny", "v1")
+
+
+def test_a_version_is_found_by_the_unique_start_of_its_name(place: str, registered: Register) -> None:
+    flag = "models show"
+    assert refusal_of(find_by_start, place, "v", flag) == (
+        f"models show v: {place} has no model yet; run skinml train first"
+    )
+    for version in ("20260101T00", "20260101T01", "20260102T00", "20260102T001"):
+        registered(version)
+    assert find_by_start(place, "20260101T01", flag).version == "20260101T01"
+    assert find_by_start(place, "20260102T00", flag).version == "20260102T00", "its whole name is no start"
+    assert refusal_of(find_by_start, place, "20260101", flag) == (
+        "models show 20260101: 2 versions begin so (20260101T00, 20260101T01); give more of the name"
+    )
+    assert refusal_of(find_by_start, place, "2027", flag) == (
+        f"models show 2027: no such version in {place} (there is: 4, the latest are 20260101T01, 20260102T00,"
+        " 20260102T001)"
+    )
+    assert refusal_of(find_by_start, place, "champion", flag).startswith("models show champion: ")
+    assert refusal_of(find_by_start, place, "../v1", flag).startswith("models show '../v1' is no version")
 
 
 def test_a_damaged_record_of_the_champion_is_named(place: str) -> None:
@@ -297,7 +330,9 @@ def test_a_damaged_record_of_the_champion_is_named(place: str) -> None:
         write_bytes(champion_url(place), data)
         refusal = refusal_of(find, place, "champion")
         assert refusal.startswith(f"{champion_url(place)}: does not name the champion: {said}")
-        assert refusal.endswith("; write it anew, or score with --model VERSION")
+        assert refusal.endswith(
+            "; delete it and run skinml models promote VERSION, or score with --model VERSION"
+        )
 
 
 @pytest.mark.parametrize("outside", ["../../elsewhere", "..", "/", "a/b", "a\\b", "", "a\n", "x" * 129])
@@ -329,7 +364,7 @@ def test_too_long_a_record_is_not_read(place: str, registered: Register) -> None
 def test_a_changed_manifest_of_the_champion_is_refused(place: str, registered: Register) -> None:
     """Whoever can change a network can change its hash in the manifest, but not in the champion's record."""
     manifest = registered("v1")
-    crown_first(place, manifest)
+    crown(place, manifest)
     url = f"{model_url(place, 'tiny', 'v1')}/manifest.json"
     original = read_bytes(url)
     assert (

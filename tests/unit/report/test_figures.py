@@ -12,7 +12,8 @@ from matplotlib.text import Text
 from PIL import Image
 
 from skinml.labels import DIAGNOSES
-from skinml.report.figures import FOOTER, _confusion, _curves, _misclassified, training_figures
+from skinml.report.canvas import FOOTER, draw_confusion
+from skinml.report.figures import _curves, _misclassified, training_figures
 
 NAMES = ["loss.png", "accuracy.png", "confusion_matrix.png", "misclassified.png"]
 HISTORY = {
@@ -22,6 +23,14 @@ HISTORY = {
     "val_accuracy": [0.3, 0.4, 0.4],
     "val_balanced_accuracy": [0.2, 0.3, 0.35],
 }
+
+
+def inside(figure: Figure) -> None:
+    """Assert that every word lies on the page."""
+    figure.canvas.draw()
+    box, (width, height) = figure.get_tightbbox(), figure.get_size_inches()
+    assert min(box.x0, box.y0) >= 0
+    assert (box.x1 <= width, box.y1 <= height) == (True, True)
 
 
 def _texts(figure: Figure) -> str:
@@ -58,11 +67,21 @@ def test_curves_show_training_and_validation() -> None:
 def test_every_cell_shows_its_count_and_share() -> None:
     confusion = np.zeros((7, 7), np.int64)
     confusion[4] = [0, 0, 0, 0, 30, 10, 0]
-    words = _texts(_confusion("made-up", confusion))
+    words = _texts(draw_confusion("made-up", confusion))
     assert "30\n75%" in words
     assert "10\n25%" in words
     assert "mel\n(n = 40)" in words
     assert "nv\n(n = 0)" in words
+
+
+def test_no_word_is_cut_off_by_the_edge_of_the_page() -> None:
+    confusion = np.full((7, 7), 1234)
+    for figure in (
+        draw_confusion("made-up", confusion),
+        _misclassified("made-up", confusion),
+        _curves("made-up", HISTORY, "accuracy", "Accuracy (fraction right)"),
+    ):
+        inside(figure)
 
 
 def test_bars_are_fractions_with_their_intervals() -> None:

@@ -1,0 +1,117 @@
+"""List the versions of a workspace, and describe one, from their manifests and metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from skinml.errors import RequestError, StorageError
+from skinml.layout import model_url
+from skinml.models import registry
+from skinml.models.champion import read_champion_if_any
+from skinml.models.judged import HEADLINE, read_metrics
+from skinml.models.manifest import Manifest
+
+
+def list_versions(workspace: str, only: Collection[str | None] | None = None) -> list[dict[str, Any]]:
+    """One row for each version, oldest first. One that cannot be read has its `problem` in the row.
+
+    Args:
+        workspace: normalised URL.
+        only: the versions to list; None for all.
+
+    """
+    champion = read_champion_if_any(workspace)
+    now = None if champion is None else (champion.model_name, champion.model_version)
+
+    def row(version: tuple[str, str]) -> dict[str, Any]:
+        try:
+            return _row(workspace, registry.read_manifest(workspace, *version, champion), version == now)
+        except (RequestError, StorageError) as error:
+            return {
+                "version": version[1],
+                "name": version[0],
+                "champion": version == now,
+                "problem": str(error),
+            }
+
+    with ThreadPoolExecutor(registry.AT_ONCE) as pool:
+        chosen = [one for one in registry.registered(workspace) if only is None or one[1] in only]
+        return list(pool.map(row, chosen))
+
+
+def summarise(workspace: str, manifest: Manifest) -> dict[str, Any]:
+    """The row of one version."""
+    return _row(workspace, manifest, is_champion(workspace, manifest))
+
+
+def is_champion(workspace: str, manifest: Manifest) -> bool:
+    """Whether this version is champion. A record that cannot be read names none."""
+    try:
+        now = read_champion_if_any(workspace)
+    except RequestError:
+        return False
+    return now is not None and (now.model_name, now.model_version) == (manifest.name, manifest.version)
+
+
+def _row(workspace: str, manifest: Manifest, champion: bool) -> dict[str, Any]:
+    metrics = read_metrics(workspace, manifest)
+    honest = metrics.get("honest", {}).get("metrics")
+    measured = metrics.get("metrics") or {}
+    row = {
+        "version": manifest.version,
+        "name": manifest.name,
+        "champion": champion,
+        "created": manifest.created_at,
+        "protocol": manifest.protocol,
+        "trained_on": manifest.dataset.get("version"),
+        **{name: measured.get(name) for name in HEADLINE},
+    }
+    if honest is not None:
+        row["honest_balanced_accuracy"] = honest.get("balanced_accuracy")
+    return row
+
+
+def describe(workspace: str, manifest: Manifest) -> dict[str, Any]:
+    """Everything that the bundle says of a version, as tables and texts.
+
+    Returns:
+        metrics, intervals (of the test images), honest and honest_intervals (thesis protocol), per_class,
+        precisions, preprocessing, dataset, parameters, libraries, files, and where they lie.
+
+    """
+    metrics = read_metrics(workspace, manifest)
+    measured, honest = metrics.get("metrics") or {}, metrics.get("honest") or {}
+    extra: Mapping[str, Any] = manifest.model_extra or {}
+    found = {
+        "run_id": manifest.run_id,
+        "metrics": _scalars(measured),
+        "intervals": metrics.get("intervals"),
+        "honest": _scalars(honest.get("metrics") or {}),
+        "honest_intervals": honest.get("intervals"),
+        "per_class": measured.get("per_class"),
+        "leakage": metrics.get("leakage"),
+        "best_epoch": metrics.get("best_epoch"),
+        "fit_seconds": metrics.get("fit_seconds"),
+        "onnx_parity": extra.get("onnx_parity"),
+        "precisions": {
+            name: network.model_dump(mode="json", exclude={"lesions"})
+            for name, network in manifest.precisions.items()
+        },
+        "architecture": manifest.architecture,
+        "preprocessing": manifest.preprocessing,
+        "dataset": manifest.dataset,
+        "parameters": manifest.parameters,
+        "libraries": manifest.libraries,
+        "files": [
+            {"file": name, "size_bytes": file.size_bytes, "sha256": file.sha256}
+            for name, file in sorted(manifest.files.items())
+        ],
+        "folder": model_url(workspace, manifest.name, manifest.version),
+    }
+    return {key: value for key, value in found.items() if value not in (None, {}, [])}
+
+
+def _scalars(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in metrics.items() if not isinstance(value, Mapping | list)}
