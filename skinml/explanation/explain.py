@@ -1,0 +1,321 @@
+"""Explain one row of `scores`: everything that can be found out about it, and sentences about what cannot."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from skinml import tables
+from skinml.dataset.some_pixels import read_some
+from skinml.errors import ImageRejected, SkinmlError
+from skinml.explanation.nearest import Nearest, nearest_lesions, parse_features
+from skinml.explanation.occlusion import Occlusion, occlude, patch_and_stride, rank_correlation
+from skinml.explanation.rows import ScoredImage
+from skinml.explanation.source import (
+    Source,
+    TrainingData,
+    later_failure,
+    read_source,
+    training_data,
+)
+from skinml.images.decode import Decoded, decode
+from skinml.images.preprocessing import Preprocessing, network_input
+from skinml.labels import DIAGNOSES
+from skinml.models import registry
+from skinml.models.allowed import network_file
+from skinml.models.bundle import HEAD, NETWORKS, TRAINING_FEATURES
+from skinml.models.external_data import check_whole
+from skinml.models.head import check_head, parse_head
+from skinml.models.manifest import Manifest
+from skinml.models.onnx import CELLS_NAME, OUTPUT_NAME
+from skinml.schemas import PROBABILITY_COLUMNS
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
+VIEW = 384
+"""Edge in px of the image that people see, cut and stretched as for the network."""
+
+OTHERS = 3
+"""Training images whose maps are compared with this one's."""
+
+TOO_ALIKE = 0.9
+"""Rank correlation with the maps of other images from which a map says little about this image."""
+
+SAME = 1e-4
+"""The largest difference of a probability, scored then against computed now, that rounding explains."""
+
+
+@dataclass(frozen=True, eq=False)
+class Activation:
+    """A class activation map: what each cell adds to the score of a diagnosis.
+
+    The score is the logit minus the mean of the seven logits: adding one number to all logits changes no
+    probability, so only differences mean something.
+
+    Attributes:
+        cells: float64 (h, w), of the diagnosis.
+        bias: what does not depend on the image.
+        score: log of the diagnosis's probability minus the mean of the seven logs: the sum of cells and bias.
+
+    """
+
+    cells: NDArray[np.float64]
+    bias: float
+    score: float
+
+
+@dataclass(eq=False)
+class Explanation:
+    """What is known about a row. What could not be found out is None, and `notes` says why.
+
+    Attributes:
+        scored: the row, and the others of the same image.
+        label: number of the explained diagnosis.
+        source: the image's bytes now.
+        file: the file of the table `scores` that holds the row.
+        manifest, how, training: of the model version.
+        decoded: the image as the network sees it.
+        view: the same in VIEW px, uint8 (VIEW, VIEW, 3).
+        difference: largest difference of a probability, computed now against the row.
+        activation, occlusion, nearest: the maps and the nearest training lesions.
+        thumbnails: pixels of the nearest lesions, uint8 (size, size, 3) each.
+        alike: median rank correlation of the occlusion map with those of other images.
+        notes: sentences.
+
+    """
+
+    scored: ScoredImage
+    label: int
+    source: Source
+    file: str | None = None
+    manifest: Manifest | None = None
+    how: Preprocessing | None = None
+    training: TrainingData | None = None
+    decoded: Decoded | None = None
+    view: NDArray[np.uint8] | None = None
+    difference: float | None = None
+    activation: Activation | None = None
+    occlusion: Occlusion | None = None
+    nearest: Nearest | None = None
+    thumbnails: list[NDArray[np.uint8]] = field(default_factory=list)
+    alike: float | None = None
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def diagnosis(self) -> str:
+        """The explained diagnosis."""
+        return DIAGNOSES[self.label]
+
+
+def explain(workspace: str, scored: ScoredImage, diagnosis: str | None = None) -> Explanation:
+    """Explain one row of `scores`.
+
+    Args:
+        workspace: normalised URL.
+        scored: the row.
+        diagnosis: the diagnosis whose maps are made; None: the one that the row predicts.
+
+    Returns:
+        Everything that could be found out. Missing files and changed images become notes, not errors.
+
+    """
+    row = scored.row
+    source = read_source(row)
+    about = Explanation(scored, DIAGNOSES.index(diagnosis or row["predicted_dx"]), source)
+    if source.state != "same":
+        about.notes.append(source.sentence)
+    with _noting(about, "The file of the row is not known"):
+        about.file = _file_of(workspace, row)
+    with _noting(about, "The quarantine cannot be read"):
+        later = later_failure(workspace, row)
+        about.notes += [later] if later else []
+    with _noting(about, "There are no maps and no preprocessing"):
+        about.manifest = registry.find(workspace, row["model_version"])
+        about.how = about.manifest.pixels()
+    if about.manifest is None:
+        return about
+    with _noting(about, "The training data cannot be read"):
+        about.training = training_data(workspace, about.manifest, row["sha256"] or source.sha256)
+    if source.data is None:
+        about.notes.append("There are no maps: they would not be of the image that was scored.")
+        return about
+    with _noting(about, "There are no maps"):
+        _look(about, source.data)
+    if about.decoded is not None:
+        with _noting(about, "There are no maps"):
+            _explain_pixels(workspace, about, about.manifest, about.decoded.pixels)
+    return about
+
+
+@contextmanager
+def _noting(about: Explanation, consequence: str) -> Iterator[None]:
+    """Turn what fails into a note, and go on."""
+    try:
+        yield
+    except ImageRejected as error:
+        about.notes.append(
+            f"{consequence}: the image cannot be decoded ({error.reason.value}: {error.detail})."
+        )
+    except SkinmlError as error:
+        about.notes.append(f"{consequence}: {str(error).rstrip('.')}.")
+
+
+def _file_of(workspace: str, row: dict[str, Any]) -> str | None:
+    names = ("run_date", "run_id", "uri", "etag", "model_version")
+    where = pc.field("run_date") == row["run_date"]
+    for name in names[1:]:
+        where &= pc.field(name) == row[name]
+    return next(iter(tables.files_with(workspace, "scores", where)), None)
+
+
+def _look(about: Explanation, data: bytes) -> None:
+    """Decode the image twice: as the network sees it, and larger for people."""
+    how = about.how
+    if how is not None:
+        about.decoded = decode(data, how.size, how.decode, how.colour, how.aspect)
+        about.view = decode(data, VIEW, how.decode, how.colour, how.aspect).pixels
+
+
+def _explain_pixels(workspace: str, about: Explanation, manifest: Manifest, pixels: NDArray[np.uint8]) -> None:
+    """Fill in everything that needs the network."""
+    row = about.scored.row
+    session = _session(workspace, manifest, "fp32")
+    scored_by = session
+    if row["precision"] == "int8":
+        about.notes.append("The row was scored in int8; the maps are of the same network in fp32.")
+        with _noting(about, "The probabilities were not computed again"):
+            scored_by = _session(workspace, manifest, "int8")
+    about.difference = float(np.abs(_probabilities(scored_by, about)(pixels[None])[0] - _of_row(row)).max())
+    if not about.difference <= SAME:
+        about.notes.append(
+            f"Computed again, a probability differs by {about.difference:.4f} from the row: "
+            "it was scored by another version of skinml or onnxruntime, or on another processor."
+        )
+    cells = _cells(session, about, pixels)
+    if cells is None:
+        about.notes.append(
+            "There is no class activation map and there are no nearest training lesions: the model's network "
+            "has no output for them (it is older, or its architecture names no cells)."
+        )
+    else:
+        with _noting(about, "There is no class activation map"):
+            about.activation = _activation(workspace, manifest, about, cells, session, pixels)
+    predict = _probabilities(session, about)
+    about.occlusion = occlude(predict, pixels, about.label, *patch_and_stride(len(pixels)))
+    if about.occlusion.is_flat:
+        about.notes.append("No patch changes the answer: the network hardly uses this image.")
+    if cells is not None:
+        with _noting(about, "There are no nearest training lesions"):
+            _find_nearest(workspace, about, manifest, cells.mean(axis=(1, 2), dtype=np.float64)[0], predict)
+
+
+def _session(workspace: str, manifest: Manifest, precision: Literal["fp32", "int8"]) -> InferenceSession:
+    """A checked network of the bundle, with all its outputs."""
+    import onnxruntime
+
+    file = NETWORKS["fp32"] if precision == "fp32" else network_file(manifest, precision)
+    data = registry.read_verified(workspace, manifest, file)
+    check_whole(data, file)
+    return onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
+
+
+def _probabilities(session: InferenceSession, about: Explanation) -> Any:
+    """The network as a function of pixels, uint8 (n, size, size, 3) to float64 (n, 7)."""
+    name = session.get_inputs()[0].name
+    normalisation = about.how.normalisation if about.how is not None else "raw"
+
+    def predict(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
+        [found] = session.run([OUTPUT_NAME], {name: network_input(pixels, normalisation)})
+        values: NDArray[np.float64] = found.astype(np.float64)
+        return values
+
+    return predict
+
+
+def _of_row(row: dict[str, Any]) -> NDArray[np.float64]:
+    return np.array([row[name] for name in PROBABILITY_COLUMNS], dtype=np.float64)
+
+
+def _cells(
+    session: InferenceSession, about: Explanation, pixels: NDArray[np.uint8]
+) -> NDArray[np.float32] | None:
+    """The network's output `cells` for the image, (1, h, w, c); None if it has no such output."""
+    if CELLS_NAME not in {output.name for output in session.get_outputs()}:
+        return None
+    normalisation = about.how.normalisation if about.how is not None else "raw"
+    inputs = {session.get_inputs()[0].name: network_input(pixels[None], normalisation)}
+    found: NDArray[np.float32] = session.run([CELLS_NAME], inputs)[0]
+    return found
+
+
+def _activation(
+    workspace: str,
+    manifest: Manifest,
+    about: Explanation,
+    cells: NDArray[np.float32],
+    session: InferenceSession,
+    pixels: NDArray[np.uint8],
+) -> Activation:
+    head = parse_head(registry.read_verified(workspace, manifest, HEAD), manifest.version)
+    check_head(head, cells, _probabilities(session, about)(pixels[None]))
+    parts, bias = head.contributions(cells)[0], head.bias
+    of_label = (parts - parts.mean(axis=-1, keepdims=True))[..., about.label]
+    own_bias = float(bias[about.label] - bias.mean())
+    return Activation(of_label, own_bias, float(of_label.sum() + own_bias))
+
+
+def _find_nearest(
+    workspace: str, about: Explanation, manifest: Manifest, features: NDArray[np.float64], predict: Any
+) -> None:
+    """The nearest training lesions, their pixels, and how much other images' maps are like this one's."""
+    data = registry.read_verified(workspace, manifest, TRAINING_FEATURES)
+    rows, known = parse_features(data, manifest.version)
+    about.nearest = nearest_lesions(rows, known, features)
+    key = str(manifest.dataset.get("key"))
+    shards = {one.shard for one in about.nearest.lesions}
+    lesions = {one.lesion_id for one in about.nearest.lesions}
+    near = [(one.shard, one.row) for one in about.nearest.lesions]
+    columns = [rows[name].to_pylist() for name in ("shard", "row", "lesion_id")]
+    others = [
+        (shard, row)
+        for shard, row, lesion in zip(*columns, strict=True)
+        if shard in shards and lesion not in lesions
+    ]
+    chosen = (
+        [others[number] for number in np.linspace(0, len(others) - 1, OTHERS).astype(int)] if others else []
+    )
+    with _noting(about, "There are no thumbnails of the nearest training lesions"):
+        found = read_some(workspace, key, [*near, *chosen])
+        about.thumbnails = found[: len(near)]
+        about.alike = _alike(about, found[len(near) :], predict)
+    if about.alike is not None and about.alike > TOO_ALIKE:
+        about.notes.append(
+            f"The occlusion map is nearly the same for other images (rank correlation {about.alike:.2f}): "
+            "it says little about this one."
+        )
+
+
+def _alike(about: Explanation, others: list[NDArray[np.uint8]], predict: Any) -> float | None:
+    """Median rank correlation of the image's occlusion map with those of other images, on a coarser grid.
+
+    A map that does not depend on the image explains nothing: Adebayo et al., "Sanity checks for saliency maps",
+    NeurIPS 2018.
+    """
+    if about.decoded is None or not others:
+        return None
+    patch, _ = patch_and_stride(len(about.decoded.pixels))
+    maps = [
+        occlude(predict, pixels, about.label, patch, patch // 2).change
+        for pixels in (about.decoded.pixels, *others)
+        if pixels.shape == about.decoded.pixels.shape
+    ]
+    found = [rank_correlation(maps[0], one) for one in maps[1:]]
+    known = [value for value in found if np.isfinite(value)]
+    return float(np.median(known)) if known else None
