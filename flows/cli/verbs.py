@@ -16,6 +16,7 @@ from typing import Any
 from skinml.errors import RequestError, SkinmlError
 from skinml.requests.base import Request
 from skinml.requests.dataset import PrepareRequest
+from skinml.requests.explanation import ExplainRequest
 from skinml.requests.lab import DemoRequest, DrillRequest, SynthRequest
 from skinml.requests.scoring import QuarantineRequest, ScoreRequest
 from skinml.requests.shell import CompletionRequest
@@ -117,6 +118,13 @@ VERBS = (
         "flows.export:export",
         prints=("run_id", "rows", "file"),
         check="flows.checks:export",
+    ),
+    Verb(
+        "explain",
+        ExplainRequest,
+        "flows.explain:explain",
+        prints=("files", "image_id", "run_id", "model_version", "dx", "bytes", "nearest", "others", "notes"),
+        as_flow=False,
     ),
     Verb(
         "compact",

@@ -54,14 +54,15 @@ class Nearest:
     Attributes:
         lesions: nearest first.
         images: how many training images were searched.
-        usual: median distance of a training image to its nearest image of another lesion.
+        usual: median distance of a training image to its nearest image of another lesion; None if all are of
+            one lesion.
         closer_than: fraction of training images whose nearest other lesion is further away than this image's.
 
     """
 
     lesions: list[Neighbour]
     images: int
-    usual: float
+    usual: float | None
     closer_than: float
 
 
@@ -102,7 +103,8 @@ def nearest_lesions(
     spread[spread == 0] = 1.0
     known, asked = _unit((features - centre) / spread), _unit((query - centre) / spread)
     distances = 1 - known @ asked
-    lesions = np.asarray(rows["lesion_id"].to_pylist(), dtype=object)
+    columns = zip(rows["lesion_id"].to_pylist(), rows["image_id"].to_pylist(), strict=True)
+    lesions = np.asarray([lesion or image for lesion, image in columns], dtype=object)  # null: its own
     found: list[Neighbour] = []
     seen: set[Any] = set()
     for position in np.argsort(distances, kind="stable"):
@@ -115,6 +117,8 @@ def nearest_lesions(
             break
     usual = _usual_distances(known, lesions)
     ours = found[0].distance
+    if not len(usual):
+        return Nearest(found, len(features), None, 0.0)
     return Nearest(found, len(features), float(np.median(usual)), float((usual > ours).mean()))
 
 
@@ -129,4 +133,5 @@ def _usual_distances(known: NDArray[np.floating], lesions: NDArray[np.object_]) 
     chosen = np.unique(np.linspace(0, len(known) - 1, COMPARED).astype(np.int64))
     apart = 1 - known[chosen] @ known.T
     apart[lesions[chosen][:, None] == lesions[None, :]] = np.inf
-    return apart.min(axis=1).clip(min=0)
+    nearest: NDArray[np.floating] = apart.min(axis=1).clip(min=0)
+    return nearest[np.isfinite(nearest)]

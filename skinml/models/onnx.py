@@ -21,7 +21,7 @@ OUTPUT_NAME = "probabilities"
 FEATURES_NAME = "features"
 """An output that only a network fresh from its fit has: `models.outliers` puts a distance in its place."""
 CELLS_NAME = "cells"
-"""The last layer with places, of which `models.head` makes class activation maps. Scoring does not ask for it."""
+"""The last layer with places, which `models.head` makes class activation maps of. Scoring never asks for it."""
 
 PARITY_LIMIT = 1e-4
 """The largest difference of a probability, Keras against ONNX, that a model may be registered with."""
