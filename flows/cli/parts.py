@@ -19,6 +19,7 @@ OF_SCORES = (
     "intervals",
     "criteria",
     "health",
+    "nearest",
 )
 """A result with one of these keys ends with RESEARCH_ONLY."""
 

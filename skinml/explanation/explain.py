@@ -15,7 +15,7 @@ from skinml import tables
 from skinml.dataset.some_pixels import read_some
 from skinml.errors import ImageRejected, SkinmlError
 from skinml.explanation.nearest import Nearest, nearest_lesions, parse_features
-from skinml.explanation.occlusion import Occlusion, occlude, patch_and_stride, rank_correlation
+from skinml.explanation.occlusion import Occlusion, Predict, likeness, occlude, patch_and_stride
 from skinml.explanation.rows import ScoredImage
 from skinml.explanation.source import (
     Source,
@@ -128,7 +128,7 @@ def explain(workspace: str, scored: ScoredImage, diagnosis: str | None = None) -
     """
     row = scored.row
     source = read_source(row)
-    about = Explanation(scored, DIAGNOSES.index(diagnosis or row["predicted_dx"]), source)
+    about = Explanation(scored, _label(diagnosis or row["predicted_dx"], row), source)
     if source.state != "same":
         about.notes.append(source.sentence)
     with _noting(about, "The file of the row is not known"):
@@ -152,6 +152,13 @@ def explain(workspace: str, scored: ScoredImage, diagnosis: str | None = None) -
         with _noting(about, "There are no maps"):
             _explain_pixels(workspace, about, about.manifest, about.decoded.pixels)
     return about
+
+
+def _label(diagnosis: str | None, row: dict[str, Any]) -> int:
+    """The number of a diagnosis; of the likeliest if another writer's row predicts one that there is not."""
+    if diagnosis in DIAGNOSES:
+        return DIAGNOSES.index(diagnosis)
+    return int(np.nan_to_num(_of_row(row), nan=-1.0).argmax())
 
 
 @contextmanager
@@ -213,7 +220,9 @@ def _explain_pixels(workspace: str, about: Explanation, manifest: Manifest, pixe
         about.notes.append("No patch changes the answer: the network hardly uses this image.")
     if cells is not None:
         with _noting(about, "There are no nearest training lesions"):
-            _find_nearest(workspace, about, manifest, cells.mean(axis=(1, 2), dtype=np.float64)[0], predict)
+            _find_nearest(
+                workspace, about, manifest, cells.mean(axis=(1, 2), dtype=np.float64)[0], pixels, predict
+            )
 
 
 def _session(workspace: str, manifest: Manifest, precision: Literal["fp32", "int8"]) -> InferenceSession:
@@ -226,7 +235,7 @@ def _session(workspace: str, manifest: Manifest, precision: Literal["fp32", "int
     return onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
 
 
-def _probabilities(session: InferenceSession, about: Explanation) -> Any:
+def _probabilities(session: InferenceSession, about: Explanation) -> Predict:
     """The network as a function of pixels, uint8 (n, size, size, 3) to float64 (n, 7)."""
     name = session.get_inputs()[0].name
     normalisation = about.how.normalisation if about.how is not None else "raw"
@@ -272,7 +281,12 @@ def _activation(
 
 
 def _find_nearest(
-    workspace: str, about: Explanation, manifest: Manifest, features: NDArray[np.float64], predict: Any
+    workspace: str,
+    about: Explanation,
+    manifest: Manifest,
+    features: NDArray[np.float64],
+    pixels: NDArray[np.uint8],
+    predict: Predict,
 ) -> None:
     """The nearest training lesions, their pixels, and how much other images' maps are like this one's."""
     data = registry.read_verified(workspace, manifest, TRAINING_FEATURES)
@@ -294,28 +308,9 @@ def _find_nearest(
     with _noting(about, "There are no thumbnails of the nearest training lesions"):
         found = read_some(workspace, key, [*near, *chosen])
         about.thumbnails = found[: len(near)]
-        about.alike = _alike(about, found[len(near) :], predict)
+        about.alike = likeness(predict, pixels, found[len(near) :], about.label)
     if about.alike is not None and about.alike > TOO_ALIKE:
         about.notes.append(
             f"The occlusion map is nearly the same for other images (rank correlation {about.alike:.2f}): "
             "it says little about this one."
         )
-
-
-def _alike(about: Explanation, others: list[NDArray[np.uint8]], predict: Any) -> float | None:
-    """Median rank correlation of the image's occlusion map with those of other images, on a coarser grid.
-
-    A map that does not depend on the image explains nothing: Adebayo et al., "Sanity checks for saliency maps",
-    NeurIPS 2018.
-    """
-    if about.decoded is None or not others:
-        return None
-    patch, _ = patch_and_stride(len(about.decoded.pixels))
-    maps = [
-        occlude(predict, pixels, about.label, patch, patch // 2).change
-        for pixels in (about.decoded.pixels, *others)
-        if pixels.shape == about.decoded.pixels.shape
-    ]
-    found = [rank_correlation(maps[0], one) for one in maps[1:]]
-    known = [value for value in found if np.isfinite(value)]
-    return float(np.median(known)) if known else None

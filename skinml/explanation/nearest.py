@@ -1,7 +1,12 @@
 """Find the training lesions whose images are most like an image to the network.
 
 Tschandl et al., "Diagnostic accuracy of content-based dermatoscopic image retrieval with deep classification
-features", Br. J. Dermatol. 181:155 (2019), show that lesions found so help people to judge a diagnosis.
+features", Br. J. Dermatol. 181:155 (2019), find lesions of the same diagnosis by such features.
+
+Features are the means of the network's cells, each standardised over the training images; the distance is one
+minus their cosine. For the thesis's network on HAM10000 (8 epochs, lesions apart), the labels of the six nearest
+training images were right by vote with a balanced accuracy of 0.40; 0.37 with Euclidean distances or without
+standardising, 0.38 with all cells apart, 0.39 with the largest or the logits.
 """
 
 from __future__ import annotations
@@ -133,5 +138,6 @@ def _usual_distances(known: NDArray[np.floating], lesions: NDArray[np.object_]) 
     chosen = np.unique(np.linspace(0, len(known) - 1, COMPARED).astype(np.int64))
     apart = 1 - known[chosen] @ known.T
     apart[lesions[chosen][:, None] == lesions[None, :]] = np.inf
-    nearest: NDArray[np.floating] = apart.min(axis=1).clip(min=0)
-    return nearest[np.isfinite(nearest)]
+    nearest = apart.min(axis=1).clip(min=0)
+    known_ones: NDArray[np.floating] = nearest[np.isfinite(nearest)]
+    return known_ones

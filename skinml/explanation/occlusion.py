@@ -6,7 +6,7 @@ the network's probabilities, so it works with every network.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -121,3 +121,29 @@ def rank_correlation(first: NDArray[np.float64], second: NDArray[np.float64]) ->
     if any(values.std() == 0 for values in ranks):
         return float("nan")
     return float(np.corrcoef(ranks[0], ranks[1])[0, 1].round(12))
+
+
+def likeness(
+    predict: Predict, pixels: NDArray[np.uint8], others: Sequence[NDArray[np.uint8]], label: int
+) -> float | None:
+    """Median rank correlation of an image's map with the maps of other images, on a coarser grid; None without any.
+
+    Near 1, the map does not depend on the image and explains nothing: Adebayo et al., "Sanity checks for saliency
+    maps", NeurIPS 2018.
+
+    Args:
+        predict: the network.
+        pixels: the image, uint8 (size, size, 3).
+        others: other images; those of another size are left out.
+        label: number of the diagnosis.
+
+    """
+    patch, _ = patch_and_stride(len(pixels))
+    own, *maps = (
+        occlude(predict, image, label, patch, patch // 2).change
+        for image in (pixels, *others)
+        if image.shape == pixels.shape
+    )
+    found = [rank_correlation(own, one) for one in maps]
+    known = [value for value in found if np.isfinite(value)]
+    return float(np.median(known)) if known else None

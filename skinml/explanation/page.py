@@ -66,8 +66,9 @@ def _page(about: Explanation, pictures: Mapping[str, bytes]) -> str:
 def _facts(about: Explanation) -> list[tuple[str, str]]:
     """The way from the row back to its cause, as names and texts."""
     row, manifest, training = about.scored.row, about.manifest, about.training
+    size = f", {row['width']} x {row['height']} px" if row["width"] is not None else ""
     facts = [
-        ("Image", f"{row['uri']} ({row['size_bytes'] or 0:,} bytes, {row['width']} x {row['height']} px)"),
+        ("Image", f"{row['uri']} ({row['size_bytes'] or 0:,} bytes{size})"),
         ("etag", str(row["etag"])),
         ("SHA-256 in the row", row["sha256"] or "none: the row is of an older skinml"),
         ("SHA-256 now", f"{about.source.sha256 or 'not known'}. {about.source.sentence}"),

@@ -51,7 +51,7 @@ def _activation(view: RGB, activation: Activation, diagnosis: str, size: int) ->
     ]
     shown = texts if len(texts) <= MOST_NUMBERS else []
     title = f"{diagnosis}: {height} x {width} cells"
-    return Panel(title, overlay(view, cells, limit), size, limit, "log-odds", shown)
+    return Panel(title, overlay(view, cells, limit), size, limit, "score", shown)
 
 
 def _about_activation(activation: Activation, diagnosis: str) -> list[str]:

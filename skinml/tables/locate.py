@@ -35,8 +35,9 @@ def files_with(workspace: str, table: str, where: pc.Expression) -> list[str]:
     with explained(delta.table_uri):
         files = sorted(file_sizes(delta))
         found = []
-        for fragment in dataset_of(delta).get_fragments(filter=where):
-            if fragment.count_rows(filter=where):
+        dataset = dataset_of(delta)
+        for fragment in dataset.get_fragments(filter=where):
+            if fragment.scanner(schema=dataset.schema, filter=where, columns=[]).count_rows():
                 path = unquote(fragment.path)
                 found += [file for file in files if path == file or path.endswith(f"/{file}")]
     return found
