@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any
 
 import numpy as np
 import pyarrow.compute as pc
@@ -15,6 +15,7 @@ from skinml import tables
 from skinml.dataset.some_pixels import read_some
 from skinml.errors import ImageRejected, SkinmlError
 from skinml.explanation.nearest import Nearest, nearest_lesions, parse_features
+from skinml.explanation.network import Activation, activation_map, open_network
 from skinml.explanation.occlusion import Occlusion, Predict, likeness, occlude, patch_and_stride
 from skinml.explanation.rows import ScoredImage
 from skinml.explanation.source import (
@@ -25,19 +26,12 @@ from skinml.explanation.source import (
     training_data,
 )
 from skinml.images.decode import Decoded, decode
-from skinml.images.preprocessing import Preprocessing, network_input
+from skinml.images.preprocessing import Preprocessing
 from skinml.labels import DIAGNOSES
 from skinml.models import registry
-from skinml.models.allowed import network_file
-from skinml.models.bundle import HEAD, NETWORKS, TRAINING_FEATURES
-from skinml.models.external_data import check_whole
-from skinml.models.head import check_head, parse_head
+from skinml.models.bundle import TRAINING_FEATURES
 from skinml.models.manifest import Manifest
-from skinml.models.onnx import CELLS_NAME, OUTPUT_NAME
 from skinml.schemas import PROBABILITY_COLUMNS
-
-if TYPE_CHECKING:
-    from onnxruntime import InferenceSession
 
 VIEW = 384
 """Edge in px of the image that people see, cut and stretched as for the network."""
@@ -50,25 +44,6 @@ TOO_ALIKE = 0.9
 
 SAME = 1e-4
 """The largest difference of a probability, scored then against computed now, that rounding explains."""
-
-
-@dataclass(frozen=True, eq=False)
-class Activation:
-    """A class activation map: what each cell adds to the score of a diagnosis.
-
-    The score is the logit minus the mean of the seven logits: adding one number to all logits changes no
-    probability, so only differences mean something.
-
-    Attributes:
-        cells: float64 (h, w), of the diagnosis.
-        bias: what does not depend on the image.
-        score: log of the diagnosis's probability minus the mean of the seven logs: the sum of cells and bias.
-
-    """
-
-    cells: NDArray[np.float64]
-    bias: float
-    score: float
 
 
 @dataclass(eq=False)
@@ -193,19 +168,18 @@ def _look(about: Explanation, data: bytes) -> None:
 def _explain_pixels(workspace: str, about: Explanation, manifest: Manifest, pixels: NDArray[np.uint8]) -> None:
     """Fill in everything that needs the network."""
     row = about.scored.row
-    session = _session(workspace, manifest, "fp32")
-    scored_by = session
+    network = scored_by = open_network(workspace, manifest, "fp32")
     if row["precision"] == "int8":
         about.notes.append("The row was scored in int8; the maps are of the same network in fp32.")
-        with _noting(about, "The probabilities were not computed again"):
-            scored_by = _session(workspace, manifest, "int8")
-    about.difference = float(np.abs(_probabilities(scored_by, about)(pixels[None])[0] - _of_row(row)).max())
+        scored_by = open_network(workspace, manifest, "int8")
+    probabilities = network.predict(pixels[None])
+    about.difference = float(np.abs(scored_by.predict(pixels[None])[0] - _of_row(row)).max())
     if not about.difference <= SAME:
         about.notes.append(
             f"Computed again, a probability differs by {about.difference:.4f} from the row: "
             "it was scored by another version of skinml or onnxruntime, or on another processor."
         )
-    cells = _cells(session, about, pixels)
+    cells = network.cells(pixels[None])
     if cells is None:
         about.notes.append(
             "There is no class activation map and there are no nearest training lesions: the model's network "
@@ -213,71 +187,18 @@ def _explain_pixels(workspace: str, about: Explanation, manifest: Manifest, pixe
         )
     else:
         with _noting(about, "There is no class activation map"):
-            about.activation = _activation(workspace, manifest, about, cells, session, pixels)
-    predict = _probabilities(session, about)
-    about.occlusion = occlude(predict, pixels, about.label, *patch_and_stride(len(pixels)))
+            about.activation = activation_map(workspace, manifest, cells, probabilities, about.label)
+    about.occlusion = occlude(network.predict, pixels, about.label, *patch_and_stride(len(pixels)))
     if about.occlusion.is_flat:
         about.notes.append("No patch changes the answer: the network hardly uses this image.")
     if cells is not None:
         with _noting(about, "There are no nearest training lesions"):
-            _find_nearest(
-                workspace, about, manifest, cells.mean(axis=(1, 2), dtype=np.float64)[0], pixels, predict
-            )
-
-
-def _session(workspace: str, manifest: Manifest, precision: Literal["fp32", "int8"]) -> InferenceSession:
-    """A checked network of the bundle, with all its outputs."""
-    import onnxruntime
-
-    file = NETWORKS["fp32"] if precision == "fp32" else network_file(manifest, precision)
-    data = registry.read_verified(workspace, manifest, file)
-    check_whole(data, file)
-    return onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
-
-
-def _probabilities(session: InferenceSession, about: Explanation) -> Predict:
-    """The network as a function of pixels, uint8 (n, size, size, 3) to float64 (n, 7)."""
-    name = session.get_inputs()[0].name
-    normalisation = about.how.normalisation if about.how is not None else "raw"
-
-    def predict(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
-        [found] = session.run([OUTPUT_NAME], {name: network_input(pixels, normalisation)})
-        values: NDArray[np.float64] = found.astype(np.float64)
-        return values
-
-    return predict
+            features = cells.mean(axis=(1, 2), dtype=np.float64)[0]
+            _find_nearest(workspace, about, manifest, features, pixels, network.predict)
 
 
 def _of_row(row: dict[str, Any]) -> NDArray[np.float64]:
     return np.array([row[name] for name in PROBABILITY_COLUMNS], dtype=np.float64)
-
-
-def _cells(
-    session: InferenceSession, about: Explanation, pixels: NDArray[np.uint8]
-) -> NDArray[np.float32] | None:
-    """The network's output `cells` for the image, (1, h, w, c); None if it has no such output."""
-    if CELLS_NAME not in {output.name for output in session.get_outputs()}:
-        return None
-    normalisation = about.how.normalisation if about.how is not None else "raw"
-    inputs = {session.get_inputs()[0].name: network_input(pixels[None], normalisation)}
-    found: NDArray[np.float32] = session.run([CELLS_NAME], inputs)[0]
-    return found
-
-
-def _activation(
-    workspace: str,
-    manifest: Manifest,
-    about: Explanation,
-    cells: NDArray[np.float32],
-    session: InferenceSession,
-    pixels: NDArray[np.uint8],
-) -> Activation:
-    head = parse_head(registry.read_verified(workspace, manifest, HEAD), manifest.version)
-    check_head(head, cells, _probabilities(session, about)(pixels[None]))
-    parts, bias = head.contributions(cells)[0], head.bias
-    of_label = (parts - parts.mean(axis=-1, keepdims=True))[..., about.label]
-    own_bias = float(bias[about.label] - bias.mean())
-    return Activation(of_label, own_bias, float(of_label.sum() + own_bias))
 
 
 def _find_nearest(

@@ -126,15 +126,15 @@ def rank_correlation(first: NDArray[np.float64], second: NDArray[np.float64]) ->
 def likeness(
     predict: Predict, pixels: NDArray[np.uint8], others: Sequence[NDArray[np.uint8]], label: int
 ) -> float | None:
-    """Median rank correlation of an image's map with the maps of other images, on a coarser grid; None without any.
+    """Median rank correlation of an image's map with those of other images, on a coarser grid.
 
-    Near 1, the map does not depend on the image and explains nothing: Adebayo et al., "Sanity checks for saliency
-    maps", NeurIPS 2018.
+    Near 1, the map does not depend on the image and explains nothing: Adebayo et al., "Sanity checks for
+    saliency maps", NeurIPS 2018.
 
     Args:
         predict: the network.
         pixels: the image, uint8 (size, size, 3).
-        others: other images; those of another size are left out.
+        others: other images; those of another size are left out. None of them: None.
         label: number of the diagnosis.
 
     """

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from skinml.explanation.drawing import EDGE, RGB, Panel, enlarge, figure, gallery, overlay, png
-from skinml.explanation.explain import Activation, Explanation
+from skinml.explanation.explain import Explanation
 from skinml.explanation.nearest import Nearest
+from skinml.explanation.network import Activation
 from skinml.explanation.occlusion import Occlusion
 from skinml.strict_json import printable
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from skinml.models.onnx import CELLS_NAME
+from skinml.models.outputs import CELLS_NAME
 
 BATCH = 32
 """Images a call: activations stay in the cache, and memory is the same for ten images and ten million."""

@@ -12,16 +12,10 @@ from numpy.typing import NDArray
 
 from skinml.errors import RunError
 from skinml.labels import DIAGNOSES
+from skinml.models.outputs import CELLS_NAME, FEATURES_NAME, INPUT_NAME, OUTPUT_NAME
 
 if TYPE_CHECKING:
     import keras
-
-INPUT_NAME = "pixels"
-OUTPUT_NAME = "probabilities"
-FEATURES_NAME = "features"
-"""An output that only a network fresh from its fit has: `models.outliers` puts a distance in its place."""
-CELLS_NAME = "cells"
-"""The last layer with places, which `models.head` makes class activation maps of. Scoring never asks for it."""
 
 PARITY_LIMIT = 1e-4
 """The largest difference of a probability, Keras against ONNX, that a model may be registered with."""

@@ -10,7 +10,7 @@ from skinml.requests.base import POSITIONAL, Request
 
 
 class ExplainRequest(Request):
-    """Show why an image got its score: where it comes from, what the network used, similar training lesions."""
+    """Show why an image got its score: its origin, what the network used, similar training lesions."""
 
     image_id: Annotated[str, POSITIONAL] = Field(
         description="name of a scored image without its suffix; or its uri, if several have the same name"

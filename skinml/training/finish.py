@@ -24,9 +24,9 @@ from skinml.images.quality import measure as measure_quality
 from skinml.labels import DIAGNOSES
 from skinml.models.bundle import NETWORKS, REFERENCE, leave
 from skinml.models.inference import BATCH, infer, mean_cells
-from skinml.models.onnx import OUTPUT_NAME as PROBABILITIES
 from skinml.models.outliers import OUTPUT_NAME as OUTLIERS
 from skinml.models.outliers import add_outliers
+from skinml.models.outputs import OUTPUT_NAME as PROBABILITIES
 from skinml.models.precisions import Network, Precision, may_score
 from skinml.models.quantise import calibration_positions, quantise
 from skinml.models.zoo import architecture

@@ -20,9 +20,11 @@ from skinml.errors import RunError
 from skinml.evaluation.metrics import measure
 from skinml.images.preprocessing import Normalisation, network_input
 from skinml.models.bundle import HEAD, KERAS, NETWORKS, leave
-from skinml.models.head import check_head, linear_head, write_head
+from skinml.models.head import check_head, write_head
 from skinml.models.inference import BATCH, infer
-from skinml.models.onnx import CELLS_NAME, OUTPUT_NAME, check_parity, export_onnx
+from skinml.models.keras_head import linear_head
+from skinml.models.onnx import check_parity, export_onnx
+from skinml.models.outputs import CELLS_NAME, OUTPUT_NAME
 from skinml.models.zoo import architecture
 from skinml.models.zoo.base import Architecture
 from skinml.training.inputs import Inputs, read_inputs

@@ -14,13 +14,13 @@ import pytest
 from numpy.typing import NDArray
 
 from skinml.explanation.occlusion import GREY, Predict, likeness, occlude, rank_correlation
-from skinml.models.head import Head, linear_head
+from skinml.models.head import Head
+from skinml.models.keras_head import linear_head
 from skinml.models.onnx import export_onnx
 
 SIZE, SPOT, CELLS = 24, 6, 6
-COLOURS = np.array(
-    [[250, 0, 0], [0, 250, 0], [0, 0, 250], [250, 250, 0], [0, 250, 250], [250, 0, 250], [0, 0, 0]]
-)
+COLOURS = np.array([[red, green, blue] for red in (0, 250) for green in (0, 250) for blue in (0, 250)][:7])
+"""The corners of the RGB cube, but for white."""
 
 
 def spots(count: int, seed: int) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64]]:

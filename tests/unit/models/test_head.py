@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from skinml.errors import RunError
-from skinml.models.head import Head, check_head, linear_head, parse_head, softmax, write_head
+from skinml.models.head import Head, check_head, parse_head, softmax, write_head
 from skinml.models.inference import infer, mean_cells
+from skinml.models.keras_head import linear_head
 from skinml.models.onnx import export_onnx
 from skinml.models.zoo import ARCHITECTURES
 from tests.unit.models.networks import SIZE, images, write_network
