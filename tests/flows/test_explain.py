@@ -25,42 +25,13 @@ from skinml.models.head import parse_head, softmax
 from skinml.schemas import SCORES
 from skinml.storage.objects import names, read_bytes
 from tests.command import CommandLine
-from tests.conftest import MadeUp
+from tests.conftest import HOSTILE_NAME, MadeUp
 from tests.unit.explanation.made import publish_scores
 
 Put = Callable[[str, bytes], None]
 Jpeg = Callable[..., bytes]
 
-HOSTILE = '<img src=x onerror=alert(1)>&"'
 FILES = ["index.html", "image.png", "activation.png", "occlusion.png", "nearest.png", "explanation.json"]
-
-
-@pytest.fixture(scope="session")
-def scored(trained: Path, made_up: MadeUp, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with an archive and a workspace that has scored it. Copy it before writing."""
-    from tests.conftest import made_once
-
-    def make(folder: Path) -> None:
-        from flows.cli.main import main
-
-        archive = folder / "archive"
-        archive.mkdir(parents=True)
-        samples = tables.read(str(trained), "samples").to_pandas()
-        known = samples[samples["split"] == "train"].iloc[0]
-        shutil.copy(str(known["uri"]).removeprefix("file://"), archive / "known.jpg")
-        pixels = np.random.default_rng(0).integers(0, 256, (6, 8, 3), dtype=np.uint8)
-        for name in ("fresh.jpg", f"{HOSTILE}.jpg"):
-            Image.fromarray(pixels).resize((96, 72)).save(archive / name, "JPEG")
-        shutil.copytree(trained, folder / "workspace")
-        assert main(["--workspace", str(folder / "workspace"), "score", "--archive", str(archive)]) == 0
-
-    return made_once(tmp_path_factory, "scored", make)
-
-
-@pytest.fixture
-def night(scored: Path, tmp_path: Path) -> Path:
-    """A copy of the workspace; its rows name the images of the session's archive, which stay as they are."""
-    return Path(shutil.copytree(scored / "workspace", tmp_path / "workspace"))
 
 
 def values(workspace: object, files: list[str]) -> dict[str, Any]:
@@ -93,7 +64,12 @@ def test_a_row_is_explained_on_a_folder_and_in_a_bucket(
     folder = f"{workspace}/reports/{row['run_id']}/explain-known"
     assert all(file.startswith(f"{folder}/") for file in result["files"])
     assert sorted(names(folder)) == sorted(FILES)
-    assert (result["dx"], result["bytes"], result["notes"]) == (row["predicted_dx"], "same", [])
+    assert (result["dx"], result["bytes"]) == (row["predicted_dx"], "same")
+    usual = (
+        "No patch changes the answer",
+        "The occlusion map is nearly the same",
+    )  # it was fitted for one epoch
+    assert not [note for note in result["notes"] if not note.startswith(usual)]
     for file in result["files"][1:-1]:
         with Image.open(io.BytesIO(read_bytes(file))) as picture:
             assert picture.format == "PNG"
@@ -156,7 +132,7 @@ def test_a_head_gives_the_probabilities_of_every_test_image(trained: Path) -> No
 
 
 def test_a_hostile_name_is_escaped_and_its_folder_is_plain(night: Path, skinml: CommandLine) -> None:
-    result = skinml("--workspace", night, "explain", HOSTILE).result
+    result = skinml("--workspace", night, "explain", HOSTILE_NAME).result
     page = Path(result["files"][0]).read_text(encoding="utf-8")
     check_page(page)
     assert "<img src=x" not in page
@@ -170,7 +146,7 @@ def test_a_hostile_name_is_escaped_and_its_folder_is_plain(night: Path, skinml: 
 def test_an_image_that_is_not_what_was_scored_has_everything_but_the_maps(
     change: str, scored: Path, tmp_path: Path, skinml: CommandLine, jpeg: Jpeg
 ) -> None:
-    workspace = str(shutil.copytree(scored / "workspace", tmp_path / "workspace"))
+    workspace = str(shutil.copytree(scored, tmp_path / "workspace"))
     [row] = [one for one in tables.read(workspace, "scores").to_pylist() if one["image_id"] == "known"]
     image = tmp_path / "elsewhere.jpg"
     if change == "changed":
