@@ -67,9 +67,9 @@ def find_scored_image(
     if run_id is not None:
         find_run(workspace, run_id, FLOWS)
     rows = _rows_of(workspace, image)
-    if not rows:
+    if not any(image in (row["image_id"], row["uri"]) for row in rows):
         raise RequestError(f"{shown}: {_why_not_scored(workspace, image)}")
-    chosen, why = rows, "the newest row"
+    chosen, why = [row for row in rows if row["uri"] == image] or rows, "the newest row"
     if run_id is not None:
         chosen, why = [row for row in chosen if row["run_id"] == run_id], f"the row of run {run_id}"
         if not chosen:
@@ -91,8 +91,10 @@ def _check(image: str) -> str:
 
 
 def _rows_of(workspace: str, image: str) -> list[dict[str, Any]]:
-    """The rows of this image_id or uri, newest first."""
+    """The rows of this image_id, or of the image_id of this uri, newest first."""
     where = (pc.field("image_id") == image) | (pc.field("uri") == image)
+    if "/" in image:  # a uri: images of the same name in other folders are named beside it
+        where |= pc.field("image_id") == stem_of(image)
     pieces = list(tables.scan(workspace, "scores", SCORES.names, where=where))
     rows: list[dict[str, Any]] = pa.concat_tables(pieces).to_pylist() if pieces else []
     return sorted(rows, key=lambda row: (row["scored_at"], row["uri"]), reverse=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from typing import Any
 from urllib.parse import unquote
 
@@ -11,6 +12,9 @@ import pyarrow as pa
 from skinml.labels import DIAGNOSES
 from skinml.schemas import SCORES
 from skinml.tables import publish, write_part
+
+NUMBERS = count()
+"""No two files or transactions have the same name."""
 
 NIGHT = datetime(2026, 11, 24, 2, tzinfo=UTC)
 
@@ -46,7 +50,8 @@ def score_row(image_id: str = "ISIC_0000001", **changes: Any) -> dict[str, Any]:
 def publish_scores(workspace: str, *rows: dict[str, Any]) -> list[str]:
     """Commit rows, one file each; the names of their files, in order."""
     files = []
-    for number, row in enumerate(rows):
+    for row in rows:
+        number = next(NUMBERS)
         table = pa.Table.from_pylist([row], SCORES)
         partition = {"run_date": row["run_date"].isoformat()}
         part = write_part(workspace, "scores", table, f"{row['run_id']}-{number:05d}-made", partition)

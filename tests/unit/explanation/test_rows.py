@@ -77,7 +77,11 @@ def test_a_uri_chooses_among_images_of_one_name(tmp_path: object) -> None:
     uris = [f"s3://clinic/{folder}/ISIC_0000001.jpg" for folder in "ab"]
     publish_scores(workspace, *(score_row(uri=uri) for uri in uris))
     for uri in uris:
-        assert find_scored_image(workspace, uri).row["uri"] == uri
+        chosen = find_scored_image(workspace, uri)
+        assert chosen.row["uri"] == uri
+        assert {other["uri"] for other in chosen.others} == {*uris} - {uri}
+    with pytest.raises(RequestError, match=r"s3://clinic/c/ISIC_0000001.jpg: no row of scores has this"):
+        find_scored_image(workspace, "s3://clinic/c/ISIC_0000001.jpg")
     found = find_scored_image(workspace, "ISIC_0000001")
     assert {found.row["uri"], found.others[0]["uri"]} == {*uris}
 

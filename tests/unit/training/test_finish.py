@@ -75,7 +75,7 @@ def test_the_bundle_has_both_networks_and_the_reference(job: FinishJob, finished
     assert (finished.reference_images, finished.held_out) == (110, True)
 
 
-def test_an_architecture_that_names_its_cells_leaves_the_features_of_its_training_images(
+def test_an_architecture_that_names_its_cells_leaves_features_of_training_images(
     tmp_path: Path,
 ) -> None:
     job = _job(tmp_path / "bundle", train=np.array([3, 1, 3, 200]))

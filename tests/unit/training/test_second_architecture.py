@@ -144,7 +144,7 @@ def test_the_exported_network_is_the_fitted_one(trained: Trained) -> None:
 
 
 def test_cells_and_head_are_the_probabilities(trained: Trained) -> None:
-    """With global pooling, class activation maps are exact too; features of the training images are their means."""
+    """With global pooling the sum over cells is exact too, and features are their means."""
     results = Path(trained.workspace, "under_way", "tiny", "fit")
     head = parse_head((results / HEAD).read_bytes(), "v1")
     assert head.weights.shape == (1, 1, 16, 7)
