@@ -117,7 +117,9 @@ def explain(workspace: str, scored: ScoredImage, diagnosis: str | None = None) -
     if about.manifest is None:
         return about
     with _noting(about, "The training data cannot be read"):
-        about.training = training_data(workspace, about.manifest, row["sha256"] or source.sha256)
+        about.training = training_data(
+            workspace, about.manifest, row["image_id"], row["sha256"] or source.sha256
+        )
     if source.data is None:
         about.notes.append("There are no maps: they would not be of the image that was scored.")
         return about
@@ -168,17 +170,14 @@ def _look(about: Explanation, data: bytes) -> None:
 def _explain_pixels(workspace: str, about: Explanation, manifest: Manifest, pixels: NDArray[np.uint8]) -> None:
     """Fill in everything that needs the network."""
     row = about.scored.row
-    network = scored_by = open_network(workspace, manifest, "fp32")
+    network = open_network(workspace, manifest, "fp32")
+    probabilities = network.predict(pixels[None])
     if row["precision"] == "int8":
         about.notes.append("The row was scored in int8; the maps are of the same network in fp32.")
-        scored_by = open_network(workspace, manifest, "int8")
-    probabilities = network.predict(pixels[None])
-    about.difference = float(np.abs(scored_by.predict(pixels[None])[0] - _of_row(row)).max())
-    if not about.difference <= SAME:
-        about.notes.append(
-            f"Computed again, a probability differs by {about.difference:.4f} from the row: "
-            "it was scored by another version of skinml or onnxruntime, or on another processor."
-        )
+        with _noting(about, "The probabilities were not computed again"):
+            _compare(about, open_network(workspace, manifest, "int8").predict(pixels[None]))
+    else:
+        _compare(about, probabilities)
     cells = network.cells(pixels[None])
     if cells is None:
         about.notes.append(
@@ -195,6 +194,16 @@ def _explain_pixels(workspace: str, about: Explanation, manifest: Manifest, pixe
         with _noting(about, "There are no nearest training lesions"):
             features = cells.mean(axis=(1, 2), dtype=np.float64)[0]
             _find_nearest(workspace, about, manifest, features, pixels, network.predict)
+
+
+def _compare(about: Explanation, probabilities: NDArray[np.float64]) -> None:
+    """Compare the probabilities computed now, (1, 7), with the row's."""
+    about.difference = float(np.abs(probabilities[0] - _of_row(about.scored.row)).max())
+    if not about.difference <= SAME:
+        about.notes.append(
+            f"Computed again, a probability differs by {about.difference:.4f} from the row: "
+            "it was scored by another version of skinml or onnxruntime, or on another processor."
+        )
 
 
 def _of_row(row: dict[str, Any]) -> NDArray[np.float64]:

@@ -56,11 +56,19 @@ def _page(about: Explanation, pictures: Mapping[str, bytes]) -> str:
         bars=bars,
         own=own,
         own_lesion=lesion,
+        held_out=_is_held_out(about),
         nearest=list(zip(nearest, thumbnails, strict=True)),
         pictures={name: _inline(data) for name, data in pictures.items()},
         facts=_facts(about),
         others=[short(other) for other in about.scored.others],
     )
+
+
+def _is_held_out(about: Explanation) -> bool:
+    """Whether the image is a test image of a model whose test lesions were held out; the thesis's are not."""
+    own = about.training.this_image if about.training is not None else None
+    protocol = about.manifest.protocol if about.manifest is not None else None
+    return own is not None and own["split"] == "test" and protocol == "grouped"
 
 
 def _facts(about: Explanation) -> list[tuple[str, str]]:
@@ -97,7 +105,8 @@ def _facts(about: Explanation) -> list[tuple[str, str]]:
             if own is not None
             else "no"
         )
-        facts.append(("Same bytes in the training data", inside))
+        same = "bytes" if training.same_bytes or own is None else "image_id, other bytes,"
+        facts.append((f"Same {same} in the training data", inside))
     return facts
 
 

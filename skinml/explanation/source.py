@@ -81,7 +81,9 @@ class TrainingData:
     Attributes:
         key, version: the dataset's folder, and the version of the table `samples`.
         samples: how many there were.
-        this_image: image_id, lesion_id, dx and split of the sample with the same bytes; None if there is none.
+        this_image: image_id, lesion_id, dx and split of the sample with the same bytes, or else with the same
+            image_id; None if there is none.
+        same_bytes: whether it has the same bytes.
 
     """
 
@@ -89,14 +91,16 @@ class TrainingData:
     version: int | None
     samples: int | None
     this_image: dict[str, Any] | None
+    same_bytes: bool
 
 
-def training_data(workspace: str, manifest: Manifest, digest: str | None) -> TrainingData:
+def training_data(workspace: str, manifest: Manifest, image_id: str, digest: str | None) -> TrainingData:
     """Look up what a version was trained on.
 
     Args:
         workspace: normalised URL.
         manifest: of the version.
+        image_id: of the image.
         digest: SHA-256 of the image's bytes, hexadecimal; None if it is not known.
 
     Raises:
@@ -105,9 +109,14 @@ def training_data(workspace: str, manifest: Manifest, digest: str | None) -> Tra
     about = manifest.dataset
     key, version, count = (about.get(name) for name in ("key", "version", "samples"))
     version = version if isinstance(version, int) else None
-    this_image = None
-    if digest is not None and version is not None:
+    found: list[dict[str, Any]] = []
+    if version is not None:
         rows = tables.read(workspace, "samples", ["image_id", "lesion_id", "dx", "split", "sha256"], at=version)
-        same: list[dict[str, Any]] = rows.filter(pc.equal(rows["sha256"], digest)).to_pylist()
-        this_image = same[0] if same else None
-    return TrainingData(str(key), version, count if isinstance(count, int) else None, this_image)
+        same_name = rows.filter(pc.equal(rows["image_id"], image_id)).to_pylist()
+        found = [
+            *([] if digest is None else rows.filter(pc.equal(rows["sha256"], digest)).to_pylist()),
+            *same_name,
+        ]
+    this_image = found[0] if found else None
+    same_bytes = this_image is not None and digest is not None and this_image["sha256"] == digest
+    return TrainingData(str(key), version, count if isinstance(count, int) else None, this_image, same_bytes)

@@ -160,7 +160,7 @@ def test_an_image_that_is_not_what_was_scored_has_everything_but_the_maps(
     page = Path(answer.result["files"][0]).read_text(encoding="utf-8")
     check_page(page)
     assert row["model_version"] in page
-    assert "among the samples that the model was made with" in page, "the row's own hash still says so"
+    assert "The model was made with this image (split train)" in page, "the row's own hash still says so"
 
 
 def test_a_bundle_from_before_has_occlusion_and_says_what_is_missing(
@@ -293,6 +293,32 @@ def test_rows_of_an_older_skinml_or_of_another_writer_are_explained(night: Path,
     result = skinml("--workspace", night, "explain", "odd").result
     assert result["dx"] in DIAGNOSES
     check_page(Path(result["files"][0]).read_text(encoding="utf-8"))
+
+
+def test_a_row_of_int8_is_compared_with_int8_and_mapped_in_fp32(night: Path, skinml: CommandLine) -> None:
+    """This int8 may not score, so its probabilities are not computed again; the rest is there."""
+    workspace = str(night)
+    [row] = [one for one in tables.read(workspace, "scores").to_pylist() if one["image_id"] == "known"]
+    publish_scores(workspace, row | {"image_id": "coarse", "precision": "int8"})
+    result = skinml("--workspace", workspace, "explain", "coarse").result
+    notes = " ".join(result["notes"])
+    assert "scored in int8; the maps are of the same network in fp32" in notes
+    assert "The probabilities were not computed again: --precision int8" in notes
+    assert [Path(file).name for file in result["files"]] == FILES
+
+
+def test_a_test_image_is_not_called_one_that_the_fit_has_seen(night: Path, skinml: CommandLine) -> None:
+    workspace = str(night)
+    samples = tables.read(workspace, "samples").to_pylist()
+    sample = next(one for one in samples if one["split"] == "test")
+    [row] = [one for one in tables.read(workspace, "scores").to_pylist() if one["image_id"] == "known"]
+    changes = {name: sample[name] for name in ("image_id", "uri", "etag", "size_bytes", "sha256")}
+    publish_scores(workspace, row | changes)
+    result = skinml("--workspace", workspace, "explain", sample["image_id"]).result
+    page = Path(result["files"][0]).read_text(encoding="utf-8")
+    assert "one of the model&#39;s test images" in page or "one of the model's test images" in page
+    assert "The model was made with this image" not in page
+    assert any("differs by" in note for note in result["notes"]), "these are the probabilities of another image"
 
 
 BASE_ONLY = """

@@ -96,13 +96,15 @@ def test_an_image_of_the_training_data_is_known_by_its_bytes_in_that_version(tmp
     version = tables.version(workspace, "samples")
     assert version is not None
     about = manifest(key="32px", version=version - 1, samples=1)
-    found = training_data(workspace, about, "a" * 64)
+    found = training_data(workspace, about, "x", "a" * 64)
     assert (found.key, found.version, found.samples) == ("32px", version - 1, 1)
-    assert found.this_image == sample
-    assert training_data(workspace, about, "b" * 64).this_image is None, "it came later"
-    assert training_data(workspace, about, None).this_image is None
+    assert (found.this_image, found.same_bytes) == (sample, True)
+    resized = training_data(workspace, about, "ISIC_5", "c" * 64)
+    assert (resized.this_image, resized.same_bytes) == (sample, False), "the same image in another size"
+    assert training_data(workspace, about, "x", "b" * 64).this_image is None, "it came later"
+    assert training_data(workspace, about, "x", None).this_image is None
 
 
 def test_a_manifest_that_says_nothing_of_its_data_is_no_trouble(tmp_path: object) -> None:
-    found = training_data(str(tmp_path), manifest(key=None, version="newest"), "a" * 64)
+    found = training_data(str(tmp_path), manifest(key=None, version="newest"), "x", "a" * 64)
     assert (found.version, found.samples, found.this_image) == (None, None, None)
