@@ -128,19 +128,20 @@ def test_weights_drawn_at_random_change_the_map(make: Any, networks: tuple[Netwo
     assert np.median(np.abs(alike)) < 0.5, alike
 
 
-def test_a_head_drawn_at_random_changes_the_class_activation_map(networks: tuple[Network, Network]) -> None:
-    """The convolutions stay: their edges alone must not make the map."""
-    network = networks[0]
-    weights = (
-        np.random.default_rng(5).permutation(network.head.weights.ravel()).reshape(network.head.weights.shape)
-    )
-    other = network._replace(head=Head(weights, network.head.bias))
-    pixels, labels, _ = spots(12, seed=6)
-    alike = [
-        rank_correlation(activation_map(network, *one), activation_map(other, *one))
-        for one in zip(pixels, labels, strict=True)
-    ]
-    assert np.median(alike) < 0.5, alike
+def test_heads_drawn_at_random_change_the_class_activation_map(networks: tuple[Network, Network]) -> None:
+    """The convolutions stay: what they see must not make the map alone. Some heads give a like one by luck."""
+    network, generator = networks[0], np.random.default_rng(5)
+    weights = network.head.weights
+    pixels, labels, _ = spots(30, seed=6)
+    alike = []
+    for image, label in zip(pixels, labels, strict=True):
+        drawn = Head(generator.permutation(weights.ravel()).reshape(weights.shape), network.head.bias)
+        other = network._replace(head=drawn)
+        alike.append(
+            rank_correlation(activation_map(network, image, label), activation_map(other, image, label))
+        )
+    assert abs(np.mean(alike)) < 0.5, alike
+    assert min(alike) < 0, alike
 
 
 def test_a_little_noise_in_the_image_does_not_change_the_map(networks: tuple[Network, Network]) -> None:
