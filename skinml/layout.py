@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from dataclasses import dataclass
 
 from skinml.errors import RequestError
@@ -15,6 +17,10 @@ OWN_FOLDERS = (
     *("shards", "models", "reports", "under_way", "unpublished"),
 )
 """The names that skinml uses directly below a workspace; everything else there belongs to the user."""
+
+PLAIN = re.compile(r"[0-9A-Za-z_][0-9A-Za-z._-]*")
+LONGEST_FOLDER = 100
+"""Characters of a folder's name that is made from an image_id."""
 
 
 def open_workspace(url: str) -> str:
@@ -150,6 +156,19 @@ def model_url(workspace: str, name: str, version: str) -> str:
 def champion_url(workspace: str) -> str:
     """The file that names the champion, the model version that `score` uses by default."""
     return f"{workspace}/models/champion.json"
+
+
+def explanation_url(workspace: str, run_id: str, name: str) -> str:
+    """The folder of the explanation of one image in a run's report; any text is made a plain folder's name."""
+    return f"{workspace}/reports/{_folder_name(run_id)}/explain-{_folder_name(name)}"
+
+
+def _folder_name(text: str) -> str:
+    """The text itself if it is a plain name; otherwise with `_` for other characters, and a hash."""
+    if len(text) <= LONGEST_FOLDER and PLAIN.fullmatch(text):
+        return text
+    plain = re.sub(r"[^0-9A-Za-z._-]", "_", text)[:LONGEST_FOLDER].lstrip(".")
+    return f"{plain}-{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()[:12]}"
 
 
 def report_url(workspace: str, run_id: str, name: str = "index.html") -> str:

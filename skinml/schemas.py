@@ -230,6 +230,18 @@ EVALUATIONS = pa.schema(
 )
 """Append-only: one row per evaluation of a model version on labelled images."""
 
+TRAINING_FEATURES = pa.schema(
+    [
+        ("image_id", pa.string()),
+        ("lesion_id", pa.string()),
+        ("dx", pa.string()),  # the label
+        ("shard", pa.int32()),  # where its pixels lie in the dataset that the manifest names
+        ("row", pa.int32()),
+        ("features", pa.list_(pa.float16())),  # means of the network's cells, as many as these have channels
+    ]
+)
+"""`training-features.parquet` of a model version: one row per training image, at most 20,000."""
+
 TABLES: dict[str, pa.Schema] = {
     "samples": SAMPLES,
     "scores": SCORES,

@@ -10,7 +10,7 @@ from typing import Any
 from skinml.dataset.pixelstore import PixelStore
 from skinml.images.preprocessing import Preprocessing
 from skinml.models import registry
-from skinml.models.bundle import KERAS, NETWORKS, Fit, Made, build_bundle, write_card
+from skinml.models.bundle import HEAD, KERAS, NETWORKS, Fit, Made, build_bundle, read_made, write_card
 from skinml.models.manifest import Manifest
 from skinml.models.precisions import explain
 from skinml.models.zoo import architecture
@@ -18,7 +18,8 @@ from skinml.records.runs import Run, library_versions
 from skinml.requests.training import TrainRequest
 from skinml.training.dispatch import run_job
 from skinml.training.jobs import FinishJob, finish_job
-from skinml.training.results import Finished
+from skinml.training.results import TRAINING_FEATURES, Finished
+from skinml.training.training_features import training_features
 from tasks.fit import Fitted, Workplace
 from tasks.stage import stage
 
@@ -58,13 +59,16 @@ def build(
     finished: Finished,
 ) -> None:
     """Put the bundle together in a folder: networks, reference, metrics, figures."""
-    kept = {KERAS: fitted.result.files[KERAS]}
-    made = (
-        Made(fitted.job.results, kept),
-        Made(_finish_job(fitted).results, finished.files),
-    )
+    kept = {name: file for name, file in fitted.result.files.items() if name in (KERAS, HEAD)}
+    files = dict(finished.files)
+    of_training, place = files.pop(TRAINING_FEATURES, None), _finish_job(fitted).results
+    made = (Made(fitted.job.results, kept), Made(place, files))
+    features = None
+    if of_training is not None:
+        features = training_features(store, read_made(f"{place}/{TRAINING_FEATURES}", of_training))
     refitted = None if honest is None else _fit(store, honest)
-    build_bundle(folder, request.protocol, made, _fit(store, fitted), refitted, finished.measurements())
+    measured = finished.measurements()
+    build_bundle(folder, request.protocol, made, _fit(store, fitted), refitted, measured, features)
 
 
 def _fit(store: PixelStore, fitted: Fitted) -> Fit:

@@ -24,12 +24,13 @@ from PIL import Image
 from flows.cli.main import main
 from flows.server import Server, free_port
 from flows.server import prefect_server as start_prefect_server
+from skinml import tables
 from skinml.compute.local import LOCAL_CLUSTER
 from skinml.lab.synth import make_archive
 from skinml.lab.synth.archive import METADATA, PARTS
 from skinml.models import registry
 from skinml.storage import connection
-from skinml.storage.urls import normalise
+from skinml.storage.urls import file_path, normalise
 from tests import wheel
 from tests.command import CommandLine
 from tests.services import seaweedfs
@@ -60,6 +61,9 @@ def pytest_configure() -> None:
     )
     hypothesis.settings.load_profile("tests")
 
+
+HOSTILE_NAME = '<img src=x onerror=alert(1)>&"'
+"""The name of an image that a page must escape."""
 
 MARKS = {"benchmarks": "benchmark", "browser": "slow", "services": "slow"}
 """What all tests of a folder are marked with; other files that are slow say so themselves."""
@@ -229,6 +233,37 @@ def trained(made_up: MadeUp, tmp_path_factory: pytest.TempPathFactory) -> Path:
         assert main(["--workspace", str(workspace), *promote]) == 0
 
     return made_once(tmp_path_factory, "trained", make)
+
+
+@pytest.fixture(scope="session")
+def scored(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The trained workspace, which has scored three images: `known`, `fresh` and HOSTILE_NAME.
+
+    The first is one of the training images. Shared by the session: copy it before writing.
+    """
+
+    def make_images(archive: Path) -> None:
+        archive.mkdir()
+        samples = tables.read(str(trained), "samples").to_pandas()
+        known = samples[samples["split"] == "train"].iloc[0]
+        shutil.copy(file_path(known["uri"]), archive / "known.jpg")
+        pixels = np.random.default_rng(0).integers(0, 256, (6, 8, 3), dtype=np.uint8)
+        for name in ("fresh", HOSTILE_NAME):
+            Image.fromarray(pixels).resize((96, 72)).save(archive / f"{name}.jpg", "JPEG")
+
+    archive = made_once(tmp_path_factory, "scored-archive", make_images)
+
+    def score(workspace: Path) -> None:
+        shutil.copytree(trained, workspace)
+        assert main(["--workspace", str(workspace), "score", "--archive", str(archive)]) == 0
+
+    return made_once(tmp_path_factory, "scored", score)
+
+
+@pytest.fixture
+def night(scored: Path, tmp_path: Path) -> Path:
+    """A copy of the workspace; its rows name the images of the session's archive, which stay as they are."""
+    return Path(shutil.copytree(scored, tmp_path / "workspace"))
 
 
 @pytest.fixture

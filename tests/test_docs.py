@@ -19,7 +19,10 @@ DECISIONS = REPOSITORY / "docs" / "decisions"
 PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
 USER_PAGES = (
     "README.md",
-    *(f"docs/{name}.md" for name in ("models", "operating", "preparing", "scoring", "tables", "training")),
+    *(
+        f"docs/{name}.md"
+        for name in ("explaining", "models", "operating", "preparing", "scoring", "tables", "training")
+    ),
 )
 CODE = ("skinml", "tasks", "flows", "deployments")
 

@@ -21,6 +21,7 @@ OF_SCORES = (
     "models",
     "promotions",
     "health",
+    "nearest",
 )
 """A result with one of these keys ends with RESEARCH_ONLY."""
 

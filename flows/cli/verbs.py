@@ -17,6 +17,7 @@ from skinml.errors import RequestError, SkinmlError
 from skinml.requests.base import Request
 from skinml.requests.dataset import PrepareRequest
 from skinml.requests.evaluation import EvaluateRequest
+from skinml.requests.explanation import ExplainRequest
 from skinml.requests.lab import DemoRequest, DrillRequest, SynthRequest
 from skinml.requests.labels import MislabelledRequest
 from skinml.requests.models import ModelsRequest
@@ -154,6 +155,13 @@ VERBS = (
         "flows.export:export",
         prints=("run_id", "rows", "file"),
         check="flows.checks:export",
+    ),
+    Verb(
+        "explain",
+        ExplainRequest,
+        "flows.explain:explain",
+        prints=("files", "image_id", "run_id", "model_version", "dx", "bytes", "nearest", "others", "notes"),
+        as_flow=False,
     ),
     Verb(
         "compact",

@@ -40,6 +40,10 @@ NETWORKS: dict[Precision, str] = {"fp32": "model.onnx", "int8": "model-int8.onnx
 REFERENCE = "reference.json"
 """What held-out images look like to the model (`monitoring.reference`)."""
 METRICS = "metrics.json"
+HEAD = "head.npz"
+"""Weights from the network's cells to its logits (`models.head`); none if its architecture names no cells."""
+TRAINING_FEATURES = "training-features.parquet"
+"""Features of the training images (`schemas.TRAINING_FEATURES`), for the nearest training lesions."""
 PREDICTIONS, HONEST_PREDICTIONS = "predictions.parquet", "honest-predictions.parquet"
 """Probabilities of every validation and test image, of the fit and of the honest refit."""
 RETRY_DELAYS = (2.0, 10.0, 30.0, 60.0, 120.0, 240.0)
@@ -103,6 +107,7 @@ def build_bundle(
     fitted: Fit,
     honest: Fit | None,
     finished: Mapping[str, Any],
+    features: pa.Table | None = None,
 ) -> None:
     """Put everything into the bundle's folder: what jobs made, `metrics.json`, predictions, figures.
 
@@ -113,6 +118,7 @@ def build_bundle(
         fitted: the fit.
         honest: for the thesis's protocol, the fit of its recipe with whole lesions held out.
         finished: what finishing the network measured, as plain data for `metrics.json`.
+        features: of the training images (`schemas.TRAINING_FEATURES`); None: the architecture names no cells.
 
     Raises:
         RunError: a file is not what its job said it wrote.
@@ -131,6 +137,8 @@ def build_bundle(
         measured["honest"] = honest.measurements()
     (folder / METRICS).write_text(json.dumps(measured, indent=2, allow_nan=False), encoding="utf-8")
     pq.write_table(fitted.predictions, folder / PREDICTIONS)
+    if features is not None:
+        pq.write_table(features, folder / TRAINING_FEATURES, compression="zstd")
     _draw(folder / FIGURES, fitted)
     if honest is not None:
         pq.write_table(honest.predictions, folder / HONEST_PREDICTIONS)

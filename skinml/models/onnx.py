@@ -12,20 +12,16 @@ from numpy.typing import NDArray
 
 from skinml.errors import RunError
 from skinml.labels import DIAGNOSES
+from skinml.models.outputs import CELLS_NAME, FEATURES_NAME, INPUT_NAME, OUTPUT_NAME
 
 if TYPE_CHECKING:
     import keras
-
-INPUT_NAME = "pixels"
-OUTPUT_NAME = "probabilities"
-FEATURES_NAME = "features"
-"""An output that only a network fresh from its fit has: `models.outliers` puts a distance in its place."""
 
 PARITY_LIMIT = 1e-4
 """The largest difference of a probability, Keras against ONNX, that a model may be registered with."""
 
 
-def export_onnx(model: keras.Model, path: Path, features: str | None = None) -> None:
+def export_onnx(model: keras.Model, path: Path, features: str | None = None, cells: str | None = None) -> None:
     """Write `model` to `path` as an ONNX graph that says what it takes and gives.
 
     One input `pixels`, float32 (batch, size, size, 3); the output `probabilities`, float32 (batch, 7); any
@@ -35,6 +31,7 @@ def export_onnx(model: keras.Model, path: Path, features: str | None = None) -> 
         model: takes images and gives probabilities.
         path: where to.
         features: a layer whose outputs, (batch, h, w, c) or (batch, c), become a second output `features`.
+        cells: a layer whose outputs, (batch, h, w, c), become a further output `cells`.
 
     Raises:
         RunError: the model has no such layer, or the graph has other inputs or outputs. (Constants become
@@ -45,9 +42,12 @@ def export_onnx(model: keras.Model, path: Path, features: str | None = None) -> 
 
     height, width, channels = model.input_shape[1:]
     outputs: list[tuple[int, ...]] = [(len(DIAGNOSES),)]
-    if features is not None:
-        model, shape = _with_features(model, features)
-        outputs.append(shape)
+    layers = {
+        name: layer for name, layer in ((FEATURES_NAME, features), (CELLS_NAME, cells)) if layer is not None
+    }
+    if layers:
+        model, shapes = _with_outputs(model, layers)
+        outputs += shapes
     model(np.zeros((1, height, width, channels), dtype=np.float32))  # Keras exports what was called once
     with tempfile.TemporaryDirectory(prefix="skinml-onnx-") as folder:
         raw = Path(folder) / "model.onnx"
@@ -62,23 +62,25 @@ def export_onnx(model: keras.Model, path: Path, features: str | None = None) -> 
     _require("input", inputs, [(height, width, channels)])
     _require("output", list(graph.output), outputs)
     _rename(graph, inputs[0], INPUT_NAME)
-    for output, name in zip(graph.output, (OUTPUT_NAME, FEATURES_NAME), strict=False):
+    for output, name in zip(graph.output, (OUTPUT_NAME, *layers), strict=True):
         _rename(graph, output, name)
     onnx.checker.check_model(exported, full_check=True)  # also finds a reference the renaming missed
     onnx.save(exported, path)
 
 
-def _with_features(model: keras.Model, layer: str) -> tuple[keras.Model, tuple[int, ...]]:
-    """The model with the outputs of this layer as a second output, and their shape without the batch."""
+def _with_outputs(model: keras.Model, layers: dict[str, str]) -> tuple[keras.Model, list[tuple[int, ...]]]:
+    """The model with the outputs of these layers as further outputs, and their shapes without the batch."""
     import keras
 
-    try:
-        found = model.get_layer(layer).output
-    except ValueError as error:
-        known = ", ".join(entry.name for entry in model.layers)
-        raise RunError(f"the model has no layer {layer!r} to take features from; it has {known}") from error
+    found = []
+    for output, layer in layers.items():
+        try:
+            found.append(model.get_layer(layer).output)
+        except ValueError as error:
+            known = ", ".join(entry.name for entry in model.layers)
+            raise RunError(f"the model has no layer {layer!r} to take {output} from; it has {known}") from error
     inputs = model.inputs[0] if len(model.inputs) == 1 else model.inputs  # Keras warns of a list of one
-    return keras.Model(inputs, [model.outputs[0], found]), tuple(found.shape[1:])
+    return keras.Model(inputs, [model.outputs[0], *found]), [tuple(output.shape[1:]) for output in found]
 
 
 def parity(model: keras.Model, path: Path, pixels: NDArray[np.number]) -> float:
@@ -114,7 +116,7 @@ def _require(kind: str, values: list[Any], shapes: list[tuple[int, ...]]) -> Non
     expected = [f"float {['batch', *shape]}" for shape in shapes]
     found = [_described(value) for value in values]
     if found != expected:
-        number = {1: "one", 2: "two"}[len(shapes)]
+        number = {1: "one", 2: "two", 3: "three"}[len(shapes)]
         noun = kind if len(shapes) == 1 else f"{kind}s"
         raise RunError(f"the exported graph should have {number} {noun}, {', '.join(expected)}; it has {found}")
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from skinml.errors import RunError
 from skinml.models.inference import infer
-from skinml.models.onnx import FEATURES_NAME
+from skinml.models.outputs import FEATURES_NAME
 
 OUTPUT_NAME = "unlike_training"
 

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skinml.labels import DIAGNOSES
-from skinml.models.onnx import INPUT_NAME
 from skinml.models.outliers import OUTPUT_NAME as OUTLIERS
+from skinml.models.outputs import INPUT_NAME
 
 CALIBRATION_PER_CLASS = 96
 """Training images of each diagnosis that the ranges of activations are taken from. 32, 96 and 192 gave the same

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
 
+SCORED = ("probabilities", "unlike_training")
+"""The outputs that scoring reads; others, such as `cells`, are for explaining."""
+
+
 @lru_cache(maxsize=2)
 def load_session(url: str, sha256: str) -> InferenceSession:
     """Check the network's hash and load it, once per worker process; it runs in one thread, like the worker."""
@@ -40,6 +44,6 @@ def predict(
         `probabilities`, float64 (n, 7), rows sum to 1; and if the network has that output, `unlike_training`,
         float64 (n,), at least 0.
     """
-    names = [output.name for output in session.get_outputs()]
+    names = [output.name for output in session.get_outputs() if output.name in SCORED]
     found = session.run(names, {session.get_inputs()[0].name: network_input(pixels, normalisation)})
     return {name: values.astype(np.float64) for name, values in zip(names, found, strict=True)}

@@ -1,6 +1,7 @@
 """Draw the figures of an evaluation: ROC, precision-recall, reliability, subgroups.
 
-The curves are scikit-learn's. Functions return matplotlib figures; `save` gives the bytes of each as PNG and SVG.
+The curves are scikit-learn's. Functions return matplotlib figures; `save` gives the bytes of each as PNG and
+SVG.
 """
 
 from __future__ import annotations

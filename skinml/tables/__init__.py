@@ -17,6 +17,7 @@ from skinml.tables.compaction import (
     unneeded_files,
 )
 from skinml.tables.connection import check_table
+from skinml.tables.locate import files_with
 from skinml.tables.parts import (
     Part,
     attempt,
@@ -38,6 +39,7 @@ __all__ = [
     "attempt",
     "check_parts",
     "check_table",
+    "files_with",
     "gathered",
     "keep_rows",
     "make_checkpoint",

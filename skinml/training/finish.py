@@ -25,10 +25,10 @@ from skinml.images.preprocessing import Normalisation, network_input
 from skinml.images.quality import measure as measure_quality
 from skinml.labels import DIAGNOSES
 from skinml.models.bundle import NETWORKS, REFERENCE, leave
-from skinml.models.inference import BATCH, infer
-from skinml.models.onnx import OUTPUT_NAME as PROBABILITIES
+from skinml.models.inference import BATCH, infer, mean_cells
 from skinml.models.outliers import OUTPUT_NAME as OUTLIERS
 from skinml.models.outliers import add_outliers
+from skinml.models.outputs import OUTPUT_NAME as PROBABILITIES
 from skinml.models.precisions import Network, Precision, may_score
 from skinml.models.quantise import calibration_positions, quantise
 from skinml.models.zoo import architecture
@@ -40,7 +40,8 @@ from skinml.training.inputs import Inputs, read_inputs
 from skinml.training.jobs import FinishJob
 from skinml.training.pixels import Pixels, gather
 from skinml.training.resampling import Positions
-from skinml.training.results import Finished
+from skinml.training.results import TRAINING_FEATURES, Finished
+from skinml.training.training_features import write_features
 
 Probabilities = NDArray[np.float64]
 """Of n images, float64 (n, 7)."""
@@ -79,7 +80,10 @@ def finish(job: FinishJob, scratch: Path) -> Finished:
         folder = Path(name)
         fp32, int8 = (folder / NETWORKS[precision] for precision in ("fp32", "int8"))
         fp32.write_bytes(_fitted(job))
-        add_outliers(fp32, data.batches(_spread(train, MOST_IMAGES)))
+        spread = _spread(train, MOST_IMAGES)
+        add_outliers(fp32, data.batches(spread))
+        if shape.cells is not None:
+            write_features(folder / TRAINING_FEATURES, spread, mean_cells(fp32, data.batches(spread)))
 
         seen: dict[Precision, Measured] = {}
         probabilities: dict[Precision, Probabilities] = {}

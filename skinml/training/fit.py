@@ -19,8 +19,12 @@ from skinml.dataset.shard_files import map_shards
 from skinml.errors import RunError
 from skinml.evaluation.metrics import measure
 from skinml.images.preprocessing import Normalisation, network_input
-from skinml.models.bundle import KERAS, NETWORKS, leave
+from skinml.models.bundle import HEAD, KERAS, NETWORKS, leave
+from skinml.models.head import check_head, write_head
+from skinml.models.inference import BATCH, infer
+from skinml.models.keras_head import linear_head
 from skinml.models.onnx import check_parity, export_onnx
+from skinml.models.outputs import CELLS_NAME, OUTPUT_NAME
 from skinml.models.zoo import architecture
 from skinml.models.zoo.base import Architecture
 from skinml.training.inputs import Inputs, read_inputs
@@ -163,26 +167,34 @@ def _export(model: keras.Model, shape: Architecture, data: _Data, test: Position
     saved, exported = folder / KERAS, folder / NETWORKS["fp32"]
     model.save(saved)
     if keras.backend.backend() == "tensorflow":
-        export_onnx(model, exported, shape.features)
+        export_onnx(model, exported, shape.features, shape.cells)
     else:
-        export_saved(saved, exported, shape.features)
+        export_saved(saved, exported, shape.features, shape.cells)
     test = np.unique(test)
     spread = np.linspace(0, len(test) - 1, min(_PARITY_IMAGES, len(test))).astype(np.int64)
-    pixels = gather(data.shards, test[spread])
-    return check_parity(model, exported, network_input(pixels, data.normalisation))
+    pixels = network_input(gather(data.shards, test[spread]), data.normalisation)
+    parity = check_parity(model, exported, pixels)
+    if shape.cells is not None:
+        head = linear_head(model, shape.cells)
+        found = infer(
+            exported, np.array_split(pixels, range(BATCH, len(pixels), BATCH)), [CELLS_NAME, OUTPUT_NAME]
+        )
+        check_head(head, found[CELLS_NAME], found[OUTPUT_NAME])
+        write_head(folder / HEAD, head)
+    return parity
 
 
-def export_saved(saved: Path, exported: Path, features: str | None = None) -> None:
+def export_saved(saved: Path, exported: Path, features: str | None = None, cells: str | None = None) -> None:
     """Export a saved model by TensorFlow in another process, whatever Keras runs on in this one.
 
     One exporter for every backend: on JAX, Keras would need jax2onnx, whose graphs nobody has compared.
     """
-    run_in_process(_export_saved, (saved, exported, features), _nothing, {"KERAS_BACKEND": "tensorflow"})
+    run_in_process(_export_saved, (saved, exported, features, cells), _nothing, {"KERAS_BACKEND": "tensorflow"})
 
 
-def _export_saved(job: tuple[Path, Path, str | None], emit: Callable[[], None]) -> None:
-    saved, exported, features = job
-    export_onnx(_keras().models.load_model(saved, compile=False), exported, features)
+def _export_saved(job: tuple[Path, Path, str | None, str | None], emit: Callable[[], None]) -> None:
+    saved, exported, features, cells = job
+    export_onnx(_keras().models.load_model(saved, compile=False), exported, features, cells)
 
 
 def _nothing() -> None:

@@ -16,6 +16,9 @@ PROBABILITIES, VALIDATION = "probabilities.npy", "validation.npy"
 """Of the test and of the validation images, (n, 7) float64: 6 MB for 100,000 of them, so files and no part of
 the answer."""
 
+TRAINING_FEATURES = "training-features.npz"
+"""Positions (k,) int64 of training images, and their features (k, d) float16."""
+
 
 @dataclass(frozen=True)
 class FitReport:

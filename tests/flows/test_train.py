@@ -44,7 +44,8 @@ def test_a_version_is_whole_hashed_and_champion(trained: Path) -> None:
     assert (manifest.architecture["licence"], manifest.architecture["weights"]) == ("Apache-2.0", None)
     assert not list(trained.glob("under_way/*")), "what jobs hand to each other goes with the run"
     expected = {"model.keras", "model.onnx", "model-int8.onnx", "reference.json", "metrics.json"}
-    expected |= {"predictions.parquet"}
+    expected |= {"predictions.parquet", "head.npz", "training-features.parquet"}
+    expected |= {"card.md", "card.html"}
     expected |= {f"figures/{name}" for name in FIGURES}
     assert set(manifest.files) == expected
     for name, file in manifest.files.items():

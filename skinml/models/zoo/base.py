@@ -46,6 +46,9 @@ class Architecture:
         normalisation: how pixel values reach the network. The default, raw values and a first layer that scales
             them, keeps training and scoring together by itself.
         aspect: what becomes of images that are not square.
+        cells: the last layer with places, (batch, h, w, c), if only linear layers lead from it to the
+            probabilities (`models.head`). `explain` makes class activation maps and finds the nearest training
+            lesions with it; None: it shows neither.
 
     """
 
@@ -58,6 +61,7 @@ class Architecture:
     weights: Weights | None = None
     normalisation: Normalisation = "raw"
     aspect: Aspect = "stretch"
+    cells: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """What a manifest records of it, beside its name and the preprocessing."""
@@ -66,6 +70,7 @@ class Architecture:
         )
         return {
             "features": self.features,
+            "cells": self.cells,
             "quantisable": list(self.quantisable),
             "licence": self.licence,
             "weights": weights,

@@ -20,7 +20,7 @@ def images(count: int, seed: int = 0) -> NDArray[np.uint8]:
     return (coarse + fine).clip(0, 255).astype(np.uint8)
 
 
-def write_network(path: Path, features: str = "features1", opset: int = 15) -> Path:
+def write_network(path: Path, features: str = "features1", opset: int = 15, cells: bool = False) -> Path:
     """A network with weights of its own: two convolutions, channel means, a dense layer and a softmax.
 
     Args:
@@ -28,6 +28,7 @@ def write_network(path: Path, features: str = "features1", opset: int = 15) -> P
         features: the tensor that its output `features` shows: "features1", between the convolutions, turned as
             Keras's export does; "flat", what the dense layer reads; "" for none.
         opset: of the graph.
+        cells: whether it has the output `cells`: what the channel means are of.
 
     """
     generator = np.random.default_rng(1)
@@ -66,6 +67,9 @@ def write_network(path: Path, features: str = "features1", opset: int = 15) -> P
     elif features:
         nodes.append(helper.make_node("Transpose", [features], ["features"], perm=[0, 2, 3, 1]))
         outputs["features"] = ["batch", SIZE, SIZE, channels]
+    if cells:
+        nodes.append(helper.make_node("Transpose", ["features2"], ["cells"], perm=[0, 2, 3, 1]))
+        outputs["cells"] = ["batch", SIZE, SIZE, channels]
     graph = helper.make_graph(
         nodes,
         "small",

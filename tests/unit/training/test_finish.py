@@ -76,6 +76,25 @@ def test_the_bundle_has_both_networks_and_the_reference(job: FinishJob, finished
     assert (finished.reference_images, finished.held_out) == (110, True)
 
 
+def test_an_architecture_that_names_its_cells_leaves_features_of_training_images(
+    tmp_path: Path,
+) -> None:
+    job = _job(tmp_path / "bundle", train=np.array([3, 1, 3, 200]))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setitem(zoo.ARCHITECTURES, "small", replace(SMALL, cells="features2"))
+        network = write_network(Path(job.fitted, "model.onnx"), cells=True)
+        done = finish(
+            replace(job, fitted_sha256=describe(network.read_bytes()).sha256), Path(job.workspace, "scratch")
+        )
+    assert "training-features.npz" in done.files
+    with np.load(tmp_path / "bundle" / "training-features.npz", allow_pickle=False) as arrays:
+        assert arrays["positions"].tolist() == [1, 3, 200], "each image once"
+        expected = infer(network, [PIXELS[[1, 3, 200]]], ["cells"])["cells"].mean(axis=(1, 2))
+        np.testing.assert_allclose(arrays["features"], expected, rtol=2e-3)
+    outputs = infer(tmp_path / "bundle" / "model-int8.onnx", [PIXELS[:2]], [*OUTPUTS, "cells"])
+    assert np.isfinite(outputs["cells"]).all()
+
+
 def test_the_figures_are_those_of_the_files_on_the_test_images(job: FinishJob, finished: Finished) -> None:
     found = {}
     for name, network in finished.precisions.items():

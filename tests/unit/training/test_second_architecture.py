@@ -23,7 +23,8 @@ from skinml.images.preprocessing import network_input
 from skinml.labels import DIAGNOSES
 from skinml.models import registry, zoo
 from skinml.models.allowed import network_file
-from skinml.models.bundle import KERAS, Fit, Made, build_bundle
+from skinml.models.bundle import HEAD, KERAS, Fit, Made, build_bundle
+from skinml.models.head import parse_head, softmax
 from skinml.models.inference import infer
 from skinml.models.manifest import Manifest
 from skinml.models.session import load_session, predict
@@ -31,7 +32,7 @@ from skinml.models.zoo.base import Architecture
 from skinml.scoring.predict import run_network
 from skinml.training.finish import finish
 from skinml.training.fit import fit
-from skinml.training.results import Finished, FitResult
+from skinml.training.results import TRAINING_FEATURES, Finished, FitResult
 from tests.unit.training.datasets import KEY, finish_job, fit_job, inputs_of, write_shards
 
 COUNT, SIZE = 210, 24
@@ -64,6 +65,7 @@ def _architecture(features: str) -> Architecture:
         licence="MIT",
         normalisation="imagenet",
         aspect="crop",
+        cells="pointwise",
     )
 
 
@@ -139,6 +141,27 @@ def test_the_exported_network_is_the_fitted_one(trained: Trained) -> None:
     values = network_input(trained.pixels[TEST], "imagenet")
     found = infer(trained.folder / "model.onnx", [values], OUTPUTS)
     np.testing.assert_allclose(found["probabilities"], trained.fitted.probabilities, atol=1e-4)
+
+
+def test_cells_and_head_are_the_probabilities(trained: Trained) -> None:
+    """With global pooling the sum over cells is exact too, and features are their means."""
+    results = Path(trained.workspace, "under_way", "tiny", "fit")
+    head = parse_head((results / HEAD).read_bytes(), "v1")
+    assert head.weights.shape == (1, 1, 16, 7)
+    values = network_input(trained.pixels, "imagenet")
+    found = infer(trained.folder / "model.onnx", [values], ["cells", "probabilities"])
+    assert found["cells"].shape == (COUNT, SIZE // 2, SIZE // 2, 16)
+    np.testing.assert_allclose(softmax(head.logits(found["cells"])), found["probabilities"], atol=1e-4)
+    with np.load(trained.folder / TRAINING_FEATURES, allow_pickle=False) as arrays:
+        np.testing.assert_array_equal(arrays["positions"], np.arange(140))
+        means = found["cells"].mean(axis=(1, 2))[:140]
+        np.testing.assert_allclose(arrays["features"], means, atol=2e-3 * np.abs(means).max())
+
+
+def test_scoring_asks_for_no_cells(trained: Trained) -> None:
+    session = load_session(str(trained.folder / "model.onnx"), trained.manifest.files["model.onnx"].sha256)
+    assert "cells" in {output.name for output in session.get_outputs()}
+    assert set(predict(session, trained.pixels[:3], "imagenet")) == set(OUTPUTS)
 
 
 def test_the_distance_is_of_the_layer_that_the_architecture_names(trained: Trained) -> None:

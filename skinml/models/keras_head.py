@@ -1,0 +1,57 @@
+"""Take the weights from cells to logits (`models.head`) from a Keras model."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skinml.errors import RunError
+from skinml.models.head import Head
+
+if TYPE_CHECKING:
+    import keras
+
+
+def linear_head(model: keras.Model, cells: str) -> Head:
+    """The weights from the outputs of the layer `cells`, (batch, h, w, c), to the logits of the model.
+
+    Raises:
+        RunError: between this layer and the probabilities there is another layer than Dropout, one Flatten or
+            GlobalAveragePooling2D, dense layers without activation, and the softmax.
+
+    """
+    names = [layer.name for layer in model.layers]
+    if cells not in names:
+        raise RunError(f"the model has no layer {cells!r} to take cells from; it has {', '.join(names)}")
+    place = names.index(cells)
+    height, width, channels = (int(edge) for edge in model.layers[place].output.shape[1:])
+    kernel: NDArray[np.float64] | None = None
+    bias = np.zeros(0)
+    pooled = ended = False
+    for layer in model.layers[place + 1 :]:
+        kind = type(layer).__name__
+        activation = getattr(getattr(layer, "activation", None), "__name__", "linear")
+        if kind == "Dropout":
+            continue
+        if kernel is None and kind in ("Flatten", "GlobalAveragePooling2D"):
+            pooled = kind != "Flatten"
+            kernel = np.eye(channels if pooled else height * width * channels)
+            kernel = kernel / (height * width) if pooled else kernel
+            bias = np.zeros(len(kernel))
+        elif kernel is not None and not ended and kind == "Dense" and activation in ("linear", "softmax"):
+            weights, *shift = (np.asarray(value, np.float64) for value in layer.get_weights())
+            kernel, bias = kernel @ weights, bias @ weights + sum(shift)
+            ended = activation == "softmax"
+        elif kernel is not None and not ended and (kind == "Softmax" or activation == "softmax"):
+            ended = True
+        else:
+            raise RunError(
+                f"no class activation map from layer {cells!r}: {layer.name!r} ({kind}, {activation}) behind it"
+                " is not linear; name a later layer as the architecture's cells, or none"
+            )
+    if kernel is None or not ended:
+        raise RunError(f"no class activation map from layer {cells!r}: the model does not end with a softmax")
+    shape = (1, 1, channels) if pooled else (height, width, channels)
+    return Head(kernel.reshape(*shape, -1), bias)
