@@ -14,6 +14,7 @@ import pytest
 from skinml import tables
 from skinml.errors import RunError, StorageError
 from skinml.records.runs import Counts, Run, begin, run_row
+from skinml.scoring.counted import Counted
 from skinml.scoring.known_bytes import add_known_bytes, read_known_bytes
 from skinml.scoring.ledger import make_ledger, read_quarantined, read_scored
 from skinml.scoring.pending import Window, find_pending
@@ -24,6 +25,7 @@ from skinml.storage.objects import write_bytes
 from skinml.storage.removal import delete
 from tests.unit.scoring.test_predict import DAY, plain, registered
 
+TINY = ("tiny", "v1")
 OBJECTS = {"a.bmp": plain(1), "b.bmp": b"", "c.bmp": plain(3), "d.bmp": b"<html>", "e.bmp": plain(5)}
 
 
@@ -31,10 +33,10 @@ def night(place: str, run_id: str, folder: Path, recheck: bool = False) -> Night
     """Everything but the commit, in shards of two images."""
     workspace = f"{place}/workspace"
     before = tables.snapshot(workspace, "scores")
-    ledger = make_ledger([*read_scored(workspace, "tiny", "v1"), *read_quarantined(workspace)])
+    ledger = make_ledger([*read_scored(workspace, [TINY]), *read_quarantined(workspace)])
     listing = sorted_listing(f"{place}/archive")
     pending = find_pending(listing, ledger, Window(), folder / f"{run_id}.parquet", recheck)
-    known = read_known_bytes(workspace, "tiny", "v1", pending, ledger if recheck else None)
+    known = read_known_bytes(workspace, [TINY], pending, ledger if recheck else None)
     model = registered(place)
     shards = [
         score_shard(ScoreJob(number, images, workspace, model, run_id, DAY))
@@ -44,7 +46,7 @@ def night(place: str, run_id: str, folder: Path, recheck: bool = False) -> Night
     rejected = sum(shard.rejected.total() for shard in shards)
     skipped = pending.skipped + sum(shard.compared.same for shard in shards)
     run = replace(begin("score", {}), run_id=run_id)
-    return Night(run, model, shards, Counts(pending.listed, skipped, done, rejected), before)
+    return Night(run, model, shards, Counts(pending.listed, skipped, done, rejected), before, Counted((TINY,)))
 
 
 def sorted_listing(archive: str):  # type: ignore[no-untyped-def]
@@ -112,7 +114,9 @@ def test_where_nothing_was_ever_scored_there_is_no_version(tmp_path: Path) -> No
 def night_of_nothing(tmp_path: Path) -> Night:
     model = registered(str(tmp_path))
     run = Run("run", "score", begin("score", {}).started_at, {})
-    return Night(run, model, [], Counts(), tables.snapshot(str(tmp_path / "workspace"), "scores"))
+    return Night(
+        run, model, [], Counts(), tables.snapshot(str(tmp_path / "workspace"), "scores"), Counted((TINY,))
+    )
 
 
 # Two runs at once
@@ -202,9 +206,8 @@ def test_an_image_that_was_put_back_on_the_way_gets_no_second_row(tmp_path: Path
     [images] = pending.read(10)
     shard = score_shard(ScoreJob(0, images, workspace, registered(place), "run 2", DAY))
     assert shard.replaced == 1
-    one = Night(
-        replace(begin("score", {}), run_id="run 2"), registered(place), [shard], Counts(1, 0, 1, 0), before
-    )
+    run = replace(begin("score", {}), run_id="run 2")
+    one = Night(run, registered(place), [shard], Counts(1, 0, 1, 0), before, Counted((TINY,)))
     assert publish(place, one).counts == Counts(1, 1, 0, 0)
     assert scored(place) == ["a"]
 

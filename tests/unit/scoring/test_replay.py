@@ -14,6 +14,7 @@ import pytest
 from skinml import tables
 from skinml.records.quarantine import in_quarantine, quarantine_rows
 from skinml.records.runs import Counts, begin, run_row
+from skinml.scoring.counted import Counted
 from skinml.scoring.ledger import Known, hash_keys, look_up, make_ledger, read_quarantined
 from skinml.scoring.predict import ScoreJob, ScoringModel, score_shard
 from skinml.scoring.publish_scores import Night, publish_night
@@ -49,7 +50,7 @@ def replay(place: str, folder: Path, run_id: str, version: str = "v1") -> tuple[
     run = replace(begin("replay", {}), run_id=run_id)
     images = in_quarantine(workspace)
     before = tables.snapshot(workspace, "scores")
-    replayable = find_replayable(workspace, images, model, folder / f"{run_id}.parquet")
+    replayable = find_replayable(workspace, images, [model.key], folder / f"{run_id}.parquet")
     shards = [
         score_shard(ScoreJob(number, piece, workspace, model, run_id, DAY, "replay"))
         for number, piece in enumerate(replayable.pending.read(1))
@@ -63,7 +64,7 @@ def replay(place: str, folder: Path, run_id: str, version: str = "v1") -> tuple[
         + failed_again
     )
     done, other = sum(shard.scored for shard in news), sum(shard.rejected.total() for shard in news)
-    night = Night(run, model, news, Counts(len(images), skipped, done, other), before)
+    night = Night(run, model, news, Counts(len(images), skipped, done, other), before, Counted((model.key,)))
     counts = publish_night(workspace, night).counts
     tables.append(workspace, "runs", run_row(run, "completed", counts, version), run_id)
     return replayable, failed_again, counts

@@ -29,7 +29,7 @@ from skinml.records.unpublished import (
     write_record,
 )
 from skinml.schemas import LISTING, PROBABILITY_COLUMNS, QUARANTINE, SCORES
-from skinml.scoring.ledger import hash_keys, make_ledger
+from skinml.scoring.ledger import Versions, hash_keys, make_ledger
 from skinml.scoring.pending import Window, find_pending
 from skinml.scoring.resume import Resumption, resume
 from skinml.storage.listing import Listed
@@ -85,7 +85,7 @@ def find(
     workspace: str, folder: Path, listed: list[Version], known: list[Version], recheck: bool = False
 ) -> Resumption:
     rows = columns(known, LISTING)
-    ledger = make_ledger([(hash_keys(rows["uri"], rows["etag"]), rows["size_bytes"].to_numpy())])
+    ledger = make_ledger([Versions(hash_keys(rows["uri"], rows["etag"]), rows["size_bytes"].to_numpy())])
     pieces = [Listed(batch) for batch in columns(listed, LISTING).to_batches()]
     pending = find_pending(pieces, ledger, Window(), folder / "pending.parquet", recheck)
     return resume(workspace, ORIGIN, pending, lambda: ledger)
