@@ -86,6 +86,18 @@ def test_other_bytes_get_an_etag_of_their_own_and_known_ones_are_not_decoded(tmp
     assert compare_etags([etag, etag, etag], [broken.etag, etag, etag], {1: same}).changed == 1
 
 
+def test_equal_bytes_are_remembered_for_the_model_that_scored_them(tmp_path: Path) -> None:
+    (tmp_path / "a.bmp").write_bytes(plain(1))
+    listing = shard(listing_of(str(tmp_path)))
+    known = [plain(2), plain(1), plain(1)]  # of three models
+    [same] = load_unless_known(job(listing, Standing.NEW, *known), Preprocessing(SIZE))
+    assert isinstance(same, Same)
+    assert (same.remember, same.place) == (True, 1)
+    [same] = load_unless_known(job(listing, Standing.UNHASHED, plain(2), place=3), Preprocessing(SIZE))
+    assert isinstance(same, Same)
+    assert (same.remember, same.place) == (True, 3)
+
+
 def test_an_image_under_a_hashed_etag_is_read_by_its_plain_one(tmp_path: Path) -> None:
     """A replay asks for what a recheck put into quarantine."""
     (tmp_path / "a.bmp").write_bytes(plain(1))

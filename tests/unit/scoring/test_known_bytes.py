@@ -135,6 +135,32 @@ def test_each_image_is_told_all_hashes_of_its_uri(scored: list[tuple[str, str]],
         assert told(pending, read_known_bytes(folder, [MODEL], pending)) == expected
 
 
+def test_bytes_are_of_the_first_counted_model_that_has_scored_them(place: str, tmp_path: Path) -> None:
+    """So that a row of `known_etags` is true of the model that it names."""
+    own, earlier, other = ("cnn", "v3"), ("cnn", "v1"), ("net", "v2")
+    put_rows(place, "scores", *(row("a", "1", "a", model_version=version) for version in ("v1", "v3")))
+    put_rows(place, "scores", row("a", "2", "b", model_name="net", model_version="v2"), row("b", "1", None))
+    put_rows(place, "scores", row("c", "1", "c"), row("d", "1", "d", model_version="v3"))
+    counted = [own, other, earlier]
+    ledger = make_ledger(read_scored(place, counted))
+    pending = pending_of(tmp_path, ledger, ("a", "3"), ("b", "1"), ("c", "1"), ("d", "1"), recheck=True)
+    assert (pending.listed, pending.by_others) == (4, 2)
+    [piece] = add_known_bytes(pending.read(9), read_known_bytes(place, counted, pending, ledger))
+    found = {(one["uri"], one["etag"]): one for one in piece.to_pylist()}
+    assert {key: (one["standing"], one["place"]) for key, one in found.items()} == {
+        ("a", "3"): (Standing.NEW, 0),
+        ("b", "1"): (Standing.UNHASHED, 2),
+        ("c", "1"): (Standing.COMPARABLE, 2),
+        ("d", "1"): (Standing.COMPARABLE, 0),
+    }
+    whose = {
+        value.hex()[0]: at
+        for value, at in zip(found["a", "3"]["known_sha256"], found["a", "3"]["known_places"], strict=True)
+    }
+    assert whose == {"a": 0, "b": 1}
+    assert found["c", "1"]["known_places"] == [2]
+
+
 # The table
 
 

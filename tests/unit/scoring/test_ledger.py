@@ -6,6 +6,7 @@ import tracemalloc
 from collections import Counter
 from collections.abc import Iterator
 from datetime import date
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -18,12 +19,14 @@ from hypothesis import strategies as st
 from skinml import tables
 from skinml.records.quarantine import quarantine_rows
 from skinml.schemas import SCORES
+from skinml.scoring import ledger as module
 from skinml.scoring.ledger import (
     Known,
     Versions,
     hash_keys,
     hash_reasons,
     look_up,
+    look_up_places,
     make_ledger,
     read_quarantined,
     read_scored,
@@ -108,6 +111,58 @@ def test_the_longest_run_of_keys_with_one_first_half_is_counted(first: list[int]
     keys = np.array([[half, place] for place, half in enumerate(first)], np.uint64).reshape(-1, 2)
     ledger = make_ledger([Versions(keys, np.zeros(len(first), np.int64))])
     assert ledger.longest == max(Counter(first).values(), default=0)
+
+
+@settings(max_examples=150, derandomize=True, deadline=None)
+@given(
+    st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 1), st.integers(0, 3)), max_size=40), st.data()
+)
+def test_of_several_models_rows_an_image_is_known_once_and_by_the_first(
+    rows: list[tuple[str, int, int]], data: st.DataObject
+) -> None:
+    """However the rows come in pieces, and with images of the quarantine, which are nobody's, among them."""
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(rows)), max_size=4)))
+    pieces = []
+    for start, end in pairwise([0, *cuts, len(rows)]):
+        keys, sizes, _ = keys_of([(uri, "e", size) for uri, size, _ in rows[start:end]])
+        pieces.append(Versions(keys, sizes, np.array([place for *_, place in rows[start:end]], np.uint16)))
+    nobodys = data.draw(st.lists(st.sampled_from("abc"), max_size=1))
+    pieces.insert(data.draw(st.integers(0, len(pieces))), keys_of([(uri, "e", 0) for uri in nobodys]))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(module, "JOINED_AT_ONCE", data.draw(st.integers(1, 5)))
+        ledger = make_ledger(pieces)
+    first: dict[tuple[str, int], int] = {(uri, 0): 0 for uri in nobodys}
+    for uri, size, place in rows:
+        first[uri, size] = min(place, first.get((uri, size), place))
+    asked = [(uri, size) for uri in "abcd" for size in range(3)]
+    answer, places = look_up_places(ledger, *keys_of([(uri, "e", size) for uri, size in asked])[:2])
+    assert [place for known, place in zip(answer, places, strict=True) if known == Known.KNOWN] == [
+        first[one] for one in asked if one in first
+    ]
+    assert (places[answer != Known.KNOWN] == 0).all()
+    assert (answer == Known.KNOWN).tolist() == [one in first for one in asked]
+
+
+def test_rows_of_three_models_take_as_much_memory_as_those_of_one() -> None:
+    generator = np.random.default_rng(2)
+    images, each = 1_000_000, 4_096
+    keys = generator.integers(0, 2**64, (images, 2), dtype=np.uint64)
+
+    def pieces() -> Iterator[Versions]:
+        for place in range(3):
+            for start in range(0, images, each):
+                rows = keys[start : start + each].copy()
+                yield Versions(rows, np.zeros(len(rows), np.int64), np.full(len(rows), place, np.uint16))
+
+    tracemalloc.start()
+    try:
+        ledger = make_ledger(pieces())
+        kept, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(ledger) == images
+    assert kept == pytest.approx(26 * images, rel=0.01)
+    assert most < 56 * images
 
 
 def test_an_image_without_an_etag_is_refused_and_not_taken_for_another() -> None:

@@ -133,6 +133,18 @@ def test_what_the_model_has_scored_by_now_is_left_alone(tmp_path: Path) -> None:
     assert tables.read(f"{place}/workspace", "scores").num_rows == 1
 
 
+def test_what_an_earlier_champion_has_scored_is_skipped(tmp_path: Path) -> None:
+    place = str(tmp_path)
+    fill(place)
+    workspace = f"{place}/workspace"
+    images = in_quarantine(workspace)
+    replay(place, tmp_path, "replay-1", "earlier")
+    counted = [("tiny", "v1"), ("tiny", "earlier")]
+    found = find_replayable(workspace, images, counted, tmp_path / "p.parquet").pending
+    assert (found.images, found.skipped, found.by_others) == (2, 1, 1)
+    assert find_replayable(workspace, images, counted[:1], tmp_path / "p.parquet").pending.images == 3
+
+
 def test_of_two_versions_of_a_name_the_latest_is_tried(tmp_path: Path) -> None:
     place = str(tmp_path)
     fill(place)

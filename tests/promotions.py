@@ -1,0 +1,53 @@
+"""Make another version in a workspace, and promote it, as a registry does."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from hashlib import sha256
+
+import pyarrow as pa
+
+from skinml import tables
+from skinml.layout import champion_url, model_url
+from skinml.models.champion import Champion, read_champion
+from skinml.models.registry import find
+from skinml.schemas import PROMOTIONS
+from skinml.storage.objects import read_bytes, write_bytes
+
+
+def copied_version(workspace: str, version: str) -> str:
+    """A copy of the champion under another version's name."""
+    manifest = find(workspace, "champion")
+    here, there = (model_url(workspace, manifest.name, name) for name in (manifest.version, version))
+    for file in manifest.files:
+        write_bytes(f"{there}/{file}", read_bytes(f"{here}/{file}"))
+    said = json.loads(read_bytes(f"{here}/manifest.json"))
+    write_bytes(f"{there}/manifest.json", json.dumps({**said, "version": version}).encode())
+    return version
+
+
+def promote(workspace: str, version: str, decision: str = "promoted") -> None:
+    """Make this version the champion, and say so in `promotions`; the first champion gets its row too."""
+    before = read_champion(workspace)
+    if not tables.read(workspace, "promotions").num_rows:
+        _decide(workspace, before.model_name, before.model_version, None, "first")
+    manifest = read_bytes(f"{model_url(workspace, before.model_name, version)}/manifest.json")
+    champion = Champion(
+        model_name=before.model_name, model_version=version, manifest_sha256=sha256(manifest).hexdigest()
+    )
+    write_bytes(champion_url(workspace), champion.model_dump_json().encode())
+    _decide(workspace, before.model_name, version, before.model_version, decision)
+
+
+def _decide(workspace: str, name: str, version: str, previous: str | None, decision: str) -> None:
+    row = dict.fromkeys(PROMOTIONS.names) | {
+        "promoted_at": datetime.now(UTC),
+        "alias": "champion",
+        "model_name": name,
+        "model_version": version,
+        "previous_version": previous,
+        "decision": decision,
+    }
+    rows = pa.Table.from_pylist([row], PROMOTIONS)
+    tables.append(workspace, "promotions", rows, tables.attempt(f"promotion of {version}"))
