@@ -19,10 +19,10 @@ from skinml import tables
 from skinml.lab.drill.kills import Scene, one_run
 from skinml.lab.drill.places import folder_place
 from skinml.lab.drill.plan import RECORDED, Kill, Victim
+from skinml.lab.drill.promotion import copy_champion, promote
 from skinml.models.champion import read_champion
 from skinml.records.unpublished import record_urls
 from tests.command import CommandLine
-from tests.promotions import copied_version, promote
 from tests.unit.scoring.test_predict import plain
 
 Score = Callable[..., dict[str, Any]]
@@ -85,7 +85,7 @@ def test_a_promotion_scores_nothing_again_and_a_backfill_adds_the_rest_in_pieces
 ) -> None:
     first = read_champion(workspace).model_version
     assert score(workspace) == {"scored": IMAGES}
-    promote(workspace, copied_version(workspace, NEXT))
+    promote(workspace, copy_champion(workspace, NEXT))
     caplog.clear()
     assert score(workspace) == {"scored_by_earlier_champions": IMAGES}
     line = "6 images already scored by an earlier champion: skipped; score --backfill adds rows of"
@@ -109,7 +109,7 @@ def test_a_promotion_scores_nothing_again_and_a_backfill_adds_the_rest_in_pieces
 
 def test_a_backfill_scores_what_nobody_has_scored_too(local: str, archive: Path, score: Score) -> None:
     assert score(local) == {"scored": IMAGES}
-    promote(local, copied_version(local, NEXT))
+    promote(local, copy_champion(local, NEXT))
     new_images(archive, 6)
     assert score(local, "--backfill") == {"scored": IMAGES + 1}
     assert score(local) == {}
@@ -118,14 +118,14 @@ def test_a_backfill_scores_what_nobody_has_scored_too(local: str, archive: Path,
 def test_a_named_version_scores_all_that_it_has_not_scored(local: str, archive: Path, score: Score) -> None:
     """Also if it is the champion. Once it is promoted, its rows count as a champion's."""
     first = read_champion(local).model_version
-    copied_version(local, NEXT)
+    copy_champion(local, NEXT)
     assert score(local, "--limit", 4) == {"scored": 4}
     assert score(local, "--model", NEXT) == {"scored": IMAGES}
     assert score(local) == {"scored": 2}, "a challenger's rows do not count"
     promote(local, NEXT)
     new_images(archive, 6)
     assert score(local) == {"scored": 1}
-    promote(local, copied_version(local, LATER))
+    promote(local, copy_champion(local, LATER))
     assert score(local) == {"scored_by_earlier_champions": IMAGES + 1}
     assert score(local, "--model", LATER) == {"scored": IMAGES + 1}
     assert by_version(local) == {first: IMAGES, NEXT: IMAGES + 1, LATER: IMAGES + 1}
@@ -136,7 +136,7 @@ def test_a_recheck_after_a_promotion_scores_only_what_has_changed(
 ) -> None:
     first = read_champion(local).model_version
     assert score(local) == {"scored": IMAGES}
-    promote(local, copied_version(local, NEXT))
+    promote(local, copy_champion(local, NEXT))
     replace(archive / "3.bmp", plain(77))
     found = score(local, "--recheck")
     assert found == {"scored": 1, "changed": 1, "scored_by_earlier_champions": IMAGES}
@@ -155,7 +155,7 @@ def test_bytes_that_an_earlier_champion_has_scored_are_known_under_a_new_etag(
 ) -> None:
     first = read_champion(local).model_version
     assert score(local) == {"scored": IMAGES}
-    promote(local, copied_version(local, NEXT))
+    promote(local, copy_champion(local, NEXT))
     for number in range(2):
         os.utime(archive / f"{number}.bmp", ns=(0, 10**9 * (number + 1)))
     assert score(local) == {"remembered": 2, "scored_by_earlier_champions": IMAGES - 2}
@@ -175,7 +175,7 @@ def test_a_replay_scores_with_the_present_champion(
     good = mended.read_bytes()
     replace(mended, b"x" * len(good))
     assert score(local) == {"scored": IMAGES - 1, "quarantined": 1}
-    promote(local, copied_version(local, NEXT))
+    promote(local, copy_champion(local, NEXT))
     loop = archive / "loop.bmp"
     loop.symlink_to(loop)
     replace(mended, good)
@@ -192,7 +192,7 @@ def test_the_health_of_a_backfill_is_told_from_a_nights(
     local: str, archive: Path, score: Score, skinml: CommandLine
 ) -> None:
     assert score(local) == {"scored": IMAGES}
-    promote(local, copied_version(local, NEXT))
+    promote(local, copy_champion(local, NEXT))
     assert score(local, "--backfill") == {"scored": IMAGES}
     rows = sorted(tables.read(local, "runs").to_pylist(), key=lambda row: row["started_at"])
     nights = [row for row in rows if row["flow"] == "score"]
@@ -208,7 +208,7 @@ def test_the_health_of_a_backfill_is_told_from_a_nights(
 def test_what_does_not_go_with_a_backfill_is_refused(
     local: str, archive: Path, skinml: CommandLine, flags: list[str], named: str
 ) -> None:
-    copied_version(local, NEXT)
+    copy_champion(local, NEXT)
     answer = skinml("--workspace", local, "score", "--archive", archive, "--backfill", *flags, expect=2)
     [line] = answer.stderr.strip().splitlines()
     assert "--backfill" in line
@@ -240,7 +240,7 @@ def test_what_an_earlier_champion_left_unfinished_is_scored_by_the_present_one(
 ) -> None:
     first = read_champion(local).model_version
     assert one_run(scene, "1", Kill(Victim.FLOW, 6)).hit
-    promote(local, copied_version(local, NEXT))
+    promote(local, copy_champion(local, NEXT))
     assert score(local) == {"scored": IMAGES}
     assert by_version(local) == {NEXT: IMAGES}
     assert score(local, "--model", first) == {"scored": IMAGES}, "its own rows can still be taken over"
@@ -255,7 +255,7 @@ def test_a_backfill_that_dies_goes_on_whatever_nights_come_between(
 ) -> None:
     first = read_champion(local).model_version
     assert score(local) == {"scored": IMAGES}
-    promote(local, copied_version(local, NEXT))
+    promote(local, copy_champion(local, NEXT))
     assert one_run(backfill, "1", Kill(Victim.FLOW, point)).hit
     committed = point >= 8 and point != RECORDED
     new_images(archive, 6)

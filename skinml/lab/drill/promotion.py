@@ -1,4 +1,4 @@
-"""Make another version in a workspace, and promote it, as a registry does."""
+"""Copy the champion to another version, and promote that."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from skinml.schemas import PROMOTIONS
 from skinml.storage.objects import read_bytes, write_bytes
 
 
-def copied_version(workspace: str, version: str) -> str:
-    """A copy of the champion under another version's name."""
+def copy_champion(workspace: str, version: str) -> str:
+    """Copy the champion's bundle to this version, which so predicts the same; return the version."""
     manifest = find(workspace, "champion")
     here, there = (model_url(workspace, manifest.name, name) for name in (manifest.version, version))
     for file in manifest.files:
@@ -28,7 +28,10 @@ def copied_version(workspace: str, version: str) -> str:
 
 
 def promote(workspace: str, version: str, decision: str = "promoted") -> None:
-    """Make this version the champion, and say so in `promotions`; the first champion gets its row too."""
+    """Make this version the champion and write its row of `promotions`; also that of the first champion.
+
+    Nothing is judged, and an interrupted call is not continued.
+    """
     before = read_champion(workspace)
     if not tables.read(workspace, "promotions").num_rows:
         _decide(workspace, before.model_name, before.model_version, None, "first")
