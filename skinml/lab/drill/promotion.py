@@ -28,28 +28,22 @@ def copy_champion(workspace: str, version: str) -> str:
 
 
 def promote(workspace: str, version: str, decision: str = "promoted") -> None:
-    """Make this version the champion and write its row of `promotions`; also that of the first champion.
+    """Make this version the champion and write its row of `promotions`.
 
     Nothing is judged, and an interrupted call is not continued.
     """
     before = read_champion(workspace)
-    if not tables.read(workspace, "promotions").num_rows:
-        _decide(workspace, before.model_name, before.model_version, None, "first")
     manifest = read_bytes(f"{model_url(workspace, before.model_name, version)}/manifest.json")
     champion = Champion(
         model_name=before.model_name, model_version=version, manifest_sha256=sha256(manifest).hexdigest()
     )
     write_bytes(champion_url(workspace), champion.model_dump_json().encode())
-    _decide(workspace, before.model_name, version, before.model_version, decision)
-
-
-def _decide(workspace: str, name: str, version: str, previous: str | None, decision: str) -> None:
     row = dict.fromkeys(PROMOTIONS.names) | {
         "promoted_at": datetime.now(UTC),
         "alias": "champion",
-        "model_name": name,
+        "model_name": before.model_name,
         "model_version": version,
-        "previous_version": previous,
+        "previous_version": before.model_version,
         "decision": decision,
     }
     rows = pa.Table.from_pylist([row], PROMOTIONS)
