@@ -113,7 +113,7 @@ def _contradicted(
     hashed = both["sha256"].notna() & both["sha256_ours"].notna()
     other = np.where(hashed, both["sha256"] != both["sha256_ours"], differs)
     both["wrong"] = (both["size_bytes"] != both["size_bytes_ours"]) | other
-    all_wrong = both.groupby(IMAGE_VERSION)["wrong"].transform("all")
+    all_wrong = both.groupby(IMAGE_VERSION)["wrong"].transform("all").astype(bool)  # pandas 2: object if empty
     wrong = both[all_wrong].drop_duplicates(IMAGE_VERSION)
     detail = "run " + wrong["run_id"] + " has scored other bytes under the same uri and etag"
     rows = wrong.assign(detail=detail, size_bytes=wrong["size_bytes_ours"])
