@@ -28,6 +28,8 @@ def _run_name() -> str:
 def replay(workspace: str, request: QuarantineRequest) -> dict[str, Any]:
     """Score again what could not be used, with one model version; publish what can be now, exactly once.
 
+    With the champion, images that an earlier champion has scored are skipped, as in a night.
+
     What cannot be used for the same reason as before gets no second row; what is gone, or other bytes by now,
     is counted. What `prepare` could not use is for `prepare` to try again.
 
@@ -48,7 +50,7 @@ def replay(workspace: str, request: QuarantineRequest) -> dict[str, Any]:
         record.model_version = model.version
 
         begin_run(record, workspace)
-        replayable, new = stages.find_replayable(workspace, images, model, record.scratch)
+        replayable, new = stages.find_replayable(workspace, images, model, request, record.scratch)
         shards = scores.refuse(workspace, new, run)
         shards += scores.score_images(workspace, new, model, request, run)
         totals = add_up(shards)
@@ -77,6 +79,7 @@ def replay(workspace: str, request: QuarantineRequest) -> dict[str, Any]:
         "images_per_second": record.row["images_per_second"],
         "table_version": published.version,
         "model_version": model.version,
+        "scored_by_earlier_champions": replayable.pending.by_others,
     }
     show.show_replayed(workspace, images, result)
     return result

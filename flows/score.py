@@ -1,4 +1,4 @@
-"""The score flow: score the new images of an archive once with one model version, and write the tables."""
+"""The score flow: score the images of an archive that are new, or missing for the champion, once each."""
 
 from __future__ import annotations
 
@@ -20,12 +20,16 @@ from tasks.workspace import check_tables, open_workspace
 
 
 def _run_name() -> str:
-    return f"score {short(asked('archive'))} with {asked('model') or 'champion'}"
+    verb = "backfill" if asked("backfill") else "score"
+    return f"{verb} {short(asked('archive'))} with {asked('model') or 'champion'}"
 
 
 @flow(name="score", flow_run_name=_run_name, validate_parameters=True)
 def score(workspace: str, request: ScoreRequest) -> dict[str, Any]:
-    """List an archive, score on Dask workers what this model has not scored yet, publish scores and quarantine.
+    """List an archive, score on Dask workers what is not scored yet, publish scores and quarantine.
+
+    With the champion, what any champion has scored, present or past, is skipped. With `backfill`, everything
+    that the champion itself has not scored is scored; with a named version, everything that it has not scored.
 
     With `recheck` the images that have been scored or quarantined are read, too. Those whose bytes have changed
     under an unchanged etag are scored; the others count as skipped.
@@ -37,7 +41,8 @@ def score(workspace: str, request: ScoreRequest) -> dict[str, Any]:
     Returns:
         The counts of the command line's contract, and: `rechecked`, images with a row that were read again;
         `changed`, those of them that had other bytes; `remembered`, rows of `known_etags` (bytes that are known
-        under another etag, or whose row is of a skinml that kept no hash).
+        under another etag, or whose row is of a skinml that kept no hash); `scored_by_earlier_champions`,
+        listed images that an earlier champion has scored and this one has not.
     """
     run = begin("score", request.model_dump(mode="json"))
     with recorded(workspace, run) as record:
@@ -54,7 +59,7 @@ def score(workspace: str, request: ScoreRequest) -> dict[str, Any]:
         shards += scores.score_images(workspace, new, model, request, run)
         totals = add_up(shards)
         record.counts = totals.counts(new.pending)
-        health = scores.judge(model, shards)
+        health = scores.judge(model, shards, request.backfill)
         record.more = health_columns(health)
         published = scores.commit_scores(
             workspace, shards, totals, record.counts, new, model, health, run, request.max_quarantined
@@ -71,6 +76,8 @@ def score(workspace: str, request: ScoreRequest) -> dict[str, Any]:
         "images_per_second": record.row["images_per_second"],
         "table_version": published.version,
         "model_version": model.version,
+        "backfill": request.backfill,
+        "scored_by_earlier_champions": new.pending.by_others,
         "resumed": totals.resumed,
         "ignored": new.pending.ignored,
         "passed_over": dict(sorted(new.pending.passed_over.items())),

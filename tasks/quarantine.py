@@ -10,10 +10,12 @@ from pathlib import Path
 import pandas as pd
 
 from skinml import tables
+from skinml.models.registry import CHAMPION
 from skinml.records.history import find_run
 from skinml.records.quarantine import FLOWS, in_quarantine
 from skinml.records.runs import Counts
 from skinml.requests.scoring import QuarantineRequest
+from skinml.scoring.counted import whose_rows_count
 from skinml.scoring.known_bytes import read_known_bytes
 from skinml.scoring.ledger import Ledger, make_ledger, read_scored
 from skinml.scoring.predict import ScoringModel, ShardScored
@@ -22,7 +24,7 @@ from skinml.scoring.replay import find_replayable as look_for
 from skinml.scoring.replay import leave_known_failures as without_known
 from skinml.scoring.resume import resume
 from skinml.scoring.totals import Totals, add_up
-from tasks.scores import New
+from tasks.scores import New, say_scored_by_others
 from tasks.stage import stage
 
 logger = logging.getLogger("skinml.quarantine")
@@ -44,11 +46,13 @@ def choose_images(workspace: str, request: QuarantineRequest) -> pd.DataFrame:
 
 @stage("find images that still exist", tags=("storage",))
 def find_replayable(
-    workspace: str, images: pd.DataFrame, model: ScoringModel, folder: Path
+    workspace: str, images: pd.DataFrame, model: ScoringModel, request: QuarantineRequest, folder: Path
 ) -> tuple[Replayable, New]:
     """Find the images that still exist unchanged and are not scored yet."""
     before = tables.snapshot(workspace, "scores")
-    replayable = look_for(workspace, images, model, folder / "pending.parquet")
+    counted = whose_rows_count(workspace, model.key, request.model == CHAMPION)
+    replayable = look_for(workspace, images, counted.models, folder / "pending.parquet")
+    say_scored_by_others(replayable.pending, model)
     if replayable.of_prepare:
         logger.info("%d images are of prepare, which tries them again in its next run", replayable.of_prepare)
     if replayable.gone or replayable.replaced:
@@ -59,11 +63,11 @@ def find_replayable(
         )
 
     def known() -> Ledger:
-        return make_ledger(read_scored(workspace, model.name, model.version))
+        return make_ledger(read_scored(workspace, counted.models))
 
     resumption = resume(workspace, model.origin("replay"), replayable.pending, known)
-    scored = read_known_bytes(workspace, model.name, model.version, resumption.left)
-    return replayable, New(replayable.pending, before, resumption, scored)
+    scored = read_known_bytes(workspace, counted.models, resumption.left)
+    return replayable, New(replayable.pending, before, resumption, counted, scored)
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,6 +15,7 @@ from skinml import tables
 from skinml.compute import connect, width
 from skinml.errors import RunError, SkinmlError
 from skinml.layout import Archive
+from skinml.models.registry import CHAMPION
 from skinml.monitoring.health import Health, compare
 from skinml.monitoring.tally import Tally
 from skinml.process.crash_points import crash_point
@@ -25,6 +26,7 @@ from skinml.records.unpublished import delete_failures, delete_records
 from skinml.requests.base import ClusterRequest
 from skinml.requests.scoring import ScoreRequest
 from skinml.scoring.adopt import AdoptJob, adopt_jobs, run_job
+from skinml.scoring.counted import Counted, whose_rows_count
 from skinml.scoring.known_bytes import KnownBytes, add_known_bytes, read_known_bytes
 from skinml.scoring.known_etags import publish_known_etags, read_known_etags
 from skinml.scoring.ledger import make_ledger, read_quarantined, read_scored
@@ -60,27 +62,29 @@ class New:
         pending: images that are new or to be rechecked.
         before: the state of `scores` that the archive was compared with.
         resumption: rows of interrupted runs to take over.
+        counted: the models whose rows count.
         known: the bytes that have a row already.
     """
 
     pending: Pending
     before: Snapshot
     resumption: Resumption
+    counted: Counted
     known: KnownBytes
     roots: tuple[str, ...] | None = None  # the archive; None if the archive of the images is not known
 
 
 @stage("find new images", "find images that {model.version} has not scored", tags=("storage",))
 def find_new(workspace: str, archive: Archive, model: ScoringModel, request: ScoreRequest, folder: Path) -> New:
-    """List the archive, without what this model version has scored and what is permanently quarantined.
+    """List the archive, without what is scored and what is permanently quarantined.
 
-    With --recheck those images are included, to be read again and compared.
+    Scored by any champion, present or past; in a backfill or with a named version, by this version. With
+    --recheck those images are included, to be read again and compared.
     """
+    counted = whose_rows_count(workspace, model.key, request.model == CHAMPION and not request.backfill)
     with list_ahead(archive.url, archive.left_out) as listing:  # while storage lists, the tables are read
         before = tables.snapshot(workspace, "scores")
-        scored, remembered = (
-            read(workspace, model.name, model.version) for read in (read_scored, read_known_etags)
-        )
+        scored, remembered = (read(workspace, counted.models) for read in (read_scored, read_known_etags))
         ledger = make_ledger(chain(scored, remembered, read_quarantined(workspace)))
         window = Window(request.since, request.until, request.limit)
         pending = find_pending(listing, ledger, window, folder / "pending.parquet", request.recheck)
@@ -95,10 +99,21 @@ def find_new(workspace: str, archive: Archive, model: ScoringModel, request: Sco
             "%d of the skipped images are outside --since and --until, %d are beyond --limit",
             *(pending.outside_window, pending.beyond_limit),
         )
+    if not request.recheck:
+        say_scored_by_others(pending, model)
     resumption = resume(workspace, model.origin("score"), pending, lambda: ledger)
     compared_with = ledger if request.recheck else None
-    known = read_known_bytes(workspace, model.name, model.version, resumption.left, compared_with)
-    return New(pending, before, resumption, known, (archive.url,))
+    known = read_known_bytes(workspace, counted.models, resumption.left, compared_with)
+    return New(pending, before, resumption, counted, known, (archive.url,))
+
+
+def say_scored_by_others(pending: Pending, model: ScoringModel) -> None:
+    """Say how many images are skipped because an earlier champion has scored them."""
+    if pending.by_others:
+        logger.info(
+            "%d images already scored by an earlier champion: skipped; score --backfill adds rows of %s",
+            *(pending.by_others, model.version),
+        )
 
 
 def refuse(workspace: str, new: New, run: Run) -> list[ShardScored]:
@@ -128,7 +143,10 @@ def score_images(
         images = add_known_bytes(left.read(each), new.known)
         jobs: Iterable[ScoreJob | AdoptJob] = chain(
             adopt_jobs(adoptions, workspace, model, run.run_id, run.started_at.date()),
-            score_jobs(images, workspace, model, run.run_id, run.started_at.date(), run.flow, new.roots),
+            score_jobs(
+                *(images, workspace, model, run.run_id, run.started_at.date(), run.flow, new.roots),
+                counted=new.counted.models,
+            ),
         )
         description = f"score {pending.images} images"
         sees = workspace_check(workspace, cluster, run)
@@ -160,9 +178,9 @@ def commit_scores(
         with suppress(SkinmlError):  # what is wrong is said already
             delete_failures(workspace)  # the cause may be this machine, not the images
         raise
-    published = publish_night(workspace, Night(run, model, shards, counts, new.before, health))
+    published = publish_night(workspace, Night(run, model, shards, counts, new.before, new.counted, health))
     remembered = [part for shard in shards if (part := shard.compared.remembered) is not None]
-    publish_known_etags(workspace, run.run_id, model.name, model.version, remembered)
+    publish_known_etags(workspace, run.run_id, new.counted.models, remembered)
     try:
         delete_records(workspace, run.run_id, new.resumption.spent)
     except SkinmlError as error:  # such as no right to delete; the next run, or `skinml compact`, tries again
@@ -170,12 +188,15 @@ def commit_scores(
     return published
 
 
-def judge(model: ScoringModel, shards: Sequence[ShardScored]) -> Health | None:
-    """Compare the run's images with those the model was tested on; None if the model has no reference."""
+def judge(model: ScoringModel, shards: Sequence[ShardScored], backfill: bool) -> Health | None:
+    """Compare the run's images with those the model was tested on; None if the model has no reference.
+
+    The images of a backfill are of many earlier nights, so their drift is no warning about tonight.
+    """
     night = sum((shard.health for shard in shards), start=Tally())
     if model.usual is None or not night.images:
         return None
     health = compare(model.usual, night)
-    log = logger.warning if health.verdict == "drifted" else logger.info
-    log("%s", health.sentence)
+    log = logger.warning if health.verdict == "drifted" and not backfill else logger.info
+    log("%s%s", "backfill, so no night's health: " if backfill else "", health.sentence)
     return health

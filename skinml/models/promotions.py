@@ -11,16 +11,19 @@ import logging
 import secrets
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import product
 from typing import Any, Literal
 
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from skinml import tables
+from skinml.layout import models_url
 from skinml.models.champion import Champion, read_champion_if_any
 from skinml.models.manifest import Sha256
-from skinml.models.names import Name
+from skinml.models.names import Name, is_name
 from skinml.schemas import PROMOTIONS
+from skinml.storage.objects import names
 
 logger = logging.getLogger("skinml.models")
 
@@ -100,10 +103,16 @@ def history(workspace: str) -> list[dict[str, Any]]:
 def champions(workspace: str) -> frozenset[tuple[str, str]]:
     """Every (model_name, model_version) that is champion or ever was.
 
-    Workspaces from before the table existed have a champion and no row.
+    The champion of a workspace from before the table existed has no row. After the first promotion, the table
+    names it only as `previous_version`, without its model's name: then all models' names count with it, because
+    versions are unique.
     """
-    rows = tables.read(workspace, "promotions", ["alias", "model_name", "model_version", "decision"])
-    found = {(row["model_name"], row["model_version"]) for row in rows.to_pylist() if _made_champion(row)}
+    columns = ["alias", "model_name", "model_version", "previous_version", "decision"]
+    rows = [row for row in tables.read(workspace, "promotions", columns).to_pylist() if _made_champion(row)]
+    found = {(row["model_name"], row["model_version"]) for row in rows}
+    unnamed = {row["previous_version"] for row in rows} - {None, *(version for _, version in found)}
+    if unnamed:
+        found |= set(product(filter(is_name, names(models_url(workspace))), unnamed))
     now = read_champion_if_any(workspace)
     return frozenset(found if now is None else found | {(now.model_name, now.model_version)})
 

@@ -20,7 +20,7 @@ Moment = Annotated[datetime, AfterValidator(_in_utc)]
 
 
 class ScoreRequest(ClusterRequest):
-    """Score the new images of an archive, each once, with one model version."""
+    """Score the images of an archive that no champion has scored, or those that one model version has not."""
 
     archive: Annotated[str, SHARED] = Field(description="folder or bucket prefix to score")
     model: str = Field("champion", description="model version, or champion")
@@ -32,6 +32,10 @@ class ScoreRequest(ClusterRequest):
     )
     until: Moment | None = Field(None, description="only images last modified before this time (UTC)")
     limit: int | None = Field(None, ge=1, description="score at most this many; the next run takes the others")
+    backfill: bool = Field(
+        False,
+        description="after a promotion: score what the champion has not scored, even if an earlier one has",
+    )
     recheck: bool = Field(False, description="also read known images, and score those whose bytes have changed")
     max_quarantined: Annotated[Fraction, SHARED] = Field(
         MAX_QUARANTINED,
@@ -42,6 +46,17 @@ class ScoreRequest(ClusterRequest):
     def _window_is_open(self) -> ScoreRequest:
         if self.since is not None and self.until is not None and self.since >= self.until:
             raise ValueError(f"--since {self.since:%Y-%m-%dT%H:%M:%SZ} is not before --until")
+        return self
+
+    @model_validator(mode="after")
+    def _backfill_is_of_the_champion(self) -> ScoreRequest:
+        if self.backfill and self.model != "champion":
+            raise ValueError(
+                f"--backfill adds rows of the champion, not of --model {self.model}; leave one of them out "
+                "(--model VERSION alone scores all that VERSION has not scored)"
+            )
+        if self.backfill and self.recheck:
+            raise ValueError("--backfill and --recheck do not go together; run one after the other")
         return self
 
 

@@ -1,10 +1,11 @@
-"""Read images, in a worker, and decode those whose bytes this model version has not scored yet."""
+"""Read images, in a worker, and decode those whose bytes no counted model version has scored yet."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum, IntEnum
+from itertools import repeat
 
 import pyarrow as pa
 
@@ -31,7 +32,9 @@ JOB = pa.schema(
     [
         *LISTING,
         ("standing", pa.int8()),  # a value of Standing
+        ("place", pa.uint16()),  # of the counted models, the first with a row of this uri and etag
         ("known_sha256", pa.list_(pa.binary(HASH_BYTES))),  # of bytes of this uri that have a row
+        ("known_places", pa.list_(pa.uint16())),  # of each of these, the model whose row it is
     ]
 )
 """Images as a worker gets them: the row of the listing, and what the tables know about it."""
@@ -56,6 +59,7 @@ class Same:
         sha256: their hash; None if nothing was read.
         remember: whether this etag is not in the tables yet, or not with the hash.
         rechecked: whether the image was read only to be compared.
+        place: of the counted models, the first that has scored these bytes.
     """
 
     etag: str
@@ -63,6 +67,7 @@ class Same:
     sha256: str | None
     remember: bool
     rechecked: bool
+    place: int = 0
 
 
 @dataclass(frozen=True)
@@ -109,31 +114,44 @@ def load_unless_known(
     """
     listing = images.select(LISTING.names).to_pandas()
     if "standing" in images.column_names:
-        standings, hashes = images["standing"].to_pylist(), images["known_sha256"].to_pylist()
+        standings, places = images["standing"].to_pylist(), images["place"].to_pylist()
+        known = map(_whose, images["known_sha256"].to_pylist(), images["known_places"].to_pylist())
     else:
-        standings, hashes = [Standing.NEW] * len(listing), [()] * len(listing)
+        known = map(_whose, repeat((), len(listing)), repeat(()))
+        standings, places = [Standing.NEW] * len(listing), [0] * len(listing)
     etags = listing["etag"].tolist()
     read = read_images(listing, roots)
-    for listed, standing, known, image in zip(etags, standings, hashes, read, strict=True):
+    for listed, standing, place, hashes, image in zip(etags, standings, places, known, read, strict=True):
         if isinstance(image, Fetched):
-            yield _compared(image, listed, Standing(standing), known, preprocessing)
+            yield _compared(image, listed, Standing(standing), place, hashes, preprocessing)
         elif image.reason is Reason.TOO_LARGE and standing != Standing.NEW:  # already too large when it was new
             yield Same(image.etag, image.size_bytes, None, remember=False, rechecked=False)
         else:
             yield image
 
 
+def _whose(hashes: Sequence[bytes], places: Sequence[int]) -> dict[bytes, int]:
+    """Return for each hash the first model with a row of these bytes."""
+    return dict(sorted(zip(hashes, places, strict=True), key=lambda pair: -pair[1]))
+
+
 def _compared(
-    image: Fetched, listed: str, standing: Standing, known: Collection[bytes], preprocessing: Preprocessing
+    image: Fetched,
+    listed: str,
+    standing: Standing,
+    place: int,
+    known: Mapping[bytes, int],
+    preprocessing: Preprocessing,
 ) -> Loaded | Rejected | Same:
     if listed != image.etag and plain_etag(listed) == image.etag:  # replaying an image that a recheck found
         image = replace(image, etag=hashed_etag(image.etag, image.sha256))
-    has_row = bool(known) and bytes.fromhex(image.sha256)[:HASH_BYTES] in known
-    verdict = judge_bytes(standing, image.etag == listed, has_row)
+    owner = known.get(bytes.fromhex(image.sha256)[:HASH_BYTES]) if known else None
+    verdict = judge_bytes(standing, image.etag == listed, has_row=owner is not None)
     if verdict in (Verdict.SAME, Verdict.REMEMBER):
-        size = len(image.data)
-        remember = verdict is Verdict.REMEMBER
-        return Same(image.etag, size, image.sha256, remember, rechecked=standing is not Standing.NEW)
+        remember, rechecked = verdict is Verdict.REMEMBER, standing is not Standing.NEW
+        # Bytes whose row has no hash are of the model that has a row of this uri and etag.
+        whose = place if owner is None else owner
+        return Same(image.etag, len(image.data), image.sha256, remember, rechecked, whose)
     if verdict is Verdict.CHANGED:
         image = replace(image, etag=hashed_etag(image.etag, image.sha256))
     return decode_image(image, preprocessing)

@@ -12,6 +12,7 @@ import pyarrow as pa
 from skinml import tables
 from skinml.errors import Reason
 from skinml.schemas import IMAGE_VERSION, PROBABILITY_COLUMNS
+from skinml.scoring.counted import PLACE, Model, of_models
 from skinml.scoring.ledger import (
     Known,
     hash_keys,
@@ -26,7 +27,7 @@ from skinml.tables import Part, Snapshot
 
 SAME = 1e-3
 """On any two machines, a network's probabilities for the same bytes differ by less than this. It decides
-whether the bytes are the same if a row has no SHA-256."""
+whether the bytes are the same if a row of the same model has no SHA-256."""
 
 
 @dataclass(frozen=True)
@@ -46,18 +47,18 @@ class Examined:
 
 
 def examine_scores(
-    workspace: str, parts: Sequence[Part], model: tuple[str, str], before: Snapshot | None
+    workspace: str, parts: Sequence[Part], counted: Sequence[Model], before: Snapshot | None
 ) -> Examined:
-    """Leave out the rows whose key is already in `scores`.
+    """Leave out the rows of image versions that already have a row of a counted model in `scores`.
 
     Args:
         workspace: normalised URL.
         parts: uncommitted parts of `scores`.
-        model: name and version of the model.
+        counted: the models whose rows count; the first is that of our rows.
         before: the state that the archive was compared with, so that only newer rows are read; None reads the
             whole table.
     """
-    ledger = make_ledger(read_scored(workspace, *model, but=before))
+    ledger = make_ledger(read_scored(workspace, counted, but=before))
     left: list[Part] = []
     contradicted = [pd.DataFrame(columns=[*IMAGE_VERSION, "size_bytes", "reason", "detail"])]
     known = 0
@@ -69,7 +70,7 @@ def examine_scores(
             left.append(part)
             continue
         known += int(there.sum())
-        contradicted.append(_contradicted(workspace, part, there, model, before))
+        contradicted.append(_contradicted(workspace, part, there, counted, before))
         rest = tables.keep_rows(workspace, "scores", part, pa.array(~there))
         left += [rest] if rest is not None else []
     return Examined(left, known, pd.concat(contradicted, ignore_index=True))
@@ -91,9 +92,9 @@ def examine_quarantine(workspace: str, parts: Sequence[Part]) -> Examined:
 
 
 def _contradicted(
-    workspace: str, part: Part, there: np.ndarray, model: tuple[str, str], before: Snapshot | None
+    workspace: str, part: Part, there: np.ndarray, counted: Sequence[Model], before: Snapshot | None
 ) -> pd.DataFrame:
-    """Return those of our rows that another run has committed from other bytes.
+    """Return those of our rows that other runs have committed from other bytes, and from none of the same.
 
     In the quarantine they get no SHA-256, so that a recheck scores these bytes, which have no row.
     """
@@ -103,15 +104,17 @@ def _contradicted(
     found = []
     folders: Folders = {}
     for rows in tables.scan(workspace, "scores", wanted, before):
-        theirs = resolve_rows(rows, folders).to_pandas()
-        theirs = theirs[(theirs["model_name"] == model[0]) & (theirs["model_version"] == model[1])]
+        theirs = resolve_rows(of_models(rows, counted), folders).to_pandas()
         found.append(theirs.merge(ours, on=IMAGE_VERSION, suffixes=("", "_ours")))
     both = pd.concat(found, ignore_index=True)
     apart = [np.abs(both[name] - both[f"{name}_ours"]) for name in PROBABILITY_COLUMNS]
-    differs = (np.max(apart, axis=0) > SAME) & (both["precision"] == both["precision_ours"])
+    same_network = (both[PLACE] == 0) & (both["precision"] == both["precision_ours"])
+    differs = (np.max(apart, axis=0) > SAME) & same_network
     hashed = both["sha256"].notna() & both["sha256_ours"].notna()
     other = np.where(hashed, both["sha256"] != both["sha256_ours"], differs)
-    wrong = both[(both["size_bytes"] != both["size_bytes_ours"]) | other]
+    both["wrong"] = (both["size_bytes"] != both["size_bytes_ours"]) | other
+    all_wrong = both.groupby(IMAGE_VERSION)["wrong"].transform("all").astype(bool)  # pandas 2: object if empty
+    wrong = both[all_wrong].drop_duplicates(IMAGE_VERSION)
     detail = "run " + wrong["run_id"] + " has scored other bytes under the same uri and etag"
     rows = wrong.assign(detail=detail, size_bytes=wrong["size_bytes_ours"])
     chosen: pd.DataFrame = rows[[*IMAGE_VERSION, "size_bytes", "detail"]].assign(

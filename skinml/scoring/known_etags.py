@@ -14,13 +14,12 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from skinml import tables
 from skinml.schemas import IMAGE_VERSION, KNOWN_ETAGS
-from skinml.scoring.ledger import Keys, Known, hash_keys, keyed, look_up, make_ledger, of_model
+from skinml.scoring.counted import Model, of_models
+from skinml.scoring.ledger import Known, Versions, hash_keys, keyed, look_up, make_ledger
 from skinml.storage.spelling import Folders
 from skinml.tables import Part, Snapshot
 
@@ -30,31 +29,32 @@ if TYPE_CHECKING:
 TABLE = "known_etags"
 
 
-def known_etag_rows(images: pd.DataFrame, model_name: str, model_version: str, run_id: str) -> pa.Table:
-    """Return images (uri, etag, sha256, size_bytes) as rows, schema KNOWN_ETAGS."""
-    rows = images.assign(
-        model_name=model_name, model_version=model_version, run_id=run_id, seen_at=datetime.now(UTC)
-    )
+def known_etag_rows(images: pd.DataFrame, models: Sequence[Model], run_id: str) -> pa.Table:
+    """Return images (uri, etag, sha256, size_bytes) as rows, schema KNOWN_ETAGS.
+
+    Args:
+        images: one row each.
+        models: for each image, the model version that has scored these bytes.
+        run_id: the run that found out.
+    """
+    names, versions = ([model[part] for model in models] for part in range(2))
+    rows = images.assign(model_name=names, model_version=versions, run_id=run_id, seen_at=datetime.now(UTC))
     return pa.Table.from_pandas(rows[KNOWN_ETAGS.names], KNOWN_ETAGS, preserve_index=False)
 
 
-def read_known_etags(
-    workspace: str, model_name: str, model_version: str
-) -> Iterator[tuple[Keys, NDArray[np.int64]]]:
-    """Yield keys and sizes of image versions that this model version need not score."""
+def read_known_etags(workspace: str, models: Sequence[Model]) -> Iterator[Versions]:
+    """Yield image versions that need no row because of rows of these models."""
     columns = [*IMAGE_VERSION, "size_bytes", "model_name", "model_version"]
     folders: Folders = {}
     for rows in tables.scan(workspace, TABLE, columns):
-        yield keyed(rows.filter(of_model(rows, model_name, model_version)), folders)
+        yield keyed(of_models(rows, models), folders, len(models) > 1)
 
 
-def publish_known_etags(
-    workspace: str, run_id: str, model_name: str, model_version: str, parts: Sequence[Part]
-) -> None:
+def publish_known_etags(workspace: str, run_id: str, models: Sequence[Model], parts: Sequence[Part]) -> None:
     """Commit a run's rows, once for its run_id, without those that another run has committed."""
 
     def examine(_: Snapshot) -> tuple[Sequence[Part], str]:
-        ledger = make_ledger(read_known_etags(workspace, model_name, model_version))
+        ledger = make_ledger(read_known_etags(workspace, models))
         left = []
         for part in parts:
             rows = tables.read_parts(workspace, TABLE, [part], [*IMAGE_VERSION, "size_bytes"])

@@ -1,16 +1,16 @@
 """The ledger of known image versions: a 128-bit hash of (uri, etag) and a size for each.
 
-A listing is compared with the tables by these hashes, piece by piece. A million known images take 24 MB, and
-their names are never all in memory.
+A listing is compared with the tables by these hashes, piece by piece. A million known images take 24 MB (26 MB
+if rows of several models count), and their names are never all in memory.
 """
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -22,10 +22,11 @@ from skinml import tables
 from skinml.process.memory import release_memory
 from skinml.records.etags import with_plain_etags
 from skinml.records.quarantine import RETRIED
+from skinml.scoring.counted import PLACE, Model, Places, of_models
 from skinml.storage.spelling import Folders, resolve_rows
 from skinml.tables import Snapshot
 
-Number = TypeVar("Number", np.uint64, np.int64)
+Number = TypeVar("Number", np.uint64, np.int64, np.uint16)
 
 Keys = NDArray[np.uint64]
 """Hashed (uri, etag) pairs, (n, 2)."""
@@ -34,6 +35,9 @@ SECRETS = (secrets.token_hex(8), secrets.token_hex(8))
 """The hash keys of the two halves, drawn anew in each process so that nobody can construct a name that
 collides. With a million listed and a million known images, the probability of a collision is 3e-27; with 64
 bits it would be 5e-8, and it would go unnoticed."""
+
+JOINED_AT_ONCE = 262_144
+"""Rows of several models that are gathered before they are joined, so that an image is held once."""
 
 FLOWS = ("score", "replay")
 """Flows that quarantine images of an archive; rows of `prepare` do not count here."""
@@ -47,6 +51,14 @@ class Known(IntEnum):
     OTHER_BYTES = 2  # the same uri and etag with another size: storage has used one etag twice
 
 
+class Versions(NamedTuple):
+    """Image versions: their keys, their sizes, and whose rows they are; without places, all are our own."""
+
+    keys: Keys
+    size_bytes: NDArray[np.int64]
+    places: Places | None = None
+
+
 @dataclass(frozen=True, eq=False)
 class Ledger:
     """Known image versions, sorted by the first halves of their keys.
@@ -56,12 +68,14 @@ class Ledger:
         second: second halves, uint64 (n,).
         size_bytes: of the objects, int64 (n,).
         longest: the largest number of keys with the same first half: 1 unless keys are repeated.
+        places: the first of the counted models that has a row, uint16 (n,); None if only one model counts.
     """
 
     first: NDArray[np.uint64]
     second: NDArray[np.uint64]
     size_bytes: NDArray[np.int64]
     longest: int
+    places: Places | None = None
 
     def __len__(self) -> int:
         return len(self.first)
@@ -89,21 +103,72 @@ def hash_uris(uris: pa.ChunkedArray) -> Keys:
     return hash_keys(uris, pa.chunked_array([pa.repeat("", len(uris))]))
 
 
-def make_ledger(pieces: Iterable[tuple[Keys, NDArray[np.int64]]]) -> Ledger:
-    """Build a ledger from pieces of keys and sizes.
+def make_ledger(pieces: Iterable[Versions]) -> Ledger:
+    """Build a ledger from pieces.
 
     Columns are joined one after the other and the pieces freed, so it needs at most 40 bytes an image, of which
-    24 stay.
+    24 stay. If several models count, their pieces are joined on the way: the rows of one image by many models
+    are held once.
     """
     firsts, seconds, sizes = [np.empty(0, np.uint64)], [np.empty(0, np.uint64)], [np.empty(0, np.int64)]
-    for piece_keys, piece_sizes in pieces:
-        firsts.append(piece_keys[:, 0].copy())  # a view would keep the piece in memory
-        seconds.append(piece_keys[:, 1].copy())
-        sizes.append(piece_sizes)
+    places: list[Places] | None = None
+    rows = waiting = 0
+    for piece in pieces:
+        firsts.append(piece.keys[:, 0].copy())  # a view would keep the piece in memory
+        seconds.append(piece.keys[:, 1].copy())
+        sizes.append(piece.size_bytes)
+        if places is None and piece.places is not None:
+            places = [np.zeros(rows, np.uint16)]
+        if places is not None:
+            places.append(np.zeros(len(piece.keys), np.uint16) if piece.places is None else piece.places)
+        rows += len(piece.keys)
+        waiting += len(piece.keys)
+        if places is not None and waiting > max(JOINED_AT_ONCE, len(firsts[0]) // 4):
+            _sort(firsts, seconds, sizes, places)
+            rows, waiting = len(firsts[0]), 0
+    _sort(firsts, seconds, sizes, places)
+    return Ledger(
+        firsts[0], seconds[0], sizes[0], _longest_run(firsts[0]), None if places is None else places[0]
+    )
+
+
+def _sort(
+    firsts: list[NDArray[np.uint64]],
+    seconds: list[NDArray[np.uint64]],
+    sizes: list[NDArray[np.int64]],
+    places: list[Places] | None,
+) -> None:
+    """Join each list's arrays to one, sorted by the first halves; with places, equal versions become one.
+
+    Equal versions are neighbours, unless one first half has several versions. Such versions may stay more than
+    once, which costs memory but is right.
+    """
     first = _joined(firsts)
     order = np.argsort(first, kind="stable")
-    first = first[order]
-    return Ledger(first, _joined(seconds)[order], _joined(sizes)[order], _longest_run(first))
+    firsts.append(first[order])
+    del first
+    seconds.append(_joined(seconds)[order])
+    sizes.append(_joined(sizes)[order])
+    if places is None:
+        return
+    places.append(_joined(places)[order])
+    del order
+    starts = first_of_equal(firsts[0], seconds[0], sizes[0])
+    if len(starts) < len(firsts[0]):
+        places.append(np.minimum.reduceat(places.pop(), starts))
+        firsts.append(firsts.pop()[starts])
+        seconds.append(seconds.pop()[starts])
+        sizes.append(sizes.pop()[starts])
+        release_memory()
+
+
+def first_of_equal(*columns: NDArray[Any]) -> NDArray[np.int64]:
+    """Return the positions of rows that differ from the row before, int64; the first row is one of them."""
+    differs = np.ones(len(columns[0]), dtype=bool)
+    differs[1:] = False
+    for column in columns:
+        differs[1:] |= column[1:] != column[:-1]
+    return np.flatnonzero(differs)
 
 
 def _joined(pieces: list[NDArray[Number]]) -> NDArray[Number]:
@@ -127,11 +192,27 @@ def _longest_run(ascending: NDArray[np.uint64]) -> int:
 
 def look_up(ledger: Ledger, keys: Keys, size_bytes: NDArray[np.int64]) -> NDArray[np.int8]:
     """Look up image versions: values of Known, int8 (n,)."""
+    return look_up_places(ledger, keys, size_bytes)[0]
+
+
+def look_up_places(
+    ledger: Ledger, keys: Keys, size_bytes: NDArray[np.int64]
+) -> tuple[NDArray[np.int8], Places]:
+    """Look up image versions: values of Known, and the first counted model that has a row.
+
+    Returns:
+        int8 (n,), and uint16 (n,). The place is 0 unless the version is KNOWN by other models' rows alone.
+    """
     answer = np.full(len(keys), Known.NEW, dtype=np.int8)
+    places = np.zeros(len(keys), np.uint16)
     for position, same in _same_keys(ledger, keys):
+        equal = same & (ledger.size_bytes[position] == size_bytes)
+        if ledger.places is not None:
+            found = ledger.places[position]
+            places = np.where(equal & ((answer != Known.KNOWN) | (found < places)), found, places)
         answer[same & (answer == Known.NEW)] = Known.OTHER_BYTES
-        answer[same & (ledger.size_bytes[position] == size_bytes)] = Known.KNOWN
-    return answer
+        answer[equal] = Known.KNOWN
+    return answer, places
 
 
 def positions(ledger: Ledger, keys: Keys, size_bytes: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -154,26 +235,20 @@ def _same_keys(ledger: Ledger, keys: Keys) -> Iterator[tuple[NDArray[np.int64], 
         yield position, same & (start + step < len(ledger))
 
 
-def read_scored(
-    workspace: str, model_name: str, model_version: str, but: Snapshot | None = None
-) -> Iterable[tuple[Keys, NDArray[np.int64]]]:
-    """Yield keys and sizes of the rows of one model version; with `but` only of rows added since that state.
+def read_scored(workspace: str, models: Sequence[Model], but: Snapshot | None = None) -> Iterator[Versions]:
+    """Yield image versions that these models have scored; with `but` only from rows added since that state.
 
-    A row with a hashed etag also counts under its plain etag, by which storage lists those bytes.
+    All models' rows are found in one pass. A row with a hashed etag also counts under its plain etag, by which
+    storage lists those bytes.
     """
     columns = ["uri", "etag", "size_bytes", "model_name", "model_version"]
     folders: Folders = {}
     for rows in tables.scan(workspace, "scores", columns, but):
-        yield keyed(with_plain_etags(rows.filter(of_model(rows, model_name, model_version))), folders)
+        yield keyed(with_plain_etags(of_models(rows, models)), folders, len(models) > 1)
 
 
-def of_model(rows: pa.Table, model_name: str, model_version: str) -> pa.ChunkedArray:
-    """Return which rows are of this model version, bool."""
-    return pc.and_(pc.equal(rows["model_name"], model_name), pc.equal(rows["model_version"], model_version))
-
-
-def read_quarantined(workspace: str, by_reason: bool = False) -> Iterator[tuple[Keys, NDArray[np.int64]]]:
-    """Yield keys and sizes of images that are quarantined permanently; read errors are tried again every run.
+def read_quarantined(workspace: str, by_reason: bool = False) -> Iterator[Versions]:
+    """Yield image versions that are quarantined permanently; read errors are tried again every run.
 
     Args:
         workspace: normalised URL.
@@ -188,11 +263,11 @@ def read_quarantined(workspace: str, by_reason: bool = False) -> Iterator[tuple[
         chosen = chosen if by_reason else with_plain_etags(chosen)
         keys, sizes = hash_keys(chosen["uri"], chosen["etag"]), chosen["size_bytes"].to_numpy()
         still = look_up(mended, keys, sizes) == Known.NEW
-        yield (hash_reasons(chosen) if by_reason else keys)[still], sizes[still]
+        yield Versions((hash_reasons(chosen) if by_reason else keys)[still], sizes[still])
 
 
-def _read_replayed(workspace: str) -> Iterator[tuple[Keys, NDArray[np.int64]]]:
-    """Yield keys and sizes of images that `quarantine replay` has scored; any model may score them now."""
+def _read_replayed(workspace: str) -> Iterator[Versions]:
+    """Yield image versions that `quarantine replay` has scored; any model may score them now."""
     runs = tables.read(workspace, "runs", ["flow", "done"])
     if not pc.any(pc.and_(pc.equal(runs["flow"], "replay"), pc.greater(runs["done"], 0))).as_py():
         return
@@ -208,7 +283,14 @@ def hash_reasons(rows: pa.Table) -> Keys:
     return hash_keys(rows["uri"], pc.binary_join_element_wise(rows["etag"], rows["reason"], "\n"))
 
 
-def keyed(rows: pa.Table, folders: Folders) -> tuple[Keys, NDArray[np.int64]]:
-    """Return keys and sizes of a table's rows, with uris as they are listed today."""
+def keyed(rows: pa.Table, folders: Folders, several: bool = False) -> Versions:
+    """Return a table's rows as image versions, with uris as they are listed today.
+
+    Args:
+        rows: uri, etag, size_bytes.
+        folders: what `resolve_rows` keeps between pieces.
+        several: whether several models count; then the rows have PLACE too.
+    """
     rows = resolve_rows(rows, folders)
-    return hash_keys(rows["uri"], rows["etag"]), rows["size_bytes"].to_numpy()
+    places = rows[PLACE].to_numpy() if several else None
+    return Versions(hash_keys(rows["uri"], rows["etag"]), rows["size_bytes"].to_numpy(), places)

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from skinml.schemas import LISTING
-from skinml.scoring.ledger import Keys, Known, Ledger, hash_keys, hash_uris, look_up
+from skinml.scoring.ledger import Keys, Known, Ledger, hash_keys, hash_uris, look_up_places
 from skinml.storage.listing import Listed
 
 ROWS_AT_ONCE = 16_384
@@ -43,6 +43,7 @@ class Pending:
         outside_window: of the skipped, those that are new (or to be rechecked) but outside the window.
         beyond_limit: of the skipped, those that are new (or to be rechecked) but beyond the limit.
         other_bytes: image versions that are in the tables with another size, columns of LISTING.
+        by_others: of the listed, those that only other counted models have scored: earlier champions.
         passed_over: objects that are not images, by kind, as in `Listed`.
     """
 
@@ -53,6 +54,7 @@ class Pending:
     outside_window: int
     beyond_limit: int
     other_bytes: pa.Table
+    by_others: int = 0
     passed_over: Counter[str] = field(default_factory=Counter)
 
     @property
@@ -76,13 +78,15 @@ def find_pending(
     If an archive changes while it is listed, the listing may contain an object twice. Only the first entry
     counts; the bytes are those found when the object is read.
     """
-    counts = dict.fromkeys(("images", "listed", "skipped", "outside_window", "beyond_limit"), 0)
+    names = ("images", "listed", "skipped", "outside_window", "beyond_limit", "by_others")
+    counts = dict.fromkeys(names, 0)
     other_bytes = [LISTING.empty_table()]
     seen: list[Keys] = []
     passed_over: Counter[str] = Counter()
     with pq.ParquetWriter(path, LISTING, compression="lz4") as writer:
         for rows, kinds in _gathered(listing):
-            answer = look_up(ledger, hash_keys(rows["uri"], rows["etag"]), rows["size_bytes"].to_numpy())
+            keys, sizes = hash_keys(rows["uri"], rows["etag"]), rows["size_bytes"].to_numpy()
+            answer, places = look_up_places(ledger, keys, sizes)
             new = rows if recheck else rows.filter(pa.array(answer == Known.NEW))
             other = (answer == Known.OTHER_BYTES) & (not recheck)
             other_bytes.append(rows.filter(pa.array(other)))
@@ -93,6 +97,7 @@ def find_pending(
             writer.write_table(taken)
             counts["images"] += len(taken)
             counts["listed"] += len(rows)
+            counts["by_others"] += int((places > 0).sum())
             counts["outside_window"] += len(new) - len(wanted)
             counts["beyond_limit"] += len(wanted) - len(taken)
             counts["skipped"] += len(rows) - int(other.sum()) - len(taken)

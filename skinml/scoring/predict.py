@@ -28,6 +28,7 @@ from skinml.records.quarantine import quarantine_rows
 from skinml.records.unpublished import Origin, Record, write_record
 from skinml.schemas import LISTING, PROBABILITY_COLUMNS, SCORES
 from skinml.scoring.compare_bytes import Compared, Same, compare_etags, load_unless_known
+from skinml.scoring.counted import Model
 from skinml.scoring.known_etags import known_etag_rows
 from skinml.storage.urls import image_ids
 from skinml.tables import Part, attempt, write_part
@@ -64,6 +65,11 @@ class ScoringModel:
     precision: Precision = "fp32"
     usual: Usual | None = None  # the drift reference from held-out images; older bundles have none
 
+    @property
+    def key(self) -> Model:
+        """Return name and version."""
+        return self.name, self.version
+
     def origin(self, flow: str) -> Origin:
         """Return what this flow's rows depend on besides the images."""
         return Origin(flow, self.name, self.version, self.precision, self.onnx_sha256, __version__)
@@ -81,6 +87,7 @@ class ScoreJob:
     run_date: date
     flow: str = "score"
     roots: tuple[str, ...] | None = None  # archives that every image must lie in; None if not known
+    counted: tuple[Model, ...] = ()  # the models whose rows the images were compared with; () for this alone
 
 
 @dataclass(frozen=True)
@@ -126,10 +133,11 @@ def score_jobs(
     run_date: date,
     flow: str = "score",
     roots: tuple[str, ...] | None = None,
+    counted: tuple[Model, ...] = (),
 ) -> Iterator[ScoreJob]:
     """Yield one numbered job for each shard of pending images."""
     for number, images in enumerate(shards):
-        yield ScoreJob(number, images, workspace, model, run_id, run_date, flow, roots)
+        yield ScoreJob(number, images, workspace, model, run_id, run_date, flow, roots, counted)
 
 
 def score_shard(job: ScoreJob) -> ShardScored:
@@ -203,7 +211,9 @@ def _remember(job: ScoreJob, images: pd.DataFrame, same: Mapping[int, Same], nam
     new = [position for position, image in same.items() if image.remember]
     if not new:
         return None
-    rows = known_etag_rows(images.iloc[new], job.model.name, job.model.version, job.run_id)
+    counted = job.counted or (job.model.key,)
+    models = [counted[same[position].place] for position in new]
+    rows = known_etag_rows(images.iloc[new], models, job.run_id)
     return write_part(job.workspace, "known_etags", rows, name)
 
 

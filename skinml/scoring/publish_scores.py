@@ -17,6 +17,7 @@ from skinml.process.crash_points import crash_point
 from skinml.records.quarantine import quarantine_rows
 from skinml.records.runs import Counts, Run, as_record
 from skinml.scoring.conflicts import examine_quarantine, examine_scores
+from skinml.scoring.counted import Counted
 from skinml.scoring.follow_up import FollowUp, from_note, to_note
 from skinml.scoring.predict import ScoringModel, ShardScored
 from skinml.tables import Part, Snapshot
@@ -30,13 +31,24 @@ only commits of runs that ran at the same time can accumulate."""
 
 @dataclass(frozen=True)
 class Night:
-    """What a run commits: its shards' parts, its counts, and the state of `scores` that it started from."""
+    """What a run commits: its shards' parts, its counts, and what it started from.
+
+    Attributes:
+        run: the run.
+        model: the model of its rows.
+        shards: what the workers have returned.
+        counts: of the listed images.
+        before: the state of `scores` that the archive was compared with.
+        counted: the models whose rows counted in that.
+        health: of the run's images, if it was measured.
+    """
 
     run: Run
     model: ScoringModel
     shards: Sequence[ShardScored]
     counts: Counts
     before: Snapshot
+    counted: Counted
     health: Health | None = None
 
 
@@ -85,10 +97,13 @@ def _still_to_publish(
     """Return the parts to commit on top of this state of `scores`, and the steps after that commit."""
     counts = night.counts
     replaced = any(shard.replaced for shard in night.shards)
-    if replaced or state.files - night.before.files:
-        model = (night.model.name, night.model.version)
-        # A replaced image has an etag that the listing did not have, so any existing row may have it too.
-        examined = examine_scores(workspace, scores, model, None if replaced else night.before)
+    counted = night.counted.renewed(workspace) if scores else night.counted
+    promoted = counted != night.counted
+    if replaced or promoted or state.files - night.before.files:
+        # A replaced image has an etag that the listing did not have, so any existing row may have it too. Of a
+        # champion that was promoted in the meantime, no row was compared yet.
+        before = None if replaced or promoted else night.before
+        examined = examine_scores(workspace, scores, counted.models, before)
         wrong = examined.contradicted
         for uri, etag, detail in zip(wrong["uri"], wrong["etag"], wrong["detail"], strict=True):
             logger.error("%s (etag %s): %s; its row stays, ours is quarantined", uri, etag, detail)

@@ -15,10 +15,11 @@ import pyarrow as pa
 from skinml import tables
 from skinml.records.etags import plain_etag
 from skinml.schemas import IMAGE_VERSION, LISTING
+from skinml.scoring.counted import Model
 from skinml.scoring.known_etags import read_known_etags
 from skinml.scoring.ledger import make_ledger, read_scored
 from skinml.scoring.pending import Pending, Window, find_pending
-from skinml.scoring.predict import ScoringModel, ShardScored
+from skinml.scoring.predict import ShardScored
 from skinml.storage.head import head_objects
 from skinml.storage.listing import Listed
 
@@ -28,7 +29,7 @@ class Replayable:
     """The quarantined images that can be scored again, and the counts of the others.
 
     Attributes:
-        pending: the images to score; those that this model has scored already count as skipped.
+        pending: the images to score; those that a counted model has scored already count as skipped.
         of_prepare: images that `prepare` could not use; `prepare` itself tries them again.
         gone: images that do not exist any more.
         replaced: images with other bytes by now; `score` treats them as new.
@@ -40,7 +41,7 @@ class Replayable:
     replaced: int
 
 
-def find_replayable(workspace: str, images: pd.DataFrame, model: ScoringModel, path: Path) -> Replayable:
+def find_replayable(workspace: str, images: pd.DataFrame, counted: Sequence[Model], path: Path) -> Replayable:
     """Check which images still exist unchanged, and write them to `path`.
 
     If storage cannot say whether an image exists, it is included: reading it will show the error.
@@ -48,7 +49,7 @@ def find_replayable(workspace: str, images: pd.DataFrame, model: ScoringModel, p
     Args:
         workspace: normalised URL.
         images: the result of `in_quarantine`.
-        model: the model that scores.
+        counted: the models whose rows count.
         path: where to write a Parquet file with the columns of LISTING.
     """
     ours = images[images["flow"] == "score"]
@@ -68,10 +69,7 @@ def find_replayable(workspace: str, images: pd.DataFrame, model: ScoringModel, p
     listed = pa.RecordBatch.from_arrays(
         [pa.array(column, field.type) for column, field in zip(columns, LISTING, strict=True)], schema=LISTING
     )
-    model_version = (model.name, model.version)
-    ledger = make_ledger(
-        chain(read_scored(workspace, *model_version), read_known_etags(workspace, *model_version))
-    )
+    ledger = make_ledger(chain(read_scored(workspace, counted), read_known_etags(workspace, counted)))
     pending = find_pending([Listed(listed)], ledger, Window(), path)
     return Replayable(pending, len(images) - len(ours), gone, replaced)
 

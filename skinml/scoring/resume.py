@@ -20,7 +20,16 @@ from numpy.typing import NDArray
 from skinml.records.quarantine import RETRIED
 from skinml.records.unpublished import Origin, Record, read_records, run_of
 from skinml.schemas import LISTING, PROBABILITY_COLUMNS
-from skinml.scoring.ledger import Keys, Known, Ledger, hash_keys, look_up, make_ledger, positions
+from skinml.scoring.ledger import (
+    Keys,
+    Known,
+    Ledger,
+    Versions,
+    hash_keys,
+    look_up_places,
+    make_ledger,
+    positions,
+)
 from skinml.scoring.pending import ROWS_AT_ONCE, Pending
 from skinml.storage.objects import read_many
 from skinml.storage.spelling import Folders, resolve_rows
@@ -105,14 +114,16 @@ def resume(workspace: str, origin: Origin, pending: Pending, known: Callable[[],
         if rows is None:
             continue
         keys, sizes, usable = rows
-        place, answer = positions(wanted, keys, sizes), look_up(there, keys, sizes)
+        place = positions(wanted, keys, sizes)
+        answer, whose = look_up_places(there, keys, sizes)
         # A recheck reads images again that have a row; another run's row of such an image is not taken over.
         kept = usable & (place >= 0) & (answer == Known.NEW) & _first_of_each(place)
         kept[kept] = ~taken[place[kept]]
         taken[place[kept]] = True
         if kept.any():
             adoptions.append(Adoption(record, np.packbits(kept).tobytes()))
-        if (~usable | (place >= 0) | (answer == Known.KNOWN)).all():
+        # An image that only an earlier champion has scored: a backfill can still take the row over.
+        if (~usable | (((place >= 0) | (answer == Known.KNOWN)) & (whose == 0))).all():
             spent.append(url)
     if not adoptions:
         return Resumption((), pending, tuple(spent))
@@ -122,9 +133,9 @@ def resume(workspace: str, origin: Origin, pending: Pending, known: Callable[[],
     return Resumption(tuple(adoptions), left, tuple(spent))
 
 
-def _keyed(pending: Pending) -> Iterator[tuple[Keys, NDArray[np.int64]]]:
+def _keyed(pending: Pending) -> Iterator[Versions]:
     for rows in pending.read(ROWS_AT_ONCE):
-        yield hash_keys(rows["uri"], rows["etag"]), rows["size_bytes"].to_numpy()
+        yield Versions(hash_keys(rows["uri"], rows["etag"]), rows["size_bytes"].to_numpy())
 
 
 def _first_of_each(place: NDArray[np.int64]) -> NDArray[np.bool_]:

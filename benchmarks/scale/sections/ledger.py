@@ -13,11 +13,10 @@ from multiprocessing import get_context
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from benchmarks.harness.bench import Bench, Result, say
 from benchmarks.harness.measure import MEGABYTE
-from skinml.scoring.ledger import Keys, Known, hash_keys, look_up, make_ledger
+from skinml.scoring.ledger import Known, Versions, hash_keys, look_up, make_ledger
 
 ROWS = (1_000_000, 10_000_000, 100_000_000)
 PIECE = 65_536
@@ -26,13 +25,13 @@ PAGE = 16_384
 """Rows of a listing that are looked up at once, as `scoring.pending` does."""
 
 
-def drawn(rows: int) -> Iterator[tuple[Keys, NDArray[np.int64]]]:
+def drawn(rows: int) -> Iterator[Versions]:
     """Keys and sizes of so many image versions, in pieces as a scan of the table gives them."""
     generator = np.random.default_rng(0)
     for start in range(0, rows, PIECE):
         count = min(PIECE, rows - start)
         keys = generator.integers(0, 2**64, (count, 2), dtype=np.uint64)
-        yield keys, generator.integers(10_000, 100_000, count)
+        yield Versions(keys, generator.integers(10_000, 100_000, count))
 
 
 def one_size(rows: int) -> dict[str, float]:

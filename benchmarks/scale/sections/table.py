@@ -46,7 +46,7 @@ def _rows(workspace: str, rows: int) -> Result:
         )
     tables.publish(workspace, "scores", parts, "bench")
     began = time.perf_counter()
-    ledger = make_ledger(read_scored(workspace, *MODEL))
+    ledger = make_ledger(read_scored(workspace, [MODEL]))
     seconds = time.perf_counter() - began
     if len(ledger) != rows:
         raise RuntimeError(f"{len(ledger)} of {rows} keys were read")

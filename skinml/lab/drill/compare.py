@@ -8,6 +8,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -108,10 +109,20 @@ def _unpublished(workspace: str, table: str) -> list[str]:
     return [f"{table}/{name}" for name in names if name.endswith(".parquet") and name not in published]
 
 
-def compare(expected: State, found: State, accounts: Sequence[Account]) -> list[Finding]:
-    """Compare a state with the undisturbed one and with what each run reported."""
+def compare(
+    expected: State, found: State, accounts: Sequence[Account], promoted: str | None = None
+) -> list[Finding]:
+    """Compare a state with the undisturbed one and with what each run reported.
+
+    Args:
+        expected: the undisturbed state.
+        found: the state to compare.
+        accounts: what is known of each run.
+        promoted: a copy of the champion that was promoted on the way and then had a backfill; None if none was.
+    """
+    scores = compare_scores if promoted is None else partial(compare_promoted, promoted)
     return [
-        *compare_scores(expected.scores, found.scores),
+        *scores(expected.scores, found.scores),
         *compare_quarantine(expected.quarantine, found.quarantine),
         *check_runs(found, accounts),
         *compare_health(expected.runs, found.runs),
@@ -137,6 +148,15 @@ def compare_scores(expected: pd.DataFrame, found: pd.DataFrame) -> Iterator[Find
         apart = np.abs(both[name].to_numpy() - both[f"{name}_found"].to_numpy())
         differs |= ~(apart <= TOLERANCE)  # so that nothing (null, nan) is a difference, too
     yield from _some(Wrong.DIFFERENT, both.index[differs], "rows in scores with another result")
+
+
+def compare_promoted(promoted: str, expected: pd.DataFrame, found: pd.DataFrame) -> Iterator[Finding]:
+    """Check that the promoted version has every row, and the earlier champion no other than it should have."""
+    new = found["model_version"] == promoted
+    by_new = found[new].assign(model_version=expected["model_version"].iloc[0])
+    yield from compare_scores(expected, by_new)
+    of_earlier = expected.set_index(KEY).index.isin(found[~new].set_index(KEY).index)
+    yield from compare_scores(expected[of_earlier], found[~new])
 
 
 def compare_quarantine(expected: pd.DataFrame, found: pd.DataFrame) -> Iterator[Finding]:

@@ -98,9 +98,9 @@ class Ended:
     resumed: int = 0
 
 
-def one_run(scene: Scene, name: str, kill: Kill | None = None) -> Ended:
-    """Run once, with a kill or undisturbed."""
-    with begin(scene, name, kill) as started:
+def one_run(scene: Scene, name: str, kill: Kill | None = None, backfill: bool = False) -> Ended:
+    """Run once, with a kill or undisturbed; a backfill if asked, or if the kill is of one."""
+    with begin(scene, name, kill, backfill) as started:
         struck = strike(scene, started, kill)
         return _finish(scene, started, kill, struck, alone=True)
 
@@ -116,7 +116,7 @@ def two_runs(scene: Scene, names: tuple[str, str], kill: Kill | None) -> list[En
 
 
 @contextmanager
-def begin(scene: Scene, name: str, kill: Kill | None) -> Iterator[Started]:
+def begin(scene: Scene, name: str, kill: Kill | None, backfill: bool = False) -> Iterator[Started]:
     """Start a run and order a kill at a crash point. If the drill itself fails, the run is ended."""
     order = scene.folder / f"{name}.order"
     environment = clean_environment(scene.folder, scene.place.environment)
@@ -126,6 +126,8 @@ def begin(scene: Scene, name: str, kill: Kill | None) -> Iterator[Started]:
     command += ["--workers", str(scene.workers)]
     if kill is not None and kill.limited:
         command += ["--limit", str(scene.limit)]
+    if backfill or (kill is not None and kill.backfill):
+        command.append("--backfill")
     log, out = scene.folder / f"{name}.log", scene.folder / f"{name}.json"
     started = None
     try:

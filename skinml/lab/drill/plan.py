@@ -46,6 +46,7 @@ class Kill:
         moment: the moment, as a fraction of the duration of an undisturbed run, if there is no point.
         limited: whether the run scores only some of the images, so that later runs have work.
         outage: seconds after which an S3 server is started again.
+        backfill: whether the run is a backfill.
     """
 
     victim: Victim
@@ -53,6 +54,7 @@ class Kill:
     moment: float = 0.0
     limited: bool = False
     outage: float = 0.0
+    backfill: bool = False
 
     @property
     def when(self) -> str:
@@ -70,6 +72,7 @@ class Round:
         kills: one for each run.
         at_once: two runs start at the same time; the last kill, if any, is for the first of them.
         seed: seed for the random choices of the round.
+        promoted: another version is promoted before the run with this position; None if never.
     """
 
     number: int
@@ -77,11 +80,14 @@ class Round:
     kills: tuple[Kill, ...]
     at_once: bool
     seed: int
+    promoted: int | None = None
 
     def kind(self, kill: Kill) -> str:
-        """Return the kind of a kill in words: its victim, or that it hits one of two runs."""
+        """Return the kind of a kill in words: its victim, or that it hits a backfill or one of two runs."""
         if self.at_once and kill is self.kills[-1]:
             return "one of two"
+        if kill.backfill:
+            return f"{kill.victim}, backfill"
         return "store, long" if kill.outage > max(SHORT) else kill.victim
 
     def shortened(self, kills: int) -> Round:
@@ -95,11 +101,15 @@ Shot = tuple[Victim, int | None]
 
 @dataclass(frozen=True)
 class Chain:
-    """A sequence of kills, and the other settings of a round."""
+    """A sequence of kills, and the other settings of a round.
+
+    The runs that are killed after a promotion are backfills: a night would have nothing to score.
+    """
 
     shots: tuple[Shot, ...]
     at_once: bool = False
     outage: tuple[float, float] = SHORT
+    promoted: int | None = None
 
     @property
     def needs_server(self) -> bool:
@@ -112,6 +122,7 @@ CHAINS = (
     Chain(((FLOW, 8), (FLOW, RECOVERY), (WORKER, 4))),
     Chain(((STORE, 8), (STORE, 2), (STORE, 6), (STORE, 7), (STORE, 4))),
     Chain((), at_once=True),
+    Chain(((FLOW, 9), (FLOW, RECORDED), (FLOW, ADOPTED), (FLOW, 8), (FLOW, 4), (FLOW, None)), promoted=1),
     Chain(((STORE, 8),), outage=LONG),
     Chain(((FLOW, 1), (FLOW, 2), (FLOW, 3), (FLOW, 4), (FLOW, 5), (FLOW, 6), (FLOW, 7))),
     Chain(((FLOW, None), (FLOW, None), (FLOW, None), (FLOW, None), (FLOW, None), (FLOW, None))),
@@ -127,6 +138,9 @@ CHAINS = (
     Chain(((FLOW, 9),), at_once=True),
     Chain(((STORE, 9),), outage=LONG),
     Chain(((FLOW, 8), (FLOW, 1), (FLOW, RECOVERY), (FLOW, 10))),
+    Chain(
+        ((FLOW, 8), (FLOW, RECOVERY), (WORKER, 5), (FLOW, 9), (FLOW, 6), (FLOW, 7)), at_once=True, promoted=1
+    ),
     Chain(((FLOW, RECORDED), (FLOW, ADOPTED), (FLOW, ADOPTED), (FLOW, RECORDED), (FLOW, 7), (FLOW, 8))),
     Chain(((FLOW, 6), (FLOW, ADOPTED)), at_once=True),
     Chain(((STORE, RECORDED), (FLOW, RECORDED), (STORE, ADOPTED))),
@@ -152,14 +166,15 @@ def rounds(seed: int, sites: Sequence[Site]) -> Iterator[Round]:
         for position, chain in enumerate(chains):
             site = Site.BUCKET if chain.needs_server else sites[(turn + position) % len(sites)]
             kills = tuple(_kills(chain, rng))
-            yield Round(next(numbers), site, kills, chain.at_once, rng.getrandbits(32))
+            yield Round(next(numbers), site, kills, chain.at_once, rng.getrandbits(32), chain.promoted)
 
 
 def _kills(chain: Chain, rng: random.Random) -> Iterator[Kill]:
     for position, (victim, point) in enumerate(chain.shots):
         later = chain.shots[position + 1 :]
         limited = _commits(victim, point) and any(_needs_images(*shot) for shot in later)
-        yield Kill(victim, point, rng.random(), limited, rng.uniform(*chain.outage))
+        backfill = chain.promoted is not None and position >= chain.promoted
+        yield Kill(victim, point, rng.random(), limited, rng.uniform(*chain.outage), backfill)
 
 
 def _commits(victim: Victim, point: int | None) -> bool:

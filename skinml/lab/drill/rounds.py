@@ -1,4 +1,4 @@
-"""Play a round: several kills in a new workspace, an undisturbed run, and the comparison."""
+"""Play a round: several kills in a new workspace, undisturbed runs, and the comparison."""
 
 from __future__ import annotations
 
@@ -21,7 +21,11 @@ from skinml.lab.drill.places import (
     wait_for_server,
 )
 from skinml.lab.drill.plan import LEAVES_RECORDS, Kill, Round, Victim
+from skinml.lab.drill.promotion import copy_champion, promote
 from skinml.records.quarantine import RETRIED
+
+PROMOTED = "20990101T000000Z-000000"
+"""The version that is promoted in a round: a copy of the first champion."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +118,8 @@ def play(this: Round, place: Place, setting: Setting, expected: Undisturbed) -> 
     wait_for_server(place)
     state = read_state(scene.workspace)
     pairs = list(zip(this.kills, ended, strict=False))
-    findings += compare(expected.state, state, [run.account for run in ended])
+    promoted = None if this.promoted is None else PROMOTED
+    findings += compare(expected.state, state, [run.account for run in ended], promoted)
     findings += check_resumed(this, pairs, sum(run.resumed for run in ended))
     kept = keep_workspace(scene.workspace, scene.folder) if findings else None
     if not findings:
@@ -151,15 +156,25 @@ def _scene(place: Place, setting: Setting, name: str, rng: Random, seconds: floa
 
 
 def _runs(this: Round, scene: Scene) -> list[Ended]:
-    """Play the killed runs in order, the last together with another if planned; then an undisturbed run."""
+    """Play the killed runs in order, the last together with another if planned; then an undisturbed run.
+
+    If a version is promoted on the way, a backfill is the very last run.
+    """
     names = [f"{number} {this.kind(kill)} at {kill.when}" for number, kill in enumerate(this.kills, 1)]
     if this.at_once and not this.kills:
         return two_runs(scene, ("1 of two", "2 of two"), None)
     before = len(this.kills) - 1 if this.at_once else len(this.kills)
-    ended = [one_run(scene, names[number], this.kills[number]) for number in range(before)]
+    ended: list[Ended] = []
+    for number in range(before):
+        if number == this.promoted:
+            promote(scene.workspace, copy_champion(scene.workspace, PROMOTED))
+        ended.append(one_run(scene, names[number], this.kills[number]))
     if this.at_once:
         ended += two_runs(scene, (names[-1], f"{before + 2} of two"), this.kills[-1])
-    return [*ended, one_run(scene, f"{len(ended) + 1} undisturbed")]
+    ended.append(one_run(scene, f"{len(ended) + 1} undisturbed"))
+    if this.promoted is not None:
+        ended.append(one_run(scene, f"{len(ended) + 1} backfill", backfill=True))
+    return ended
 
 
 def _clear(scene: Scene) -> None:

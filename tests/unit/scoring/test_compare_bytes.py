@@ -45,14 +45,18 @@ def test_what_is_done_with_an_image(
     assert judge_bytes(standing, same_etag, has_row) is verdict
 
 
-def job(listing: pa.Table, standing: Standing, *known: bytes) -> pa.Table:
-    """Images of which this is known of each."""
+def job(listing: pa.Table, standing: Standing, *known: bytes, place: int = 0) -> pa.Table:
+    """Images of which this is known of each; the known bytes are of the first, the second ... counted model."""
     count = len(listing)
     digests = [sha256(data).digest()[:HASH_BYTES] for data in known]
-    columns = [*listing.columns, pa.array([standing] * count, pa.int8())]
-    return pa.Table.from_arrays(
-        [*columns, pa.array([digests] * count, JOB.field("known_sha256").type)], schema=JOB
-    )
+    columns = {
+        "standing": [standing] * count,
+        "place": [place] * count,
+        "known_sha256": [digests] * count,
+        "known_places": [list(range(len(known)))] * count,
+    }
+    more = [pa.array(values, JOB.field(name).type) for name, values in columns.items()]
+    return pa.Table.from_arrays([*listing.columns, *more], schema=JOB)
 
 
 def test_other_bytes_get_an_etag_of_their_own_and_known_ones_are_not_decoded(tmp_path: Path) -> None:
@@ -64,7 +68,7 @@ def test_other_bytes_get_an_etag_of_their_own_and_known_ones_are_not_decoded(tmp
     pixels = Preprocessing(SIZE)
 
     [same] = load_unless_known(job(listing, Standing.COMPARABLE, plain(2), plain(1)), pixels)
-    assert same == Same(etag, len(plain(1)), digest, remember=False, rechecked=True)
+    assert same == Same(etag, len(plain(1)), digest, remember=False, rechecked=True, place=1)
     [changed] = load_unless_known(job(listing, Standing.COMPARABLE, plain(2)), pixels)
     assert isinstance(changed, Loaded)
     assert (changed.etag, changed.sha256) == (f"{etag}+sha256:{digest[:16]}", digest)
@@ -80,6 +84,18 @@ def test_other_bytes_get_an_etag_of_their_own_and_known_ones_are_not_decoded(tmp
     assert isinstance(broken, Rejected)
     assert broken.etag == f"{etag}+sha256:{sha256(b'x' * len(plain(1))).hexdigest()[:16]}"
     assert compare_etags([etag, etag, etag], [broken.etag, etag, etag], {1: same}).changed == 1
+
+
+def test_equal_bytes_are_remembered_for_the_model_that_scored_them(tmp_path: Path) -> None:
+    (tmp_path / "a.bmp").write_bytes(plain(1))
+    listing = shard(listing_of(str(tmp_path)))
+    known = [plain(2), plain(1), plain(1)]  # of three models
+    [same] = load_unless_known(job(listing, Standing.NEW, *known), Preprocessing(SIZE))
+    assert isinstance(same, Same)
+    assert (same.remember, same.place) == (True, 1)
+    [same] = load_unless_known(job(listing, Standing.UNHASHED, plain(2), place=3), Preprocessing(SIZE))
+    assert isinstance(same, Same)
+    assert (same.remember, same.place) == (True, 3)
 
 
 def test_an_image_under_a_hashed_etag_is_read_by_its_plain_one(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from skinml.schemas import LISTING
 from skinml.scoring import pending as module
-from skinml.scoring.ledger import hash_keys, make_ledger
+from skinml.scoring.ledger import Versions, hash_keys, make_ledger
 from skinml.scoring.pending import Pending, Window, find_pending
 from skinml.storage.listing import Listed
 
@@ -46,7 +46,7 @@ def pages(listing: pa.Table, size: int = 3) -> Iterator[Listed]:
 
 def pending(listed: list[Object], known: list[Object], folder: Path, window: Window | None = None) -> Pending:
     rows = rows_of(known)
-    ledger = make_ledger([(hash_keys(rows["uri"], rows["etag"]), rows["size_bytes"].to_numpy())])
+    ledger = make_ledger([Versions(hash_keys(rows["uri"], rows["etag"]), rows["size_bytes"].to_numpy())])
     return find_pending(pages(rows_of(listed)), ledger, window or Window(), folder / "pending.parquet")
 
 
@@ -78,7 +78,7 @@ def test_nothing_listed_is_nothing_pending(tmp_path: Path) -> None:
 
 def test_a_known_etag_with_another_size_is_neither_new_nor_skipped(tmp_path: Path) -> None:
     rows = rows_of([A, B], size_bytes=99)
-    ledger = make_ledger([(hash_keys(rows["uri"], rows["etag"]), rows["size_bytes"].to_numpy())])
+    ledger = make_ledger([Versions(hash_keys(rows["uri"], rows["etag"]), rows["size_bytes"].to_numpy())])
     found = find_pending(pages(rows_of([A, C])), ledger, Window(), tmp_path / "pending.parquet")
     assert images(found) == [C]
     assert found.other_bytes["uri"].to_pylist() == [A[0]]
@@ -105,7 +105,7 @@ def test_a_window_and_a_limit_leave_the_rest_for_another_run(tmp_path: Path) -> 
 def test_a_recheck_takes_known_images_too_as_far_as_the_window_and_the_limit_go(tmp_path: Path) -> None:
     objects = [(f"s3://x/{day}.jpg", "1") for day in range(10)]
     rows = rows_of(objects[:8])
-    ledger = make_ledger([(hash_keys(rows["uri"], rows["etag"]), rows["size_bytes"].to_numpy())])
+    ledger = make_ledger([Versions(hash_keys(rows["uri"], rows["etag"]), rows["size_bytes"].to_numpy())])
     window = Window(since=NIGHT + timedelta(days=2), limit=7)
     found = find_pending(pages(rows_of(objects)), ledger, window, tmp_path / "pending.parquet", recheck=True)
     assert images(found) == objects[2:9]

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import logging
 import os
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from threading import Barrier
 
+import pyarrow as pa
 import pytest
 
 from skinml import tables
 from skinml.errors import RunError, StorageError
+from skinml.layout import champion_url
+from skinml.models.champion import Champion
 from skinml.records.runs import Counts, Run, begin, run_row
+from skinml.schemas import PROMOTIONS
+from skinml.scoring.counted import Counted, whose_rows_count
 from skinml.scoring.known_bytes import add_known_bytes, read_known_bytes
 from skinml.scoring.ledger import make_ledger, read_quarantined, read_scored
 from skinml.scoring.pending import Window, find_pending
@@ -24,18 +30,20 @@ from skinml.storage.objects import write_bytes
 from skinml.storage.removal import delete
 from tests.unit.scoring.test_predict import DAY, plain, registered
 
+TINY = ("tiny", "v1")
+OF_TINY = Counted((TINY,))
 OBJECTS = {"a.bmp": plain(1), "b.bmp": b"", "c.bmp": plain(3), "d.bmp": b"<html>", "e.bmp": plain(5)}
 
 
-def night(place: str, run_id: str, folder: Path, recheck: bool = False) -> Night:
-    """Everything but the commit, in shards of two images."""
+def night(place: str, run_id: str, folder: Path, recheck: bool = False, counted: Counted = OF_TINY) -> Night:
+    """Everything but the commit, in shards of two images; of the first of the counted models."""
     workspace = f"{place}/workspace"
     before = tables.snapshot(workspace, "scores")
-    ledger = make_ledger([*read_scored(workspace, "tiny", "v1"), *read_quarantined(workspace)])
+    ledger = make_ledger([*read_scored(workspace, counted.models), *read_quarantined(workspace)])
     listing = sorted_listing(f"{place}/archive")
     pending = find_pending(listing, ledger, Window(), folder / f"{run_id}.parquet", recheck)
-    known = read_known_bytes(workspace, "tiny", "v1", pending, ledger if recheck else None)
-    model = registered(place)
+    known = read_known_bytes(workspace, counted.models, pending, ledger if recheck else None)
+    model = replace(registered(place), version=counted.own[1])
     shards = [
         score_shard(ScoreJob(number, images, workspace, model, run_id, DAY))
         for number, images in enumerate(add_known_bytes(pending.read(2), known))
@@ -44,7 +52,7 @@ def night(place: str, run_id: str, folder: Path, recheck: bool = False) -> Night
     rejected = sum(shard.rejected.total() for shard in shards)
     skipped = pending.skipped + sum(shard.compared.same for shard in shards)
     run = replace(begin("score", {}), run_id=run_id)
-    return Night(run, model, shards, Counts(pending.listed, skipped, done, rejected), before)
+    return Night(run, model, shards, Counts(pending.listed, skipped, done, rejected), before, counted)
 
 
 def sorted_listing(archive: str):  # type: ignore[no-untyped-def]
@@ -112,7 +120,9 @@ def test_where_nothing_was_ever_scored_there_is_no_version(tmp_path: Path) -> No
 def night_of_nothing(tmp_path: Path) -> Night:
     model = registered(str(tmp_path))
     run = Run("run", "score", begin("score", {}).started_at, {})
-    return Night(run, model, [], Counts(), tables.snapshot(str(tmp_path / "workspace"), "scores"))
+    return Night(
+        run, model, [], Counts(), tables.snapshot(str(tmp_path / "workspace"), "scores"), Counted((TINY,))
+    )
 
 
 # Two runs at once
@@ -186,6 +196,80 @@ def test_another_run_that_read_other_bytes_under_one_etag_is_said(
     assert broken(place) == ["duplicate_id", "empty", "not_an_image"]
 
 
+def as_champion(place: str, version: str) -> Counted:
+    """Promote this version; whose rows count for a night that begins now."""
+    champion = Champion(model_name="tiny", model_version=version)
+    write_bytes(champion_url(f"{place}/workspace"), champion.model_dump_json().encode())
+    row = dict.fromkeys(PROMOTIONS.names) | {"alias": "champion", "decision": "promoted"}
+    row |= {"model_name": "tiny", "model_version": version}
+    tables.append(f"{place}/workspace", "promotions", pa.Table.from_pylist([row], PROMOTIONS), version)
+    return whose_rows_count(f"{place}/workspace", ("tiny", version), champion=True)
+
+
+def versions(place: str) -> Counter[str]:
+    return Counter(tables.read(f"{place}/workspace", "scores")["model_version"].to_pylist())
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_nights_of_two_champions_at_once_leave_one_row_each(place: str, tmp_path: Path, first: int) -> None:
+    """A promotion came between their beginnings; whichever commits last leaves its rows out."""
+    fill(place)
+    nights = [
+        night(place, "run 1", tmp_path, counted=as_champion(place, "v1")),
+        night(place, "run 2", tmp_path, counted=as_champion(place, "v2")),
+    ]
+    assert publish(place, nights[first]).counts == Counts(5, 0, 3, 2)
+    assert publish(place, nights[1 - first]).counts == Counts(5, 5, 0, 0)
+    assert versions(place) == {("v1", "v2")[first]: 3}
+
+
+def test_rows_of_a_challenger_that_was_promoted_meanwhile_count(tmp_path: Path) -> None:
+    """Although they were there before the night began, which had no reason to read them."""
+    place = str(tmp_path)
+    fill(place)
+    publish(place, night(place, "run 1", tmp_path, counted=Counted((("tiny", "v2"),))))
+    of_first = night(place, "run 2", tmp_path, counted=as_champion(place, "v1"))
+    assert of_first.counts.done == 3
+    as_champion(place, "v2")
+    assert publish(place, of_first).counts == Counts(5, 5, 0, 0)
+    assert versions(place) == {"v2": 3}
+
+
+def test_a_backfill_beside_nights_adds_each_of_its_rows_once(place: str, tmp_path: Path) -> None:
+    fill(place)
+    publish(place, night(place, "run 1", tmp_path, counted=as_champion(place, "v1")))
+    counted = as_champion(place, "v2")
+    alone = Counted((("tiny", "v2"),))
+    backfills = [night(place, f"run {number}", tmp_path, counted=alone) for number in (2, 3)]
+    write_bytes(f"{place}/archive/f.bmp", plain(6))
+    late = night(place, "run 4", tmp_path, counted=alone)
+    of_first = night(place, "run 5", tmp_path, counted=Counted((("tiny", "v1"), ("tiny", "v2"))))
+    tonight = night(place, "run 6", tmp_path, counted=counted)
+    assert publish(place, tonight).counts == Counts(6, 5, 1, 0)
+    assert [publish(place, one).counts for one in backfills] == [Counts(5, 2, 3, 0), Counts(5, 5, 0, 0)]
+    assert publish(place, late).counts == Counts(6, 6, 0, 0), "the night has scored the new image"
+    assert publish(place, of_first).counts == Counts(6, 6, 0, 0)
+    assert versions(place) == {"v1": 3, "v2": 4}
+
+
+def test_another_champion_that_read_other_bytes_under_one_etag_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """By the hash: probabilities of two models differ anyway."""
+    place = str(tmp_path)
+    fill(place)
+    one = night(place, "run 1", tmp_path, counted=as_champion(place, "v1"))
+    path = Path(f"{place}/archive/a.bmp")
+    status = path.stat()
+    path.write_bytes(plain(77))
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    other = night(place, "run 2", tmp_path, counted=as_champion(place, "v2"))
+    publish(place, one)
+    assert publish(place, other).counts == Counts(5, 4, 0, 1)
+    assert "run 1 has scored other bytes under the same uri and etag" in caplog.text
+    assert broken(place) == ["duplicate_id", "empty", "not_an_image"]
+
+
 def test_an_image_that_was_put_back_on_the_way_gets_no_second_row(tmp_path: Path) -> None:
     """Listed with other bytes, read with those that have a row: the etag of what was read decides."""
     place = str(tmp_path)
@@ -202,9 +286,8 @@ def test_an_image_that_was_put_back_on_the_way_gets_no_second_row(tmp_path: Path
     [images] = pending.read(10)
     shard = score_shard(ScoreJob(0, images, workspace, registered(place), "run 2", DAY))
     assert shard.replaced == 1
-    one = Night(
-        replace(begin("score", {}), run_id="run 2"), registered(place), [shard], Counts(1, 0, 1, 0), before
-    )
+    run = replace(begin("score", {}), run_id="run 2")
+    one = Night(run, registered(place), [shard], Counts(1, 0, 1, 0), before, Counted((TINY,)))
     assert publish(place, one).counts == Counts(1, 1, 0, 0)
     assert scored(place) == ["a"]
 

@@ -14,6 +14,7 @@ import pytest
 from skinml import tables
 from skinml.records.quarantine import in_quarantine, quarantine_rows
 from skinml.records.runs import Counts, begin, run_row
+from skinml.scoring.counted import Counted
 from skinml.scoring.ledger import Known, hash_keys, look_up, make_ledger, read_quarantined
 from skinml.scoring.predict import ScoreJob, ScoringModel, score_shard
 from skinml.scoring.publish_scores import Night, publish_night
@@ -49,7 +50,7 @@ def replay(place: str, folder: Path, run_id: str, version: str = "v1") -> tuple[
     run = replace(begin("replay", {}), run_id=run_id)
     images = in_quarantine(workspace)
     before = tables.snapshot(workspace, "scores")
-    replayable = find_replayable(workspace, images, model, folder / f"{run_id}.parquet")
+    replayable = find_replayable(workspace, images, [model.key], folder / f"{run_id}.parquet")
     shards = [
         score_shard(ScoreJob(number, piece, workspace, model, run_id, DAY, "replay"))
         for number, piece in enumerate(replayable.pending.read(1))
@@ -63,7 +64,7 @@ def replay(place: str, folder: Path, run_id: str, version: str = "v1") -> tuple[
         + failed_again
     )
     done, other = sum(shard.scored for shard in news), sum(shard.rejected.total() for shard in news)
-    night = Night(run, model, news, Counts(len(images), skipped, done, other), before)
+    night = Night(run, model, news, Counts(len(images), skipped, done, other), before, Counted((model.key,)))
     counts = publish_night(workspace, night).counts
     tables.append(workspace, "runs", run_row(run, "completed", counts, version), run_id)
     return replayable, failed_again, counts
@@ -130,6 +131,18 @@ def test_what_the_model_has_scored_by_now_is_left_alone(tmp_path: Path) -> None:
     replayable, _, counts = replay(place, tmp_path, "replay-2", "another")
     assert (replayable.pending.skipped, counts.done) == (1, 0)
     assert tables.read(f"{place}/workspace", "scores").num_rows == 1
+
+
+def test_what_an_earlier_champion_has_scored_is_skipped(tmp_path: Path) -> None:
+    place = str(tmp_path)
+    fill(place)
+    workspace = f"{place}/workspace"
+    images = in_quarantine(workspace)
+    replay(place, tmp_path, "replay-1", "earlier")
+    counted = [("tiny", "v1"), ("tiny", "earlier")]
+    found = find_replayable(workspace, images, counted, tmp_path / "p.parquet").pending
+    assert (found.images, found.skipped, found.by_others) == (2, 1, 1)
+    assert find_replayable(workspace, images, counted[:1], tmp_path / "p.parquet").pending.images == 3
 
 
 def test_of_two_versions_of_a_name_the_latest_is_tried(tmp_path: Path) -> None:

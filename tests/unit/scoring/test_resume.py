@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -29,7 +30,7 @@ from skinml.records.unpublished import (
     write_record,
 )
 from skinml.schemas import LISTING, PROBABILITY_COLUMNS, QUARANTINE, SCORES
-from skinml.scoring.ledger import hash_keys, make_ledger
+from skinml.scoring.ledger import Versions, hash_keys, make_ledger
 from skinml.scoring.pending import Window, find_pending
 from skinml.scoring.resume import Resumption, resume
 from skinml.storage.listing import Listed
@@ -85,7 +86,7 @@ def find(
     workspace: str, folder: Path, listed: list[Version], known: list[Version], recheck: bool = False
 ) -> Resumption:
     rows = columns(known, LISTING)
-    ledger = make_ledger([(hash_keys(rows["uri"], rows["etag"]), rows["size_bytes"].to_numpy())])
+    ledger = make_ledger([Versions(hash_keys(rows["uri"], rows["etag"]), rows["size_bytes"].to_numpy())])
     pieces = [Listed(batch) for batch in columns(listed, LISTING).to_batches()]
     pending = find_pending(pieces, ledger, Window(), folder / "pending.parquet", recheck)
     return resume(workspace, ORIGIN, pending, lambda: ledger)
@@ -175,6 +176,23 @@ def test_a_recheck_takes_over_new_images_alone(tmp_path: Path) -> None:
     leave(str(tmp_path), "dead-0", [A, B])
     found = find(str(tmp_path), tmp_path, [A, B, C], [A], recheck=True)
     assert (adopted(str(tmp_path), found), left(found)) == ([B], [A, C])
+
+
+def test_a_night_leaves_the_records_of_a_backfill(tmp_path: Path) -> None:
+    """Images that only an earlier champion has scored are not new, but the backfill can take them over."""
+    workspace = str(tmp_path)
+    leave(workspace, "dead-0", [A])
+    leave(workspace, "dead-1", [B, C])
+    leave(workspace, "dead-2", [C])
+    rows = columns([A, B], LISTING)
+    keys, sizes = hash_keys(rows["uri"], rows["etag"]), rows["size_bytes"].to_numpy()
+    ledger = make_ledger([Versions(keys, sizes, np.array([1, 0], np.uint16))])
+    for recheck in (False, True):
+        pieces = [Listed(batch) for batch in columns([A, B, C], LISTING).to_batches()]
+        pending = find_pending(pieces, ledger, Window(), tmp_path / "pending.parquet", recheck)
+        found = resume(workspace, ORIGIN, pending, lambda: ledger)
+        assert adopted(workspace, found) == [C]
+        assert [url.rpartition("/")[2] for url in found.spent] == ["1-scores.json", "2-scores.json"]
 
 
 def test_records_of_a_run_that_has_committed_are_spent_whatever_they_name(place: str, tmp_path: Path) -> None:

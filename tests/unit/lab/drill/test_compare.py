@@ -14,7 +14,15 @@ import pytest
 from deltalake import DeltaTable, write_deltalake
 
 from skinml import tables
-from skinml.lab.drill.compare import Account, State, Wrong, compare, compare_health, read_state
+from skinml.lab.drill.compare import (
+    Account,
+    State,
+    Wrong,
+    compare,
+    compare_health,
+    compare_promoted,
+    read_state,
+)
 from skinml.records.unpublished import Origin, Record, write_record
 from skinml.schemas import PROBABILITY_COLUMNS, QUARANTINE, RUNS, SCORES
 
@@ -95,6 +103,19 @@ def test_what_is_right_has_no_findings(workspace: str, expected: State) -> None:
     accounts = [ACCOUNTS[0], account(SECOND, listed=5, skipped=3, scored=1, quarantined=1), ACCOUNTS[2]]
     write_unseen(workspace, DEAD)
     assert compare(expected, read_state(workspace), accounts) == []
+
+
+def test_a_promoted_version_has_every_row_and_the_earlier_one_some(workspace: str, expected: State) -> None:
+    add(workspace, "scores", *(score_row(number, DEAD, model_version="v2") for number in range(4)))
+    remove(workspace, "scores", "model_version = 'v1' and image_id = '1'")
+    found = read_state(workspace).scores
+    assert list(compare_promoted("v2", expected.scores, found)) == []
+    wrong = [Wrong.LOST, Wrong.DOUBLED, Wrong.ORPHAN, Wrong.DIFFERENT]
+    add(workspace, "scores", score_row(9, DEAD), score_row(2, DEAD), score_row(3, DEAD, model_version="v2"))
+    remove(workspace, "scores", "model_version = 'v2' and image_id = '0'")
+    add(workspace, "scores", score_row(5, DEAD, model_version="v2"))
+    findings = list(compare_promoted("v2", expected.scores, read_state(workspace).scores))
+    assert [finding.wrong for finding in findings] == [*wrong[:3], Wrong.DOUBLED, Wrong.ORPHAN]
 
 
 def write_unseen(workspace: str, run_id: str) -> None:

@@ -43,7 +43,7 @@ def test_two_turns_kill_everything_everywhere() -> None:
 
 
 def test_two_runs_at_once_come_up_undisturbed_and_with_one_of_them_killed() -> None:
-    pairs = [this for this in taken(1, BOTH, CYCLE) if this.at_once]
+    pairs = [this for this in taken(1, BOTH, CYCLE) if this.at_once and this.promoted is None]
     assert Counter(len(this.kills) for this in pairs) == {0: 1, 1: 5, 2: 2}
     assert {this.kills[-1].point for this in pairs if this.kills} == {None, 7, 8, 9, RECORDED, ADOPTED}
     for this in pairs:
@@ -103,6 +103,18 @@ def test_rows_are_taken_over_only_where_a_run_has_left_some() -> None:
                 before = this.kills[position - 1]
                 assert before.victim is Victim.FLOW
                 assert before.point in LEAVES_RECORDS
+
+
+def test_after_a_promotion_backfills_are_killed() -> None:
+    promoted = [this for this in taken(1, BOTH, 2 * CYCLE) if this.promoted is not None]
+    assert {(this.site, this.at_once) for this in promoted} >= {(site, False) for site in BOTH}
+    assert any(this.at_once for this in promoted)
+    for this in promoted:
+        assert [kill.backfill for kill in this.kills] == [position >= 1 for position in range(len(this.kills))]
+        assert this.kills[0].limited, "else nothing would be new to the night beside the backfills"
+        assert this.kind(this.kills[1]) == "flow, backfill"
+    points = {kill.point for this in promoted for kill in this.kills if kill.backfill}
+    assert {4, 5, 6, 7, 8, 9, RECOVERY, RECORDED, ADOPTED, None} <= points
 
 
 def test_a_round_can_be_shortened() -> None:
