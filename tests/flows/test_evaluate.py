@@ -243,6 +243,19 @@ def test_too_many_broken_images_fail_and_are_named(
     assert tables.read(workspace, "runs").to_pandas().iloc[-1]["status"] == "failed"
 
 
+def test_labels_of_other_images_fail_and_say_so(
+    trained: Path, unseen: Labelled, tmp_path: Path, skinml: CommandLine
+) -> None:
+    workspace = str(shutil.copytree(trained, tmp_path / "workspace"))
+    unseen.write(unseen.rows().assign(image_id=lambda rows: "other_" + rows["image_id"]))
+    flags = [*unseen.flags(), "--max-quarantined"]
+    answer = skinml("--workspace", workspace, "evaluate", *flags, "20%", expect=1)
+    assert "most likely the metadata is for other images" in answer.stderr.splitlines()[-1]
+    answer = skinml("--workspace", workspace, "evaluate", *flags, "100%", expect=1)
+    assert "no image is left to evaluate: 40 of 40 cannot be used" in answer.stderr.splitlines()[-1]
+    assert find_evaluations(workspace) == []
+
+
 def test_later_diagnoses_judge_past_scores(
     workspace: str, unseen: Labelled, tmp_path: Path, skinml: CommandLine
 ) -> None:
