@@ -115,7 +115,7 @@ def predict_images(plan: Plan, model: ScoringModel, listing: Listing, request: E
     """Read, decode and predict the images on Dask workers. Returns the plan's rows with those of READ."""
     images = len(plan.work)
     if not images:
-        return plan.work.assign(reason=None)
+        return plan.work.reindex(columns=[*plan.work, "sha256", "phash", "reason", "detail"])
     roots = tuple(archive.url for archive in listing.archives)
     with connect(request.cluster, request.workers, images // images_per_shard(images, 1) + 1) as client:
         each = images_per_shard(images, width(client, request.workers))
