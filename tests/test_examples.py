@@ -41,6 +41,7 @@ PUBLIC = (
     "skinml.monitoring.health.stability_index",
     "skinml.lab.synth.archive.make_archive",
     "skinml.evaluation.metrics.measure",
+    "skinml.evaluation.intervals.measure_with_intervals",
     "skinml.evaluation.metrics.confusion_matrix",
     "skinml.evaluation.metrics.area_under_curve",
     "skinml.evaluation.intervals.paired_lesion_bootstrap",

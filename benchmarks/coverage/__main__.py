@@ -9,6 +9,8 @@ from __future__ import annotations
 import argparse
 import sys
 
+from dask.system import CPU_COUNT
+
 from benchmarks.coverage import render
 from benchmarks.coverage.sections import intervals
 from benchmarks.harness.benchmark import Benchmark
@@ -16,8 +18,9 @@ from benchmarks.harness.program import run
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
-    """How exact each interval is."""
+    """How exact each interval is, and on how many cores."""
     parser.add_argument("--resamples", type=int, default=500, help="of each test set")
+    parser.add_argument("--workers", type=int, default=CPU_COUNT, help="processes")
 
 
 BENCHMARK = Benchmark(

@@ -28,16 +28,16 @@ def section(found: Result) -> str:
             paragraph(
                 f"""{measured["test_sets"]} made-up test sets of HAM10000's composition
                 ({number(measured["lesions"])} lesions, about 1,500 images, predictions of one lesion's images
-                correlated), each with intervals from {number(measured["resamples"])} resamples; the truth is that
-                of 600,000 lesions. `make bench-coverage`."""
+                correlated), each with intervals from {number(measured["resamples"])} resamples; the truth is
+                that of 600,000 lesions. `make bench-coverage`."""
             ),
             "",
             table(head, rows),
             "",
             paragraph(
-                """Drawing lesions within their class keeps every class in every resample, but covers less, because
-                the composition of a test set is chance too. Intervals of each class, % covered (its lesions in
-                brackets):"""
+                """Drawing lesions within their class keeps every class in every resample, but covers less,
+                because the composition of a test set is chance too. Intervals of each class, % covered (its
+                lesions in brackets):"""
             ),
             "",
             table(("figure", *counts), classes),

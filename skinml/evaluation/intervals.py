@@ -39,6 +39,13 @@ def measure_with_intervals(
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """The metrics of `metrics.measure`, and the 95 % interval of each that is one number.
 
+    >>> import numpy as np
+    >>> labels = np.repeat([4, 5], 30)  # mel, nv
+    >>> probabilities = np.eye(7)[np.where(np.arange(60) % 6 == 0, 5, labels)]  # five melanomas are missed
+    >>> metrics, intervals = measure_with_intervals(labels, np.arange(60) // 2, probabilities)
+    >>> round(metrics["melanoma_sensitivity"], 2), [round(end, 2) for end in intervals["melanoma_sensitivity"]]
+    (0.83, [0.7, 0.96])
+
     Args:
         labels: true class numbers, shape (n,), 0 to 6, n at least 1.
         lesions: name or number of the lesion that each image shows, shape (n,).

@@ -19,6 +19,7 @@ from skinml.dataset.shard_files import map_shards
 from skinml.errors import RunError
 from skinml.evaluation.intervals import paired_lesion_bootstrap
 from skinml.evaluation.metrics import measure
+from skinml.evaluation.weighted import predicted_classes
 from skinml.images.preprocessing import Normalisation, network_input
 from skinml.images.quality import measure as measure_quality
 from skinml.labels import DIAGNOSES
@@ -146,7 +147,9 @@ def compare_networks(
         return networks
     fp32, int8 = probabilities["fp32"], probabilities["int8"]
     before, after = fp32.argmax(axis=1), int8.argmax(axis=1)
-    paired = paired_lesion_bootstrap(labels, lesions, before, after, classes=len(DIAGNOSES), seed=seed)
+    # int8 has 256 levels, so equal highest probabilities are common; they count as wrong, as everywhere.
+    predicted = [predicted_classes(labels, values) for values in (fp32, int8)]
+    paired = paired_lesion_bootstrap(labels, lesions, *predicted, classes=len(DIAGNOSES), seed=seed)
     measured = networks["int8"].model_copy(
         update={
             "agreement": float((before == after).mean()),

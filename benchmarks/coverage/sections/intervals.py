@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from typing import Any
 
 import numpy as np
@@ -25,6 +27,9 @@ POPULATIONS = 4
 TEST_SETS = 500
 SEED = 2018
 
+Outcome = tuple[float, bool, bool | None]
+"""The error of a figure, whether its interval holds the truth, and whether that drawn within classes does."""
+
 
 def measure(bench: Bench) -> Result:
     """Draw 500 test sets and count; a trial draws fewer."""
@@ -33,11 +38,11 @@ def measure(bench: Bench) -> Result:
         "lesions": TEST_LESIONS,
         "test_sets": sets,
         "resamples": resamples,
-        "figures": coverage(sets, resamples, POPULATION, POPULATIONS),
+        "figures": coverage(sets, resamples, POPULATION, POPULATIONS, bench.options.workers),
     }
 
 
-def coverage(test_sets: int, resamples: int, population: int, populations: int) -> Result:
+def coverage(test_sets: int, resamples: int, population: int, populations: int, workers: int) -> Result:
     """For each figure its true value, the bias of its estimate, and the share of intervals that hold the truth.
 
     Args:
@@ -45,6 +50,7 @@ def coverage(test_sets: int, resamples: int, population: int, populations: int) 
         resamples: of each.
         population: lesions of one draw of the population.
         populations: such draws; the truth is their mean.
+        workers: processes; their number does not change the result.
 
     Returns:
         By name of the figure truth, bias, covered (our intervals) and covered_within_classes (percentiles with
@@ -54,34 +60,43 @@ def coverage(test_sets: int, resamples: int, population: int, populations: int) 
     generator = np.random.default_rng(SEED)
     truths = [_values(draw_test_set(population, True, generator)) for _ in range(populations)]
     truth = {name: float(np.mean([one[name] for one in truths])) for name in truths[0]}
-    errors: dict[Name, list[float]] = {name: [] for name in truth}
-    held: dict[Name, list[bool]] = {name: [] for name in truth}
-    held_within: dict[Name, list[bool]] = {name: [] for name in truth}
-    for number in range(test_sets):
-        drawn = draw_test_set(TEST_LESIONS, False, generator)
-        metrics, intervals = measure_with_intervals(
-            drawn.labels, drawn.lesions, drawn.probabilities, seed=number, resamples=resamples
-        )
-        found, ours = _flat(metrics), _flat(intervals)
-        others = within_classes(drawn, number, resamples)
-        for name, true in truth.items():
-            if found[name] is None or ours[name] is None:
-                continue
-            errors[name].append(found[name] - true)
-            held[name].append(ours[name][0] <= true <= ours[name][1])
-            other = others.get(name)
-            if other is not None:
-                held_within[name].append(other[0] <= true <= other[1])
-        if number % 50 == 49:
-            say(f"{number + 1} test sets")
+    jobs = [(truth, number, resamples) for number in range(test_sets)]
+    outcomes: dict[Name, list[Outcome]] = {name: [] for name in truth}
+    with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
+        for number, found in enumerate(pool.map(_one_set, jobs, chunksize=5)):
+            for name, outcome in found.items():
+                outcomes[name].append(outcome)
+            if number % 50 == 49:
+                say(f"{number + 1} test sets")
+    return {".".join(name): {"truth": truth[name], **_summary(found)} for name, found in outcomes.items()}
+
+
+def _one_set(job: tuple[dict[Name, float], int, int]) -> dict[Name, Outcome]:
+    """Draw and judge one test set: the outcome of each figure that is defined."""
+    truth, number, resamples = job
+    drawn = draw_test_set(TEST_LESIONS, False, np.random.default_rng([SEED, number]))
+    metrics, intervals = measure_with_intervals(
+        drawn.labels, drawn.lesions, drawn.probabilities, seed=number, resamples=resamples
+    )
+    found, ours = _flat(metrics), _flat(intervals)
+    others = within_classes(drawn, number, resamples)
     return {
-        ".".join(name): {
-            "truth": truth[name],
-            "bias": float(np.mean(errors[name])),
-            "covered": float(np.mean(held[name])),
-            "covered_within_classes": float(np.mean(held_within[name])) if held_within[name] else None,
-        }
-        for name in truth
+        name: (found[name] - true, _holds(ours[name], true) is True, _holds(others.get(name), true))
+        for name, true in truth.items()
+        if found[name] is not None and ours[name] is not None
+    }
+
+
+def _holds(interval: Sequence[float] | None, truth: float) -> bool | None:
+    return None if interval is None else bool(interval[0] <= truth <= interval[1])
+
+
+def _summary(outcomes: list[Outcome]) -> Result:
+    within = [inside for _, _, inside in outcomes if inside is not None]
+    return {
+        "bias": float(np.mean([error for error, _, _ in outcomes])),
+        "covered": float(np.mean([inside for _, inside, _ in outcomes])),
+        "covered_within_classes": float(np.mean(within)) if within else None,
     }
 
 
