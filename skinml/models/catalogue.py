@@ -77,8 +77,8 @@ def describe(workspace: str, manifest: Manifest) -> dict[str, Any]:
     """Everything that the bundle says of a version, as tables and texts.
 
     Returns:
-        metrics and intervals of the test images, honest and honest_intervals (thesis protocol), per_class, notes
-        (what limits these figures), precisions, preprocessing, dataset, parameters, libraries, files and their
+        metrics and intervals of the test images, honest and honest_intervals (thesis protocol), per_class,
+        notes (what limits these figures), precisions, preprocessing, dataset, parameters, libraries, files and their
         folder. What the bundle does not say is not there.
 
     """

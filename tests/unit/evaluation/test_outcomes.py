@@ -63,9 +63,7 @@ def whys(outcomes: Outcomes) -> dict[str, str]:
 
 def test_an_image_without_a_score_and_a_score_without_a_diagnosis() -> None:
     outcomes, matched = joined([score("a"), score("b")], diagnoses(("a", "nv"), ("c", "mel")))
-    assert outcomes.rows[["image_id", "dx", "predicted_dx"]].astype(str).values.tolist() == [
-        ["a", "nv", "mel"]
-    ]
+    assert outcomes.rows[["image_id", "dx", "predicted_dx"]].astype(str).values.tolist() == [["a", "nv", "mel"]]
     assert whys(outcomes) == {"c": NO_SCORE}
     [month] = by_month(outcomes, matched.scored)
     assert (month["month"], month["model_version"]) == ("2026-11", "v1")
@@ -102,9 +100,7 @@ def test_the_bytes_decide_where_they_are_known() -> None:
 
 
 def test_of_a_file_that_was_replaced_the_last_score_counts() -> None:
-    later = score(
-        "a", sha256="new", scored_at=datetime(2026, 12, 1, tzinfo=UTC), run_date=date(2026, 12, 1)
-    )
+    later = score("a", sha256="new", scored_at=datetime(2026, 12, 1, tzinfo=UTC), run_date=date(2026, 12, 1))
     outcomes, _ = joined([later, score("a")], diagnoses(("a", "nv")))
     assert outcomes.rows["month"].astype(str).tolist() == ["2026-12"]
 
