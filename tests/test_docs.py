@@ -19,7 +19,10 @@ DECISIONS = REPOSITORY / "docs" / "decisions"
 PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
 USER_PAGES = (
     "README.md",
-    *(f"docs/{name}.md" for name in ("models", "operating", "preparing", "scoring", "tables", "training")),
+    *(
+        f"docs/{name}.md"
+        for name in ("evaluating", "models", "operating", "preparing", "scoring", "tables", "training")
+    ),
 )
 CODE = ("skinml", "tasks", "flows", "deployments")
 
@@ -56,7 +59,7 @@ def test_every_table_is_in_the_readme_which_links_to_the_page_of_the_tables() ->
 def test_the_page_of_the_tables_has_every_table_column_and_reason() -> None:
     sections = re.split(r"^## ", TABLES, flags=re.MULTILINE)[1:]
     assert [section.split("`")[1] for section in sections if section.startswith("`")] == [
-        "scores", "quarantine", "runs", "samples", "known_etags", "promotions"
+        "scores", "quarantine", "runs", "samples", "known_etags", "promotions", "evaluations"
     ]  # fmt: skip
     for section in sections:
         table = section.split("`")[1]

@@ -78,8 +78,8 @@ def describe(workspace: str, manifest: Manifest) -> dict[str, Any]:
 
     Returns:
         metrics and intervals of the test images, honest and honest_intervals (thesis protocol), per_class,
-        notes (what limits these figures), precisions, preprocessing, dataset, parameters, libraries, files and their
-        folder. What the bundle does not say is not there.
+        notes (what limits these figures), precisions, preprocessing, dataset, parameters, libraries, files, and
+        their folder. What the bundle does not say is not there.
 
     """
     metrics = read_metrics(workspace, manifest)

@@ -1,6 +1,7 @@
 """Draw the figures of an evaluation: ROC, precision-recall, reliability, subgroups.
 
-The curves are scikit-learn's. Functions return matplotlib figures; `save` gives the bytes of each as PNG and SVG.
+The curves are scikit-learn's. Functions return matplotlib figures; `save` gives the bytes of each, as PNG
+and SVG.
 """
 
 from __future__ import annotations
@@ -98,7 +99,8 @@ def _framed(figure: Figure, axes: Axes) -> Figure:
     axes.set_xlim(-0.01, 1.01)
     axes.set_ylim(-0.01, 1.01)
     axes.grid(alpha=0.3)
-    axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize=8)
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize=8)
     return figure
 
 

@@ -58,7 +58,13 @@ def draw_outcomes(title: str, months: Sequence[Mapping[str, Any]]) -> Figure:
         axes.spines[["top", "right"]].set_visible(False)
     panels[-1].set_xticks(range(len(names)), names, rotation=45 if len(names) > 8 else 0)
     panels[-1].set_xlabel("Month in which the image was scored (UTC; lines: 95 % intervals)")
-    panels[-1].legend(
-        loc="upper left", bbox_to_anchor=(0, -0.35), ncols=2, frameon=False, fontsize=7, title="Model version"
-    )
+    if panels[-1].get_legend_handles_labels()[0]:
+        panels[-1].legend(
+            loc="upper left",
+            bbox_to_anchor=(0, -0.35),
+            ncols=2,
+            frameon=False,
+            fontsize=7,
+            title="Model version",
+        )
     return figure

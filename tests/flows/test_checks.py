@@ -43,6 +43,7 @@ def places(trained: Path, tmp_path: Path, jpeg: Jpeg) -> dict[str, str]:
 
 
 PREPARE = {"images": ["IMAGES"], "metadata": ["META"]}
+EVALUATE = {"images": ["IMAGES"], "metadata": ["META"]}
 CASES: list[tuple[str, str, dict[str, Any], str]] = [
     ("prepare", "EMPTY", {**PREPARE, "for": "vgg16"}, "known: thesis-cnn"),
     ("prepare", "EMPTY", {**PREPARE, "for": "thesis-cnn", "size": 64}, "--size 64 contradicts"),
@@ -57,6 +58,13 @@ CASES: list[tuple[str, str, dict[str, Any], str]] = [
     ("prepare", "ftp://host/x", PREPARE, "give a folder, file:///folder or s3://bucket/prefix"),
     ("train", "EMPTY", {}, "no samples yet"),
     ("train", "EMPTY", {"model": "vgg16"}, "known: thesis-cnn"),
+    ("evaluate", "EMPTY", EVALUATE, "has no champion yet"),
+    ("evaluate", "TRAINED", {**EVALUATE, "model": "1999"}, "no such version in"),
+    ("evaluate", "TRAINED", {**EVALUATE, "precision": "int8"}, "--precision int8: model "),
+    ("evaluate", "TRAINED", {**EVALUATE, "metadata": ["PICTURE"]}, "--metadata "),
+    ("evaluate", "EMPTY", {"outcomes": True}, "nothing has run there yet"),
+    ("evaluate", "TRAINED", {"outcomes": True}, "has no scores yet"),
+    ("evaluate", "TRAINED", {**EVALUATE, "metadata": ["SCC"]}, "scc"),
     ("score", "EMPTY", {"archive": "IMAGES"}, "has no champion yet"),
     ("score", "TRAINED", {"archive": "NOWHERE"}, "no such folder"),
     ("score", "TRAINED", {"archive": "IMAGES", "model": "1999"}, "no such version in"),
@@ -147,7 +155,7 @@ def test_a_refusal_loads_no_prefect_says_one_line_and_writes_nothing(
     assert (done.returncode, done.stderr.splitlines()) == (2, [f"skinml: {error}"])
     assert not error.startswith("skinml: ")
     modules = {name.partition(".")[0] for name in json.loads(loaded.replace("'", '"'))}
-    heavy = HEAVY | {"pandas"} if verb not in ("prepare", "quarantine", "export") else HEAVY
+    heavy = HEAVY | {"pandas"} if verb not in ("prepare", "evaluate", "quarantine", "export") else HEAVY
     assert not modules & heavy, "so that it is said within a second"
     assert (sorted(tmp_path.rglob("*")), sorted(Path(places["TRAINED"]).rglob("*"))) == before
 

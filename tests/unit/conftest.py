@@ -14,6 +14,7 @@ NEEDS_TRAIN = [
     "models/test_outliers.py",
     "models/test_quantise.py",
     "models/zoo",
+    "report/test_evaluation_figures.py",
     "report/test_figures.py",
     "test_labels.py",
     "training",

@@ -58,7 +58,7 @@ def test_predictions_are_believed_only_by_their_hash(place: str) -> None:
     write_bytes(url, DATA)
     assert read_predictions(place, ONE).schema == EVALUATED
     write_bytes(url, DATA + b" ")
-    with pytest.raises(RunError, match="is not the .* that was written"):
+    with pytest.raises(RunError, match=r"is not the .* that was written"):
         read_predictions(place, ONE)
 
 
