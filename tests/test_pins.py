@@ -16,7 +16,7 @@ from packaging.version import Version
 from tests.conftest import REPOSITORY
 
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-FILES = ["constraints.txt", "constraints-lowest.txt", "benchmarks/constraints.txt"]
+FILES = ["constraints.txt", "constraints-lowest.txt", "constraints-isic.txt", "benchmarks/constraints.txt"]
 
 
 def declared(*extras: str) -> list[Requirement]:

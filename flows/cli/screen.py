@@ -108,7 +108,7 @@ def _gathered(tables: Mapping[str, Sequence[Row] | Row]) -> Iterator[tuple[str, 
             if key.partition(".")[0] not in INTERVALS_OF.values():  # of each class: a pipe and --json have them
                 yield key, table
         elif key not in told:
-            alike = [other for other in small if list(small[other]) == list(small[key])]
+            alike = [other for other in small if other not in told and list(small[other]) == list(small[key])]
             told.update(alike)
             heads = {key: " "} if len(alike) == 1 else {one: one for one in alike}
             title = key if len(alike) == 1 else ""

@@ -1,5 +1,5 @@
-"""Judge predictions: metrics and their intervals, without storage, Keras or Prefect.
+"""Judge predictions: metrics, intervals, subgroups, two models compared; without storage, Keras or Prefect.
 
-The metrics are scikit-learn's and SciPy's, of the extra `train`, because only training measures. Neither is
-loaded before a metric is computed.
+NumPy and pandas do the arithmetic. Intervals of few lesions need SciPy, of the extra `train`, which is loaded
+when one is computed; `measure` and `compare` work in a base install.
 """

@@ -44,7 +44,7 @@ def measure_with_intervals(
     >>> probabilities = np.eye(7)[np.where(np.arange(60) % 6 == 0, 5, labels)]  # five melanomas are missed
     >>> metrics, intervals = measure_with_intervals(labels, np.arange(60) // 2, probabilities)
     >>> round(metrics["melanoma_sensitivity"], 2), [round(end, 2) for end in intervals["melanoma_sensitivity"]]
-    (0.83, [0.7, 0.96])
+    (0.83, [0.68, 0.96])
 
     Args:
         labels: true class numbers, shape (n,), 0 to 6, n at least 1.

@@ -50,7 +50,7 @@ def judge(
     """
     if test.empty:
         raise RequestError("no test image: there is nothing to judge the model by; prepare more lesions")
-    counted = test.loc[test.index.repeat(test["draws"])].reset_index(drop=True)
+    counted = test.iloc[np.repeat(np.arange(len(test)), test["draws"])].reset_index(drop=True)
     metrics, intervals = measure_with_intervals(
         encode(counted["dx"]),
         counted["lesion_id"].tolist(),

@@ -77,8 +77,9 @@ def describe(workspace: str, manifest: Manifest) -> dict[str, Any]:
     """Everything that the bundle says of a version, as tables and texts.
 
     Returns:
-        metrics, intervals (of the test images), honest and honest_intervals (thesis protocol), per_class,
-        precisions, preprocessing, dataset, parameters, libraries, files, and where they lie.
+        metrics and intervals of the test images, honest and honest_intervals (thesis protocol), per_class,
+        notes (what limits these figures), precisions, preprocessing, dataset, parameters, libraries, files, and
+        their folder. What the bundle does not say is not there.
 
     """
     metrics = read_metrics(workspace, manifest)
@@ -91,6 +92,7 @@ def describe(workspace: str, manifest: Manifest) -> dict[str, Any]:
         "honest": _scalars(honest.get("metrics") or {}),
         "honest_intervals": honest.get("intervals"),
         "per_class": measured.get("per_class"),
+        "notes": metrics.get("notes"),
         "leakage": metrics.get("leakage"),
         "best_epoch": metrics.get("best_epoch"),
         "fit_seconds": metrics.get("fit_seconds"),

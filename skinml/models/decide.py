@@ -222,10 +222,10 @@ def _write(state: _State, decision: Decision) -> bool:
         promoted_at=decision.promoted_at.isoformat(timespec="seconds"),
         decision=decision.model_dump(mode="json"),
     )
-    crash_point(14)
+    crash_point(21)
     if not write_champion(state.workspace, champion, state.alias):
         return False
-    crash_point(15)
+    crash_point(22)
     promotions.add_row(state.workspace, decision)
     return True
 

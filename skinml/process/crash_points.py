@@ -1,7 +1,7 @@
 """Points at which a drill can kill a run, to prove that nothing is lost.
 
-docs/exactly-once.md numbers the points. Nothing happens at them unless SKINML_CRASH_AT is set, which only
-`skinml drill` does.
+docs/exactly-once.md numbers the points of a run, docs/models.md those of a promotion. Nothing happens at them
+unless SKINML_CRASH_AT is set, which only `skinml drill` and tests do.
 """
 
 from __future__ import annotations

@@ -201,6 +201,11 @@ def train(folder: Path) -> Path:
     for verb in verbs:
         command = [sys.executable, "-m", "skinml", "--workspace", str(workspace), *verb]
         subprocess.run(command, check=True, capture_output=True)
+    if not (workspace / "models" / "champion.json").exists():  # one epoch is rarely above the floors
+        [version] = (path.parent.name for path in workspace.glob("models/*/*/manifest.json"))
+        promote = ["models", "promote", version, "--force"]
+        command = [sys.executable, "-m", "skinml", "--workspace", str(workspace), *promote]
+        subprocess.run(command, check=True, capture_output=True)
     return workspace
 
 

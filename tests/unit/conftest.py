@@ -7,6 +7,9 @@ from importlib.util import find_spec
 NEEDS_TRAIN = [
     "evaluation",
     "models/test_bundle.py",
+    "models/test_comparing.py",
+    "models/test_decide.py",
+    "models/test_judged.py",
     "models/test_onnx.py",
     "models/test_outliers.py",
     "models/test_quantise.py",

@@ -318,7 +318,7 @@ def test_shared_fields_are_few_and_known() -> None:
     assert shared_names() == (
         *("cluster", "workers", "cluster_wait", "images", "metadata", "max_quarantined"),
         *("floor_balanced_accuracy", "floor_macro_auc", "floor_melanoma_sensitivity"),
-        *("archive", "precision"),
+        *("precision", "archive"),
     )
 
 
@@ -328,7 +328,7 @@ def test_shared_fields_are_few_and_known() -> None:
         ("SKINML_ARCHVE", "did you mean SKINML_ARCHIVE?"),
         ("SKINML_WORKSPCE", "did you mean SKINML_WORKSPACE?"),
         ("SKINML_SCORE_ARCHIV", "did you mean SKINML_SCORE_ARCHIVE?"),
-        ("SKINML_MODEL", "it is set for one verb: SKINML_TRAIN_MODEL or SKINML_SCORE_MODEL or "),
+        ("SKINML_MODEL", "it is set for one verb: SKINML_TRAIN_MODEL or SKINML_EVALUATE_MODEL or "),
         ("SKINML_CRASH_ATT", ""),
         ("SKINML_QUITE_ANOTHER_THING", "unset it"),
         ("SKINML_score_archive", "did you mean SKINML_SCORE_ARCHIVE?"),
