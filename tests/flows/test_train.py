@@ -44,7 +44,7 @@ def test_a_version_is_whole_hashed_and_champion(trained: Path) -> None:
     assert (manifest.architecture["licence"], manifest.architecture["weights"]) == ("Apache-2.0", None)
     assert not list(trained.glob("under_way/*")), "what jobs hand to each other goes with the run"
     expected = {"model.keras", "model.onnx", "model-int8.onnx", "reference.json", "metrics.json"}
-    expected |= {f"figures/{name}" for name in FIGURES}
+    expected |= {"predictions.parquet", *(f"figures/{name}" for name in FIGURES)}
     assert set(manifest.files) == expected
     for name, file in manifest.files.items():
         data = (folder / name).read_bytes()
@@ -59,6 +59,12 @@ def test_a_version_is_whole_hashed_and_champion(trained: Path) -> None:
     assert metrics["leakage"] == {"image": 0.0, "lesion": 0.0}
     for name in ("accuracy", "balanced_accuracy", "macro_auc", "melanoma_sensitivity"):
         assert 0 <= metrics["metrics"][name] <= 1
+        low, high = metrics["intervals"][name]
+        assert 0 <= low <= metrics["metrics"][name] <= high <= 1
+    assert metrics["lesions"] == samples.loc[samples["split"] == "test", "lesion_id"].nunique()
+    assert set(metrics["subgroups"]) == {"sex", "age", "localization", "source", "skin_tone"}
+    assert set(metrics["subgroups"]["source"]) == set(samples.loc[samples["split"] == "test", "source"])
+    assert {"risk_coverage", "conformal", "agreement", "notes"} <= metrics.keys()
 
 
 def test_a_bare_prepare_makes_what_a_bare_train_reads(trained: Path) -> None:
