@@ -34,6 +34,12 @@ _OF_CLASS = {
     "average_precision": ranking.average_precision,
     "auc_above_80_sensitivity": ranking.area_above_sensitivity,
 }
+MEANS = {
+    "balanced_accuracy": "sensitivity",
+    "macro_specificity": "specificity",
+    **{f"macro_{name}": name for name in _OF_CLASS},
+}
+"""The means over classes, and of which figure of each class they are."""
 _AT_SPECIFICITY = {
     f"sensitivity_at_{percent}_specificity": partial(
         ranking.sensitivity_at_specificity, specificity=percent / 100

@@ -61,6 +61,12 @@ def test_a_version_is_whole_hashed_and_champion(trained: Path) -> None:
     assert metrics["leakage"] == {"image": 0.0, "lesion": 0.0}
     for name in ("accuracy", "balanced_accuracy", "macro_auc", "melanoma_sensitivity"):
         assert 0 <= metrics["metrics"][name] <= 1
+        low, high = metrics["intervals"][name]
+        assert 0 <= low <= metrics["metrics"][name] <= high <= 1
+    assert metrics["lesions"] == samples.loc[samples["split"] == "test", "lesion_id"].nunique()
+    assert set(metrics["subgroups"]) == {"sex", "age", "localization", "source", "skin_tone"}
+    assert set(metrics["subgroups"]["source"]) == set(samples.loc[samples["split"] == "test", "source"])
+    assert {"risk_coverage", "conformal", "agreement", "notes"} <= metrics.keys()
 
 
 def test_a_bare_prepare_makes_what_a_bare_train_reads(trained: Path) -> None:

@@ -12,9 +12,9 @@ import pytest
 from sklearn import metrics as reference
 
 from skinml.evaluation.bootstrap import draw, nest, number_lesions, percentile_interval, resample
-from skinml.evaluation.intervals import measure_with_intervals
+from skinml.evaluation.intervals import _behind_means, measure_with_intervals
 from skinml.evaluation.metrics import SCALARS, measure, wilson_interval
-from skinml.evaluation.weighted import gather
+from skinml.evaluation.weighted import MEANS, gather
 from skinml.labels import DIAGNOSES, encode
 from skinml.schemas import PROBABILITY_COLUMNS
 from tests.unit.evaluation.made_up import predictions
@@ -145,6 +145,20 @@ def test_an_interval_is_of_the_resamples_that_define_the_figure() -> None:
     assert percentile_interval(np.array([np.nan, np.nan, 1.0])) is None
     assert percentile_interval(np.array([])) is None
     assert nest({("a",): 1, ("b", "c"): 2, ("b", "d"): 3}) == {"a": 1, "b": {"c": 2, "d": 3}}
+
+
+@pytest.mark.parametrize(("spread_of_df", "lesions"), [(1.0, 64), (100.0, 10)])
+def test_a_mean_over_classes_is_as_sure_as_the_lesions_that_it_varies_with(
+    spread_of_df: float, lesions: int
+) -> None:
+    """Seven classes of ten lesions each have 7 x 9 degrees of freedom; if df alone varies, its own 9."""
+    generator = np.random.default_rng(0)
+    names = [("per_class", name, figure) for name in DIAGNOSES for figure in MEANS.values()]
+    spread = {name: spread_of_df if name[1] == "df" else 1.0 for name in names}
+    resampled = {name: spread[name] * generator.normal(size=20_000) for name in names}
+    found = _behind_means(resampled, dict.fromkeys(names, 10))
+    assert found.keys() == {(mean,) for mean in MEANS}
+    assert all(abs(count - lesions) <= 1 for count in found.values())
 
 
 def test_what_does_not_fit_is_named() -> None:
