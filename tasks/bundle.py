@@ -18,6 +18,7 @@ from skinml.records.runs import Run, library_versions
 from skinml.requests.training import TrainRequest
 from skinml.training.dispatch import run_job
 from skinml.training.jobs import FinishJob, finish_job
+from skinml.training.misses import find_misses
 from skinml.training.results import TRAINING_FEATURES, Finished
 from skinml.training.training_features import training_features
 from tasks.fit import Fitted, Workplace
@@ -66,18 +67,20 @@ def build(
     features = None
     if of_training is not None:
         features = training_features(store, read_made(f"{place}/{TRAINING_FEATURES}", of_training))
-    refitted = None if honest is None else _fit(store, honest)
+    copies = folder.with_name("copies")
+    refitted = None if honest is None else _fit(store, honest, copies)
     measured = finished.measurements()
-    build_bundle(folder, request.protocol, made, _fit(store, fitted), refitted, measured, features)
+    build_bundle(folder, request.protocol, made, _fit(store, fitted, copies), refitted, measured, features)
 
 
-def _fit(store: PixelStore, fitted: Fitted) -> Fit:
+def _fit(store: PixelStore, fitted: Fitted, copies: Path) -> Fit:
     result = fitted.result
     return Fit(
         title=fitted.title,
         labels=store.labels[fitted.recipe.test],
         probabilities=result.probabilities,
         predictions=fitted.predictions,
+        misses=find_misses(store, fitted.recipe.test, result.probabilities, copies),
         judged=fitted.judged,
         leakage=fitted.leakage,
         history=result.history,

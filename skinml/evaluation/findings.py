@@ -24,7 +24,6 @@ from skinml.schemas import EVALUATED, PROBABILITY_COLUMNS
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from skinml.report.evaluation_figures import Interval
 
 logger = logging.getLogger("skinml.evaluation")
 
@@ -72,31 +71,6 @@ def _arrays(predictions: pa.Table) -> tuple[NDArray[np.int64], NDArray[np.float6
     return encode(predictions["dx"].to_pylist()), probabilities
 
 
-FOREST = "balanced_accuracy"
-"""The figure of the subgroups that is drawn."""
-
-
-def draw_subgroups(title: str, subgroups: Mapping[str, Any]) -> Figure:
-    """Draw FOREST of every subgroup; `subgroups` as `evaluation.subgroups` returns them."""
-    from skinml.report.evaluation_figures import draw_forest
-
-    groups: list[tuple[str, list[Interval]]] = []
-    for column, rows in subgroups.items():
-        if not isinstance(rows, Mapping):  # such as skin tone: not assessed
-            groups.append((f"{column.replace('_', ' ')}: {rows}", []))
-            continue
-        groups.append((column, [_interval(name, row) for name, row in rows.items()]))
-    return draw_forest("Subgroups", title, "Balanced accuracy over the diagnoses of the group", groups)
-
-
-def _interval(name: str, row: Mapping[str, Any]) -> Interval:
-    from skinml.report.evaluation_figures import Interval
-
-    present = len(DIAGNOSES) - len(row["absent"])
-    size = f"n = {row['images']} ({row['lesions']} lesions), {present} diagnoses"
-    return Interval(name, row["metrics"][FOREST], row["intervals"].get(FOREST), size)
-
-
 def draw_figures(
     predictions: pa.Table, title: str, roots: tuple[str, ...], judged: Mapping[str, Any]
 ) -> dict[str, bytes]:
@@ -109,7 +83,12 @@ def draw_figures(
         judged: the result of `evaluation.judgement.judge`.
     """
     from skinml.report.canvas import draw_confusion
-    from skinml.report.evaluation_figures import draw_precision_recall, draw_reliability, draw_roc
+    from skinml.report.evaluation_figures import (
+        draw_precision_recall,
+        draw_reliability,
+        draw_roc,
+        draw_subgroups,
+    )
 
     labels, probabilities = _arrays(predictions)
     confusion = np.array(judged["metrics"]["confusion_matrix"])

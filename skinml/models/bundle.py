@@ -9,10 +9,10 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -31,6 +31,9 @@ from skinml.errors import RunError, StorageError
 from skinml.models.manifest import File
 from skinml.models.precisions import Precision
 from skinml.storage.objects import read_bytes, upload
+
+if TYPE_CHECKING:
+    from skinml.report.gallery import Miss
 
 logger = logging.getLogger("skinml.bundle")
 
@@ -63,6 +66,7 @@ class Fit:
         labels: true class numbers of its test images, shape (n,), int64.
         probabilities: their predicted probabilities, shape (n, 7), float64.
         predictions: of every validation and test image (`schemas.PREDICTIONS`).
+        misses: the worst of its test images (`training.misses`).
         judged: what the predictions say of the fit (`evaluation.judgement.judge`).
         leakage: how much of the test set the fit has met (`training.protocols.leakage`).
         history: one value an epoch of loss, accuracy and the like.
@@ -75,6 +79,7 @@ class Fit:
     labels: NDArray[np.int64]
     probabilities: NDArray[np.float64]
     predictions: pa.Table
+    misses: Sequence[Miss]
     judged: dict[str, Any]
     leakage: dict[str, float]
     history: dict[str, list[float]]
@@ -167,11 +172,12 @@ def write_card(folder: Path, fields: Mapping[str, Any]) -> None:
 
 
 def _draw(folder: Path, fit: Fit) -> None:
-    """The figures of one fit: loss, accuracy, confusion matrix, fraction misclassified."""
-    from skinml.report.figures import training_figures
+    """The figures of one fit: how it went, and what its predictions say."""
+    from skinml.report.figures import judged_figures, training_figures
 
     try:
         training_figures(folder, fit.title, fit.history, fit.labels, fit.probabilities)
+        judged_figures(folder, fit.title, fit.labels, fit.probabilities, fit.judged, fit.misses)
     except Exception:  # hours of fitting are not thrown away for a picture
         logger.exception("the version will lack figures: drawing %s failed", folder.name)
 

@@ -7,9 +7,9 @@ and SVG.
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -200,3 +200,24 @@ def draw_forest(
     axes.grid(axis="x", alpha=0.3)
     axes.tick_params(axis="y", length=0)
     return figure
+
+
+FOREST = "balanced_accuracy"
+"""The figure of the subgroups that is drawn."""
+
+
+def draw_subgroups(title: str, subgroups: Mapping[str, Any]) -> Figure:
+    """Draw FOREST of every subgroup; `subgroups` as `evaluation.subgroups` returns them."""
+    groups: list[tuple[str, list[Interval]]] = []
+    for column, rows in subgroups.items():
+        if not isinstance(rows, Mapping):  # such as skin tone: not assessed
+            groups.append((f"{column.replace('_', ' ')}: {rows}", []))
+            continue
+        groups.append((column, [_interval(name, row) for name, row in rows.items()]))
+    return draw_forest("Subgroups", title, "Balanced accuracy over the diagnoses of the group", groups)
+
+
+def _interval(name: str, row: Mapping[str, Any]) -> Interval:
+    present = len(DIAGNOSES) - len(row["absent"])
+    size = f"n = {row['images']} ({row['lesions']} lesions), {present} diagnoses"
+    return Interval(name, row["metrics"][FOREST], row["intervals"].get(FOREST), size)

@@ -84,7 +84,8 @@ def add_known_images(unseen: Labelled, made_up: MadeUp) -> dict[str, str]:
     table = pd.concat([unseen.rows(), pd.DataFrame(rows)], ignore_index=True)
     lesion = table["lesion_id"] == table["lesion_id"].iloc[5]
     why = dict.fromkeys(table.loc[lesion, "image_id"], "lesion")
-    table.loc[lesion, ["lesion_id", "dx"]] = [known.loc[third, "lesion_id"], known.loc[third, "dx"]]
+    for column in ("lesion_id", "dx"):
+        table.loc[lesion, column] = str(known.loc[third, column])
     unseen.write(table)
     return {**why, "copy": "identical", "recompressed": "near"}
 

@@ -153,7 +153,9 @@ def test_a_mean_over_classes_is_as_sure_as_the_lesions_that_it_varies_with(
 ) -> None:
     """Seven classes of ten lesions each have 7 x 9 degrees of freedom; if df alone varies, its own 9."""
     generator = np.random.default_rng(0)
-    names = [("per_class", name, figure) for name in DIAGNOSES for figure in MEANS.values()]
+    names: list[tuple[str, ...]] = [
+        ("per_class", name, figure) for name in DIAGNOSES for figure in MEANS.values()
+    ]
     spread = {name: spread_of_df if name[1] == "df" else 1.0 for name in names}
     resampled = {name: spread[name] * generator.normal(size=20_000) for name in names}
     found = _behind_means(resampled, dict.fromkeys(names, 10))

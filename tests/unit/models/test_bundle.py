@@ -31,6 +31,7 @@ from skinml.models.bundle import (
     read_made,
     write_card,
 )
+from skinml.report.gallery import Miss
 from skinml.storage.objects import read_bytes, upload, write_bytes
 from tests.unit.report.made_up import fields, measured
 
@@ -46,6 +47,7 @@ def _fit(title: str) -> Fit:
         labels=labels,
         probabilities=np.eye(7)[labels] * 0.93 + 0.01,
         predictions=PREDICTIONS_OF[title],
+        misses=[Miss(np.zeros((8, 8, 3), np.uint8), "ISIC_1", "mel taken for nv, 93%", True)],
         judged={"metrics": {"accuracy": 1.0}, "notes": ["few"]},
         leakage={"image": 0.0, "lesion": 0.25},
         history={name: [0.5, 0.25] for name in ("loss", "accuracy", "val_loss", "val_accuracy")},

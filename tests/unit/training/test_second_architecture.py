@@ -103,6 +103,7 @@ def _train(workspace: str, shape: Architecture) -> Trained:
         labels=LABELS[TEST],
         probabilities=fitted.probabilities,
         predictions=pa.table({"image_id": TEST.astype(str)}),
+        misses=[],
         judged={"metrics": measure(LABELS[TEST], fitted.probabilities)},
         leakage={"image": 0.0, "lesion": 0.0},
         history=fitted.history,
