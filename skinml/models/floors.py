@@ -73,11 +73,10 @@ class Criterion(BaseModel):
         )
 
     def _is_chance(self) -> bool:
-        return self.criterion in (BETTER_THAN_CHANCE, FEW_LESIONS)
+        return self.criterion == BETTER_THAN_CHANCE
 
 
 BETTER_THAN_CHANCE = "balanced_accuracy better than chance"
-FEW_LESIONS = "balanced_accuracy better than chance, allowing for few lesions"
 
 
 def judge_floors(judged: Judged, floors: Floors) -> list[Criterion]:
@@ -87,7 +86,7 @@ def judge_floors(judged: Judged, floors: Floors) -> list[Criterion]:
     interval, so a test set that is too small to show it does not meet a floor.
     """
     chance = 1 / max(judged.classes(), 1)
-    made = [_floor(judged, BETTER_THAN_CHANCE, "balanced_accuracy", chance), *_few_lesions(judged, chance)]
+    made = [_floor(judged, BETTER_THAN_CHANCE, "balanced_accuracy", chance)]
     for name, floor in floors.model_dump().items():
         if floor is not None:
             made.append(_floor(judged, f"{name} floor", name, floor))
@@ -106,38 +105,6 @@ def _floor(judged: Judged, criterion: str, name: str, floor: float) -> Criterion
         margin=floor,
         verdict="met" if met else "not met",
     )
-
-
-def _few_lesions(judged: Judged, chance: float) -> list[Criterion]:
-    """Better than chance by an interval that stays wide if a class has one or two lesions.
-
-    Resampled lesions of a class that has one lesion are always that lesion: a model that gets it right by luck
-    has a recall of 1 there, without any spread. So the standard error of each recall is taken as Agresti &
-    Coull (The American Statistician 52:119, 1998) do, with two lesions more that are right and two that are
-    wrong. With 100 lesions of each class it changes the interval by 2 % of its width.
-    """
-    per_class = judged.metrics.get("per_class", {})
-    recalls = {
-        name: per_class.get(name, {}).get("sensitivity") for name, count in judged.lesions.items() if count
-    }
-    value = judged.metrics.get("balanced_accuracy")
-    if value is None or not recalls or None in recalls.values():
-        return []
-    variance = 0.0
-    for name, recall in recalls.items():
-        lesions = judged.lesions[name] + 4
-        share = (recall * judged.lesions[name] + 2) / lesions
-        variance += share * (1 - share) / lesions
-    margin = 1.96 * variance**0.5 / len(recalls)
-    return [
-        Criterion(
-            criterion=FEW_LESIONS,
-            challenger=value,
-            interval=(max(value - margin, 0.0), min(value + margin, 1.0)),
-            margin=chance,
-            verdict="met" if value - margin > chance else "not met",
-        )
-    ]
 
 
 def missed(criteria: Sequence[Criterion]) -> list[Criterion]:

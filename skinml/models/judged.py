@@ -39,7 +39,6 @@ class Judged:
         metrics: of `evaluation.metrics.measure`; empty if the bundle has none.
         intervals: [low, high] of each metric, 95 %; empty if the bundle is from before there were any.
         test_set: which test images (`test_set_of`); None if the bundle keeps no predictions.
-        lesions: test lesions of each diagnosis; empty likewise.
 
     """
 
@@ -47,7 +46,6 @@ class Judged:
     metrics: Mapping[str, Any] = field(default_factory=dict)
     intervals: Mapping[str, Any] = field(default_factory=dict)
     test_set: str | None = None
-    lesions: Mapping[str, int] = field(default_factory=dict)
 
     def interval(self, name: str) -> tuple[float, float] | None:
         """The 95 % interval of one metric; None if it is not known."""
@@ -88,15 +86,14 @@ def read_judged(workspace: str, manifest: Manifest) -> Judged:
     section = found["honest"] if honest else found
     basis = "test images of the honest refit" if honest else "test images"
     metrics, intervals = section.get("metrics") or {}, section.get("intervals") or {}
-    test_set, lesions = None, {}
+    test_set = None
     if has_predictions(manifest):
         test = _read(workspace, manifest, _file(manifest))
         test = test[test["split"] == "test"]
         test_set = test_set_of(test)
-        lesions = {str(dx): int(count) for dx, count in test.groupby("dx")["lesion_id"].nunique().items()}
         if not intervals and len(test):
             intervals = _measured_again(test)
-    return Judged(basis, metrics, intervals, test_set, lesions)
+    return Judged(basis, metrics, intervals, test_set)
 
 
 def has_predictions(manifest: Manifest) -> bool:

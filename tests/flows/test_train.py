@@ -26,7 +26,8 @@ from tests.command import CommandLine
 from tests.conftest import MadeUp
 from tests.unit.records.test_under_way import hold
 
-FIGURES = {"loss.png", "accuracy.png", "confusion_matrix.png", "misclassified.png"}
+FIGURES = {"loss.png", "accuracy.png", "confusion_matrix.png", "misclassified.png", "roc.png"}
+FIGURES |= {"precision_recall.png", "reliability.png", "subgroups.png", "worst_misses.png"}
 
 
 def test_a_version_is_whole_hashed_and_champion(trained: Path) -> None:

@@ -38,6 +38,7 @@ from tests.unit.report.made_up import fields, measured
 FINISHED = {"precisions": {"int8": {"failure": "no"}}, "foreign": {"noise": {"flagged": 1.0}}}
 PREDICTIONS_OF = {title: pa.table({"image_id": [title]}) for title in ("t", "h", "")}
 PICTURES = {"loss.png", "accuracy.png", "confusion_matrix.png", "misclassified.png"}
+JUDGED = {f"{name}.png" for name in ("roc", "precision_recall", "reliability", "subgroups", "worst_misses")}
 
 
 def _fit(title: str) -> Fit:
@@ -48,7 +49,7 @@ def _fit(title: str) -> Fit:
         probabilities=np.eye(7)[labels] * 0.93 + 0.01,
         predictions=PREDICTIONS_OF[title],
         misses=[Miss(np.zeros((8, 8, 3), np.uint8), "ISIC_1", "mel taken for nv, 93%", True)],
-        judged={"metrics": {"accuracy": 1.0}, "notes": ["few"]},
+        judged={"metrics": {"accuracy": 1.0}, "notes": ["few"], "subgroups": {"skin_tone": "not assessed"}},
         leakage={"image": 0.0, "lesion": 0.25},
         history={name: [0.5, 0.25] for name in ("loss", "accuracy", "val_loss", "val_accuracy")},
         best_epoch=2,
@@ -74,7 +75,7 @@ def test_a_bundle_has_what_jobs_left_the_metrics_and_the_figures(place: str, tmp
     for _ in range(2):  # a stage that is tried again
         build_bundle(folder, "thesis", made, _fit("t"), _fit("h"), FINISHED)
     files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-    pictures = {f"{where}/{name}" for where in (FIGURES, HONEST_FIGURES) for name in PICTURES}
+    pictures = {f"{where}/{name}" for where in (FIGURES, HONEST_FIGURES) for name in PICTURES | JUDGED}
     assert files == {KERAS, *NETWORKS.values(), REFERENCE, METRICS, PREDICTIONS, HONEST_PREDICTIONS} | pictures
     assert pq.read_table(folder / PREDICTIONS) == PREDICTIONS_OF["t"]
     assert pq.read_table(folder / HONEST_PREDICTIONS) == PREDICTIONS_OF["h"]
@@ -83,6 +84,7 @@ def test_a_bundle_has_what_jobs_left_the_metrics_and_the_figures(place: str, tmp
     kept = {
         "metrics": {"accuracy": 1.0},
         "notes": ["few"],
+        "subgroups": {"skin_tone": "not assessed"},
         "leakage": {"image": 0.0, "lesion": 0.25},
         "history": _fit("").history,
         "best_epoch": 2,
