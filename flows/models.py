@@ -10,7 +10,7 @@ from typing import Any
 
 from skinml.layout import check_workspace
 from skinml.models import promotions, registry
-from skinml.models.catalogue import describe, list_versions, summarise
+from skinml.models.catalogue import describe, evaluated, list_versions, summarise
 from skinml.models.champion import read_champion_if_any
 from skinml.models.floors import floors_of
 from skinml.models.manifest import Manifest
@@ -33,13 +33,14 @@ def list_models(workspace: str, request: ModelsRequest) -> dict[str, Any]:
 
 
 def show(workspace: str, request: ModelsRequest) -> dict[str, Any]:
-    """Show one version: its metrics, its recipe, its data, its files, and the decisions about it."""
+    """Show one version: metrics, recipe, data, files, evaluations on other images, and decisions about it."""
     workspace = normalise(workspace)
     [manifest] = _asked(workspace, request)
     decisions = [row for row in promotions.history(workspace) if row["model_version"] == manifest.version]
     return {
         "models": [summarise(workspace, manifest)],
         **describe(workspace, manifest),
+        "evaluations": evaluated(workspace, manifest),
         "promotions": decisions,
     }
 

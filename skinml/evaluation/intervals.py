@@ -83,16 +83,20 @@ def _behind_means(resampled: Figures, behind: Mapping[Name, int]) -> dict[Name, 
     """How many lesions each mean over classes depends on.
 
     The effective degrees of freedom of a sum of variances (Welch, Biometrika 34:28, 1947), and one: a mean over
-    seven classes varies mostly with the classes that have few lesions.
+    seven classes varies mostly with the classes that have few lesions. If no class varies in any resample: the
+    number of trials whose proportion would vary as much as the mean of proportions that are all alike, which is
+    the square of the number of classes, divided by the sum of 1 / lesions.
     """
     found: dict[Name, int] = {}
     for mean, figure in MEANS.items():
         names: list[Name] = [("per_class", diagnosis, figure) for diagnosis in DIAGNOSES]
-        defined = [name for name in names if not np.isnan(resampled[name]).all()]
+        defined = [name for name in names if name in resampled and not np.isnan(resampled[name]).all()]
         variances = np.array([np.nanvar(resampled[name]) for name in defined])
         freedom = np.array([max(1, behind[name] - 1) for name in defined])
         if variances.sum() > 0:
             found[mean,] = 1 + int(variances.sum() ** 2 / (variances**2 / freedom).sum())
+        elif defined:
+            found[mean,] = max(1, int(len(defined) ** 2 / sum(1 / max(1, behind[name]) for name in defined)))
     return found
 
 
@@ -161,6 +165,7 @@ def chosen_with_intervals(
     if resamples:
         [resampled] = resample([predictions], seed=seed, resamples=resamples, ranked=ranked)
         behind = lesions_behind(predictions)
+        behind |= _behind_means(resampled, behind)
         judged["intervals"] = {
             name: _interval(resampled[name,], behind.get((name,))) if defined[name] else None for name in chosen
         }

@@ -8,11 +8,12 @@ import warnings
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn import metrics as reference
 
 from skinml.evaluation.bootstrap import draw, nest, number_lesions, percentile_interval, resample
-from skinml.evaluation.intervals import _behind_means, measure_with_intervals
+from skinml.evaluation.intervals import _behind_means, chosen_with_intervals, measure_with_intervals
 from skinml.evaluation.metrics import SCALARS, measure, wilson_interval
 from skinml.evaluation.weighted import MEANS, gather
 from skinml.labels import DIAGNOSES, encode
@@ -137,6 +138,20 @@ def test_a_proportion_that_is_1_in_every_resample_gets_wilsons_interval_of_its_l
         assert intervals[figure] == pytest.approx(list(wilson_interval(count, count)))
     assert intervals["per_class"]["nv"]["sensitivity"] == intervals["melanoma_specificity"]
     assert intervals["per_class"]["mel"]["fraction_misclassified"] == pytest.approx(list(wilson_interval(0, 2)))
+
+
+@pytest.mark.parametrize("right", [True, False])
+def test_a_mean_over_classes_that_is_0_or_1_in_every_resample_is_no_certainty(right: bool) -> None:
+    """Two melanomas and nine naevi are as sure as 4 / (1/2 + 1/9), six trials; in a subgroup likewise."""
+    labels = np.repeat([4, 5], [2, 9])
+    probabilities = np.eye(7)[labels if right else 9 - labels]
+    _, intervals = measure_with_intervals(labels, np.arange(11), probabilities, resamples=50)
+    expected = pytest.approx(list(wilson_interval(6 * right, 6)))
+    assert intervals["balanced_accuracy"] == expected
+    rows = pd.DataFrame(probabilities, columns=list(PROBABILITY_COLUMNS))
+    rows = rows.assign(dx=np.array(DIAGNOSES)[labels], lesion_id=[str(number) for number in range(11)])
+    chosen = chosen_with_intervals(rows, ["balanced_accuracy", "malignant_auc"], resamples=50)
+    assert chosen["intervals"]["balanced_accuracy"] == expected
 
 
 def test_an_interval_is_of_the_resamples_that_define_the_figure() -> None:
