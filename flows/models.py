@@ -46,7 +46,7 @@ def show(workspace: str, request: ModelsRequest) -> dict[str, Any]:
 
 def compare(workspace: str, request: ModelsRequest) -> dict[str, Any]:
     """Compare two versions on the same lesions: differences with intervals, McNemar's test, what changed."""
-    from skinml.models.comparing import compare_versions
+    from skinml.external_validation.compare_versions import compare_versions
 
     workspace = normalise(workspace)
     first, second = _asked(workspace, request)

@@ -12,10 +12,10 @@ import pytest
 
 from skinml import tables
 from skinml.errors import RequestError
-from skinml.evaluation.evaluations import Evaluation, evaluation_row
+from skinml.external_validation.compare_versions import compare_versions
 from skinml.layout import report_url
-from skinml.models.comparing import compare_versions
 from skinml.models.manifest import Manifest
+from skinml.records.evaluations import Evaluation, evaluation_row
 from skinml.schemas import EVALUATED
 from skinml.storage.objects import write_bytes
 from tests.unit.models.bundles import LESIONS, make_version, predictions
