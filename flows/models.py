@@ -10,11 +10,12 @@ from typing import Any
 
 from skinml.layout import check_workspace
 from skinml.models import promotions, registry
-from skinml.models.catalogue import describe, evaluated, list_versions, summarise
+from skinml.models.catalogue import describe, list_versions, summarise
 from skinml.models.champion import read_champion_if_any
 from skinml.models.floors import floors_of
 from skinml.models.manifest import Manifest
 from skinml.models.promotions import Decision
+from skinml.records.evaluations import evaluations_of
 from skinml.requests.models import ModelsRequest
 from skinml.storage.urls import normalise
 
@@ -40,14 +41,14 @@ def show(workspace: str, request: ModelsRequest) -> dict[str, Any]:
     return {
         "models": [summarise(workspace, manifest)],
         **describe(workspace, manifest),
-        "evaluations": evaluated(workspace, manifest),
+        "evaluations": evaluations_of(workspace, manifest.name, manifest.version),
         "promotions": decisions,
     }
 
 
 def compare(workspace: str, request: ModelsRequest) -> dict[str, Any]:
     """Compare two versions on the same lesions: differences with intervals, McNemar's test, what changed."""
-    from skinml.models.comparing import compare_versions
+    from skinml.external_validation.compare_versions import compare_versions
 
     workspace = normalise(workspace)
     first, second = _asked(workspace, request)

@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from skinml.errors import RequestError, StorageError
-from skinml.evaluation.evaluations import find_evaluations
 from skinml.layout import model_url
 from skinml.models import registry
 from skinml.models.champion import read_champion_if_any
@@ -114,22 +113,6 @@ def describe(workspace: str, manifest: Manifest) -> dict[str, Any]:
         "folder": model_url(workspace, manifest.name, manifest.version),
     }
     return {key: value for key, value in found.items() if value not in (None, {}, [])}
-
-
-def evaluated(workspace: str, manifest: Manifest) -> list[dict[str, Any]]:
-    """A row for each evaluation of a version on other images, the newest first, with its headline metrics."""
-    return [
-        {
-            "evaluated_at": one.evaluated_at.isoformat(timespec="seconds"),
-            "images_url": one.images_url,
-            "images": one.images,
-            "lesions": one.lesions,
-            **{name: one.metrics.get(name) for name in HEADLINE},
-            "run_id": one.run_id,
-        }
-        for one in find_evaluations(workspace, manifest.version)
-        if one.model_name == manifest.name
-    ]
 
 
 def _scalars(metrics: Mapping[str, Any]) -> dict[str, Any]:

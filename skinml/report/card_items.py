@@ -13,9 +13,9 @@ from typing import Any
 
 from skinml.errors import Reason
 from skinml.labels import DIAGNOSES, MALIGNANT, NAMES
-from skinml.monitoring.flags import FLAGS
 from skinml.report.card import NOT_REPORTED, Block, Card, Item, Section, Table
 from skinml.report.card_performance import judged_sections, percent
+from skinml.schemas import FLAGS
 
 EXCLUDED = (
     "Not for diagnosis, triage or any decision about a patient without a physician's own judgement: it is not a"
