@@ -65,8 +65,8 @@ def write_ranking(
         *(int(ranked["issue"].sum()), len(ranked), csv),
     )
     logger.info(
-        "balanced accuracy of these networks on lesions that they have not seen: %.3f; if it is near chance, the"
-        " ranking means nothing: give more --epochs or more images",
+        "balanced accuracy of these networks on lesions that they have not seen: %.3f; if it is near chance,"
+        " the ranking means nothing: give more --epochs or more images",
         out_of_fold_accuracy(predictions),
     )
     rows = [{str(name): value for name, value in row.items()} for row in ranked[:top].to_dict("records")]
