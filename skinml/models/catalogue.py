@@ -10,8 +10,9 @@ from skinml.errors import RequestError, StorageError
 from skinml.layout import model_url
 from skinml.models import registry
 from skinml.models.champion import read_champion_if_any
-from skinml.models.judged import HEADLINE, read_metrics
+from skinml.models.judged import read_metrics
 from skinml.models.manifest import Manifest
+from skinml.models.measured import HEADLINE
 
 
 def list_versions(workspace: str, only: Collection[str | None] | None = None) -> list[dict[str, Any]]:
@@ -57,7 +58,7 @@ def is_champion(workspace: str, manifest: Manifest) -> bool:
 
 def _row(workspace: str, manifest: Manifest, champion: bool) -> dict[str, Any]:
     metrics = read_metrics(workspace, manifest)
-    honest = metrics.get("honest", {}).get("metrics")
+    honest = (metrics.get("honest") or {}).get("metrics")
     measured = metrics.get("metrics") or {}
     row = {
         "version": manifest.version,
