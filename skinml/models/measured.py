@@ -78,7 +78,7 @@ def parse_measured(data: bytes) -> dict[str, Any]:
         data: of the file; its hash was checked.
 
     Raises:
-        ValueError: it is not JSON, has a number that is not finite, or a figure that decisions look at is not in
+        ValueError: it is not JSON, has a number that is not finite, or a figure that decisions use is not in
             its range; in one line that says where.
 
     """
