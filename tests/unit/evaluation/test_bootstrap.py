@@ -12,7 +12,8 @@ import pytest
 from sklearn import metrics as reference
 
 from skinml.evaluation.bootstrap import draw, nest, number_lesions, percentile_interval, resample
-from skinml.evaluation.intervals import _behind_means, measure_with_intervals
+from skinml.evaluation.intervals import measure_with_intervals
+from skinml.evaluation.means import behind_means
 from skinml.evaluation.metrics import SCALARS, measure, wilson_interval
 from skinml.evaluation.weighted import MEANS, gather
 from skinml.labels import DIAGNOSES, encode
@@ -158,7 +159,7 @@ def test_a_mean_over_classes_is_as_sure_as_the_lesions_that_it_varies_with(
     ]
     spread = {name: spread_of_df if name[1] == "df" else 1.0 for name in names}
     resampled = {name: spread[name] * generator.normal(size=20_000) for name in names}
-    found = _behind_means(resampled, dict.fromkeys(names, 10))
+    found = behind_means(resampled, dict.fromkeys(names, 10))
     assert found.keys() == {(mean,) for mean in MEANS}
     assert all(abs(count - lesions) <= 1 for count in found.values())
 
@@ -175,3 +176,32 @@ def test_two_thousand_resamples_of_a_test_set_take_seconds() -> None:
     began = time.process_time()
     measure_with_intervals(labels, lesions, probabilities)
     assert time.process_time() - began < 8
+
+
+@pytest.mark.parametrize(("classes", "each"), [(2, 1), (2, 3), (3, 1), (7, 1), (7, 2)])
+@pytest.mark.parametrize("right", [True, False])
+def test_a_mean_of_classes_that_are_all_right_or_all_wrong_is_no_point(
+    classes: int, each: int, right: bool
+) -> None:
+    """Resampling shows no variation then, and a model with two lucky images had met the floor of chance."""
+    labels = np.repeat(np.arange(classes), each)
+    probabilities = np.eye(7)[labels if right else (labels + 1) % classes] * 0.65 + 0.05
+    metrics, intervals = measure_with_intervals(labels, np.arange(len(labels)), probabilities, resamples=300)
+    distance = wilson_interval(0, each)[1] / classes**0.5
+    expected = [1 - distance, 1.0] if right else [0.0, distance]
+    assert metrics["balanced_accuracy"] == right
+    assert intervals["balanced_accuracy"] == pytest.approx(expected)
+    if (classes, each) == (2, 1):
+        assert intervals["balanced_accuracy"][0] < 1 / 2
+
+
+def test_one_class_that_does_not_vary_widens_a_mean_by_its_share() -> None:
+    """One melanoma, found, and sixty naevi, of which ten are missed: balanced accuracy 0.92."""
+    labels = np.repeat([4, 5], [1, 60])
+    probabilities = np.eye(7)[np.where(np.arange(61) % 6 == 3, 4, labels)]
+    metrics, intervals = measure_with_intervals(labels, np.arange(61), probabilities)
+    known = intervals["per_class"]["mel"]["sensitivity"][0]
+    low, high = intervals["balanced_accuracy"]
+    assert low < metrics["balanced_accuracy"] - (1 - known) / 2, "as if the naevi were certain"
+    assert low > metrics["balanced_accuracy"] - (1 - known), "the melanoma is half of it"
+    assert high < 1, "a class that is all right adds nothing above"
