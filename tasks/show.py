@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from skinml.evaluation.metrics import HEADLINE
 from skinml.layout import model_url, report_url, shards_url, table_url
 from skinml.models.manifest import Manifest
 from skinml.monitoring.health import Health
@@ -29,9 +30,6 @@ def show_prepared(workspace: str, dataset_key: str, result: dict[str, object]) -
         "shards": shards_url(workspace, dataset_key),
     }
     artifacts.show_links("prepare-links", "The dataset", links)
-
-
-HEADLINE = ("accuracy", "balanced_accuracy", "macro_auc", "melanoma_sensitivity")
 
 
 @stage("show the result")

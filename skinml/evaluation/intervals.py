@@ -6,7 +6,7 @@ class, draws lesions one at a time: 28 CPU ms for 1,100 lesions and 620 for 30,0
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,9 +22,10 @@ from skinml.evaluation.bootstrap import (
     percentile_interval,
     resample,
 )
+from skinml.evaluation.means import behind_means, widened
 from skinml.evaluation.metrics import checked, measure, wilson_interval
 from skinml.evaluation.ranking import Values
-from skinml.evaluation.weighted import MEANS, Figures, Name, figures, gather, lesions_behind
+from skinml.evaluation.weighted import MEANS, Name, figures, gather, lesions_behind
 from skinml.labels import DIAGNOSES, encode
 from skinml.schemas import PROBABILITY_COLUMNS
 
@@ -58,7 +59,8 @@ def measure_with_intervals(
         {"sensitivity": [low, high], ...}}}. An interval is None if its figure is undefined. They are
         percentile intervals; figures that depend on few lesions are given the level that their number asks for
         (`expanded_level`). If a figure is 0 or 1 in every resample, which says nothing of what the test set
-        has not shown, it is Wilson's for as many trials as there are such lesions.
+        has not shown, it is Wilson's for as many trials as there are such lesions. A mean over classes with
+        such a figure has a wider interval too (`means.widened`).
 
     Raises:
         ValueError: see `metrics.measure`; or there are not as many lesions as labels.
@@ -71,33 +73,15 @@ def measure_with_intervals(
     predictions = gather(labels, probabilities, numbers)
     [resampled] = resample([predictions], seed=seed, resamples=resamples)
     metrics, behind = measure(labels, probabilities), lesions_behind(predictions)
-    behind |= _behind_means(resampled, behind)
+    behind |= behind_means(resampled, behind)
     intervals = {
         name: None if _within(metrics, name) is None else _interval(values, behind.get(name))
         for name, values in resampled.items()
     }
+    for mean in MEANS:
+        if metrics[mean] is not None:
+            intervals[mean,] = widened(mean, metrics[mean], intervals[mean,], resampled, behind)
     return metrics, nest(intervals)
-
-
-def _behind_means(resampled: Figures, behind: Mapping[Name, int]) -> dict[Name, int]:
-    """How many lesions each mean over classes depends on.
-
-    The effective degrees of freedom of a sum of variances (Welch, Biometrika 34:28, 1947), and one: a mean over
-    seven classes varies mostly with the classes that have few lesions. If no class varies in any resample: the
-    number of trials whose proportion would vary as much as the mean of proportions that are all alike, which is
-    the square of the number of classes, divided by the sum of 1 / lesions.
-    """
-    found: dict[Name, int] = {}
-    for mean, figure in MEANS.items():
-        names: list[Name] = [("per_class", diagnosis, figure) for diagnosis in DIAGNOSES]
-        defined = [name for name in names if name in resampled and not np.isnan(resampled[name]).all()]
-        variances = np.array([np.nanvar(resampled[name]) for name in defined])
-        freedom = np.array([max(1, behind[name] - 1) for name in defined])
-        if variances.sum() > 0:
-            found[mean,] = 1 + int(variances.sum() ** 2 / (variances**2 / freedom).sum())
-        elif defined:
-            found[mean,] = max(1, int(len(defined) ** 2 / sum(1 / max(1, behind[name]) for name in defined)))
-    return found
 
 
 def _within(metrics: dict[str, Any], name: Name) -> Any:
@@ -165,10 +149,14 @@ def chosen_with_intervals(
     if resamples:
         [resampled] = resample([predictions], seed=seed, resamples=resamples, ranked=ranked)
         behind = lesions_behind(predictions)
-        behind |= _behind_means(resampled, behind)
-        judged["intervals"] = {
+        behind |= behind_means(resampled, behind)
+        intervals = {
             name: _interval(resampled[name,], behind.get((name,))) if defined[name] else None for name in chosen
         }
+        for name in (one for one in chosen if one in MEANS and defined[one]):
+            value = float(found[name,][0])
+            intervals[name] = widened(name, value, intervals[name], resampled, behind)
+        judged["intervals"] = intervals
     return judged
 
 

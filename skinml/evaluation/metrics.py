@@ -52,6 +52,10 @@ OF_CLASS = (
 """The figures of each class against the rest."""
 
 
+HEADLINE = ("accuracy", "balanced_accuracy", "macro_auc", "melanoma_sensitivity")
+"""The metrics that stand for a version in a list."""
+
+
 def measure(labels: NDArray[np.integer], probabilities: NDArray[np.floating]) -> dict[str, Any]:
     """Return the metrics of n predictions; the predicted class is the one with the highest probability.
 

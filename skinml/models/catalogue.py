@@ -7,10 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from skinml.errors import RequestError, StorageError
+from skinml.evaluation.metrics import HEADLINE
 from skinml.layout import model_url
 from skinml.models import registry
 from skinml.models.champion import read_champion_if_any
-from skinml.models.judged import HEADLINE, read_metrics
+from skinml.models.judged import read_metrics
 from skinml.models.manifest import Manifest
 
 
@@ -57,7 +58,7 @@ def is_champion(workspace: str, manifest: Manifest) -> bool:
 
 def _row(workspace: str, manifest: Manifest, champion: bool) -> dict[str, Any]:
     metrics = read_metrics(workspace, manifest)
-    honest = metrics.get("honest", {}).get("metrics")
+    honest = (metrics.get("honest") or {}).get("metrics")
     measured = metrics.get("metrics") or {}
     row = {
         "version": manifest.version,

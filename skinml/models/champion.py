@@ -82,6 +82,6 @@ def write_champion(workspace: str, champion: Champion, before: Alias | None) -> 
         before: the file as it was read; None if there was none.
 
     """
-    data = json.dumps(champion.model_dump(mode="json"), indent=2).encode()
+    data = json.dumps(champion.model_dump(mode="json"), indent=2, allow_nan=False).encode()
     url = champion_url(workspace)
     return create_bytes(url, data) if before is None else swap_bytes(url, before.data, data)

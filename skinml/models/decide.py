@@ -138,7 +138,7 @@ def roll_back(workspace: str, reason: str | None, by: str | None) -> Decision:
         raise RequestError(
             f"champion {state.version} has no predecessor in promotions; use skinml models promote VERSION"
         )
-    manifest = registry.find(workspace, before)
+    manifest = registry.find(workspace, before, "models rollback to")
     _check(state, manifest)
     decision = _decision(state, manifest, "rolled_back", [], None)
     said = reason or f"rolled back from {state.version}"

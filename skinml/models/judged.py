@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -19,15 +18,13 @@ from skinml.errors import RequestError
 from skinml.labels import DIAGNOSES
 from skinml.models.bundle import HONEST_PREDICTIONS, METRICS, PREDICTIONS
 from skinml.models.manifest import Manifest
+from skinml.models.measured import parse_measured
 from skinml.models.registry import read_verified
 from skinml.schemas import PREDICTIONS as PREDICTIONS_SCHEMA
 from skinml.schemas import PROBABILITY_COLUMNS
 
 if TYPE_CHECKING:
     import pandas as pd
-
-HEADLINE = ("accuracy", "balanced_accuracy", "macro_auc", "melanoma_sensitivity")
-"""The metrics that stand for a version in a list."""
 
 
 @dataclass(frozen=True)
@@ -62,16 +59,18 @@ def read_metrics(workspace: str, manifest: Manifest) -> dict[str, Any]:
     """`metrics.json` of a version, once its hash is the manifest's; empty if the bundle has none.
 
     Raises:
-        RequestError: it was changed, or is not JSON.
+        RequestError: it was changed, or is not what `train` writes.
 
     """
     if METRICS not in manifest.files:
         return {}
+    data = read_verified(workspace, manifest, METRICS)
     try:
-        found = json.loads(read_verified(workspace, manifest, METRICS))
+        return parse_measured(data)
     except ValueError as error:
-        raise RequestError(f"model {manifest.version}: {METRICS} is not JSON: {error}") from error
-    return found if isinstance(found, dict) else {}
+        raise RequestError(
+            f"model {manifest.version}: {METRICS} does not say how it was measured: {error}; train it anew"
+        ) from error
 
 
 def read_judged(workspace: str, manifest: Manifest) -> Judged:
@@ -82,7 +81,7 @@ def read_judged(workspace: str, manifest: Manifest) -> Judged:
 
     """
     found = read_metrics(workspace, manifest)
-    honest = "honest" in found
+    honest = found.get("honest") is not None
     section = found["honest"] if honest else found
     basis = "test images of the honest refit" if honest else "test images"
     metrics, intervals = section.get("metrics") or {}, section.get("intervals") or {}

@@ -17,8 +17,8 @@ import pyarrow.parquet as pq
 
 from skinml import tables
 from skinml.errors import RunError
+from skinml.evaluation.metrics import HEADLINE
 from skinml.layout import report_url
-from skinml.models.judged import HEADLINE
 from skinml.schemas import EVALUATED, EVALUATIONS
 from skinml.storage.objects import read_bytes
 

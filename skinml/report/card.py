@@ -5,6 +5,7 @@ What stands in it is decided in `card_items`. Here it is checked that no item is
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -30,6 +31,9 @@ class Picture:
     file: str
     caption: str
 
+
+_MARKS = re.compile(r"[\\\[\]*]|^[#+-]")
+"""What Markdown reads as markup, also at the start of a paragraph."""
 
 Block = str | Table | Picture
 """A paragraph, a table or a picture."""
@@ -113,8 +117,9 @@ def _cell(text: str) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Text from metadata or flags must not become markup: Markdown passes HTML on."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("`", "'")
+    """Text from metadata or flags must not become markup: HTML, a link, a picture from elsewhere, a heading."""
+    plain = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("`", "'")
+    return _MARKS.sub(r"\\\g<0>", " ".join(plain.split()))
 
 
 def to_html(card: Card) -> str:

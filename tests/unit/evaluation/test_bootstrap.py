@@ -13,7 +13,8 @@ import pytest
 from sklearn import metrics as reference
 
 from skinml.evaluation.bootstrap import draw, nest, number_lesions, percentile_interval, resample
-from skinml.evaluation.intervals import _behind_means, chosen_with_intervals, measure_with_intervals
+from skinml.evaluation.intervals import chosen_with_intervals, measure_with_intervals
+from skinml.evaluation.means import behind_means
 from skinml.evaluation.metrics import SCALARS, measure, wilson_interval
 from skinml.evaluation.weighted import MEANS, gather
 from skinml.labels import DIAGNOSES, encode
@@ -142,16 +143,17 @@ def test_a_proportion_that_is_1_in_every_resample_gets_wilsons_interval_of_its_l
 
 @pytest.mark.parametrize("right", [True, False])
 def test_a_mean_over_classes_that_is_0_or_1_in_every_resample_is_no_certainty(right: bool) -> None:
-    """Two melanomas and nine naevi are as sure as 4 / (1/2 + 1/9), six trials; in a subgroup likewise."""
+    """Two melanomas and nine naevi are few; in a subgroup likewise."""
     labels = np.repeat([4, 5], [2, 9])
     probabilities = np.eye(7)[labels if right else 9 - labels]
     _, intervals = measure_with_intervals(labels, np.arange(11), probabilities, resamples=50)
-    expected = pytest.approx(list(wilson_interval(6 * right, 6)))
-    assert intervals["balanced_accuracy"] == expected
+    low, high = intervals["balanced_accuracy"]
+    one_class = wilson_interval(2 * right, 2)
+    assert (one_class[0] < low < high == 1.0) if right else (low == 0.0 < high < one_class[1])
     rows = pd.DataFrame(probabilities, columns=list(PROBABILITY_COLUMNS))
     rows = rows.assign(dx=np.array(DIAGNOSES)[labels], lesion_id=[str(number) for number in range(11)])
     chosen = chosen_with_intervals(rows, ["balanced_accuracy", "malignant_auc"], resamples=50)
-    assert chosen["intervals"]["balanced_accuracy"] == expected
+    assert chosen["intervals"]["balanced_accuracy"] == pytest.approx([low, high])
 
 
 def test_an_interval_is_of_the_resamples_that_define_the_figure() -> None:
@@ -173,7 +175,7 @@ def test_a_mean_over_classes_is_as_sure_as_the_lesions_that_it_varies_with(
     ]
     spread = {name: spread_of_df if name[1] == "df" else 1.0 for name in names}
     resampled = {name: spread[name] * generator.normal(size=20_000) for name in names}
-    found = _behind_means(resampled, dict.fromkeys(names, 10))
+    found = behind_means(resampled, dict.fromkeys(names, 10))
     assert found.keys() == {(mean,) for mean in MEANS}
     assert all(abs(count - lesions) <= 1 for count in found.values())
 
@@ -190,3 +192,32 @@ def test_two_thousand_resamples_of_a_test_set_take_seconds() -> None:
     began = time.process_time()
     measure_with_intervals(labels, lesions, probabilities)
     assert time.process_time() - began < 8
+
+
+@pytest.mark.parametrize(("classes", "each"), [(2, 1), (2, 3), (3, 1), (7, 1), (7, 2)])
+@pytest.mark.parametrize("right", [True, False])
+def test_a_mean_of_classes_that_are_all_right_or_all_wrong_is_no_point(
+    classes: int, each: int, right: bool
+) -> None:
+    """Resampling shows no variation then, and a model with two lucky images had met the floor of chance."""
+    labels = np.repeat(np.arange(classes), each)
+    probabilities = np.eye(7)[labels if right else (labels + 1) % classes] * 0.65 + 0.05
+    metrics, intervals = measure_with_intervals(labels, np.arange(len(labels)), probabilities, resamples=300)
+    distance = wilson_interval(0, each)[1] / classes**0.5
+    expected = [1 - distance, 1.0] if right else [0.0, distance]
+    assert metrics["balanced_accuracy"] == right
+    assert intervals["balanced_accuracy"] == pytest.approx(expected)
+    if (classes, each) == (2, 1):
+        assert intervals["balanced_accuracy"][0] < 1 / 2
+
+
+def test_one_class_that_does_not_vary_widens_a_mean_by_its_share() -> None:
+    """One melanoma, found, and sixty naevi, of which ten are missed: balanced accuracy 0.92."""
+    labels = np.repeat([4, 5], [1, 60])
+    probabilities = np.eye(7)[np.where(np.arange(61) % 6 == 3, 4, labels)]
+    metrics, intervals = measure_with_intervals(labels, np.arange(61), probabilities)
+    known = intervals["per_class"]["mel"]["sensitivity"][0]
+    low, high = intervals["balanced_accuracy"]
+    assert low < metrics["balanced_accuracy"] - (1 - known) / 2, "as if the naevi were certain"
+    assert low > metrics["balanced_accuracy"] - (1 - known), "the melanoma is half of it"
+    assert high < 1, "a class that is all right adds nothing above"

@@ -18,7 +18,7 @@ from skinml import tables
 from skinml.errors import RequestError, RunError, SkinmlError
 from skinml.layout import champion_url, model_url, table_url
 from skinml.models import decide, promotions, registry
-from skinml.models.champion import Alias, Champion, write_champion
+from skinml.models.champion import Alias, Champion, read_alias, write_champion
 from skinml.models.decide import crown_first, promote, roll_back
 from skinml.models.floors import Floors
 from skinml.models.manifest import Manifest
@@ -209,6 +209,16 @@ def test_a_version_from_before_predictions_cannot_be_judged(place: str, tmp_path
 
 
 # Rollbacks
+
+
+def test_a_rollback_to_a_version_that_is_gone_says_so(place: str, make: Make) -> None:
+    """Somebody wrote it into champion.json, or deleted its folder."""
+    by_hand(place, make("v1"))
+    write_champion(place, Champion(model_name="tiny", model_version="gone"), read_alias(place))
+    by_hand(place, make("v2"))
+    with pytest.raises(RequestError, match=r"^models rollback to gone: no such version"):
+        roll_back(place, "", "")
+    assert champion(place) == "v2"
 
 
 def test_a_rollback_goes_back_by_one_each_time(place: str, make: Make) -> None:

@@ -10,6 +10,10 @@ import pytest
 
 from skinml.errors import RequestError
 from skinml.models import registry
+from skinml.models.catalogue import list_versions
+from skinml.models.champion import read_champion_if_any
+from skinml.models.decide import promote
+from skinml.models.floors import Floors
 from skinml.models.judged import read_judged, read_own_predictions
 from skinml.models.manifest import Manifest
 from tests.unit.models.bundles import make_version, predictions
@@ -74,6 +78,46 @@ def test_predictions_that_are_none_are_refused_in_a_line(
     assert "\n" not in str(refusal.value)
 
 
-def test_metrics_that_are_no_json_are_refused_in_a_line(place: str, tmp_path: Path) -> None:
-    with pytest.raises(RequestError, match=r"metrics\.json is not JSON"):
-        read_judged(place, changed(place, tmp_path, "v2", metrics_json=b"{"))
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"{", "not JSON"),
+        (b"[" * 100_000, "nested more than 64 levels"),
+        (b"[]", "it: "),
+        (b'{"metrics": [1]}', "metrics: "),
+        (b'{"honest": []}', "honest: "),
+        (b'{"metrics": {"balanced_accuracy": NaN}}', "NaN is not a finite number"),
+        (b'{"metrics": {"accuracy": 1e999}}', "1e999 is not a finite number"),
+        (b'{"metrics": {"macro_auc": 1e300}}', r"metrics\.macro_auc: 1e\+300 is not within 0 to 1"),
+        (b'{"metrics": {"melanoma_sensitivity": -5}}', r"melanoma_sensitivity: -5 is not within 0 to 1"),
+        (b'{"metrics": {"balanced_accuracy": "<b>"}}', r"metrics\.balanced_accuracy: Input should be a valid"),
+        (b'{"metrics": {"balanced_accuracy": true}}', r"metrics\.balanced_accuracy: Input should be a valid"),
+        (b'{"metrics": {"per_class": []}}', r"metrics\.per_class: "),
+        (b'{"metrics": {"per_class": {"mel": 5}}}', r"metrics\.per_class\.mel: "),
+        (b'{"intervals": []}', "intervals: "),
+        (b'{"intervals": {"balanced_accuracy": [0.5]}}', r"intervals\.balanced_accuracy\.1: "),
+        (b'{"intervals": {"balanced_accuracy": [0.9, 0.1]}}', "lower end 0.9 is above its upper end 0.1"),
+        (b'{"intervals": {"balanced_accuracy": [7, 9]}}', "7 is not within 0 to 1"),
+        (b'{"notes": 5}', "notes: "),
+    ],
+)
+def test_metrics_that_are_none_are_refused_in_a_line(data: bytes, said: str, tmp_path: Path) -> None:
+    """Also by lists and decisions; before, a NaN got into champion.json, which could not be read any more."""
+    place = str(tmp_path / "workspace")
+    found = changed(place, tmp_path, "v2", metrics_json=data)
+    with pytest.raises(RequestError, match=rf"^model v2: metrics\.json does not say.*{said}") as refusal:
+        read_judged(place, found)
+    assert "\n" not in str(refusal.value)
+    assert list_versions(place)[-1]["problem"] == str(refusal.value)
+    with pytest.raises(RequestError, match="does not say"):
+        promote(place, found, Floors(), None, None, force=True)
+    assert read_champion_if_any(place) is None
+
+
+def test_a_version_without_an_honest_refit_may_say_so(tmp_path: Path) -> None:
+    place = str(tmp_path / "workspace")
+    found = changed(place, tmp_path, "v2", metrics_json=b'{"honest": null, "metrics": null, "intervals": null}')
+    judged = read_judged(place, found)
+    assert (judged.basis, judged.metrics) == ("test images", {})
+    assert "balanced_accuracy" in judged.intervals, "measured again"
+    assert list_versions(place)[-1]["balanced_accuracy"] is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from html.parser import HTMLParser
 
 import pytest
@@ -73,6 +74,15 @@ def test_text_of_users_is_text() -> None:
     assert "<img" not in markdown
     row = markdown.splitlines()[-3]
     assert row.count("|") - row.count("\\|") == 2, "a bar in a cell stays in its cell"
+
+
+def test_text_of_users_is_no_markdown() -> None:
+    rubbish = "# [free](javascript:alert(1))\n\n## Approved ![](http://tracker/x.png)\\[a](b) *x* | `y`"
+    card = _card(rubbish, Table((rubbish,), [(rubbish,)]), Picture("a.png", rubbish))
+    markdown = to_markdown(card)
+    assert re.findall(r"(?<!\\)\[[^]]*(?<!\\)\]\(", markdown) == [], "no link, and one picture"
+    assert [line for line in markdown.splitlines() if line.startswith("## ")] == ["## Use"]
+    assert "\\# \\[free\\](javascript:alert(1)) ## Approved !\\[\\](http" in markdown
 
 
 def test_the_page_needs_nothing_from_elsewhere() -> None:
