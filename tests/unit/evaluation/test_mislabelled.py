@@ -71,5 +71,5 @@ def test_a_lesion_with_two_labels_is_named_and_nothing_cannot_be_ranked() -> Non
 def test_networks_that_have_learned_nothing_are_as_good_as_chance() -> None:
     good, _ = _predictions()
     assert out_of_fold_accuracy(good) > 0.8
-    constant = good.assign(**dict.fromkeys(PROBABILITY_COLUMNS, 0.1), p_nv=0.4)
+    constant = good.assign(**dict.fromkeys(PROBABILITY_COLUMNS, 0.1)).assign(p_nv=0.4)
     assert out_of_fold_accuracy(constant) == pytest.approx(1 / 7)
