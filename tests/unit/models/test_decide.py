@@ -216,7 +216,7 @@ def test_a_rollback_to_a_version_that_is_gone_says_so(place: str, make: Make) ->
     by_hand(place, make("v1"))
     write_champion(place, Champion(model_name="tiny", model_version="gone"), read_alias(place))
     by_hand(place, make("v2"))
-    with pytest.raises(RequestError, match="^models rollback to gone: no such version"):
+    with pytest.raises(RequestError, match=r"^models rollback to gone: no such version"):
         roll_back(place, "", "")
     assert champion(place) == "v2"
 
