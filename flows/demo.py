@@ -66,8 +66,8 @@ def demo(request: DemoRequest) -> dict[str, Any]:
             _skinml("--workspace", workspace, "models", "promote", trained["model_version"], *forced)
         scored = _skinml("--workspace", workspace, "score", "--archive", tonight)
         again = _skinml("--workspace", workspace, "score", "--archive", tonight)
-        _show(workspace)
-        _where_next(out, workspace, server)
+        likeliest = _show(workspace)
+        _where_next(out, workspace, server, likeliest)
         _linger(server)
     return {
         "prepared": prepared["prepared"],
@@ -128,7 +128,8 @@ def _why(stdout: str, stderr: str) -> str:
         return (stderr.strip().splitlines() or ["it said nothing"])[-1].removeprefix("skinml: ")
 
 
-def _show(workspace: str) -> None:
+def _show(workspace: str) -> str:
+    """Show runs, scores and quarantine; the image_id of the likeliest malignant image."""
     workspace = open_workspace(workspace)
     runs = tables.read(workspace, "runs").to_pandas().sort_values("started_at")
     scores = tables.read(workspace, "scores").to_pandas().sort_values("p_malignant", ascending=False)
@@ -140,6 +141,7 @@ def _show(workspace: str) -> None:
     _say("\nQuarantine")
     reasons = quarantine.groupby("reason").agg(images=("uri", "size"), for_example=("detail", "first"))
     _say(_table(reasons.reset_index(), ["reason", "images", "for_example"]))
+    return str(scores["image_id"].iloc[0])
 
 
 def _table(rows: pd.DataFrame, columns: list[str]) -> str:
@@ -147,11 +149,12 @@ def _table(rows: pd.DataFrame, columns: list[str]) -> str:
     return "\n".join("  " + line for line in text.splitlines())
 
 
-def _where_next(out: Path, workspace: str, server: Server) -> None:
+def _where_next(out: Path, workspace: str, server: Server, image_id: str) -> None:
     _say(f"""
 Where to look next
   the tables     {table_url(workspace, "scores")} (Delta Lake: DuckDB, pandas, Polars and Spark read it)
-  the model      {champion_url(workspace)} names it; its folder has metrics and figures
+  the model      {champion_url(workspace)} names it; its folder has a card.html
+  a score        skinml --workspace {workspace} explain {image_id}
   the runs       PREFECT_HOME={out / "prefect"} prefect server start, then {server.ui}
 
 {DISCLAIMER} These images are made up.""")

@@ -7,6 +7,7 @@ from typing import Any
 from prefect import flow
 
 from flows.naming import asked, short
+from skinml.layout import report_url
 from skinml.records.runs import begin
 from skinml.requests.evaluation import EvaluateRequest
 from skinml.training.installed import check_can_judge
@@ -77,6 +78,7 @@ def _labelled_set(workspace: str, request: EvaluateRequest) -> dict[str, Any]:
         "skipped": record.counts.skipped,
         "quarantined": record.counts.quarantined,
         "seconds": record.row["seconds"],
+        "report": report_url(workspace, run.run_id, ""),
     }
     show.show_evaluated(workspace, result)
     return result
@@ -104,6 +106,7 @@ def _outcomes(workspace: str, request: EvaluateRequest) -> dict[str, Any]:
         "listed": record.counts.listed,
         "skipped": record.counts.skipped,
         "seconds": record.row["seconds"],
+        "report": report_url(workspace, run.run_id, ""),
     }
     show.show_evaluated(workspace, result)
     return result

@@ -15,6 +15,7 @@ from skinml.models.champion import read_champion_if_any
 from skinml.models.floors import floors_of
 from skinml.models.manifest import Manifest
 from skinml.models.promotions import Decision
+from skinml.records.evaluations import evaluations_of
 from skinml.requests.models import ModelsRequest
 from skinml.storage.urls import normalise
 
@@ -33,20 +34,21 @@ def list_models(workspace: str, request: ModelsRequest) -> dict[str, Any]:
 
 
 def show(workspace: str, request: ModelsRequest) -> dict[str, Any]:
-    """Show one version: its metrics, its recipe, its data, its files, and the decisions about it."""
+    """Show one version: metrics, recipe, data, files, evaluations on other images, and decisions about it."""
     workspace = normalise(workspace)
     [manifest] = _asked(workspace, request)
     decisions = [row for row in promotions.history(workspace) if row["model_version"] == manifest.version]
     return {
         "models": [summarise(workspace, manifest)],
         **describe(workspace, manifest),
+        "evaluations": evaluations_of(workspace, manifest.name, manifest.version),
         "promotions": decisions,
     }
 
 
 def compare(workspace: str, request: ModelsRequest) -> dict[str, Any]:
     """Compare two versions on the same lesions: differences with intervals, McNemar's test, what changed."""
-    from skinml.models.comparing import compare_versions
+    from skinml.external_validation.compare_versions import compare_versions
 
     workspace = normalise(workspace)
     first, second = _asked(workspace, request)

@@ -9,6 +9,9 @@ from skinml.labels import DIAGNOSES
 UTC_TIME = pa.timestamp("us", tz="UTC")
 PROBABILITY_COLUMNS: tuple[str, ...] = tuple(f"p_{name}" for name in DIAGNOSES)
 
+FLAGS = ("blurred", "dark", "overexposed", "low_confidence", "unlike_training", "colour_profile")
+"""What the column `flags` of `scores` may hold, in the order in which they are written."""
+
 IMAGE_VERSION: list[str] = ["uri", "etag"]
 """The columns that identify a version of an image: the object's name, and the etag that changes with its
 bytes."""

@@ -21,21 +21,21 @@ from skinml.dataset.metadata import Metadata
 from skinml.dataset.metadata import read_metadata as read_metadata_tables
 from skinml.dataset.plan import Plan, likeliest_reason
 from skinml.errors import RequestError, RunError
-from skinml.evaluation.evaluations import PREDICTIONS, Evaluation, evaluation_row, set_key
-from skinml.evaluation.findings import (
+from skinml.evaluation.judgement import judge
+from skinml.external_validation.findings import (
     as_json,
     as_parquet,
     draw_figures,
     predictions_table,
     refuse_too_few_classes,
 )
-from skinml.evaluation.judgement import judge
-from skinml.evaluation.labelled_set import evaluate_jobs, evaluate_shard
-from skinml.evaluation.plan_set import plan_images
-from skinml.evaluation.seen import WHYS, KnownImages, known_images, left_out
+from skinml.external_validation.labelled_set import evaluate_jobs, evaluate_shard
+from skinml.external_validation.plan_set import plan_images
+from skinml.external_validation.seen import WHYS, KnownImages, known_images, left_out
 from skinml.layout import report_url
 from skinml.models import registry
 from skinml.models.bundle import PREDICTIONS as BUNDLE_PREDICTIONS
+from skinml.records.evaluations import PREDICTIONS, Evaluation, evaluation_row, set_key
 from skinml.records.max_quarantined import COLUMNS, check_quarantined
 from skinml.records.quarantine import quarantine_rows
 from skinml.records.runs import Counts, Run
@@ -140,7 +140,7 @@ class Chosen:
 
     Attributes:
         images: those to evaluate: labels and READ.
-        left: those that the model knows (`evaluation.seen.LEFT_OUT`).
+        left: those that the model knows (`external_validation.seen.LEFT_OUT`).
         rejected: those that cannot be used, columns of the quarantine.
         counts: of all listed images.
     """

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from skinml.dataset.pixelstore import PixelStore
-from skinml.evaluation.mislabelled import rank_labels
+from skinml.evaluation.mislabelled import out_of_fold_accuracy, rank_labels
 from skinml.layout import report_url
 from skinml.requests.labels import MislabelledRequest
 from skinml.schemas import PROBABILITY_COLUMNS
@@ -63,6 +63,11 @@ def write_ranking(
     logger.info(
         "%d of %d lesions are more likely another diagnosis than their label; %s lists all",
         *(int(ranked["issue"].sum()), len(ranked), csv),
+    )
+    logger.info(
+        "balanced accuracy of these networks on lesions that they have not seen: %.3f; if it is near chance,"
+        " the ranking means nothing: give more --epochs or more images",
+        out_of_fold_accuracy(predictions),
     )
     rows = [{str(name): value for name, value in row.items()} for row in ranked[:top].to_dict("records")]
     artifacts.show_table("mislabelled", "The most suspicious labels.", rows)

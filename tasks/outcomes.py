@@ -13,9 +13,9 @@ import pyarrow.compute as pc
 from skinml import tables
 from skinml.dataset.metadata import read_metadata
 from skinml.errors import RequestError
-from skinml.evaluation.findings import as_json, as_parquet, as_pictures
 from skinml.evaluation.judgement import refuse_contradictions
-from skinml.evaluation.outcomes import (
+from skinml.external_validation.findings import as_json, as_parquet, as_pictures
+from skinml.external_validation.outcomes import (
     DIAGNOSED,
     NO_SCORE,
     SCORED,
@@ -26,7 +26,7 @@ from skinml.evaluation.outcomes import (
     match_scores,
     outcomes_table,
 )
-from skinml.evaluation.seen import known_images
+from skinml.external_validation.seen import known_images
 from skinml.layout import report_url
 from skinml.models import registry
 from skinml.records.history import check_scored

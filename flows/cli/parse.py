@@ -18,11 +18,14 @@ from skinml import __version__
 from skinml.errors import RequestError
 from skinml.requests.base import ClusterRequest, Request, asked_as, is_positional
 from skinml.requests.models import FloorsRequest
+from skinml.requests.training import CardRequest
 
 DESCRIPTION = "Dermatoscopic image archives to tables: prepare, train, score every night."
 
 COMMON = {"--workspace": True, "--config": True, "--json": False}
 """Flags that stand before the verb or after it, and whether they take a value."""
+
+WORKSPACE = "folder or s3://bucket/prefix (default: SKINML_WORKSPACE)"
 
 SHORT = 30
 """Characters of choices that stand behind a flag; longer ones stand in its description."""
@@ -148,7 +151,7 @@ def parser() -> argparse.ArgumentParser:
 
 def _usage(verb: str, model: type[Request]) -> str:
     """`skinml score --archive ARCHIVE [options]`: what must be given."""
-    positional = [_metavar(*field) for field in model.model_fields.items() if is_positional(field[1])]
+    positional = [_place(*field) for field in model.model_fields.items() if is_positional(field[1])]
     required = [
         f"{_flag(asked_as(name, about))} {_metavar(name, about)}"
         for name, about in model.model_fields.items()
@@ -159,22 +162,31 @@ def _usage(verb: str, model: type[Request]) -> str:
     return f"\n{' ' * len('usage:   ')}".join(lines)
 
 
+def _place(name: str, about: FieldInfo) -> str:
+    """A value without a flag: `[ACTION]` if it may be left out, `[VERSIONS ...]` if there may be several."""
+    metavar = _metavar(name, about)
+    if about.is_required() or metavar.startswith("["):
+        return metavar
+    return f"[{metavar} ...]" if is_list(about) else f"[{metavar}]"
+
+
 def _groups(model: type[Request]) -> Iterator[tuple[str, list[tuple[str, FieldInfo]]]]:
     """The fields of a request under the headings of its help, without headings that have none."""
     fields = list(model.model_fields.items())
-    cluster, floors = ClusterRequest.model_fields, FloorsRequest.model_fields
-    apart = {*cluster, *floors}
+    cluster, floors, card = (one.model_fields for one in (ClusterRequest, FloorsRequest, CardRequest))
+    apart = {*cluster, *floors, *card}
     headings = {
         "required": [field for field in fields if field[1].is_required()],
         "options": [field for field in fields if not field[1].is_required() and field[0] not in apart],
         "floors": [field for field in fields if field[0] in floors],
+        "model card": [field for field in fields if field[0] in card],
         "cluster": [field for field in fields if field[0] in cluster],
     }
     yield from ((title, some) for title, some in headings.items() if some)
 
 
 def _add_common(group: argparse._ArgumentGroup, default: Any) -> None:
-    group.add_argument("--workspace", metavar="URL", default=default, help="folder or s3://bucket/prefix")
+    group.add_argument("--workspace", metavar="URL", default=default, help=WORKSPACE)
     group.add_argument("--config", metavar="FILE", type=Path, default=default, help="TOML file with defaults")
     group.add_argument(
         "--json", action="store_true", default=default, help="end stdout with one JSON object of the results"
@@ -184,7 +196,7 @@ def _add_common(group: argparse._ArgumentGroup, default: Any) -> None:
 
 def _add_flag(group: argparse._ArgumentGroup, field: str, about: FieldInfo) -> None:
     """One flag of one field, or its place: its values are checked by the model, not here."""
-    unset = about.is_required() or about.default is False or about.default in (None, ())
+    unset = about.is_required() or about.default is False or about.default in (None, (), "")
     shown = "" if unset else f" (default: {about.default})"
     metavar = _metavar(field, about)
     choices = choices_of(about)

@@ -22,6 +22,7 @@ OF_SCORES = (
     "promotions",
     "health",
     "nearest",
+    "issues",
 )
 """A result with one of these keys ends with RESEARCH_ONLY."""
 

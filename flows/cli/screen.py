@@ -107,7 +107,7 @@ def _gathered(tables: Mapping[str, Sequence[Row] | Row]) -> Iterator[tuple[str, 
         if not isinstance(table, Mapping):
             if key.partition(".")[0] not in INTERVALS_OF.values():  # of each class: a pipe and --json have them
                 yield key, table
-        elif key not in told:
+        elif key not in told and small[key]:  # else all of it stands in tables of its own
             alike = [other for other in small if other not in told and list(small[other]) == list(small[key])]
             told.update(alike)
             heads = {key: " "} if len(alike) == 1 else {one: one for one in alike}
@@ -187,6 +187,11 @@ def _table(title: str, rows: Sequence[Row], width: int, dumb: bool) -> Iterator[
         yield from _sideways(title, rows, names, width, dumb)
         return
     yield _drawn(list(made.values()), widths, dumb or " " in names)
+    yield from _no_room(left_out, width)
+
+
+def _no_room(left_out: Sequence[str], width: int) -> Iterator[Text]:
+    """What is said of columns that are left out."""
     if left_out:
         words = (
             f"no room for {', '.join(map(_label, left_out))}: a wider terminal, a pipe or --json has all of it"
@@ -213,7 +218,7 @@ def _sideways(
     title: str, rows: Sequence[Row], names: Sequence[str], width: int, dumb: bool
 ) -> Iterator[Table | Text]:
     """Rows as columns, as many side by side as fit: for a terminal that is too narrow for a row in a line."""
-    own = [name for name in names if name]
+    own = [name for name in names if name and not any(isinstance(row.get(name), Mapping) for row in rows)]
     labels = _Column(_label(title) if "" in names else "", [_label(name) for name in own])
     left = list(rows)
     while left:
@@ -227,13 +232,17 @@ def _sideways(
         left = left[count:]
         if left:
             yield Text()
+    yield from _no_room([name for name in names if name and name not in own], width)
 
 
 def _drawn(made: Sequence[_Column], widths: Sequence[int], bare: bool) -> Table:
     """The table of these columns, cut to these widths: numbers to the right, a line below the names or not."""
     line = None if bare or not _unicode() else box.SIMPLE_HEAD
     padding = (0, GAP if line is None else GAP - 1, 0, 0)  # a box has a character between columns
-    table = Table(box=line, show_edge=False, pad_edge=False, padding=padding, header_style="bold")
+    headed = any(one.name.strip() for one in made)
+    table = Table(
+        box=line, show_edge=False, pad_edge=False, padding=padding, header_style="bold", show_header=headed
+    )
     for one, width in zip(made, widths, strict=True):
         table.add_column(Text(one.name), width=width, justify="right" if one.right else "left")
     # All rows as one: rich takes half a millisecond for each, and a quarantine may have many.

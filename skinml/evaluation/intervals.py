@@ -149,6 +149,7 @@ def chosen_with_intervals(
     if resamples:
         [resampled] = resample([predictions], seed=seed, resamples=resamples, ranked=ranked)
         behind = lesions_behind(predictions)
+        behind |= behind_means(resampled, behind)
         judged["intervals"] = {
             name: _interval(resampled[name,], behind.get((name,))) if defined[name] else None for name in chosen
         }

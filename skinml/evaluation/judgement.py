@@ -19,7 +19,7 @@ from skinml.labels import encode
 from skinml.schemas import PROBABILITY_COLUMNS
 
 FEW_LESIONS = 20
-"""With fewer lesions of a class, its intervals are too narrow: benchmarks/coverage has the figures."""
+"""With fewer lesions of a class, its AUCs have too narrow intervals: benchmarks/coverage has the figures."""
 
 
 def judge(
@@ -117,8 +117,8 @@ def _notes(test: pd.DataFrame, validation: pd.DataFrame, absent: list[str]) -> l
     few = [f"{name} ({count})" for name, count in sorted(lesions.items()) if count < FEW_LESIONS]
     if few:
         notes.append(
-            f"Fewer than {FEW_LESIONS} test lesions of {', '.join(few)}: intervals of these diagnoses are too"
-            " narrow."
+            f"Fewer than {FEW_LESIONS} test lesions of {', '.join(few)}: the intervals of these diagnoses' AUCs"
+            " are too narrow."
         )
     torn = contradictions(test)
     if torn:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from skinml.evaluation.metrics import measure
 from skinml.labels import DIAGNOSES, encode
 from skinml.schemas import PROBABILITY_COLUMNS
 
@@ -73,3 +74,14 @@ def rank_labels(predictions: pd.DataFrame) -> pd.DataFrame:
         }
     )
     return found.sort_values(["margin", "lesion_id"], ignore_index=True)[list(COLUMNS)]
+
+
+def out_of_fold_accuracy(predictions: pd.DataFrame) -> float:
+    """Balanced accuracy of out-of-fold predictions, 0 to 1: near 1 in 7, the ranking of labels means nothing.
+
+    Args:
+        predictions: as for `rank_labels`.
+
+    """
+    probabilities = predictions[list(PROBABILITY_COLUMNS)].to_numpy(np.float64)
+    return float(measure(encode(predictions["dx"]), probabilities)["balanced_accuracy"])

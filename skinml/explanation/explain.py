@@ -189,7 +189,7 @@ def _explain_pixels(workspace: str, about: Explanation, manifest: Manifest, pixe
             about.activation = activation_map(workspace, manifest, cells, probabilities, about.label)
     about.occlusion = occlude(network.predict, pixels, about.label, *patch_and_stride(len(pixels)))
     if about.occlusion.is_flat:
-        about.notes.append("No patch changes the answer: the network hardly uses this image.")
+        about.notes.append("No grey square changes the answer: the network hardly uses this image.")
     if cells is not None:
         with _noting(about, "There are no nearest training lesions"):
             features = cells.mean(axis=(1, 2), dtype=np.float64)[0]

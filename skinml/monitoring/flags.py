@@ -9,11 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skinml.monitoring.reference import Measured, Thresholds
+from skinml.schemas import FLAGS
 
-MEASURED_FLAGS = ("blurred", "dark", "overexposed", "low_confidence", "unlike_training")
-COLOUR_PROFILE = "colour_profile"
-FLAGS = (*MEASURED_FLAGS, COLOUR_PROFILE)
-"""Every flag, in the order in which they are written."""
+*MEASURED_FLAGS, COLOUR_PROFILE = FLAGS
 
 _WORDS = np.array(
     [

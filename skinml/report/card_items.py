@@ -13,9 +13,9 @@ from typing import Any
 
 from skinml.errors import Reason
 from skinml.labels import DIAGNOSES, MALIGNANT, NAMES
-from skinml.monitoring.flags import FLAGS
 from skinml.report.card import NOT_REPORTED, Block, Card, Item, Section, Table
 from skinml.report.card_performance import judged_sections, percent
+from skinml.schemas import FLAGS
 
 EXCLUDED = (
     "Not for diagnosis, triage or any decision about a patient without a physician's own judgement: it is not a"
@@ -70,12 +70,13 @@ def _summary(fields: Mapping[str, Any], measured: Mapping[str, Any]) -> str:
     judged = measured.get("honest") or measured
     metrics, intervals = judged["metrics"], judged.get("intervals", {})
     low, high = intervals.get("balanced_accuracy") or (None, None)
+    present = len(DIAGNOSES) - len(metrics.get("absent") or [])
     interval = "" if low is None else f" (95 % interval {low:.3f} to {high:.3f})"
     held_out = " when whole lesions are held out" if measured.get("honest") else ""
     return (
         f"A classifier of dermatoscopic images into seven diagnoses, trained on {fields['created_at'][:10]}."
         f" Its balanced accuracy{held_out} is {metrics['balanced_accuracy']:.3f}{interval} on"
-        f" {metrics['images']:,} test images."
+        f" {metrics['images']:,} test images; guessing reaches {1 / max(1, present):.3f}."
     )
 
 
@@ -166,7 +167,7 @@ def _data(dataset: Mapping[str, Any]) -> list[Item]:
 
 
 def _diagnoses(described: Mapping[str, Any]) -> Table:
-    splits = list(described["splits"])
+    splits = sorted(described["splits"], key=("train", "val", "test").index)
     rows = [
         (f"{name} ({NAMES[name]})", *(f"{one.get(key, 0):,}" for key in ("images", "lesions", *splits)))
         for name, one in described["diagnoses"].items()
@@ -195,7 +196,7 @@ def _training(fields: Mapping[str, Any], measured: Mapping[str, Any]) -> list[It
         "500 images of each diagnosis, drawn with replacement, of which 25 % were then split off as the test"
         " set"
         if thesis
-        else "class-balanced draws of the training images, one an epoch"
+        else "each epoch draws equally many training images of each diagnosis, those of rare ones repeatedly"
     )
     kept = (
         "the last epoch's"

@@ -35,7 +35,7 @@ GROUPS = {"sex": "sex", "age": "age", "localization": "body site", "source": "so
 CAPTIONS = {
     "confusion_matrix.png": "Confusion matrix of the test set.",
     "roc.png": "ROC curves, one diagnosis against the rest.",
-    "precision_recall.png": "Precision and recall, one diagnosis against the rest.",
+    "precision_recall.png": "Precision and sensitivity, one diagnosis against the rest.",
     "reliability.png": "Confidence and the fraction that is right.",
     "subgroups.png": "Balanced accuracy per group, with 95 % intervals.",
     "worst_misses.png": "The most confident errors on the test images.",
@@ -54,7 +54,10 @@ def judged_sections(title: str, judged: Mapping[str, Any], pictures: Mapping[str
     metrics, intervals = judged["metrics"], judged.get("intervals", {})
     absent = metrics.get("absent") or []
     lesions = f", {judged['lesions']:,} lesions" if "lesions" in judged else ""
-    said = f"{metrics['images']:,} test images{lesions}. Intervals: 95 %, from resampled lesions."
+    said = (
+        f"{metrics['images']:,} test images{lesions}. Intervals: 95 %, from resampled lesions. A dash: not"
+        " defined, because images of a diagnosis are missing."
+    )
     if absent:
         said += f" No test image is {', '.join(absent)}: no mean counts these diagnoses."
     return [
@@ -155,7 +158,7 @@ def _sets(found: Mapping[str, Any] | None) -> list[Block]:
     if found is None:
         return [NOT_REPORTED]
     said = (
-        f"Sets that shall hold the true diagnosis of {percent(found['level'])} of the lesions of each"
+        f"Sets of diagnoses that should hold the true one for {percent(found['level'])} of the lesions of each"
         f" diagnosis: {percent(found['coverage'])} of {found['lesions']:,} test lesions are held, by"
         f" {found['mean_set_size']:.1f} diagnoses on average."
     )

@@ -84,7 +84,7 @@ def draw_precision_recall(
         mean = average_precision_score(positive, score)
         _curve(axes, name, sensitivity, precision, f"{name}: AP {mean:.3f}, n = {positive.sum()}")
     axes.set_xlabel("Sensitivity (fraction of positives found)")
-    axes.set_ylabel("Precision (fraction of the called that are positive)")
+    axes.set_ylabel("Precision (fraction of the positive calls that are right)")
     return _framed(figure, axes)
 
 
@@ -213,11 +213,14 @@ def draw_subgroups(title: str, subgroups: Mapping[str, Any]) -> Figure:
         if not isinstance(rows, Mapping):  # such as skin tone: not assessed
             groups.append((f"{column.replace('_', ' ')}: {rows}", []))
             continue
-        groups.append((column, [_interval(name, row) for name, row in rows.items()]))
+        title_of = "body site" if column == "localization" else column  # as the model card calls it
+        groups.append((title_of, [_interval(name, row) for name, row in rows.items()]))
     return draw_forest("Subgroups", title, "Balanced accuracy over the diagnoses of the group", groups)
 
 
 def _interval(name: str, row: Mapping[str, Any]) -> Interval:
     present = len(DIAGNOSES) - len(row["absent"])
-    size = f"n = {row['images']} ({row['lesions']} lesions), {present} diagnoses"
+    lesions = "1 lesion" if row["lesions"] == 1 else f"{row['lesions']} lesions"
+    diagnoses = "1 diagnosis" if present == 1 else f"{present} diagnoses"
+    size = f"n = {row['images']} ({lesions}), {diagnoses}"
     return Interval(name, row["metrics"][FOREST], row["intervals"].get(FOREST), size)

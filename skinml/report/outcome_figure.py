@@ -26,7 +26,7 @@ def draw_outcomes(title: str, months: Sequence[Mapping[str, Any]]) -> Figure:
 
     Args:
         title: the second line of the title.
-        months: the result of `evaluation.outcomes.by_month`.
+        months: the result of `external_validation.outcomes.by_month`.
     """
     names = sorted({month["month"] for month in months})
     versions = list(dict.fromkeys(month["model_version"] for month in months))

@@ -14,18 +14,16 @@ class CardRequest(Request):
     """What only people know of a model. The model card says of everything else that it is not reported."""
 
     data_source: Annotated[str, SHARED] = Field(
-        "", max_length=1000, description="model card: where the labelled images come from, and how to cite them"
+        "", max_length=1000, description="where the labelled images come from, and how to cite them"
     )
     data_licence: Annotated[str, SHARED] = Field(
-        "", max_length=200, description="model card: the licence of the labelled images"
+        "", max_length=200, description="the licence of the labelled images"
     )
     intended_use: Annotated[str, SHARED] = Field(
-        "", max_length=1000, description="model card: intended use (default: research)"
+        "", max_length=1000, description="intended use (default: research)"
     )
-    ethics: Annotated[str, SHARED] = Field(
-        "", max_length=1000, description="model card: ethical approval and consent"
-    )
-    contact: Annotated[str, SHARED] = Field("", max_length=200, description="model card: whom to ask")
+    ethics: Annotated[str, SHARED] = Field("", max_length=1000, description="ethical approval and consent")
+    contact: Annotated[str, SHARED] = Field("", max_length=200, description="whom to ask")
 
     def told(self) -> dict[str, str]:
         """What was given, by the name of its field."""

@@ -14,11 +14,11 @@ import pytest
 from PIL import Image
 
 from skinml import tables
-from skinml.evaluation.evaluations import find_evaluations, read_predictions, set_key
 from skinml.lab.synth import make_archive
 from skinml.lab.synth.archive import METADATA, PARTS
 from skinml.layout import report_url
 from skinml.models import registry
+from skinml.records.evaluations import find_evaluations, read_predictions, set_key
 from skinml.schemas import PROBABILITY_COLUMNS
 from skinml.storage.objects import read_bytes
 from tests.command import CommandLine

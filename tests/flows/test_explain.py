@@ -66,7 +66,7 @@ def test_a_row_is_explained_on_a_folder_and_in_a_bucket(
     assert sorted(names(folder)) == sorted(FILES)
     assert (result["dx"], result["bytes"]) == (row["predicted_dx"], "same")
     usual = (
-        "No patch changes the answer",
+        "No grey square changes the answer",
         "The occlusion map is nearly the same",
     )  # it was fitted for one epoch
     assert not [note for note in result["notes"] if not note.startswith(usual)]

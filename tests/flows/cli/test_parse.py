@@ -19,7 +19,7 @@ from tests.terminal import in_terminal
 
 SKINML = [sys.executable, "-P", "-m", "skinml"]
 
-HEADINGS = ["required", "options", "floors", "cluster", "common"]
+HEADINGS = ["required", "options", "floors", "model card", "cluster", "common"]
 
 
 def said(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 2) -> str:
@@ -94,7 +94,7 @@ def help_of(*arguments: str, columns: int = 80) -> list[str]:
 @pytest.mark.parametrize("verb", REQUESTS)
 def test_what_must_be_given_stands_first_in_the_help(verb: str) -> None:
     lines = help_of(verb)
-    headings = [line.removesuffix(":") for line in lines if re.fullmatch(r"[a-z]+:", line)]
+    headings = [line.removesuffix(":") for line in lines if re.fullmatch(r"[a-z ]+:", line)]
     assert headings == [heading for heading in HEADINGS if heading in headings]
     required = [name for name, field in REQUESTS[verb].model_fields.items() if field.is_required()]
     assert ("required" in headings) == bool(required)
@@ -104,7 +104,14 @@ def test_what_must_be_given_stands_first_in_the_help(verb: str) -> None:
         else ""
     )
     for name in required:
-        assert name.replace("_", "-") in below or "|" in below  # a place has its choices for a name
+        names = (name.replace("_", "-"), name.upper(), "|")  # of a flag, of a place, and a place's choices
+        assert any(one in below for one in names), name
+
+
+def test_the_usage_says_what_may_be_left_out_and_what_repeated() -> None:
+    assert help_of("models")[0] == "usage: skinml models [ACTION] [VERSIONS ...] [options]"
+    assert help_of("explain")[0] == "usage: skinml explain IMAGE_ID [options]"
+    assert "(default: )" not in "".join(help_of("train"))
 
 
 @pytest.mark.parametrize("columns", [60, 100])

@@ -200,6 +200,21 @@ def test_what_is_nested_is_a_table(columns: int) -> None:
     assert "not a medical device" in screen.text
 
 
+def test_what_has_only_tables_inside_gets_no_heading_of_its_own() -> None:
+    result = {"changed": {"better": [], "worse": [{"lesion_id": "HAM_1", "dx": "mel"}]}}
+    lines = [line.strip() for line in on_terminal(result, 80).lines]
+    assert "changed, worse" in lines
+    assert "changed" not in lines
+
+
+def test_a_row_on_its_side_has_no_empty_heading_and_no_dictionary() -> None:
+    month = {f"figureofalongname{number}": 0.25 for number in range(6)} | {"intervals": {"auc": [0, 1]}}
+    lines = [line.strip() for line in on_terminal({"months": [month]}, 60).lines]
+    begins = lines.index("months") + 1
+    assert lines[begins].split() == ["figureofalongname0", "0.25"]
+    assert lines[begins + 6].startswith("no room for intervals: ")
+
+
 def test_a_dumb_terminal_gets_no_colour_and_no_lines() -> None:
     screen = on_terminal(QUARANTINE, 100, TERM="dumb")
     assert "\x1b" not in screen.written

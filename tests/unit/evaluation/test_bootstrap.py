@@ -8,11 +8,12 @@ import warnings
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn import metrics as reference
 
 from skinml.evaluation.bootstrap import draw, nest, number_lesions, percentile_interval, resample
-from skinml.evaluation.intervals import measure_with_intervals
+from skinml.evaluation.intervals import chosen_with_intervals, measure_with_intervals
 from skinml.evaluation.means import behind_means
 from skinml.evaluation.metrics import SCALARS, measure, wilson_interval
 from skinml.evaluation.weighted import MEANS, gather
@@ -140,6 +141,20 @@ def test_a_proportion_that_is_1_in_every_resample_gets_wilsons_interval_of_its_l
     assert intervals["per_class"]["mel"]["fraction_misclassified"] == pytest.approx(list(wilson_interval(0, 2)))
 
 
+@pytest.mark.parametrize("right", [True, False])
+def test_a_mean_over_classes_that_is_0_or_1_in_every_resample_is_no_certainty(right: bool) -> None:
+    """Two melanomas and nine naevi are as sure as 4 / (1/2 + 1/9), six trials; in a subgroup likewise."""
+    labels = np.repeat([4, 5], [2, 9])
+    probabilities = np.eye(7)[labels if right else 9 - labels]
+    _, intervals = measure_with_intervals(labels, np.arange(11), probabilities, resamples=50)
+    expected = pytest.approx(list(wilson_interval(6 * right, 6)))
+    assert intervals["balanced_accuracy"] == expected
+    rows = pd.DataFrame(probabilities, columns=list(PROBABILITY_COLUMNS))
+    rows = rows.assign(dx=np.array(DIAGNOSES)[labels], lesion_id=[str(number) for number in range(11)])
+    chosen = chosen_with_intervals(rows, ["balanced_accuracy", "malignant_auc"], resamples=50)
+    assert chosen["intervals"]["balanced_accuracy"] == expected
+
+
 def test_an_interval_is_of_the_resamples_that_define_the_figure() -> None:
     values = np.array([np.nan] * 3 + list(np.linspace(0, 1, 101)))
     assert percentile_interval(values) == pytest.approx((0.025, 0.975))
@@ -187,8 +202,7 @@ def test_a_mean_of_classes_that_are_all_right_or_all_wrong_is_no_point(
     labels = np.repeat(np.arange(classes), each)
     probabilities = np.eye(7)[labels if right else (labels + 1) % classes] * 0.65 + 0.05
     metrics, intervals = measure_with_intervals(labels, np.arange(len(labels)), probabilities, resamples=300)
-    distance = wilson_interval(0, each)[1] / classes**0.5
-    expected = [1 - distance, 1.0] if right else [0.0, distance]
+    expected = wilson_interval(right * classes * each, classes * each)
     assert metrics["balanced_accuracy"] == right
     assert intervals["balanced_accuracy"] == pytest.approx(expected)
     if (classes, each) == (2, 1):

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from skinml.evaluation.mislabelled import COLUMNS, rank_labels
+from skinml.evaluation.mislabelled import COLUMNS, out_of_fold_accuracy, rank_labels
 from skinml.labels import DIAGNOSES, encode
 from skinml.schemas import PROBABILITY_COLUMNS
 
@@ -66,3 +66,10 @@ def test_a_lesion_with_two_labels_is_named_and_nothing_cannot_be_ranked() -> Non
         rank_labels(predictions)
     with pytest.raises(ValueError, match="no predictions"):
         rank_labels(predictions[:0])
+
+
+def test_networks_that_have_learned_nothing_are_as_good_as_chance() -> None:
+    good, _ = _predictions()
+    assert out_of_fold_accuracy(good) > 0.8
+    constant = good.assign(**dict.fromkeys(PROBABILITY_COLUMNS, 0.1), p_nv=0.4)
+    assert out_of_fold_accuracy(constant) == pytest.approx(1 / 7)

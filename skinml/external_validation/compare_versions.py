@@ -8,9 +8,9 @@ import pandas as pd
 
 from skinml.errors import RequestError
 from skinml.evaluation.comparison import compare
-from skinml.evaluation.evaluations import Evaluation, find_evaluations, read_predictions
 from skinml.models.judged import read_own_predictions
 from skinml.models.manifest import Manifest
+from skinml.records.evaluations import Evaluation, find_evaluations, read_predictions
 
 
 def compare_versions(workspace: str, first: Manifest, second: Manifest) -> dict[str, Any]:

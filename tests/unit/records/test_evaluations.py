@@ -12,15 +12,15 @@ from hypothesis import strategies as st
 
 from skinml import tables
 from skinml.errors import RunError
-from skinml.evaluation.evaluations import (
+from skinml.external_validation.findings import as_parquet
+from skinml.layout import report_url
+from skinml.records.evaluations import (
     Evaluation,
     evaluation_row,
     find_evaluations,
     read_predictions,
     set_key,
 )
-from skinml.evaluation.findings import as_parquet
-from skinml.layout import report_url
 from skinml.schemas import EVALUATED
 from skinml.storage.objects import write_bytes
 

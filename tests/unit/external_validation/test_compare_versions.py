@@ -12,10 +12,10 @@ import pytest
 
 from skinml import tables
 from skinml.errors import RequestError
-from skinml.evaluation.evaluations import Evaluation, evaluation_row
+from skinml.external_validation.compare_versions import compare_versions
 from skinml.layout import report_url
-from skinml.models.comparing import compare_versions
 from skinml.models.manifest import Manifest
+from skinml.records.evaluations import Evaluation, evaluation_row, evaluations_of
 from skinml.schemas import EVALUATED
 from skinml.storage.objects import write_bytes
 from tests.unit.models.bundles import LESIONS, make_version, predictions
@@ -63,6 +63,9 @@ def test_sets_that_both_were_evaluated_on_are_compared_too(place: str, tmp_path:
     rows = {row["metric"]: row for row in compare_versions(place, first, second)["evaluations"]}
     assert rows["balanced_accuracy"]["set"] == "s3://clinic/2026"
     assert rows["balanced_accuracy"]["difference"] < -0.5
+    shown = evaluations_of(place, second.name, second.version)
+    assert [row["run_id"] for row in shown] == ["evaluate-4", "evaluate-3", "evaluate-2"]
+    assert (shown[0]["images_url"], shown[0]["lesions"]) == ("s3://clinic/2026", 7 * LESIONS)
 
 
 def test_what_cannot_be_compared_is_refused_in_a_line(place: str, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skinml.evaluation.outcomes import (
+from skinml.external_validation.outcomes import (
     CONTRADICTION,
     DIAGNOSED,
     KNOWN,

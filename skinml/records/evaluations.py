@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from skinml import tables
 from skinml.errors import RunError
 from skinml.layout import report_url
+from skinml.models.judged import HEADLINE
 from skinml.schemas import EVALUATED, EVALUATIONS
 from skinml.storage.objects import read_bytes
 
@@ -94,6 +95,22 @@ def find_evaluations(workspace: str, version: str | None = None) -> list[Evaluat
     if version is not None:
         rows = rows.filter(pc.equal(rows["model_version"], version))
     return [_parsed(workspace, row) for row in rows.sort_by([("evaluated_at", "descending")]).to_pylist()]
+
+
+def evaluations_of(workspace: str, name: str, version: str) -> list[dict[str, Any]]:
+    """A row for people for each evaluation of a model version, the newest first, with its headline metrics."""
+    return [
+        {
+            "evaluated_at": one.evaluated_at.isoformat(timespec="seconds"),
+            "images_url": one.images_url,
+            "images": one.images,
+            "lesions": one.lesions,
+            **{metric: one.metrics.get(metric) for metric in HEADLINE},
+            "run_id": one.run_id,
+        }
+        for one in find_evaluations(workspace, version)
+        if one.model_name == name
+    ]
 
 
 def _parsed(workspace: str, row: dict[str, Any]) -> Evaluation:

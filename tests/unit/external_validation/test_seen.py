@@ -7,7 +7,7 @@ import pytest
 
 from skinml import tables
 from skinml.errors import RequestError
-from skinml.evaluation.seen import LEFT_OUT, KnownImages, known_images, left_out
+from skinml.external_validation.seen import LEFT_OUT, KnownImages, known_images, left_out
 from skinml.models import registry
 
 ZERO = "00" * 32

@@ -1,0 +1,1 @@
+"""Measure a model on other images than its own, and past scores by diagnoses that arrive later."""
