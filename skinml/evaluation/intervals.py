@@ -150,12 +150,12 @@ def chosen_with_intervals(
         [resampled] = resample([predictions], seed=seed, resamples=resamples, ranked=ranked)
         behind = lesions_behind(predictions)
         behind |= behind_means(resampled, behind)
-        judged["intervals"] = {
+        intervals = {
             name: _interval(resampled[name,], behind.get((name,))) if defined[name] else None for name in chosen
         }
         for name in (one for one in chosen if one in MEANS and defined[one]):
-            value, interval = judged["metrics"][name], judged["intervals"][name]
-            judged["intervals"][name] = widened(name, value, interval, resampled, behind)
+            intervals[name] = widened(name, float(found[name,][0]), intervals[name], resampled, behind)
+        judged["intervals"] = intervals
     return judged
 
 
