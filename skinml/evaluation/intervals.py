@@ -154,8 +154,7 @@ def chosen_with_intervals(
             name: _interval(resampled[name,], behind.get((name,))) if defined[name] else None for name in chosen
         }
         for name in (one for one in chosen if one in MEANS and defined[one]):
-            value = float(found[name,][0])
-            intervals[name] = widened(name, value, intervals[name], resampled, behind)
+            intervals[name] = widened(name, float(found[name,][0]), intervals[name], resampled, behind)
         judged["intervals"] = intervals
     return judged
 

@@ -15,7 +15,9 @@ def behind_means(resampled: Figures, behind: Mapping[Name, int]) -> dict[Name, i
     """How many lesions each mean over classes depends on.
 
     The effective degrees of freedom of a sum of variances (Welch, Biometrika 34:28, 1947), and one: a mean over
-    seven classes varies mostly with the classes that have few lesions.
+    seven classes varies mostly with the classes that have few lesions. If no class varies in any resample: the
+    number of trials whose proportion would vary as much as the mean of proportions that are all alike, which is
+    the square of the number of classes, divided by the sum of 1 / lesions.
     """
     found: dict[Name, int] = {}
     for mean, figure in MEANS.items():
@@ -25,6 +27,8 @@ def behind_means(resampled: Figures, behind: Mapping[Name, int]) -> dict[Name, i
         freedom = np.array([max(1, behind[name] - 1) for name in defined])
         if variances.sum() > 0:
             found[mean,] = 1 + int(variances.sum() ** 2 / (variances**2 / freedom).sum())
+        elif defined:
+            found[mean,] = max(1, int(len(defined) ** 2 / sum(1 / max(1, behind[name]) for name in defined)))
     return found
 
 
@@ -37,8 +41,8 @@ def widened(
     class right is not known to be always right. Its distance to the end of Wilson's interval is added as the
     root of the sum of squares (MOVER: Zou & Donner, Stat. Med. 27:1693, 2008).
     """
-    if interval is None:
-        return None
+    if interval is None or value in (0.0, 1.0):  # then no class varies, and it is Wilson's already
+        return interval
     figure = MEANS[mean]
     names: list[Name] = [("per_class", diagnosis, figure) for diagnosis in DIAGNOSES]
     defined = [name for name in names if name in resampled and not np.isnan(resampled[name]).all()]

@@ -82,6 +82,7 @@ CASES: list[tuple[str, str, dict[str, Any], str]] = [
     ("models", "TRAINED", {"action": "promote", "versions": ["champion"]}, "is champion already"),
     ("models", "EMPTY", {"action": "rollback"}, "has no champion"),
     ("models", "TRAINED", {"action": "verify", "versions": ["1999"]}, "no such version in"),
+    ("explain", "EMPTY", {"image_id": "ISIC_1"}, "nothing has run there yet"),
     ("export", "EMPTY", {"run": "x", "out": "NEW"}, "nothing has run there yet"),
     ("export", "TRAINED", {"run": "x", "out": "THERE"}, "exists already"),
     ("export", "TRAINED", {"run": "x", "out": "NEW.xlsx"}, "must end in .csv or .parquet"),

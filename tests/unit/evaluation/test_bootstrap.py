@@ -203,8 +203,7 @@ def test_a_mean_of_classes_that_are_all_right_or_all_wrong_is_no_point(
     labels = np.repeat(np.arange(classes), each)
     probabilities = np.eye(7)[labels if right else (labels + 1) % classes] * 0.65 + 0.05
     metrics, intervals = measure_with_intervals(labels, np.arange(len(labels)), probabilities, resamples=300)
-    distance = wilson_interval(0, each)[1] / classes**0.5
-    expected = [1 - distance, 1.0] if right else [0.0, distance]
+    expected = wilson_interval(right * classes * each, classes * each)
     assert metrics["balanced_accuracy"] == right
     assert intervals["balanced_accuracy"] == pytest.approx(expected)
     if (classes, each) == (2, 1):
