@@ -130,9 +130,11 @@ def roll_back(workspace: str, reason: str | None, by: str | None) -> Decision:
     Raises:
         RequestError: there is no champion or no predecessor, or a file of it was changed.
     """
+    if read_alias(workspace) is None:  # before the rows are read, which loads pandas
+        raise RequestError(f"{workspace} has no champion: there is nothing to roll back")
     state = _read_state(workspace)
     if state.champion is None:
-        raise RequestError(f"{workspace} has no champion: there is nothing to roll back")
+        raise RequestError(f"{workspace} has no champion any more: there is nothing to roll back")
     before = promotions.predecessor(state.rows, state.champion.model_version)
     if before is None:
         raise RequestError(
