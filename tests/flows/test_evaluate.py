@@ -241,7 +241,8 @@ def test_too_many_broken_images_fail_and_are_named(
     answer = skinml("--workspace", workspace, "evaluate", *unseen.flags(), expect=1)
     assert "15 of 40 images (38%) cannot be used (15 not_an_image)" in answer.stderr.splitlines()[-1]
     assert find_evaluations(workspace) == []
-    assert tables.read(workspace, "runs").to_pandas().iloc[-1]["status"] == "failed"
+    runs = tables.read(workspace, "runs").to_pandas().set_index("flow")
+    assert runs.loc["evaluate", "status"] == "failed"
 
 
 def test_labels_of_other_images_fail_and_say_so(

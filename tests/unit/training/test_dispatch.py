@@ -98,7 +98,8 @@ def test_a_machine_that_shares_only_the_bucket_gives_the_same(
     made, same = (_numbers(json.loads(read_bytes(f"{job.results}{reference}"))) for job in (there, here))
     # Not to the bit: BLAS and onnxruntime add up in the order in which their threads come.
     assert made == pytest.approx(same, rel=1e-4, abs=1e-6)
-    assert names(f"{there.results}-finished") == ["model-int8.onnx", "model.onnx", "reference.json"]
+    left = names(f"{there.results}-finished")
+    assert left == ["model-int8.onnx", "model.onnx", "reference.json", "training-features.npz"]
 
 
 def test_a_job_runs_in_a_process_of_its_own_and_tells_its_epochs(tmp_path: Path) -> None:

@@ -90,7 +90,9 @@ def test_the_result_describes_the_fit(
 
 
 def test_what_it_left_is_what_it_says(exported: FitResult, out: Path) -> None:
-    assert set(exported.files) == {"model.keras", "model.onnx", "probabilities.npy", "validation.npy"}
+    assert set(exported.files) == {
+        *("model.keras", "model.onnx", "head.npz", "probabilities.npy", "validation.npy")
+    }
     assert exported.files == {path.name: describe(path.read_bytes()) for path in out.iterdir()}
     np.testing.assert_array_equal(np.load(out / "probabilities.npy"), exported.probabilities)
 

@@ -24,6 +24,10 @@ def samples() -> pd.DataFrame:
             "lesion_id": [f"HAM_{number:04d}" for number in lesions],
             "dx": np.array(DIAGNOSES)[lesions % 7],
             "split": splits,
+            "age": 50.0,
+            "sex": "male",
+            "localization": "back",
+            "source": None,
             "metadata_row": np.arange(420),
             "position": np.random.default_rng(1).permutation(420),
         }

@@ -53,6 +53,7 @@ def test_weights_that_are_not_installed_are_named(installed: Path, source: str) 
 def test_a_manifest_says_where_weights_come_from_and_under_which_licence() -> None:
     assert json.loads(json.dumps(PRETRAINED.to_json())) == {
         "features": "features",
+        "cells": None,
         "quantisable": [],
         "licence": "Apache-2.0 AND MIT",
         "weights": {"source": WEIGHTS.source, "sha256": WEIGHTS.sha256},
