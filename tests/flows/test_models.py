@@ -105,7 +105,7 @@ def test_a_registry_is_listed_decided_on_and_verified(place: str, tmp_path: Path
     assert registry.find(workspace, "champion").version == "20260101-aaa"
     history = models("history")["promotions"]
     assert [row["decision"] for row in history] == ["forced", "promoted", "rolled_back"]
-    assert json.loads(history[1]["evidence"])[2]["criterion"] == "balanced_accuracy against the champion"
+    assert json.loads(history[1]["evidence"])[1]["criterion"] == "balanced_accuracy against the champion"
     assert [row["test_looks"] for row in history] == [1, 2, None]
     assert history[0].keys() >= {
         *("promoted_at", "alias", "model_name", "model_version", "previous_version", "decision", "reason"),
