@@ -49,6 +49,7 @@ def planted(tmp_path: Path) -> tuple[list[object], set[str]]:
     return ["--images", folder, "--metadata", tmp_path / "metadata.csv"], wrong
 
 
+@pytest.mark.slow
 def test_planted_labels_are_named_first(
     planted: tuple[list[object], set[str]], skinml: CommandLine, tmp_path: Path
 ) -> None:

@@ -31,10 +31,10 @@ def test_chance_is_one_in_the_classes_that_the_test_images_show(low: float, pres
 
 
 def test_guesses_on_few_lesions_are_not_better_than_chance() -> None:
-    """Of 200 models that guess, on 15 to 20 lesions each, hardly one passes."""
+    """Of 60 models that guess, on 15 to 20 lesions each, hardly one passes."""
     generator = np.random.default_rng(1)
     passed = 0
-    for _ in range(200):
+    for _ in range(60):
         labels = generator.choice(7, generator.integers(15, 21), p=[0.05, 0.1, 0.15, 0.05, 0.15, 0.45, 0.05])
         guesses = generator.choice(7, len(labels), p=generator.dirichlet(np.ones(7)))
         probabilities = np.full((len(labels), 7), 0.05)
@@ -44,7 +44,7 @@ def test_guesses_on_few_lesions_are_not_better_than_chance() -> None:
         )
         [criterion] = judge_floors(Judged("test images", metrics, intervals), Floors())
         passed += criterion.verdict == "met"
-    assert passed <= 8, "2.5 % are expected"
+    assert passed <= 3, "2.5 % are expected"
 
 
 def test_a_floor_is_reached_by_the_lower_end_of_the_interval() -> None:
