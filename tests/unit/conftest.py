@@ -6,14 +6,16 @@ from importlib.util import find_spec
 
 NEEDS_TRAIN = [
     "evaluation",
+    "external_validation",
     "models/test_bundle.py",
-    "models/test_comparing.py",
     "models/test_decide.py",
+    "models/test_floors.py",
     "models/test_judged.py",
     "models/test_onnx.py",
     "models/test_outliers.py",
     "models/test_quantise.py",
     "models/zoo",
+    "report/test_card_items.py",
     "report/test_evaluation_figures.py",
     "report/test_figures.py",
     "test_labels.py",
