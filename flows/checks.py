@@ -17,22 +17,19 @@ from skinml.requests.tables import CompactRequest, ExportRequest
 from skinml.requests.training import TrainRequest
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from skinml.models.precisions import Precision
 
 
 def prepare(workspace: str, request: PrepareRequest) -> None:
     """Refuse an unknown model, a wrong size, metadata that cannot be read, archives that cannot be listed."""
-    from skinml.dataset.metadata_file import check_metadata_file
     from skinml.layout import check_workspace
     from skinml.models.zoo import input_size
 
     input_size(request.for_model, request.size)
     workspace = check_workspace(workspace)
-    small = [check_metadata_file(url) for url in request.metadata]
-    if all(small):
-        from skinml.dataset.metadata import read_metadata  # with pandas: half a second
-
-        read_metadata(request.metadata, request.map, request.drop)
+    _check_metadata(request.metadata, request.map, request.drop)
     for url in request.images:
         _check_archive(workspace, url)
 
@@ -76,13 +73,8 @@ def evaluate(workspace: str, request: EvaluateRequest) -> None:
     else:
         workspace = check_workspace(workspace)
         _check_model(workspace, request.model or "champion", request.precision)
-    from skinml.dataset.metadata_file import check_metadata_file
-
-    small = [check_metadata_file(url) for url in request.metadata]
-    if small and all(small):
-        from skinml.dataset.metadata import read_metadata
-
-        read_metadata(request.metadata, request.map, request.drop, lesions_needed=False)
+    if request.metadata:
+        _check_metadata(request.metadata, request.map, request.drop, lesions_needed=False)
     for url in request.images:
         _check_archive(workspace, url)
 
@@ -127,6 +119,18 @@ def compact(workspace: str, request: CompactRequest) -> None:
     workspace = find_workspace(workspace)
     if not request.dry_run:
         check_workspace(workspace)
+
+
+def _check_metadata(
+    urls: Sequence[str], mapped: Sequence[str], dropped: Sequence[str], lesions_needed: bool = True
+) -> None:
+    from skinml.dataset.metadata_file import check_metadata_file
+
+    small = [check_metadata_file(url) for url in urls]
+    if all(small):
+        from skinml.dataset.metadata import read_metadata  # with pandas: half a second
+
+        read_metadata(urls, mapped, dropped, lesions_needed=lesions_needed)
 
 
 def _check_model(workspace: str, version: str, precision: Precision) -> None:

@@ -13,6 +13,7 @@ from skinml.requests.evaluation import EvaluateRequest
 from skinml.training.installed import check_can_judge
 from tasks import evaluation, outcomes, show
 from tasks.cluster import check_cluster
+from tasks.dataset import read_metadata
 from tasks.listing import list_archives
 from tasks.model import choose_model
 from tasks.runs import begin_run, recorded
@@ -53,7 +54,7 @@ def _labelled_set(workspace: str, request: EvaluateRequest) -> dict[str, Any]:
     with recorded(workspace, run) as record:
         workspace = open_workspace(workspace)
         model = choose_model(workspace, request.model or "champion", request.precision)
-        metadata = evaluation.read_labels(request)
+        metadata = read_metadata(request.metadata, request.map, request.drop, lesions_needed=False)
         listing = list_archives(workspace, request.images)
         check_tables(workspace)
         known = evaluation.read_known(workspace, model)

@@ -15,7 +15,7 @@ from skinml.training.installed import check_installed
 from tasks.cluster import check_cluster
 from tasks.fit import workplace
 from tasks.labels import check_folds, predict_out_of_fold, write_ranking
-from tasks.pixels import commit_pixels, find_missing, open_pixels, read_samples, write_shards
+from tasks.pixels import find_missing, make_pixels, read_samples
 from tasks.runs import begin_run, recorded
 from tasks.workspace import open_workspace
 
@@ -50,11 +50,7 @@ def mislabelled(workspace: str, request: MislabelledRequest) -> dict[str, Any]:
         check_cluster(workspace, request, images=missing.work["uri"].head(1).to_list())
 
         begin_run(record, workspace)
-        shards, _ = write_shards(
-            workspace, missing.work, pixels, missing.stored_as, missing.dataset_key, request, run
-        )
-        commit_pixels(workspace, missing, shards, run)
-        store = open_pixels(workspace, samples, missing)
+        store = make_pixels(workspace, samples, missing, pixels, request, run)
         with workplace(workspace, record) as place:
             predictions = predict_out_of_fold(store, request, place)
         ranked, files = write_ranking(workspace, run.run_id, predictions, request.top)

@@ -18,7 +18,7 @@ from tasks.bundle import build, finish_bundle, register_model
 from tasks.champion import decide_first
 from tasks.cluster import check_cluster
 from tasks.fit import check_protocol, fit_model, workplace
-from tasks.pixels import commit_pixels, find_missing, open_pixels, read_samples, write_shards
+from tasks.pixels import find_missing, make_pixels, read_samples
 from tasks.runs import begin_run, recorded
 from tasks.show import show_trained
 from tasks.workspace import open_workspace
@@ -48,11 +48,7 @@ def train(workspace: str, request: TrainRequest) -> dict[str, Any]:
         check_cluster(workspace, request, images=missing.work["uri"].head(1).to_list())
 
         begin_run(record, workspace)
-        shards, _ = write_shards(
-            workspace, missing.work, pixels, missing.stored_as, missing.dataset_key, request, run
-        )
-        commit_pixels(workspace, missing, shards, run)
-        store = open_pixels(workspace, samples, missing)
+        store = make_pixels(workspace, samples, missing, pixels, request, run)
 
         with workplace(workspace, record) as place:
             fitted = fit_model(store, request.protocol, request, place, export=True)

@@ -67,20 +67,19 @@ def build(
     features = None
     if of_training is not None:
         features = training_features(store, read_made(f"{place}/{TRAINING_FEATURES}", of_training))
-    copies = folder.with_name("copies")
-    refitted = None if honest is None else _fit(store, honest, copies)
+    refitted = None if honest is None else _fit(store, honest)
     measured = finished.measurements()
-    build_bundle(folder, request.protocol, made, _fit(store, fitted, copies), refitted, measured, features)
+    build_bundle(folder, request.protocol, made, _fit(store, fitted), refitted, measured, features)
 
 
-def _fit(store: PixelStore, fitted: Fitted, copies: Path) -> Fit:
+def _fit(store: PixelStore, fitted: Fitted) -> Fit:
     result = fitted.result
     return Fit(
         title=fitted.title,
         labels=store.labels[fitted.recipe.test],
         probabilities=result.probabilities,
         predictions=fitted.predictions,
-        misses=find_misses(store, fitted.recipe.test, result.probabilities, copies),
+        misses=find_misses(store, fitted.recipe.test, result.probabilities),
         judged=fitted.judged,
         leakage=fitted.leakage,
         history=result.history,

@@ -46,9 +46,14 @@ def _tables(parameters: dict[str, Any]) -> str:
 
 
 @stage("read metadata", _tables, tags=("storage",))
-def read_metadata(metadata: Sequence[str], mapped: Sequence[str], dropped: Sequence[str]) -> Metadata:
-    """Read and check the labels; log how each table was read."""
-    found = read_metadata_tables(metadata, mapped, dropped)
+def read_metadata(
+    metadata: Sequence[str], mapped: Sequence[str], dropped: Sequence[str], lesions_needed: bool = True
+) -> Metadata:
+    """Read and check the labels; log how each table was read.
+
+    If lesions are not needed, an image without a lesion_id is a lesion of its own.
+    """
+    found = read_metadata_tables(metadata, mapped, dropped, lesions_needed=lesions_needed)
     for note in found.notes:
         logger.info("%s", note)
     return found

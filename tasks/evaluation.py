@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import logging
 from collections import Counter
 from collections.abc import Mapping
@@ -13,18 +12,15 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from skinml import tables
 from skinml.compute import connect, width
 from skinml.dataset.metadata import Metadata
-from skinml.dataset.metadata import read_metadata as read_metadata_tables
 from skinml.dataset.plan import Plan, likeliest_reason
 from skinml.errors import RequestError, RunError
 from skinml.evaluation.judgement import judge
 from skinml.external_validation.findings import (
     as_json,
-    as_parquet,
     draw_figures,
     predictions_table,
     refuse_too_few_classes,
@@ -34,7 +30,7 @@ from skinml.external_validation.plan_set import plan_images
 from skinml.external_validation.seen import WHYS, KnownImages, known_images, left_out
 from skinml.layout import report_url
 from skinml.models import registry
-from skinml.models.bundle import PREDICTIONS as BUNDLE_PREDICTIONS
+from skinml.models.judged import has_predictions, read_own_predictions
 from skinml.records.evaluations import PREDICTIONS, Evaluation, evaluation_row, set_key
 from skinml.records.max_quarantined import COLUMNS, check_quarantined
 from skinml.records.quarantine import quarantine_rows
@@ -43,6 +39,7 @@ from skinml.requests.evaluation import EvaluateRequest
 from skinml.scoring.predict import ScoringModel, images_per_shard
 from skinml.storage.listed import in_words
 from skinml.storage.objects import write_bytes
+from skinml.storage.parquet import as_parquet
 from tasks.listing import Listing
 from tasks.shards import run_shards
 from tasks.stage import stage
@@ -60,15 +57,6 @@ def read_known(workspace: str, model: ScoringModel) -> KnownImages:
             *(workspace, model.version),
         )
     return known
-
-
-@stage("read metadata", tags=("storage",))
-def read_labels(request: EvaluateRequest) -> Metadata:
-    """Read and check the labels; an image without a lesion_id is a lesion of its own."""
-    found = read_metadata_tables(request.metadata, request.map, request.drop, lesions_needed=False)
-    for note in found.notes:
-        logger.info("%s", note)
-    return found
 
 
 @stage("plan", "plan what to evaluate")
@@ -215,10 +203,9 @@ def measure_predictions(
 def _validation(workspace: str, model: ScoringModel) -> pd.DataFrame:
     """Return the predictions of the model's validation images; none if its bundle is older than they are."""
     manifest = registry.find(workspace, model.version)
-    if BUNDLE_PREDICTIONS not in manifest.files:
+    if not has_predictions(manifest):
         return pd.DataFrame()
-    data = registry.read_verified(workspace, manifest, BUNDLE_PREDICTIONS)
-    rows: pd.DataFrame = pq.read_table(io.BytesIO(data)).to_pandas()
+    rows = read_own_predictions(workspace, manifest)
     return rows[rows["split"] == "val"].reset_index(drop=True)
 
 

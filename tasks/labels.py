@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import logging
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from skinml.dataset.pixelstore import PixelStore
 from skinml.evaluation.mislabelled import out_of_fold_accuracy, rank_labels
@@ -16,6 +14,7 @@ from skinml.layout import report_url
 from skinml.requests.labels import MislabelledRequest
 from skinml.schemas import PROBABILITY_COLUMNS
 from skinml.storage.objects import write_bytes
+from skinml.storage.parquet import as_parquet
 from skinml.training.folds import fold_recipes
 from skinml.training.protocols import Recipe
 from tasks import artifacts
@@ -57,9 +56,7 @@ def write_ranking(
     ranked = rank_labels(predictions)
     csv, parquet = (report_url(workspace, run_id, name) for name in ("mislabelled.csv", "out-of-fold.parquet"))
     write_bytes(csv, ranked.to_csv(index=False, lineterminator="\n").encode())
-    buffer = io.BytesIO()
-    pq.write_table(pa.Table.from_pandas(predictions, preserve_index=False), buffer)
-    write_bytes(parquet, buffer.getvalue())
+    write_bytes(parquet, as_parquet(pa.Table.from_pandas(predictions, preserve_index=False)))
     logger.info(
         "%d of %d lesions are more likely another diagnosis than their label; %s lists all",
         *(int(ranked["issue"].sum()), len(ranked), csv),

@@ -14,7 +14,7 @@ from skinml import tables
 from skinml.dataset.metadata import read_metadata
 from skinml.errors import RequestError
 from skinml.evaluation.judgement import refuse_contradictions
-from skinml.external_validation.findings import as_json, as_parquet, as_pictures
+from skinml.external_validation.findings import as_json, as_pictures
 from skinml.external_validation.outcomes import (
     DIAGNOSED,
     NO_SCORE,
@@ -33,6 +33,7 @@ from skinml.records.history import check_scored
 from skinml.records.runs import Counts, Run
 from skinml.requests.evaluation import EvaluateRequest
 from skinml.storage.objects import write_bytes
+from skinml.storage.parquet import as_parquet
 from tasks.stage import stage
 
 logger = logging.getLogger("skinml.outcomes")

@@ -90,6 +90,17 @@ def open_pixels(workspace: str, samples: Samples, missing: Missing) -> PixelStor
     return store
 
 
+def make_pixels(
+    workspace: str, samples: Samples, missing: Missing, pixels: Preprocessing, cluster: ClusterRequest, run: Run
+) -> PixelStore:
+    """Decode and commit the pixels that are missing, and open those of all samples: three stages."""
+    shards, _ = write_shards(
+        workspace, missing.work, pixels, missing.stored_as, missing.dataset_key, cluster, run
+    )
+    commit_pixels(workspace, missing, shards, run)
+    return open_pixels(workspace, samples, missing)
+
+
 NONE_CORRECTED = pd.DataFrame({"image_id": [], "lesion_id": []}, dtype="str")
 
 

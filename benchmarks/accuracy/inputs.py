@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from benchmarks.harness.bench import Bench
-from benchmarks.harness.inputs import REPOSITORY
+from benchmarks.harness.inputs import METADATA, labelled_folders
 from benchmarks.harness.systems import skinml_prepare
 from skinml import tables
 from skinml.dataset.pixelstore import PixelStore, open_pixels
@@ -16,23 +16,20 @@ from skinml.images.preprocessing import preprocessing_for
 SIZE = 32
 """Edge of the pixels, px."""
 
-REAL = REPOSITORY.parent / "shared" / "ham10000"
-"""HAM10000 in two folders, for those who have it beside the checkout."""
-
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """Flags that name the images, and for how long each fit goes on."""
-    parts = sorted(str(path) for path in REAL.glob("HAM10000_images_part_*"))
+    needed = not labelled_folders()
     parser.add_argument(
-        "--images", action="append", required=not parts, help="folder of labelled images; repeat for several"
+        "--images", action="append", required=needed, help="folder of labelled images; repeat for several"
     )
-    parser.add_argument("--metadata", type=Path, default=REAL / "HAM10000_metadata.csv", help="their CSV")
+    parser.add_argument("--metadata", type=Path, default=METADATA, help="their CSV")
     parser.add_argument("--epochs", type=int, default=20, help="of each fit")
 
 
 def folders(chosen: list[str] | None) -> list[str]:
     """The folders of images: those that were named, else HAM10000's."""
-    return chosen or sorted(str(path) for path in REAL.glob("HAM10000_images_part_*"))
+    return chosen or labelled_folders()
 
 
 def prepared(bench: Bench, workspace: Path, mode: DecodeMode) -> PixelStore:

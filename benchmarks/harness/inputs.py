@@ -32,6 +32,10 @@ CACHE = REPOSITORY / ".bench"
 REAL = REPOSITORY.parent / "shared" / "ham10000_600x450"
 """984 of the real images; where they are not, photographs are made up."""
 
+LABELLED = REPOSITORY.parent / "shared" / "ham10000"
+"""HAM10000 in two folders and its table, for those who have it beside the checkout."""
+METADATA = LABELLED / "HAM10000_metadata.csv"
+
 RECIPE = 2
 """Goes up when other bytes are made: an older cache is then left alone and made anew."""
 MADE_UP = 400
@@ -42,6 +46,11 @@ FIRST_NUMBER = 9_000_000
 """Image ids are ISIC_9000000 and so on, which no real image has."""
 COLUMNS = ("lesion_id", "image_id", "dx", "dx_type", "age", "sex", "localization")
 """HAM10000's metadata."""
+
+
+def labelled_folders() -> list[str]:
+    """The two folders of HAM10000; none if they are not beside the checkout."""
+    return sorted(str(path) for path in LABELLED.glob("HAM10000_images_part_*"))
 
 
 @dataclass(frozen=True)

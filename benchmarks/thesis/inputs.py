@@ -5,13 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from benchmarks.harness.inputs import REPOSITORY
+from benchmarks.harness.inputs import METADATA
 
 SIZE = 32
 """Edge of the pixels, px."""
-
-REAL = REPOSITORY.parent / "shared" / "ham10000"
-"""HAM10000 in two folders, for those who have it beside the checkout."""
 
 SEEDS = (42, 43, 44)
 EPOCHS = 80
@@ -27,8 +24,6 @@ WITHIN = (0.70, 0.78)
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """Flags that name the images and the workspace."""
-    parts = sorted(str(path) for path in REAL.glob("HAM10000_images_part_*"))
     parser.add_argument("--images", action="append", help="folder of labelled images; repeat for several")
-    parser.add_argument("--metadata", type=Path, default=REAL / "HAM10000_metadata.csv", help="their CSV")
+    parser.add_argument("--metadata", type=Path, default=METADATA, help="their CSV")
     parser.add_argument("--workspace", type=Path, help="with runs to read (default: one in the cache)")
-    parser.set_defaults(parts=parts)

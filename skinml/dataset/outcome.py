@@ -24,6 +24,7 @@ from skinml.images.quality import Quality, measure
 from skinml.layout import unpublished_url
 from skinml.schemas import OUTCOME
 from skinml.storage.objects import read_bytes, write_bytes
+from skinml.storage.parquet import as_parquet
 from skinml.storage.removal import delete
 from skinml.storage.spelling import resolve_rows
 
@@ -91,9 +92,7 @@ def record_url(workspace: str, dataset_key: str, number: int) -> str:
 def write_record(workspace: str, dataset_key: str, number: int, outcome: pd.DataFrame) -> None:
     """Record that a shard is finished: its pixels are complete, and this is the outcome of its images."""
     table = pa.Table.from_pandas(outcome[OUTCOME.names], OUTCOME, preserve_index=False)
-    buffer = io.BytesIO()
-    pq.write_table(table, buffer, compression="zstd")
-    write_bytes(record_url(workspace, dataset_key, number), buffer.getvalue())
+    write_bytes(record_url(workspace, dataset_key, number), as_parquet(table))
 
 
 def forget_rejected(workspace: str, dataset_key: str, numbers: Iterable[int]) -> None:

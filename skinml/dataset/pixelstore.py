@@ -47,6 +47,13 @@ class PixelStore:
         values[self.samples["position"]] = self.samples[column]
         return values
 
+    def places(self, positions: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return the shard number and the row in it of each position, int64 (k,) each."""
+        starts = np.cumsum([0, *(shard.rows for shard in self.shards)])
+        which = np.searchsorted(starts[1:], positions, side="right")
+        numbers = np.array([shard.number for shard in self.shards], dtype=np.int64)
+        return numbers[which], positions - starts[which]
+
     def lesions(self) -> NDArray[np.int64]:
         """Return a number for the lesion at each position, equal for all its images; -1 without a sample."""
         values = np.full(len(self.labels), -1, dtype=np.int64)

@@ -13,6 +13,7 @@ from skinml.images.preprocessing import ShardFormat
 from skinml.layout import index_url
 from skinml.schemas import INDEX
 from skinml.storage.objects import exists, read_bytes, write_bytes
+from skinml.storage.parquet import as_parquet
 from skinml.storage.spelling import resolve_rows
 
 IMAGES_PER_SHARD = 512
@@ -56,8 +57,8 @@ def shard_name(number: int, stored_as: ShardFormat) -> str:
 
 def encode_shard(pixels: NDArray[np.uint8], stored_as: ShardFormat) -> bytes:
     """Pixels (n, h, w, 3) as a .npy file, or as Parquet with one binary value an image and its shape beside."""
-    buffer = io.BytesIO()
     if stored_as == "npy":
+        buffer = io.BytesIO()
         # The same bytes as np.save, with one copy of the pixels instead of three.
         np.lib.format.write_array_header_1_0(buffer, np.lib.format.header_data_from_array_1_0(pixels))
         return b"".join([buffer.getvalue(), np.ascontiguousarray(pixels).data])
@@ -65,8 +66,7 @@ def encode_shard(pixels: NDArray[np.uint8], stored_as: ShardFormat) -> bytes:
     column = pa.array([image.tobytes() for image in pixels], pa.binary())
     shape = "x".join(str(edge) for edge in pixels.shape[1:])
     table = pa.table({"pixels": column}, metadata={"shape": shape, "dtype": "uint8"})
-    pq.write_table(table, buffer, compression="zstd")
-    return buffer.getvalue()
+    return as_parquet(table)
 
 
 def decode_parquet_shard(data: bytes) -> NDArray[np.uint8]:
@@ -90,6 +90,4 @@ def read_index(workspace: str, dataset_key: str) -> pa.Table:
 
 def write_index(url: str, index: pa.Table) -> None:
     """Write a dataset's index atomically."""
-    buffer = io.BytesIO()
-    pq.write_table(index.cast(INDEX), buffer, compression="zstd")
-    write_bytes(url, buffer.getvalue())
+    write_bytes(url, as_parquet(index.cast(INDEX)))

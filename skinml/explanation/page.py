@@ -7,14 +7,13 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from jinja2 import Environment, StrictUndefined
-
 from skinml import DISCLAIMER
 from skinml.explanation.drawing import png
 from skinml.explanation.explain import Explanation
 from skinml.explanation.pictures import USED, pictures_of
 from skinml.explanation.values import finite, short, values_of
 from skinml.labels import DIAGNOSES, MALIGNANT, NAMES
+from skinml.report.html import render
 from skinml.schemas import PROBABILITY_COLUMNS
 
 PAGE, VALUES = "index.html", "explanation.json"
@@ -46,9 +45,8 @@ def _page(about: Explanation, pictures: Mapping[str, bytes]) -> str:
         }
         for name, column in zip(DIAGNOSES, PROBABILITY_COLUMNS, strict=True)
     ]
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
-    return template.render(
+    return render(
+        TEMPLATE,
         disclaimer=DISCLAIMER,
         used=USED,
         about=about,

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from skinml import tables
 from skinml.errors import RequestError
-from skinml.models.champion import read_champion_if_any
+from skinml.models.champion import read_champion_if_any, readable_champion
 from skinml.records.export import FLOWS
 from skinml.records.history import find_run
 from skinml.records.quarantine import in_quarantine
@@ -111,7 +111,7 @@ def _of_model(
             raise RequestError(f"--model {printable(model or '')}: it has not scored {shown}; {versions} has")
         return chosen, f"{why} of model {model}"
     asked = model == CHAMPION
-    champion = read_champion_if_any(workspace) if asked else _champion_if_readable(workspace)
+    champion = read_champion_if_any(workspace) if asked else readable_champion(workspace)
     if champion is None and asked:
         raise RequestError(f"--model champion: {workspace} has no champion; leave --model out")
     if champion is None:
@@ -127,13 +127,6 @@ def _of_model(
             f"--model champion: {version} has not scored {shown}; {versions} has: leave --model out, or score"
         )
     return rows, f"{why}; the champion {version} has not scored this image"
-
-
-def _champion_if_readable(workspace: str) -> Any:
-    try:
-        return read_champion_if_any(workspace)
-    except RequestError:
-        return None
 
 
 def _named(values: Iterable[str]) -> str:

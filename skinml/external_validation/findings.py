@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import logging
 from collections.abc import Callable, Mapping
@@ -11,19 +10,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from skinml.errors import RequestError
-from skinml.evaluation.misses import is_dangerous, worst_misses
+from skinml.evaluation.misses import worst_misses
 from skinml.images.load import Loaded, load_images
 from skinml.images.preprocessing import preprocessing_for
-from skinml.labels import DIAGNOSES, encode
+from skinml.labels import encode
 from skinml.schemas import EVALUATED, PROBABILITY_COLUMNS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from skinml.report.gallery import Miss
 
 logger = logging.getLogger("skinml.evaluation")
 
@@ -53,13 +52,6 @@ def predictions_table(images: pd.DataFrame) -> pa.Table:
     return pa.Table.from_pandas(rows.assign(**missing)[EVALUATED.names], EVALUATED, preserve_index=False)
 
 
-def as_parquet(table: pa.Table) -> bytes:
-    """Return a table as the bytes of a Parquet file."""
-    buffer = io.BytesIO()
-    pq.write_table(table, buffer, compression="zstd")
-    return buffer.getvalue()
-
-
 def as_json(values: Mapping[str, Any]) -> bytes:
     """Return values as indented JSON."""
     return json.dumps(values, indent=2, allow_nan=False, default=str).encode()
@@ -83,23 +75,12 @@ def draw_figures(
         judged: the result of `evaluation.judgement.judge`.
     """
     from skinml.report.canvas import draw_confusion
-    from skinml.report.evaluation_figures import (
-        draw_precision_recall,
-        draw_reliability,
-        draw_roc,
-        draw_subgroups,
-    )
+    from skinml.report.evaluation_figures import judged_figures
 
     labels, probabilities = _arrays(predictions)
     confusion = np.array(judged["metrics"]["confusion_matrix"])
-    figures: dict[str, Callable[[], Figure]] = {
-        "roc": lambda: draw_roc(title, labels, probabilities),
-        "precision_recall": lambda: draw_precision_recall(title, labels, probabilities),
-        "reliability": lambda: draw_reliability(title, labels, probabilities),
-        "confusion_matrix": lambda: draw_confusion(title, confusion, "evaluated images"),
-        "subgroups": lambda: draw_subgroups(title, judged["subgroups"]),
-        "worst_misses": lambda: _draw_misses(predictions, title, roots),
-    }
+    figures = judged_figures(title, labels, probabilities, judged, lambda: _misses(predictions, roots))
+    figures["confusion_matrix"] = lambda: draw_confusion(title, confusion, "evaluated images")
     return as_pictures(figures)
 
 
@@ -116,22 +97,12 @@ def as_pictures(figures: Mapping[str, Callable[[], Figure]]) -> dict[str, bytes]
     return files
 
 
-def _draw_misses(predictions: pa.Table, title: str, roots: tuple[str, ...]) -> Figure:
-    from skinml.report.gallery import Miss, draw_misses
+def _misses(predictions: pa.Table, roots: tuple[str, ...]) -> list[Miss]:
+    from skinml.report.gallery import make_misses
 
     labels, probabilities = _arrays(predictions)
     worst = worst_misses(labels, probabilities)
-    predicted = probabilities.argmax(axis=1)
-    dangerous = is_dangerous(labels, predicted)
     rows = predictions.take(worst).select(["uri", "etag", "image_id"]).to_pandas()
-    pixels = load_images(rows.assign(size_bytes=0), preprocessing_for(THUMBNAIL, "fast"), roots)
-    misses = [
-        Miss(
-            image.decoded.pixels if isinstance(image, Loaded) else None,
-            name,
-            f"{DIAGNOSES[labels[row]]} taken for {DIAGNOSES[predicted[row]]}, {probabilities[row].max():.0%}",
-            bool(dangerous[row]),
-        )
-        for image, name, row in zip(pixels, rows["image_id"], worst.tolist(), strict=True)
-    ]
-    return draw_misses(title, misses)
+    read = load_images(rows.assign(size_bytes=0), preprocessing_for(THUMBNAIL, "fast"), roots)
+    pixels = [image.decoded.pixels if isinstance(image, Loaded) else None for image in read]
+    return make_misses(worst, labels, probabilities, list(rows["image_id"]), pixels)

@@ -173,11 +173,15 @@ def write_card(folder: Path, fields: Mapping[str, Any]) -> None:
 
 def _draw(folder: Path, fit: Fit) -> None:
     """The figures of one fit: how it went, and what its predictions say."""
-    from skinml.report.figures import judged_figures, training_figures
+    from skinml.report.canvas import DOTS_PER_INCH
+    from skinml.report.evaluation_figures import judged_figures
+    from skinml.report.figures import training_figures
 
     try:
         training_figures(folder, fit.title, fit.history, fit.labels, fit.probabilities)
-        judged_figures(folder, fit.title, fit.labels, fit.probabilities, fit.judged, fit.misses)
+        drawn = judged_figures(fit.title, fit.labels, fit.probabilities, fit.judged, lambda: fit.misses)
+        for name, draw in drawn.items():
+            draw().savefig(folder / f"{name}.png", dpi=DOTS_PER_INCH)
     except Exception:  # hours of fitting are not thrown away for a picture
         logger.exception("the version will lack figures: drawing %s failed", folder.name)
 

@@ -10,7 +10,7 @@ from skinml.errors import RequestError, StorageError
 from skinml.evaluation.metrics import HEADLINE
 from skinml.layout import model_url
 from skinml.models import registry
-from skinml.models.champion import read_champion_if_any
+from skinml.models.champion import read_champion_if_any, readable_champion
 from skinml.models.judged import read_metrics
 from skinml.models.manifest import Manifest
 
@@ -24,16 +24,16 @@ def list_versions(workspace: str, only: Collection[str | None] | None = None) ->
 
     """
     champion = read_champion_if_any(workspace)
-    now = None if champion is None else (champion.model_name, champion.model_version)
 
     def row(version: tuple[str, str]) -> dict[str, Any]:
+        is_now = champion is not None and champion.names(*version)
         try:
-            return _row(workspace, registry.read_manifest(workspace, *version, champion), version == now)
+            return _row(workspace, registry.read_manifest(workspace, *version, champion), is_now)
         except (RequestError, StorageError) as error:
             return {
                 "version": version[1],
                 "name": version[0],
-                "champion": version == now,
+                "champion": is_now,
                 "problem": str(error),
             }
 
@@ -49,11 +49,8 @@ def summarise(workspace: str, manifest: Manifest) -> dict[str, Any]:
 
 def is_champion(workspace: str, manifest: Manifest) -> bool:
     """Whether this version is champion. A record that cannot be read names none."""
-    try:
-        now = read_champion_if_any(workspace)
-    except RequestError:
-        return False
-    return now is not None and (now.model_name, now.model_version) == (manifest.name, manifest.version)
+    now = readable_champion(workspace)
+    return now is not None and now.names(manifest.name, manifest.version)
 
 
 def _row(workspace: str, manifest: Manifest, champion: bool) -> dict[str, Any]:

@@ -35,6 +35,10 @@ class Champion(BaseModel):
     promoted_at: Any = None
     decision: Any = None  # `promotions.Decision` as plain data; whatever it is, the version can score
 
+    def names(self, name: str, version: str) -> bool:
+        """Whether this version is the champion."""
+        return (self.model_name, self.model_version) == (name, version)
+
 
 @dataclass(frozen=True)
 class Alias:
@@ -71,6 +75,14 @@ def read_champion_if_any(workspace: str) -> Champion | None:
     """Which version is champion, or None if the workspace has none. Raises as `read_alias`."""
     alias = read_alias(workspace)
     return None if alias is None else alias.champion
+
+
+def readable_champion(workspace: str) -> Champion | None:
+    """The same, but None also if the file cannot be read: for those who can do without it."""
+    try:
+        return read_champion_if_any(workspace)
+    except RequestError:
+        return None
 
 
 def write_champion(workspace: str, champion: Champion, before: Alias | None) -> bool:

@@ -45,13 +45,11 @@ class _State:
 
     def is_champion(self, manifest: Manifest) -> bool:
         """Whether this version is champion."""
-        now = self.champion
-        return now is not None and (now.model_name, now.model_version) == (manifest.name, manifest.version)
+        return self.champion is not None and self.champion.names(manifest.name, manifest.version)
 
 
-def _read_state(workspace: str) -> _State:
-    """Read the alias and all decisions, after writing the row of one that was interrupted."""
-    alias = read_alias(workspace)
+def _read_state(workspace: str, alias: Alias | None) -> _State:
+    """Read all decisions, after writing the row of one that was interrupted."""
     promotions.add_missing_row(workspace, None if alias is None else alias.champion)
     return _State(workspace, alias, promotions.read_rows(workspace))
 
@@ -63,7 +61,7 @@ def crown_first(workspace: str, manifest: Manifest, floors: Floors, run_id: str)
         The decision: `first`, or `kept` if the version does not meet the floors and there still is no champion;
         None if the workspace has a champion already, because `train` never replaces one.
     """
-    state = _read_state(workspace)
+    state = _read_state(workspace, read_alias(workspace))
     decision_id = f"decision-{run_id.partition('-')[2]}"
     if state.champion is not None:
         found = promotions.decision_of(state.champion)  # ours, if this is a retry
@@ -102,7 +100,7 @@ def promote(
         RequestError: it is champion already, a file was changed, the network is another one's, it is below the
             floors, or somebody else has promoted a version in the meantime. Nothing was written.
     """
-    state = _read_state(workspace)
+    state = _read_state(workspace, read_alias(workspace))
     if state.is_champion(manifest):
         raise RequestError(f"model {manifest.version} is champion already")
     _check(state, manifest)
@@ -130,12 +128,11 @@ def roll_back(workspace: str, reason: str | None, by: str | None) -> Decision:
     Raises:
         RequestError: there is no champion or no predecessor, or a file of it was changed.
     """
-    if read_alias(workspace) is None:  # before the rows are read, which loads pandas
+    alias = read_alias(workspace)
+    if alias is None:  # before the rows are read, which loads pandas
         raise RequestError(f"{workspace} has no champion: there is nothing to roll back")
-    state = _read_state(workspace)
-    if state.champion is None:
-        raise RequestError(f"{workspace} has no champion any more: there is nothing to roll back")
-    before = promotions.predecessor(state.rows, state.champion.model_version)
+    state = _read_state(workspace, alias)
+    before = promotions.predecessor(state.rows, alias.champion.model_version)
     if before is None:
         raise RequestError(
             f"champion {state.version} has no predecessor in promotions; use skinml models promote VERSION"

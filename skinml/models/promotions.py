@@ -125,7 +125,7 @@ def decision_of(champion: Champion) -> Decision | None:
         decision = _DECISION.validate_python(champion.decision)
     except ValidationError:
         return None
-    same = (decision.model_name, decision.model_version) == (champion.model_name, champion.model_version)
+    same = champion.names(decision.model_name, decision.model_version)
     return decision if same and decision.promoted_at.tzinfo is not None else None
 
 

@@ -19,7 +19,7 @@ from skinml.errors import RequestError, RunError, StorageError
 from skinml.labels import DIAGNOSES
 from skinml.layout import model_url, models_url
 from skinml.models.bundle import describe
-from skinml.models.champion import Champion, read_champion_if_any
+from skinml.models.champion import Champion, read_champion_if_any, readable_champion
 from skinml.models.manifest import MOST_BYTES, Manifest, parse_manifest
 from skinml.models.names import is_name
 from skinml.storage.objects import create_bytes, exists, names, read_bytes, upload
@@ -88,7 +88,7 @@ def find(workspace: str, version: str, flag: str = "--model") -> Manifest:
             raise RequestError(
                 f"{flag} {version!r} is no version; see the folders below {models_url(workspace)}"
             )
-        champion, candidates = _champion_or_none(workspace), _model_names(workspace)
+        champion, candidates = readable_champion(workspace), _model_names(workspace)
     for name in candidates:
         if exists(f"{model_url(workspace, name, version)}/manifest.json"):
             return read_manifest(workspace, name, version, champion)
@@ -109,14 +109,6 @@ def _no_champion(workspace: str) -> str:
         f"{workspace} has no champion yet, because no version has met the floors (there is:"
         f" {_named(known)}); train a better one, or run skinml models promote VERSION --force"
     )
-
-
-def _champion_or_none(workspace: str) -> Champion | None:
-    """The champion, which may also be named as a version; None if none can be read: another is asked for."""
-    try:
-        return read_champion_if_any(workspace)
-    except RequestError:
-        return None
 
 
 def _check_manifest(workspace: str, champion: Champion, data: bytes) -> None:
@@ -211,7 +203,7 @@ def read_manifest(workspace: str, name: str, version: str, champion: Champion | 
         RequestError: it is none, it is another version's, or it was changed since its version became champion.
     """
     data = manifest_bytes(workspace, name, version)
-    if champion is not None and (champion.model_name, champion.model_version) == (name, version):
+    if champion is not None and champion.names(name, version):
         _check_manifest(workspace, champion, data)
     manifest = parse_manifest(data, version)
     if (manifest.name, manifest.version) != (name, version):

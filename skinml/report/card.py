@@ -8,9 +8,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
+from pathlib import Path
 
 from skinml import DISCLAIMER
+from skinml.report.html import render
+
+TEMPLATE = Path(__file__).with_name("templates") / "card.html"
 
 NOT_REPORTED = "Not reported."
 """What an item says if nobody told skinml. An empty item would leave open whether it was forgotten."""
@@ -129,13 +132,9 @@ def to_html(card: Card) -> str:
         ValueError: as `check_card`.
 
     """
-    from jinja2 import Environment
-
     check_card(card)
-    template = files("skinml.report").joinpath("templates/card.html").read_text(encoding="utf-8")
-    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     kinds = {
         "is_text": lambda block: isinstance(block, str),
         "is_table": lambda block: isinstance(block, Table),
     }
-    return environment.from_string(template).render(card=card, disclaimer=DISCLAIMER, **kinds)
+    return render(TEMPLATE, card=card, disclaimer=DISCLAIMER, **kinds)

@@ -7,7 +7,7 @@ and SVG.
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from skinml.evaluation.metrics import area_under_curve, wilson_interval
 from skinml.labels import DIAGNOSES, MALIGNANT, malignant_probability
 from skinml.report.canvas import BLUE, COLOURS, DOTS_PER_INCH, GREY, blank, canvas
+from skinml.report.gallery import Miss, draw_misses
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -39,6 +40,32 @@ def save(figure: Figure) -> dict[str, bytes]:
             found[kind] = buffer.getvalue()
             figure.set_layout_engine("none")  # everything has its place; again, it would take as long
     return found
+
+
+def judged_figures(
+    title: str,
+    labels: NDArray[np.integer],
+    probabilities: NDArray[np.floating],
+    judged: Mapping[str, Any],
+    misses: Callable[[], Sequence[Miss]],
+) -> dict[str, Callable[[], Figure]]:
+    """The figures of predictions by name, each drawn when it is called.
+
+    Args:
+        title: whose predictions, and of what; the second line of each title.
+        labels: true class numbers, shape (n,), 0 to 6.
+        probabilities: their predicted probabilities, shape (n, 7).
+        judged: what `evaluation.judgement.judge` says of them.
+        misses: gives the worst of them.
+
+    """
+    return {
+        "roc": lambda: draw_roc(title, labels, probabilities),
+        "precision_recall": lambda: draw_precision_recall(title, labels, probabilities),
+        "reliability": lambda: draw_reliability(title, labels, probabilities),
+        "subgroups": lambda: draw_subgroups(title, judged["subgroups"]),
+        "worst_misses": lambda: draw_misses(title, misses()),
+    }
 
 
 def _against_the_rest(

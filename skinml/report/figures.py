@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +15,6 @@ from skinml.report.canvas import BLUE, DOTS_PER_INCH, GREY, ORANGE, canvas, draw
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-    from skinml.report.gallery import Miss
 
 
 def training_figures(
@@ -49,46 +47,6 @@ def training_figures(
         "accuracy.png": _curves(title, history, "accuracy", "Accuracy (fraction right)"),
         "confusion_matrix.png": draw_confusion(f"{title}: {rates}", confusion),
         "misclassified.png": _misclassified(f"{title}: {rates}", confusion),
-    }
-    for name, figure in figures.items():
-        figure.savefig(out / name, dpi=DOTS_PER_INCH)
-    return [out / name for name in figures]
-
-
-def judged_figures(
-    out: Path,
-    title: str,
-    labels: NDArray[np.integer],
-    probabilities: NDArray[np.floating],
-    judged: Mapping[str, Any],
-    misses: Sequence[Miss],
-) -> list[Path]:
-    """Write roc, precision_recall, reliability, subgroups and worst_misses, as PNG; their paths, in this order.
-
-    Args:
-        out: folder, made if it is not there.
-        title: as of `training_figures`.
-        labels: true class numbers of the test images, shape (n,), 0 to 6.
-        probabilities: their predicted probabilities, shape (n, 7).
-        judged: what `evaluation.judgement.judge` says of them.
-        misses: the worst of them.
-
-    """
-    from skinml.report.evaluation_figures import (
-        draw_precision_recall,
-        draw_reliability,
-        draw_roc,
-        draw_subgroups,
-    )
-    from skinml.report.gallery import draw_misses
-
-    out.mkdir(parents=True, exist_ok=True)
-    figures = {
-        "roc.png": draw_roc(title, labels, probabilities),
-        "precision_recall.png": draw_precision_recall(title, labels, probabilities),
-        "reliability.png": draw_reliability(title, labels, probabilities),
-        "subgroups.png": draw_subgroups(title, judged["subgroups"]),
-        "worst_misses.png": draw_misses(title, misses),
     }
     for name, figure in figures.items():
         figure.savefig(out / name, dpi=DOTS_PER_INCH)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from skinml.evaluation.misses import is_dangerous
+from skinml.labels import DIAGNOSES
 from skinml.report.canvas import GREY, ORANGE, blank
 
 if TYPE_CHECKING:
@@ -25,6 +27,36 @@ class Miss:
     name: str
     said: str
     dangerous: bool  # a malignant lesion that was taken for a benign one
+
+
+def make_misses(
+    worst: NDArray[np.integer],
+    labels: NDArray[np.integer],
+    probabilities: NDArray[np.floating],
+    names: Sequence[str],
+    pixels: Sequence[NDArray[np.uint8] | None],
+) -> list[Miss]:
+    """The pictures of k misses among n images.
+
+    Args:
+        worst: rows of the misses, shape (k,), as `evaluation.misses.worst_misses` gives them.
+        labels: true class numbers of all images, shape (n,).
+        probabilities: their predicted probabilities, shape (n, 7).
+        names: of the k images.
+        pixels: of the k images; None if an image could not be read again.
+
+    """
+    predicted = probabilities.argmax(axis=1)
+    dangerous = is_dangerous(labels, predicted)
+    return [
+        Miss(
+            image,
+            name,
+            f"{DIAGNOSES[labels[row]]} taken for {DIAGNOSES[predicted[row]]}, {probabilities[row].max():.0%}",
+            bool(dangerous[row]),
+        )
+        for image, name, row in zip(pixels, names, worst.tolist(), strict=True)
+    ]
 
 
 def draw_misses(title: str, misses: Sequence[Miss]) -> Figure:

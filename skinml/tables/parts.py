@@ -15,6 +15,7 @@ from skinml.layout import table_url
 from skinml.schemas import PARTITIONS, TABLES
 from skinml.storage.head import check_objects
 from skinml.storage.objects import read_bytes, write_bytes
+from skinml.storage.parquet import as_parquet
 from skinml.tables.read import completed
 
 
@@ -55,12 +56,11 @@ def write_part(
     """
     partition = dict(partition or {})
     schema = _stored(table)
-    buffer = io.BytesIO()
-    pq.write_table(rows.select(schema.names).cast(schema), buffer, compression="zstd")
+    data = as_parquet(rows.select(schema.names).cast(schema))
     folder = "".join(f"{column}={value}/" for column, value in partition.items())
     path = f"{folder}part-{name}.parquet"
-    write_bytes(f"{table_url(workspace, table)}/{path}", buffer.getvalue())
-    return Part(path, buffer.tell(), rows.num_rows, partition)
+    write_bytes(f"{table_url(workspace, table)}/{path}", data)
+    return Part(path, len(data), rows.num_rows, partition)
 
 
 def check_parts(workspace: str, table: str, parts: Sequence[Part]) -> None:

@@ -34,12 +34,11 @@ def training_features(store: PixelStore, data: bytes) -> pa.Table:
     with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
         positions, features = arrays["positions"], arrays["features"]
     rows = store.samples.set_index("position").loc[positions, ["image_id", "lesion_id", "dx"]]
-    ends = np.cumsum([shard.rows for shard in store.shards])
-    of_shard = np.searchsorted(ends, positions, side="right")
+    shards, places = store.places(positions)
     columns = {
         **{name: pa.array(rows[name], pa.string()) for name in rows},
-        "shard": pa.array([store.shards[number].number for number in of_shard], pa.int32()),
-        "row": pa.array(positions - np.concatenate([[0], ends])[of_shard], pa.int32()),
+        "shard": pa.array(shards, pa.int32()),
+        "row": pa.array(places, pa.int32()),
         "features": pa.ListArray.from_arrays(
             pa.array(np.arange(len(features) + 1) * features.shape[1], pa.int32()),
             pa.array(features.reshape(-1)),

@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from benchmarks.harness.bench import Bench, Result, answer, say
+from benchmarks.harness.inputs import labelled_folders
 from benchmarks.harness.systems import skinml, skinml_prepare
 from benchmarks.thesis.inputs import EPOCHS, MILESTONES, SEEDS
 from skinml.evaluation.intervals import measure_with_intervals
@@ -89,7 +90,7 @@ def _fit_of(measured: dict[str, Any], predictions: Path) -> Result:
 
 def _fit(bench: Bench, workspace: Path, epochs: int, seed: int) -> str:
     """Prepare the images once, and train on them; the version."""
-    images = bench.options.images or bench.options.parts
+    images = bench.options.images or labelled_folders()
     if not images:
         raise SystemExit("no images: name HAM10000's two folders with --images and its table with --metadata")
     more = [part for root in images[1:] for part in ("--images", root)]

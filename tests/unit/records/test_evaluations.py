@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from skinml import tables
 from skinml.errors import RunError
-from skinml.external_validation.findings import as_parquet
 from skinml.layout import report_url
 from skinml.records.evaluations import (
     Evaluation,
@@ -23,6 +22,7 @@ from skinml.records.evaluations import (
 )
 from skinml.schemas import EVALUATED
 from skinml.storage.objects import write_bytes
+from skinml.storage.parquet import as_parquet
 
 DATA = as_parquet(EVALUATED.empty_table())
 ONE = Evaluation(
