@@ -1,4 +1,4 @@
-"""How much of a test set's budget is spent: every decision that looked at its lesions, and what new ones refill."""
+"""How much of a test set's budget decisions have spent, and how much new lesions refill."""
 
 from __future__ import annotations
 

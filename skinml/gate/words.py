@@ -37,7 +37,7 @@ def _sentence(name: str, classes: Sequence[int], both: Pair, found: Mapping[Name
         return f"No test lesion is a {name}: nothing is known about finding them."
     more = _count(challenger & positive) - _count(champion & positive)
     alarms = _count(challenger & ~positive) - _count(champion & ~positive)
-    what = name.split()[0]
+    what = name.split(maxsplit=1)[0]
     held = [_holds_0(found[f"{what}_{figure}",]) for figure in ("sensitivity", "specificity")]
     hits = _more_or_fewer(more, name)
     false = _more_or_fewer(alarms, "false alarm")
