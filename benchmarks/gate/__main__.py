@@ -1,8 +1,8 @@
 """The gate's error rates: `make bench-gate` measures them and writes them into docs/change-control.md.
 
-It takes about 15 minutes on two cores. `--workspace` names a workspace with two or more runs of one recipe that
-differ in their seed, such as the one that `make results` leaves in the cache. Predictions stay there: only
-counts are recorded.
+It takes about 15 minutes on two cores. It needs a workspace with two or more runs of one recipe that differ in
+their seed: the one that `make results` leaves in the cache, or that of `--workspace`. Predictions stay there:
+only counts are recorded.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from benchmarks.gate import figures, render
 from benchmarks.gate.inputs import add_flags
-from benchmarks.gate.sections import false_promotions, power
+from benchmarks.gate.sections import false_promotions, pairs, power
 from benchmarks.harness.benchmark import Benchmark
 from benchmarks.harness.program import run
 
@@ -20,7 +20,7 @@ BENCHMARK = Benchmark(
     package="benchmarks.gate",
     description=__doc__ or "",
     name="gate",
-    sections={"false_promotions": false_promotions.measure, "power": power.measure},
+    sections={"false_promotions": false_promotions.measure, "power": power.measure, "pairs": pairs.measure},
     size=32,
     render=render.section,
     marker="gate",

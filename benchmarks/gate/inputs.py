@@ -194,6 +194,6 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     from dask.system import CPU_COUNT
 
     parser.add_argument(
-        "--workspace", type=Path, help="with two or more runs of one recipe: `make results` leaves one"
+        "--workspace", type=Path, help="with two or more runs of one recipe (default: that of `make results`)"
     )
     parser.add_argument("--workers", type=int, default=CPU_COUNT, help="processes")

@@ -35,16 +35,16 @@ def _false(one: Result) -> str:
             "### Models that are no better",
             paragraph(
                 f"""For each of {number(one["lesions"])} real test lesions one of {one["fits"]} fits of one
-                recipe is champion and another one challenger, and which is which is chance. So neither is better
-                by construction, and they disagree as much as two fits do. Test sets of {number(one["lesions"])}
-                lesions are drawn from them with all their images."""
+                recipe is champion and another one challenger, and which is which is chance. So neither is
+                better by construction, and they disagree as much as two fits do. Test sets of
+                {number(one["lesions"])} lesions are drawn from them with all their images."""
             ),
             table(("what", "count", "share, %", "95 % interval, %", "allowed, %"), rows),
             paragraph(
                 f"""In the last row {one["looks"]} challengers are judged on one test set, and the champion is
                 whoever was promoted last. The gate itself judged, with all {number(one["resamples"])}
-                resamples, whenever the gain was 2.5 standard errors or more, and {one["audited"]} of the others,
-                of which {one["audit_passed"]} passed."""
+                resamples, whenever the gain was 2.5 standard errors or more, and {one["audited"]} of the
+                others, of which {one["audit_passed"]} passed."""
             ),
         ]
     )

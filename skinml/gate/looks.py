@@ -96,6 +96,6 @@ def budget_left(spent: int, lesions: int, rules: Rules | None = None) -> int:
     # Looks count by the share of lesions they have seen: spent x n / (n + new) must fall to looks - 1.
     needed = math.ceil(lesions * (spent / (rules.looks - 1) - 1)) if rules.looks > 1 else lesions
     raise RequestError(
-        f"the test budget is spent: {spent} of {rules.looks} looks at these {lesions:,} test lesions were taken;"
+        f"the test budget is spent: {spent} of {rules.looks} looks at these {lesions:,} test lesions are taken;"
         f" about {needed:,} new test lesions, spread over the diagnoses, bring one back: label more lesions"
     )

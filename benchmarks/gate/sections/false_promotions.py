@@ -26,7 +26,7 @@ RULES = Rules()
 
 def measure(bench: Bench) -> Result:
     """Judge equal models; a trial judges fewer."""
-    pool = read_pool(bench.options.workspace)
+    pool = read_pool(bench.options.workspace or bench.cache / "thesis")
     counts = (bench.count(RETRAININGS), bench.count(BUDGETS), bench.count(AUDITED))
     return false_promotions(pool, *counts, RULES, bench.options.workers)
 

@@ -31,7 +31,7 @@ HOPELESS = 2.2
 
 def measure(bench: Bench) -> Result:
     """Judge better models; a trial judges fewer."""
-    pool = read_pool(bench.options.workspace)
+    pool = read_pool(bench.options.workspace or bench.cache / "thesis")
     return power(pool, LESIONS, GAINS, bench.count(RETRAININGS), RULES, bench.options.workers)
 
 
