@@ -7,13 +7,13 @@ import inspect
 import logging
 import traceback
 from collections.abc import Callable, Mapping
-from typing import Any, get_type_hints
+from typing import Any, cast, get_type_hints
 
 from prefect import Flow, State
 from prefect.client.orchestration import get_client
 from prefect.context import FlowRunContext
 from prefect.states import Completed, Failed
-from pydantic import TypeAdapter, ValidationError
+from pydantic import PrivateAttr, TypeAdapter, ValidationError
 
 from skinml.errors import RequestError, SkinmlError
 from skinml.storage.redaction import redacted
@@ -85,11 +85,26 @@ def _checked(function: FlowFunction, *args: Any, **kwargs: Any) -> dict[str, Any
     return checked
 
 
+class _Trouble(State[Any]):
+    """A state of type FAILED of a flow that has a result.
+
+    Prefect would raise an error in its place, and a worker would log it with its traceback in the run's page.
+    """
+
+    _kept: Any = PrivateAttr(None)
+
+    def result(self, *args: Any, **kwargs: Any) -> Any:
+        """Return the flow's result, whatever Prefect asks for."""
+        return self._kept
+
+
 def _completed(ending: Ending, result: Result) -> State[Any]:
     _rename(ending)
     if not ending.trouble:
         return Completed(name=ending.name, message=ending.message, data=result)
-    return Failed(name=ending.name, message=ending.message)
+    state = cast(_Trouble, Failed(cls=_Trouble, name=ending.name, message=ending.message))
+    state._kept = result
+    return state
 
 
 def _failed(error: Exception) -> State[Any]:

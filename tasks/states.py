@@ -60,7 +60,9 @@ def of_night(result: Mapping[str, Any]) -> Ending:
     counts = _scored(result)
     if result["backfill"]:
         return Ending(COMPLETED, f"{counts} of {result['listed']:,} listed", counts)
-    said = _BRACKETS.sub("", result["health_sentence"] or "not compared with the images the model was tested on")
+    said = _BRACKETS.sub(
+        "", result["health_sentence"] or "not compared with the images the model was tested on"
+    )
     if result["health"] == DRIFTED:
         rows = f"the {result['scored']:,} new rows are committed"
         return Ending(DRIFTED_NIGHT, f"drifted: {said}; {rows}", counts, trouble=True)
