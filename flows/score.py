@@ -25,9 +25,8 @@ def _run_name() -> str:
     return dated("backfill" if asked("backfill") else "recheck" if asked("recheck") else "score")
 
 
-@flow(
-    name="score", flow_run_name=_run_name, validate_parameters=False, retries=0
-)  # a drifted night is not retried
+# No retries, whatever Prefect's settings say: the rows of a drifted night are committed.
+@flow(name="score", flow_run_name=_run_name, validate_parameters=False, retries=0)
 @ends_as(of_night)
 def score(workspace: str, request: ScoreRequest) -> dict[str, Any]:
     """List an archive, score on Dask workers what is not scored yet, publish scores and quarantine.

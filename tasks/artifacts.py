@@ -94,8 +94,7 @@ def show_picture(key: str, title: str, picture: bytes, *notes: str) -> None:
 
 def _show_page(key: str, title: str, lines: Sequence[str]) -> None:
     with _never_in_the_way():
-        page = "\n".join([f"# {title}", "", *lines, "", DISCLAIMER])
-        create_markdown_artifact(page, key=key, description=f"{title}. {DISCLAIMER}")
+        create_markdown_artifact("\n".join(lines), key=key, description=f"{title}. {DISCLAIMER}")
 
 
 def _rounded(value: Any) -> Any:

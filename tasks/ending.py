@@ -65,7 +65,7 @@ def ends_of(flow: Flow[..., Any]) -> Ends | None:
 
 def function_of(flow: Flow[..., Result]) -> FlowFunction:
     """What the flow does, without what Prefect is told of it."""
-    return inspect.unwrap(flow.fn)
+    return cast(FlowFunction, inspect.unwrap(flow.fn))
 
 
 def _checked(function: FlowFunction, *args: Any, **kwargs: Any) -> dict[str, Any]:

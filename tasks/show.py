@@ -13,7 +13,7 @@ import pandas as pd
 from skinml.evaluation.metrics import HEADLINE
 from skinml.layout import model_url, report_url, shards_url, table_url
 from skinml.models.manifest import Manifest
-from skinml.monitoring.health import Health
+from skinml.monitoring.health import DRIFTED, Health
 from skinml.records.quarantine import by_reason
 from skinml.records.runs import Run
 from skinml.report.contact_sheet import draw_contact_sheet
@@ -48,6 +48,9 @@ REPLAY_PARTS = {
     "left_to_prepare": "left to prepare",
 }
 """What else a result counts, in words; a row is left out if the count is 0."""
+
+HEALTH = ("measure", "drifted", "change", "tonight", "reference", "psi", "psi_by_chance", "p")
+"""The columns of a health table: what a person asks first is on the left, the right ones may need scrolling."""
 
 
 @stage("show the result")
@@ -97,7 +100,7 @@ def show_scored(workspace: str, result: dict[str, Any], health: Health | None) -
         rows = [{"flag": name, "images": images} for name, images in result["flags"].items()]
         artifacts.show_table("score-flags", "Flags of the scored images.", rows)
     if health is not None:
-        rows = [asdict(drift) for drift in health.measures]
+        rows = [{name: asdict(drift)[name] for name in HEALTH} for drift in health.measures]
         artifacts.show_table("score-health", f"{health.sentence[0].upper()}{health.sentence[1:]}.", rows)
     _show_tables("score-places", workspace)
 
@@ -106,7 +109,7 @@ def show_suspicious(workspace: str, result: dict[str, Any], run: Run, everywhere
     """Show pictures of the most suspicious images, but only in a UI of this machine, or if `everywhere`."""
     if under_prefect() and result["scored"]:
         if everywhere or is_on_this_machine():
-            _show_suspicious(workspace, run, result["scored"])
+            _show_suspicious(workspace, run, result["scored"], result["health"] == DRIFTED)
         else:
             logger.info(
                 "no pictures of lesions in the Prefect UI, which others see too: --images-in-ui shows them"
@@ -114,7 +117,7 @@ def show_suspicious(workspace: str, result: dict[str, Any], run: Run, everywhere
 
 
 @stage("show the most suspicious images", tags=("storage",))
-def _show_suspicious(workspace: str, run: Run, scored: int) -> None:
+def _show_suspicious(workspace: str, run: Run, scored: int, drifted: bool) -> None:
     try:
         rows = most_suspicious(workspace, run.run_id, run.started_at.date())
         title = f"The most suspicious of {scored:,} images, {run.started_at:%Y-%m-%d}"
@@ -123,7 +126,8 @@ def _show_suspicious(workspace: str, run: Run, scored: int) -> None:
         logger.warning("no contact sheet: %s: %s", type(error).__name__, error)
         return
     note = "The images with the highest p_malignant of this run; its rows in `scores` name them."
-    artifacts.show_picture("score-suspicious", title, sheet, note)
+    warning = ["**The images of this run have drifted: do not trust its scores.**"] if drifted else []
+    artifacts.show_picture("score-suspicious", title, sheet, *warning, note)
 
 
 @stage("show the result")

@@ -125,7 +125,7 @@ def of_compaction(result: Mapping[str, Any]) -> Ending:
 
 def of_error(error: BaseException) -> Ending:
     """A failed run. The text of an error may name an image or a bucket, so only its kind is said."""
-    if isinstance(error, UnusableImagesError):
+    if isinstance(error, UnusableImagesError) and error.counts:
         percent = error.counts.partition(" of ")[0]
         return Ending(QUARANTINED, error.counts, f"{percent} unusable", trouble=True)
     kinds = {

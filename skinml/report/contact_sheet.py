@@ -88,7 +88,7 @@ def _draw_tile(sheet: Image.Image, draw: ImageDraw.ImageDraw, tile: Tile, left: 
     scale = EDGE / max(height, width)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     image = Image.fromarray(tile.pixels).resize(size, Image.Resampling.BICUBIC)
-    corner = (left + (EDGE - size[0]) // 2, top + (EDGE - size[1]) // 2)
+    corner = (left + (EDGE - size[0]) // 2, top + EDGE - size[1])  # close to its caption
     sheet.paste(image, corner)
     draw.rectangle((corner[0] - 1, corner[1] - 1, corner[0] + size[0], corner[1] + size[1]), outline=GREY)
 
