@@ -14,17 +14,19 @@ import sys
 import time
 from collections.abc import Iterator
 from typing import Any
+from unittest.mock import patch
 
 from flows import engine
 from flows.cli import main as command_line
-from tasks import shards as stage
+from skinml import compute
+from tasks import shards
 
 
 def run(arguments: list[str]) -> dict[str, float]:
     """Run the command line; seconds of the flow and of Dask, and CPU seconds here and of the workers."""
     at_work: list[float] = []
     flow: list[float] = []
-    map_shards, run_flow = stage.map_shards, engine.run
+    map_shards, run_flow = compute.map_shards, engine.run
 
     def timed_shards(*args: Any, **kwargs: Any) -> Iterator[Any]:
         began = time.perf_counter()
@@ -37,8 +39,8 @@ def run(arguments: list[str]) -> dict[str, float]:
         flow.append(time.perf_counter() - began)
         return result
 
-    stage.map_shards, engine.run = timed_shards, timed_flow
-    code = command_line.main(arguments)
+    with patch.object(shards, "map_shards", timed_shards), patch.object(engine, "run", timed_flow):
+        code = command_line.main(arguments)
     if code:
         raise SystemExit(code)
     return {
