@@ -8,9 +8,11 @@ import logging
 import traceback
 from collections.abc import Callable, Mapping
 from typing import Any, cast, get_type_hints
+from uuid import UUID
 
 from prefect import Flow, State
-from prefect.client.orchestration import get_client
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.filters import LogFilter, LogFilterFlowRunId, LogFilterLevel
 from prefect.context import FlowRunContext
 from prefect.states import Completed, Failed
 from pydantic import PrivateAttr, TypeAdapter, ValidationError
@@ -66,6 +68,18 @@ def ends_of(flow: Flow[..., Any]) -> Ends | None:
 def function_of(flow: Flow[..., Result]) -> FlowFunction:
     """What the flow does, without what Prefect is told of it."""
     return cast(FlowFunction, inspect.unwrap(flow.fn))
+
+
+def logged_error(client: SyncPrefectClient, flow_run_id: UUID) -> str:
+    """Return what a failed run elsewhere has said of its error in its log; "" if it has said nothing (yet).
+
+    A run sends its last lines when its process ends, a moment after its state.
+    """
+    query = LogFilter(
+        level=LogFilterLevel(ge_=logging.ERROR), flow_run_id=LogFilterFlowRunId(any_=[flow_run_id])
+    )
+    said = [line.message for line in client.read_logs(query) if line.name == logger.name]
+    return " ".join(said[-1].split()) if said else ""
 
 
 def _checked(function: FlowFunction, *args: Any, **kwargs: Any) -> dict[str, Any]:

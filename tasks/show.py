@@ -76,7 +76,9 @@ def show_trained(workspace: str, manifest: Manifest, fitted: Fitted, honest: Fit
     ]
     artifacts.show_table("train-precisions", "The model's network in each precision.", networks)
     folder = model_url(workspace, manifest.name, manifest.version)
-    show_confusion("train-confusion", f"{manifest.name} {manifest.version}, {fitted.title}", fitted.metrics)
+    for key, one in {"train-confusion": fitted, "train-confusion-honest": honest}.items():
+        if one is not None:
+            show_confusion(key, f"{manifest.name} {manifest.version}, {one.title}", one.metrics)
     places = {file: f"{folder}/{file}" for file in manifest.files if file.endswith((".png", ".json"))}
     artifacts.show_places("train-places", f"Model {manifest.name} {manifest.version}", places)
 
@@ -175,7 +177,7 @@ def show_confusion(key: str, about: str, metrics: Mapping[str, Any]) -> None:
 
         rates = f"accuracy {metrics['accuracy']:.3f}, balanced accuracy {metrics['balanced_accuracy']:.3f}"
         confusion = np.array(metrics["confusion_matrix"], dtype=np.int64)
-        picture = small_png(draw_confusion(f"{about}: {rates}", confusion, f"{confusion.sum():,} test images"))
+        picture = small_png(draw_confusion(f"{about}: {rates}", confusion, f"{confusion.sum():,} images"))
     except Exception as error:  # a picture is no reason to fail
         logger.warning("no confusion matrix: %s: %s", type(error).__name__, error)
         return
