@@ -23,6 +23,11 @@ def _as_fraction(value: Any) -> Any:
     return value
 
 
+def _unless_local(value: Any) -> Any:
+    """`local` says the default by its name, so that a flag can undo a configuration file."""
+    return None if value == "local" else value
+
+
 Texts = Annotated[tuple[str, ...], BeforeValidator(_as_list, json_schema_input_type=tuple[str, ...] | str)]
 """A flag that may be repeated."""
 
@@ -52,15 +57,17 @@ where it names folders, and not in `synth`, where it is a number.
 class ClusterRequest(Request):
     """A verb whose work is spread by Dask."""
 
-    cluster: Annotated[str | None, SHARED] = Field(
+    cluster: Annotated[str | None, BeforeValidator(_unless_local), SHARED] = Field(
         None,
-        description="existing Dask scheduler, tcp:// or tls://host:port (default: local processes)",
+        description="local; existing Dask scheduler, tcp:// or tls://host:port; or KIND:FILE for one that is started "
+        "for the run: kubernetes, slurm, pbs, lsf, sge, htcondor (default: local processes)",
     )
     workers: Annotated[int | None, SHARED] = Field(
         None,
         ge=1,
         le=1024,
-        description="local processes (default: one per core); with --cluster: how many it must have",
+        description="local processes (default: one per core); with --cluster: how many it must have; with KIND:FILE: "
+        "how many are started (default: as FILE says)",
     )
     cluster_wait: Annotated[float, SHARED] = Field(
         60.0, ge=0.0, le=86_400.0, description="seconds to wait for the workers of --cluster"
