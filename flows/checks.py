@@ -148,7 +148,7 @@ def _check_model(workspace: str, version: str, precision: Precision) -> None:
 
 
 def _check_cluster(request: ClusterRequest) -> None:
-    """Refuse an unknown kind of cluster, a wrong file, a missing extra. A scheduler's address is tried later."""
+    """Refuse an unknown kind of cluster, a wrong file, a missing extra. Addresses are tried later."""
     from skinml.compute.kinds import check_can_start
     from skinml.compute.spec import ClusterSpec
 

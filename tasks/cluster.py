@@ -27,8 +27,8 @@ def check_cluster(
 ) -> None:
     """Refuse a cluster that cannot do the work, before the run begins. Local processes are not checked.
 
-    A cluster that is started for the run (`--cluster KIND:FILE`) is started here, and ends with the run whatever
-    happens, or earlier by `release_cluster`. If no images will be read, none is started.
+    `--cluster KIND:FILE` starts a cluster here, which ends with the run whatever happens, or earlier by
+    `release_cluster`. If no images will be read, none is started.
 
     Args:
         workspace: normalised URL.
@@ -51,7 +51,7 @@ def check_cluster(
 
 
 def release_cluster(record: RunRecord) -> None:
-    """End a cluster that was started for the run, if it has no more work. Its jobs would only occupy a queue."""
+    """End a cluster that was started for the run and has no more work."""
     record.cluster.close()
 
 

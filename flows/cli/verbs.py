@@ -255,6 +255,6 @@ def _only_refusing() -> Iterator[None]:
 def imported(place: str) -> Any:
     """The function at "module:function"."""
     module, _, name = place.partition(":")
-    # Prefect's import swallows a signal's exception at times, and the run would go on. It comes after the import.
+    # A signal waits until it is imported: Prefect's import swallows exceptions, so that the run would go on.
     with deferred():
         return getattr(importlib.import_module(module), name)

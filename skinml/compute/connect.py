@@ -29,7 +29,7 @@ def connect(
     workers: int | None = None,
     shards: int | None = None,
 ) -> Iterator[Client]:
-    """Open a Dask client of an existing scheduler, of a cluster that the run holds, or of processes on this machine.
+    """Open a Dask client of an existing scheduler, a cluster that the run holds, or processes on this machine.
 
     Args:
         address: `tcp://host:port` or `tls://host:port` of a scheduler; `KIND:FILE` for a cluster that is held

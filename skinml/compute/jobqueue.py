@@ -35,7 +35,7 @@ HEALTH_ONLY = ["distributed.http.health"]
 
 def _expanded(path: str) -> str:
     """A path without ~ and variables. It stands unquoted in a job script, so it has no blanks."""
-    expanded = os.path.expanduser(os.path.expandvars(path))
+    expanded = str(Path(os.path.expandvars(path)).expanduser())
     if re.search(r"\s", expanded):
         raise ValueError(f"{expanded!r} contains blanks, which job scripts cannot have")
     return expanded
@@ -67,9 +67,9 @@ class JobFile(ClusterFile):
         queue: or partition; None for the batch system's default.
         job_name: what the queue shows.
         interface: network interface of the scheduler and the workers, such as ib0; None for the default one.
-        host: host name or address of this machine as the compute nodes reach it; None to find it by `interface`.
-        shared_directory: a folder that this machine and all compute nodes see at the same path. The certificates of
-            this run lie there while it lasts, readable by this user alone.
+        host: name or address by which the compute nodes reach this machine; None to find it by `interface`.
+        shared_directory: a folder that this machine and all compute nodes see at the same path. The
+            certificates of this run lie there while it lasts, readable by this user alone.
         local_directory: a fast disk of the compute node for temporary files.
         log_directory: a folder for the output of the jobs.
         python: the interpreter on the compute nodes; None for the one that runs here.
@@ -105,8 +105,8 @@ def start_jobs(
 ) -> Iterator[Started]:
     """Start a scheduler in this process and submit the jobs of its workers; cancel them when the block ends.
 
-    All connections use TLS with certificates that are made here for this run (Dask's protocol has no password, so
-    over plain TCP anybody on the network could run code as this user). The workers read theirs from
+    All connections use TLS with a certificate that is made here for this run, since Dask's protocol has no
+    password: over plain TCP anybody on the network could run code as this user. Workers read it from
     `shared_directory`.
 
     Args:
@@ -222,7 +222,7 @@ def _why(error: BaseException) -> str:
 
 
 def _close(name: str, cluster: Any) -> None:
-    """Cancel the jobs and close the scheduler. The work is done or has failed, so an error here fails nothing."""
+    """Cancel the jobs and close the scheduler. The work is over, so an error here does not fail the run."""
     from distributed.core import Status
 
     logging.getLogger("tornado.application").setLevel(logging.CRITICAL)

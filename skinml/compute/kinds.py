@@ -1,7 +1,7 @@
 """The table of kinds of clusters that are started for a run, and the check of their files.
 
-A new kind is a file in this package and a row here. The file has `FILE`, a pydantic model of the cluster's file,
-and `start`, a context manager. Importing it must not import Dask: the command line checks a request with it.
+A new kind is a file in this package and a row here. It has `FILE`, a pydantic model of the cluster's file, and
+`start`, a context manager. Importing it must not import Dask: the command line checks requests with it.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def check_can_start(spec: ClusterSpec) -> ClusterFile:
     missing = [command for command in kind.commands if shutil.which(command) is None]
     if missing:
         raise RequestError(
-            f"--cluster {spec.address}: {' and '.join(missing)} not found on this machine's PATH; run skinml on a "
-            "machine that may submit jobs"
+            f"--cluster {spec.address}: {' and '.join(missing)} not found on this machine's PATH; run skinml "
+            "on a machine that may submit jobs"
         )
     return file

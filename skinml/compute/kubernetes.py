@@ -23,15 +23,15 @@ from skinml.process.interrupts import deferred
 logger = logging.getLogger("skinml.compute")
 
 START_SECONDS = 600.0
-"""How long the scheduler's pod may take: a node may have to be added and an image pulled. dask-kubernetes itself
+"""How long the scheduler's pod may take: a node may have to be added an image pulled. dask-kubernetes itself
 waits for ever for a pod that cannot be scheduled."""
 
 CLOSE_SECONDS = 6.0
 """How long to wait until the resource is gone. It is marked for deletion at once."""
 
 IDLE_SECONDS = 3600
-"""After so long without work the operator deletes a cluster whose run was killed. A run's own pauses are shorter:
-the cluster has no work while the archive is listed."""
+"""After so long without work the operator deletes a cluster, since its run was probably killed. A run's own
+pauses must be shorter: its cluster has no work while the archive is listed."""
 
 LONGEST_NAME = 40
 """dask-kubernetes allows 50 characters, and 9 are added for the run."""
@@ -69,7 +69,7 @@ class _Spec(ClusterFile):
 
 
 class FILE(ClusterFile):
-    """The manifest of a DaskCluster. Its size is fixed: the operator's adaptive scaling ends workers at work."""
+    """The manifest of a DaskCluster. Of a fixed size: the operator's adaptive scaling ends workers at work."""
 
     api_version: Literal["kubernetes.dask.org/v1"] = Field(alias="apiVersion")
     kind: Literal["DaskCluster"]
@@ -104,8 +104,8 @@ def start(name: str, file: FILE, workers: int | None) -> Iterator[Started]:
     (deployments/kubernetes/base/network.yaml has one).
 
     Raises:
-        RequestError: Kubernetes cannot be reached or refuses, the operator is missing, or the scheduler does not
-            start.
+        RequestError: Kubernetes cannot be reached or refuses, the operator is missing, or the scheduler
+            does not start.
     """
     from distributed.utils import LoopRunner, sync
 
@@ -121,8 +121,8 @@ def start(name: str, file: FILE, workers: int | None) -> Iterator[Started]:
             sync(runner.loop, _wait_for_scheduler, cluster)
         except Exception as error:  # httpx, kr8s and dask-kubernetes have no common class of errors
             raise RequestError(
-                f"--cluster {name}: Kubernetes started no scheduler: {_why(error)}; is this machine's kubeconfig "
-                "right, and the operator of dask-kubernetes installed?"
+                f"--cluster {name}: Kubernetes started no scheduler: {_why(error)}; is this machine's "
+                "kubeconfig right, and the operator of dask-kubernetes installed?"
             ) from error
         yield Started(
             *(name, cluster.scheduler_address, made["spec"]["worker"]["replicas"]),
@@ -157,15 +157,15 @@ async def _wait_for_scheduler(cluster: Any) -> None:
 
 
 def _close(name: str, cluster: Any, runner: Any) -> None:
-    """Delete the resource. The work is done or has failed, so an error here fails nothing."""
+    """Delete the resource. The work is over, so an error here does not fail the run."""
     from distributed.utils import sync
 
     try:
         sync(runner.loop, _delete, cluster, callback_timeout=CLOSE_SECONDS)
     except Exception as error:
         logger.warning(
-            "--cluster %s: %s may still be there (%s); it is deleted after %d s without work, or by: kubectl delete "
-            "daskcluster %s",
+            "--cluster %s: %s may still be there (%s); it is deleted after %d s without work, or by: "
+            "kubectl delete daskcluster %s",
             *(name, cluster.name, _why(error), IDLE_SECONDS, cluster.name),
         )
 

@@ -48,7 +48,7 @@ def check_cluster(
             both objects are deleted again.
         first_objects: uris of images from a listing that every worker reads.
         wait_seconds: how long to wait for workers.
-        workers: the number of workers to wait for; by default one, or all of a cluster that this process started.
+        workers: the number of workers to wait for; by default one, or all of a cluster that was started here.
 
     Raises:
         RequestError: says how many workers came, or which worker differs or fails, and in what.
@@ -65,7 +65,8 @@ def check_cluster(
             _set_allocators(client)
     except OSError as error:
         raise RunError(
-            f"--cluster {_name(client)}: the scheduler ended or lost the connection ({_one_line(error)}); run again"
+            f"--cluster {_name(client)}: the scheduler ended or lost the connection "
+            f"({_one_line(error)}); run again"
         ) from error
 
 
@@ -95,7 +96,7 @@ def _enough_workers(client: Client, workers: int, seconds: float) -> Iterator[No
 def _name(client: Client) -> str:
     """What `--cluster` was given."""
     started = held_at(client.scheduler.address)
-    return client.scheduler.address if started is None else started.name  # type: ignore[no-any-return]
+    return client.scheduler.address if started is None else started.name
 
 
 def _what_to_do(client: Client) -> str:

@@ -14,7 +14,8 @@ class FILE(JobFile):
 
     Attributes:
         project: what the jobs are accounted to.
-        resource_spec: such as h_vmem=16G; SGE asks for nothing by itself, not even cores (add `-pe` to directives).
+        resource_spec: such as h_vmem=16G. SGE asks for nothing by itself, not even for cores: add `-pe` to
+            directives.
     """
 
     project: Word | None = None

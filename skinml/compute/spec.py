@@ -14,8 +14,8 @@ class ClusterSpec:
     """A requested cluster; `connect` has one opener for each kind.
 
     Attributes:
-        address: tcp://host:port or tls://host:port of a scheduler; KIND:FILE for a cluster that is started for the
-            run; None for processes on this machine.
+        address: tcp://host:port or tls://host:port of a scheduler; KIND:FILE for a cluster that is started for
+            the run; None for processes on this machine.
         workers: number of workers; None for one per core (local), all that the cluster has (address), or the
             number in FILE.
         shards: the largest possible number of shards; no more local workers than that are started.
@@ -37,7 +37,7 @@ class ClusterSpec:
         name, colon, rest = self.address.partition(":")
         if colon and name in KINDS:
             return name
-        # `nonsense` and `127.0.0.1:8786` are left to Dask. A word with a path behind it is a kind that nobody knows.
+        # `nonsense` and `localhost:8786` are left to Dask; a word and a path are a kind that nobody knows.
         if (
             re.fullmatch(r"[A-Za-z]+", name)
             and rest

@@ -1,7 +1,7 @@
 """Clusters that this process has started on other machines: hold one for a run, open clients of it.
 
-Starting one may take minutes in a queue, and a run uses it in several stages. So a run holds it from the check of
-its cluster to its end, and each stage opens a client of its own.
+Starting one may take minutes in a queue, and a run uses it in several stages. So a run holds it from its first
+checks to its end, and each stage opens a client of its own.
 """
 
 from __future__ import annotations

@@ -59,15 +59,15 @@ class ClusterRequest(Request):
 
     cluster: Annotated[str | None, BeforeValidator(_unless_local), SHARED] = Field(
         None,
-        description="local; existing Dask scheduler, tcp:// or tls://host:port; or KIND:FILE for one that is started "
-        "for the run: kubernetes, slurm, pbs, lsf, sge, htcondor (default: local processes)",
+        description="existing Dask scheduler, tcp:// or tls://host:port; or KIND:FILE to start one for the "
+        "run: kubernetes, slurm, pbs, lsf, sge, htcondor (default: local)",
     )
     workers: Annotated[int | None, SHARED] = Field(
         None,
         ge=1,
         le=1024,
-        description="local processes (default: one per core); with --cluster: how many it must have; with KIND:FILE: "
-        "how many are started (default: as FILE says)",
+        description="local processes (default: one per core); with --cluster: how many it must have, or are "
+        "started (default: as FILE says)",
     )
     cluster_wait: Annotated[float, SHARED] = Field(
         60.0, ge=0.0, le=86_400.0, description="seconds to wait for the workers of --cluster"
