@@ -178,7 +178,7 @@ def cluster_options(file: JobFile, more: Mapping[str, Any], security: Any) -> di
         "protocol": "tls://",
         "security": security,
         "scheduler_options": {"dashboard": False, "dashboard_address": "127.0.0.1:0", **reached_at},
-        "silence_logs": logging.CRITICAL,
+        "silence_logs": False,  # it would silence handlers that others share
         **more,
     }
 

@@ -23,7 +23,12 @@ def problem_of(resource: dict[str, Any]) -> str | None:
     if error is not None:
         return str(error.message)
     for part in ("worker", "scheduler"):
-        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": part}, "spec": resource["spec"][part]["spec"]}
+        pod = {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": part},
+            "spec": resource["spec"][part]["spec"],
+        }
         problem = problem_of_standard(pod)
         if problem:
             return f"{part}: {problem}"
@@ -33,7 +38,7 @@ def problem_of(resource: dict[str, Any]) -> str | None:
 
 @cache
 def _operators_schema() -> jsonschema.Draft7Validator:
-    crd = yaml.load((Path(dask_kubernetes.__file__).parent / CRD).read_bytes(), Loader=yaml.CSafeLoader)  # noqa: S506
+    crd = yaml.load((Path(dask_kubernetes.__file__).parent / CRD).read_bytes(), Loader=yaml.CSafeLoader)
     return jsonschema.Draft7Validator(crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"])
 
 

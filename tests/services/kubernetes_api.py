@@ -1,7 +1,7 @@
 """A stand-in for a Kubernetes with the operator of dask-kubernetes: no cluster can be had in tests.
 
-It answers the calls of dask-kubernetes over HTTP, refuses what the operator's own schema refuses, and starts a real
-scheduler and real workers for each DaskCluster. Everything else (the client, its waiting, Dask) is real.
+It answers the calls of dask-kubernetes over HTTP, refuses what the operator's own schema refuses, and starts a
+real scheduler and real workers for each DaskCluster. Everything else (the client, its waiting, Dask) is real.
 """
 
 from __future__ import annotations
@@ -22,8 +22,11 @@ import yaml
 from tests.services.dask_cluster_schema import problem_of
 from tests.unit.compute import clusters
 
-CLUSTERS = re.compile(r"/apis/kubernetes\.dask\.org/v1/namespaces/(?P<namespace>[^/]+)/daskclusters(/(?P<name>[^/]+))?$")
+CLUSTERS = re.compile(
+    r"/apis/kubernetes\.dask\.org/v1/namespaces/(?P<namespace>[^/]+)/daskclusters(/(?P<name>[^/]+))?$"
+)
 CORE = re.compile(r"/api/v1/namespaces/[^/]+/(?P<kind>pods|services)(/(?P<name>[^/]+))?$")
+
 
 def _kind(name: str, kind: str) -> dict[str, Any]:
     verbs = ["create", "delete", "get", "list", "watch"]
@@ -34,7 +37,9 @@ DISCOVERY: dict[str, dict[str, Any]] = {
     "/version": {"gitVersion": "v1.33.0", "major": "1", "minor": "33"},
     "/api": {"versions": ["v1"]},
     "/api/v1": {"resources": [_kind("pods", "Pod"), _kind("services", "Service")]},
-    "/apis": {"groups": [{"name": "kubernetes.dask.org", "versions": [{"groupVersion": "kubernetes.dask.org/v1"}]}]},
+    "/apis": {
+        "groups": [{"name": "kubernetes.dask.org", "versions": [{"groupVersion": "kubernetes.dask.org/v1"}]}]
+    },
     "/apis/kubernetes.dask.org/v1": {"resources": [_kind("daskclusters", "DaskCluster")]},
 }
 """What clients ask to learn which kinds there are."""
@@ -61,7 +66,11 @@ class Kubernetes:
     def create(self, resource: dict[str, Any], namespace: str) -> dict[str, Any]:
         """What operator and kubelets do."""
         name = resource["metadata"]["name"]
-        resource["metadata"] |= {"namespace": namespace, "uid": name, "creationTimestamp": "2026-01-01T00:00:00Z"}
+        resource["metadata"] |= {
+            "namespace": namespace,
+            "uid": name,
+            "creationTimestamp": "2026-01-01T00:00:00Z",
+        }
         resource["status"] = {"phase": "Running"}
         self.created.append(resource)
         running, address = ExitStack(), ""
@@ -89,7 +98,11 @@ class Kubernetes:
             return 200, {"items": []}
         found = CORE.match(path)
         if found and method == "GET":
-            items = self._pods(found["name"], query) if found["kind"] == "pods" else self._services(found["name"], query)
+            items = (
+                self._pods(found["name"], query)
+                if found["kind"] == "pods"
+                else self._services(found["name"], query)
+            )
             return _listed(items, found["name"])
         return 404, {"message": f"nothing at {path}"}
 
@@ -103,14 +116,19 @@ class Kubernetes:
         if method == "DELETE" and name in self.there:
             self.delete(name)
             return 200, {"status": "Success"}
-        return _listed([one for one, _, _ in self.there.values() if one["metadata"]["name"] == name], name, query)
+        return _listed(
+            [one for one, _, _ in self.there.values() if one["metadata"]["name"] == name], name, query
+        )
 
     def _pods(self, name: str | None, query: dict[str, list[str]]) -> list[dict[str, Any]]:
         cluster = (name or "").removesuffix("-scheduler")
         cluster = cluster or _selected(query, "labelSelector", "dask.org/cluster-name") or ""
         if cluster not in self.there or not self.there[cluster][1]:
             return []
-        metadata = {"name": f"{cluster}-scheduler", "namespace": self.there[cluster][0]["metadata"]["namespace"]}
+        metadata = {
+            "name": f"{cluster}-scheduler",
+            "namespace": self.there[cluster][0]["metadata"]["namespace"],
+        }
         ready = [{"type": kind, "status": "True"} for kind in ("Ready", "ContainersReady")]
         return [{"metadata": metadata, "status": {"phase": "Running", "conditions": ready}}]
 
@@ -122,9 +140,15 @@ class Kubernetes:
         port = int(self.there[cluster][1].rpartition(":")[2])
         # The kind of service that is reached from outside by an address, as the tests' processes are.
         ports = [{"name": "tcp-comm", "port": port}, {"name": "http-dashboard", "port": 1}]
-        spec = {**self.there[cluster][0]["spec"]["scheduler"]["service"], "type": "LoadBalancer", "ports": ports}
+        spec = {
+            **self.there[cluster][0]["spec"]["scheduler"]["service"],
+            "type": "LoadBalancer",
+            "ports": ports,
+        }
         metadata = {"name": name, "namespace": self.there[cluster][0]["metadata"]["namespace"]}
-        return [{"metadata": metadata, "spec": spec, "status": {"loadBalancer": {"ingress": [{"ip": "127.0.0.1"}]}}}]
+        return [
+            {"metadata": metadata, "spec": spec, "status": {"loadBalancer": {"ingress": [{"ip": "127.0.0.1"}]}}}
+        ]
 
 
 def _selected(query: dict[str, list[str]], by: str, key: str) -> str | None:
@@ -132,7 +156,9 @@ def _selected(query: dict[str, list[str]], by: str, key: str) -> str | None:
     return pairs.get(key)
 
 
-def _listed(items: list[dict[str, Any]], name: str | None, query: dict[str, list[str]] | None = None) -> tuple[int, Any]:
+def _listed(
+    items: list[dict[str, Any]], name: str | None, query: dict[str, list[str]] | None = None
+) -> tuple[int, Any]:
     if name is None or (query and "fieldSelector" in query):
         return 200, {"items": items}
     return (200, items[0]) if items else (404, {"message": "not found"})
@@ -159,7 +185,7 @@ def running(folder: Path) -> Iterator[Kubernetes]:
 
         do_GET = do_POST = do_DELETE = do_PATCH = _do  # noqa: N815 - names of http.server
 
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+        def log_message(self, format: str, *args: Any) -> None:
             with (folder / "calls.log").open("a") as log:
                 log.write(f"{format % args}\n")
 

@@ -1,4 +1,4 @@
-"""Tests of skinml/compute/kubernetes.py: the resource against the operator's schema, and a stand-in for the API."""
+"""Tests of skinml/compute/kubernetes.py: the resource, and a stand-in for the API."""
 
 from __future__ import annotations
 
@@ -57,7 +57,10 @@ def test_the_schema_notices_a_mistake() -> None:
         ({"kind": "DaskJob"}, "kind: Input should be 'DaskCluster'"),
         ({"metadata": {"name": "Skin_ML"}}, "metadata.name: String should match pattern"),
         ({"metadata": {"name": "a" * 41}}, "metadata.name: String should have at most 40 characters"),
-        ({"spec": example(idleTimeout=0)["spec"]}, "spec.idleTimeout: Input should be greater than or equal to 60"),
+        (
+            {"spec": example(idleTimeout=0)["spec"]},
+            "spec.idleTimeout: Input should be greater than or equal to 60",
+        ),
         ({"spec": example(adaptive=True)["spec"]}, "unknown key spec.adaptive"),
         ({"replicas": 3}, "unknown key replicas"),
     ],
