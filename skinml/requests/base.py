@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -21,6 +22,11 @@ def _as_fraction(value: Any) -> Any:
         except ValueError:
             return value
     return value
+
+
+def _cluster_of_this_machine() -> str | None:
+    """SKINML_CLUSTER of this process. A deployment does not know the cluster of the worker that will run it."""
+    return os.environ.get("SKINML_CLUSTER") or None
 
 
 def _unless_local(value: Any) -> Any:
@@ -58,7 +64,8 @@ class ClusterRequest(Request):
     """A verb whose work is spread by Dask."""
 
     cluster: Annotated[str | None, BeforeValidator(_unless_local), SHARED] = Field(
-        None,
+        default_factory=_cluster_of_this_machine,
+        validate_default=True,
         description="existing Dask scheduler, tcp:// or tls://host:port; or KIND:FILE to start one for the "
         "run: kubernetes, slurm, pbs, lsf, sge, htcondor (default: local)",
     )
