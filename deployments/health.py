@@ -1,7 +1,7 @@
 """`python -m deployments.health [URL]` ends with 0 if a service answers: the health check of containers.
 
-Images have no curl. Without a URL, and without SKINML_HEALTH_URL, there is nothing to ask: a container that only runs a
-command is healthy while the command runs.
+Images have no curl. Without a URL, and without SKINML_HEALTH_URL, there is nothing to ask: a container that
+runs a command and ends is healthy while it runs.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ ANSWER_SECONDS = 4.0
 
 
 def is_healthy(url: str) -> bool:
-    """Whether the service answers with a status of 200 to 299. A proxy is never asked: the service is right here."""
+    """Whether the service answers with a status of 200 to 299. A proxy is never asked: the service is local."""
     try:
         with build_opener(ProxyHandler({})).open(url, timeout=ANSWER_SECONDS) as answer:
             return bool(200 <= answer.status < 300)
