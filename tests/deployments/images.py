@@ -32,6 +32,9 @@ number=0
 for path in $NEEDED; do
   number=$((number + 1)); mkdir "$aside/$number"; mount --bind "$path" "$aside/$number"
 done
+passwd=$aside/passwd
+{ cat /etc/passwd; echo "skinml:x:$user:$group::/home/skinml:/usr/sbin/nologin"; } > "$passwd"
+mount --bind "$passwd" /etc/passwd
 [ -s "$hosts" ] && mount --bind "$hosts" /etc/hosts
 mount -t tmpfs -o mode=755 tmpfs /home; mkdir /home/skinml; mount --bind "$home" /home/skinml
 [ -d /root ] && mount -t tmpfs -o mode=755 tmpfs /root
