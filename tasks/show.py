@@ -111,7 +111,8 @@ def show_suspicious(workspace: str, result: dict[str, Any], run: Run, everywhere
     """Show pictures of the most suspicious images, but only in a UI of this machine, or if `everywhere`."""
     if under_prefect() and result["scored"]:
         if everywhere or is_on_this_machine():
-            _show_suspicious(workspace, run, result["scored"], result["health"] == DRIFTED)
+            drifted = result["health"] == DRIFTED and not result["backfill"]
+            _show_suspicious(workspace, run, result["scored"], drifted)
         else:
             logger.info(
                 "no pictures of lesions in the Prefect UI, which others see too: --images-in-ui shows them"
