@@ -209,6 +209,8 @@ def test_a_night_runs_from_schedule_to_rows(stack: Stack, trained: Path, jpeg: C
     assert stack.run("cpu-worker", sys.executable, "-c", rows).strip() == "20"
     assert "Run out-of-band function" in stack.log("dask-worker"), "the work went to the Dask workers"
 
+    page = "from urllib.request import urlopen; print(urlopen('http://prefect:4200/').read())"
+    assert "<title>Prefect" in stack.run("deploy", sys.executable, "-c", page), "the UI, with a read-only root"
     unsigned = stack.contained(
         "deploy", ["prefect", "deployment", "ls"], {"PREFECT_API_URL": "http://prefect:4200/api"}
     )
