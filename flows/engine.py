@@ -14,6 +14,7 @@ from prefect.settings import (
     temporary_settings,
 )
 
+from tasks.ending import ends_of, function_of
 from tasks.orchestration import begin_with_prefect, call_as_run
 from tasks.server_check import server_address, why_unusable
 
@@ -31,19 +32,20 @@ def run(flow: Flow[..., dict[str, Any]], **parameters: Any) -> dict[str, Any]:
 
     If the server fails on the way, the run goes on without it from where it is: tasks/orchestration.py.
     """
-    url = PREFECT_API_URL.value()
+    function, url = function_of(flow), PREFECT_API_URL.value()
     if not url:
         logger.info("no Prefect server configured (PREFECT_API_URL): running without one")
-        return flow.fn(**parameters)
+        return function(**parameters)
     trouble = why_unusable()
     if trouble is not None:
         logger.warning("running without Prefect: %s %s", server_address(), trouble)
-        return flow.fn(**parameters)
+        return function(**parameters)
     begin_with_prefect()
     logging.raiseExceptions = False  # Prefect's log thread would print what is logged in one line already
     with tags("skinml"), temporary_settings(_short_timeouts()):
         # The command line has validated the request. Prefect cannot, because call_as_run wraps the function.
-        return call_as_run(flow.with_options(validate_parameters=False), flow.fn, flow.fn, **parameters)
+        unchecked = flow.with_options(validate_parameters=False)
+        return call_as_run(unchecked, function, function, ends_of(flow), **parameters)
 
 
 def _short_timeouts() -> dict[Any, Any]:
