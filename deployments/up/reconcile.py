@@ -74,7 +74,7 @@ def make_up(api: Api) -> list[str]:
     """After the deployments were made: run once now what was lost or missed last. The names of the new runs.
 
     For each active schedule of ours the last run that was due counts. If it was skipped or has crashed, and no
-    later run of the deployment has completed, one run is made. Its key is the lost run, so it is made once only,
+    later run of the deployment has completed, one run is made. Its key is the lost run, so it is made only once,
     however often `up` starts.
     """
     made = []
