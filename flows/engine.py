@@ -65,9 +65,9 @@ def _with_process(function: Callable[..., dict[str, Any]]) -> Callable[..., dict
     """Label the run with its process: the next `skinml up` then knows whether an unfinished run is dead."""
 
     @functools.wraps(function)
-    def call(**parameters: Any) -> dict[str, Any]:
+    def call(*args: Any, **kwargs: Any) -> dict[str, Any]:
         label_run()
-        return function(**parameters)
+        return function(*args, **kwargs)
 
     return call
 

@@ -7,10 +7,7 @@ import logging
 from prefect.client.orchestration import get_client
 from prefect.context import FlowRunContext
 
-from skinml.process.identity import this_process
-
-PROCESS = "skinml.process"
-"""Prefix of the labels: host, system, pid and process_started of skinml/process/identity.py."""
+from skinml.process.identity import LABEL, this_process
 
 logger = logging.getLogger("skinml.engine")
 
@@ -20,7 +17,7 @@ def label_run() -> None:
     context = FlowRunContext.get()
     if context is None or context.flow_run is None:
         return
-    labels = {f"{PROCESS}.{name}": value for name, value in this_process().items()}
+    labels = {f"{LABEL}.{name}": value for name, value in this_process().items()}
     try:
         with get_client(sync_client=True) as client:
             client.update_flow_run_labels(context.flow_run.id, labels)

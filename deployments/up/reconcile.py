@@ -15,8 +15,7 @@ from typing import Any
 
 from deployments.up.api import Api
 from skinml.errors import RunError
-from skinml.process.identity import is_alive_here, is_on_this_machine, system
-from tasks.labels import PROCESS
+from skinml.process.identity import LABEL, is_alive_here, is_on_this_machine, system
 
 logger = logging.getLogger("skinml.up")
 
@@ -73,7 +72,7 @@ def make_up(api: Api) -> list[str]:
     """After the deployments were made: run once now what was lost or missed last. The names of the new runs.
 
     For each active schedule of ours the last run that was due counts. If it was skipped or has crashed, and no
-    later run of the deployment has completed, one run is made. Its key is the lost run, so it is made only once,
+    later run of the deployment has completed, one run is made. Its key is the lost run, so it is made once,
     however often `up` starts.
     """
     made = []
@@ -105,12 +104,12 @@ def _why_dead(run: Run, worker_name: str, alive: set[str], only_ours: Callable[[
     """Why a run is dead, as its state says it; None if it may be alive."""
     labels = run.get("labels") or {}
     worker = labels.get(WORKER)
-    if worker is None and f"{PROCESS}.pid" in labels:
-        host, of_system = str(labels[f"{PROCESS}.host"]), str(labels[f"{PROCESS}.system"])
+    if worker is None and f"{LABEL}.pid" in labels:
+        host, of_system = str(labels[f"{LABEL}.host"]), str(labels[f"{LABEL}.system"])
         if not is_on_this_machine(host, of_system):
             return _other_boot(host, of_system)
-        pid = int(labels[f"{PROCESS}.pid"])
-        alive_here = is_alive_here(pid, float(labels[f"{PROCESS}.process_started"]))
+        pid = int(labels[f"{LABEL}.pid"])
+        alive_here = is_alive_here(pid, float(labels[f"{LABEL}.process_started"]))
         return None if alive_here else f"Its process {pid} is gone. Found by skinml up."
     ours = worker.startswith(f"{worker_name}-") if worker else run["deployment_id"] and only_ours(run)
     if not ours or run["id"] in alive:
