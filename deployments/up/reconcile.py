@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from deployments.up.api import Api
 from skinml.errors import RunError
@@ -68,7 +69,7 @@ def crash_dead(api: Api, worker_name: str, alive: set[str]) -> int:
     return crashed
 
 
-def make_up(api: Api) -> list[str]:
+def make_up(api: Api, timezone: str) -> list[str]:
     """After the deployments were made: run once now what was lost or missed last. The names of the new runs.
 
     For each active schedule of ours the last run that was due counts. If it was skipped or has crashed, and no
@@ -88,10 +89,16 @@ def make_up(api: Api) -> list[str]:
             tags=[MADE_UP],
         )
         if run["state_type"] == "SCHEDULED":
-            due = lost["expected_start_time"][:16].replace("T", " ")
-            logger.info("%s of %s UTC was missed: made up now by run %s", deployment["name"], due, run["name"])
+            due = moment(lost["expected_start_time"]).astimezone(ZoneInfo(timezone))
+            said = "%s of %s was missed: made up now by run %s"
+            logger.info(said, deployment["name"], f"{due:%a %d %b %H:%M}", run["name"])
             made.append(str(run["name"]))
     return made
+
+
+def moment(text: str) -> datetime:
+    """A time as the API writes it."""
+    return datetime.fromisoformat(text.replace("Z", "+00:00"))
 
 
 def _unfinished(api: Api) -> list[Run]:
