@@ -39,7 +39,12 @@ def deployed(api: Api, flow: str, cron: str | None) -> str:
     if POOL not in known:
         api.post("/work_pools/", name=POOL, type="process")
     schedules = [{"schedule": {"cron": cron, "timezone": "UTC"}, "active": True}] if cron else []
-    made = {"name": f"test {cron}", "flow_id": flow, "work_pool_name": POOL, "tags": [TAG]}
+    made = {
+        "name": "every second" if cron == SECONDS else "other",
+        "flow_id": flow,
+        "work_pool_name": POOL,
+        "tags": [TAG],
+    }
     return str(api.post("/deployments/", **made, entrypoint="flows.score.score", schedules=schedules)["id"])
 
 
