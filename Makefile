@@ -17,7 +17,7 @@ help:
 	@echo "make test-pythons  the unit tests without training on Python 3.11, 3.12 and 3.13 where they are installed"
 	@echo "make drill  300 runs killed on purpose, and the tables compared with an undisturbed run's (about 30 minutes)"
 	@echo "make drill-hosts     two hosts that share only the network and a bucket; one is cut off (about 10 minutes, root)"
-	@echo "make drill-schedule  power cuts during a scheduled night, and the next scheduled night (about 10 minutes)"
+	@echo "make drill-schedule  power cuts during a scheduled night, and the next scheduled night (about 20 minutes)"
 	@echo "make hostile  broken, huge and odd files: what each costs, and whole runs over 3,000 mutants (about 10 minutes)"
 	@echo "make bench-prepare   preparing beside six other ways of doing it: docs/benchmarks.md (about 30 minutes)"
 	@echo "make bench-score     scoring beside the thesis script, tf.data and Ray Data: docs/benchmarks.md (about 25 minutes)"
@@ -86,7 +86,7 @@ drill: $(INSTALLED)
 	$(BIN)/skinml $(WORKSPACE) drill --kills $(KILLS) --out .drill/kept
 
 drill-schedule: $(INSTALLED)
-	$(BIN)/python -m pytest -m drill tests/services/test_power_loss.py -v -s
+	$(BIN)/python -m pytest -m drill tests/services/test_power_loss.py tests/services/test_up_power_loss.py -v -s
 
 MUTANTS ?= 3000
 SEED ?= 1

@@ -43,6 +43,11 @@ class Up:
         return state.url
 
     @property
+    def ui(self) -> str:
+        """What a browser opens."""
+        return self.url.removesuffix("/api")
+
+    @property
     def said(self) -> str:
         """What it has said so far."""
         return self.log.read_text(encoding="utf-8")
