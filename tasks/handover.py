@@ -22,14 +22,15 @@ from prefect.client.schemas.filters import (
     FlowFilter,
     FlowFilterName,
 )
-from prefect.client.schemas.objects import FlowRun, StateType, WorkerStatus
+from prefect.client.schemas.objects import FlowRun, State, StateType, WorkerStatus
 from prefect.deployments import run_deployment
-from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
-from prefect.states import Cancelled, State
+from prefect.exceptions import ObjectNotFound
+from prefect.states import Cancelled
 
 from skinml import tables
 from skinml.errors import RequestError, RunError
 from skinml.requests.training import TrainRequest
+from tasks.ending import logged_error
 from tasks.server_check import first_cause
 
 logger = logging.getLogger("skinml.handover")
@@ -42,6 +43,9 @@ POLL_SECONDS = 5.0
 
 ROW_SECONDS = 60.0
 """How long a training run that Prefect calls completed may take until its row in `runs` is visible."""
+
+LOG_SECONDS = 12.0
+"""How long the last lines of a failed training run may take until they are in its log."""
 
 
 @dataclass(frozen=True)
@@ -132,8 +136,9 @@ def _wait(
             logger.info("a worker of %s has begun to train", pool)
         if state is not None and state.is_final():
             ended = ended or time.monotonic()
-            if not state.is_completed() or time.monotonic() - ended > ROW_SECONDS:
-                return _by_state(state, pool)
+            said = "" if state.is_completed() else _logged_error(client, asked)
+            if said or time.monotonic() - ended > (ROW_SECONDS if state.is_completed() else LOG_SECONDS):
+                return _by_state(state, pool, said)
         elif state is not None and _is_served(client, pool):
             last_seen = time.monotonic()
         elif time.monotonic() - last_seen >= worker_wait:
@@ -147,24 +152,32 @@ def _ask(client: SyncPrefectClient, asked: FlowRun) -> State[Any] | None:
     """The state of the training run; None if the server does not answer, whose runs may go on all the same."""
     try:
         return client.read_flow_run(asked.id).state
-    except (httpx.HTTPError, PrefectHTTPStatusError) as error:
+    except httpx.HTTPError as error:
         logger.warning(
             "the Prefect server does not answer (%s): waiting for the row in runs", first_cause(error)
         )
         return None
 
 
+def _logged_error(client: SyncPrefectClient, asked: FlowRun) -> str:
+    """What went wrong. A state holds no text of an error, because states are sent in notifications."""
+    try:
+        return logged_error(client, asked.id)
+    except httpx.HTTPError:
+        return ""
+
+
 def _is_served(client: SyncPrefectClient, pool: str) -> bool:
     try:
         return bool(_pool(client, pool).online)
-    except (httpx.HTTPError, PrefectHTTPStatusError):
+    except httpx.HTTPError:
         return False
 
 
 def _give_up(client: SyncPrefectClient, asked: FlowRun) -> None:
     """Cancel the training run, so that a worker that comes later does not begin it."""
     message = "no worker took it in time: the run that asked for it goes on without it"
-    with suppress(httpx.HTTPError, PrefectHTTPStatusError):
+    with suppress(httpx.HTTPError):
         client.set_flow_run_state(asked.id, Cancelled(message=message), force=True)
 
 
@@ -190,9 +203,9 @@ def _by_row(row: dict[str, Any]) -> HandedOver:
     return HandedOver("failed", said=f"the training failed: {row['error']}")
 
 
-def _by_state(state: State[Any], pool: str) -> HandedOver:
+def _by_state(state: State[Any], pool: str, said: str) -> HandedOver:
     """A training that ended for Prefect and left no row: refused, or dead before it could."""
-    said = " ".join(str(state.message or "").split())
+    said = said or " ".join(str(state.message or "").split())
     what = f"the training on {pool} is {state.name}" + (f": {said}" if said else "")
     return HandedOver("lost" if state.is_crashed() else "failed", said=what)
 
