@@ -19,8 +19,8 @@ from prefect.settings import (
 
 from flows.local_server import running_server
 from tasks.ending import ends_of, function_of
-from tasks.labels import label_run
 from tasks.orchestration import begin_with_prefect, call_as_run
+from tasks.run_process import label_run
 from tasks.server_check import server_address, why_unusable
 
 logger = logging.getLogger("skinml.engine")

@@ -167,7 +167,7 @@ def _last_due(api: Api, deployment: str) -> Run | None:
 
 
 def _is_lost(run: Run) -> bool:
-    return run["state_type"] == "CRASHED" or run["state_name"] == "Skipped"
+    return bool(run["state_type"] == "CRASHED" or run["state_name"] == "Skipped")
 
 
 def _completed_since(api: Api, deployment: str, lost: Run) -> bool:

@@ -197,6 +197,10 @@ def _tell(chosen: _Chosen, api: Api, auth: str | None, asked: signals.Stop) -> N
         logger.warning("%s: the server has scheduled no run in %.0f s; skinml doctor", name, SCHEDULED_SECONDS)
     for name, missing in chosen.plan.left_out.items():
         logger.info("%s is not deployed: it needs %s", name, " and ".join(map(_flag, missing)))
+    waiting = [] if chosen.gpu_worker else chosen.plan.of_pool("gpu")
+    if waiting:
+        said = "%s: waits for a worker of the work pool gpu: give --gpu-worker, or start one on another machine"
+        logger.info(said, ", ".join(waiting))
     logger.info("running; Ctrl-C stops everything")
 
 

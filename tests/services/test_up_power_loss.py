@@ -160,11 +160,21 @@ def _postgres(folder: Path, secret: str) -> Iterator[str]:
                 break
             one.chmod(0o755)
         subprocess.run(["chown", "nobody", data, password], check=True)
-    made = [programs / "initdb", "-D", data, "-U", "skinml", "--pwfile", password, "-A", "scram-sha-256"]
+    made = [
+        str(programs / "initdb"),
+        "-D",
+        str(data),
+        "-U",
+        "skinml",
+        "--pwfile",
+        str(password),
+        "-A",
+        "scram-sha-256",
+    ]
     subprocess.run([*as_user, *made], check=True, capture_output=True, cwd="/")
     command = [*as_user, str(programs / "postgres"), "-D", str(data), "-p", str(port), "-k", str(data)]
     with service([*command, "-c", "listen_addresses=127.0.0.1"], {}, folder / "postgres.log"):
-        ready = [programs / "pg_isready", "-h", "127.0.0.1", "-p", str(port)]
+        ready = [str(programs / "pg_isready"), "-h", "127.0.0.1", "-p", str(port)]
         wait_for(
             lambda: subprocess.run(ready, capture_output=True, check=False).returncode == 0, 60, "PostgreSQL"
         )
@@ -172,4 +182,4 @@ def _postgres(folder: Path, secret: str) -> Iterator[str]:
 
 
 def _is_root() -> bool:
-    return psutil.Process().uids().real == 0
+    return bool(psutil.Process().uids().real == 0)
