@@ -21,7 +21,7 @@ help:
 	@echo "make drill-handover  a training handed to a worker that is not there, or is lost (about 5 minutes)"
 	@echo "make drill-slurm     scoring as jobs of a real Slurm on this machine, killed and cancelled (about 5 minutes, root)"
 	@echo "make drill-compose   the services of compose.yaml without containers, and a night on them (about 3 minutes, root)"
-	@echo "make drill-schedule  power cuts during a scheduled night, and the next scheduled night (about 10 minutes)"
+	@echo "make drill-schedule  power cuts during a scheduled night, and the next scheduled night (about 20 minutes)"
 	@echo "make story  up, nights, labels, retraining, rollback, power loss: writes docs/story.md (about 20 minutes)"
 	@echo "make hostile  broken, huge and odd files: what each costs, and whole runs over 3,000 mutants (about 10 minutes)"
 	@echo "make bench-prepare   preparing beside six other ways of doing it: docs/benchmarks.md (about 30 minutes)"
@@ -94,7 +94,7 @@ drill: $(INSTALLED)
 	$(BIN)/skinml $(WORKSPACE) drill --kills $(KILLS) --out .drill/kept
 
 drill-schedule: $(INSTALLED)
-	$(BIN)/python -m pytest -m drill tests/services/test_power_loss.py -v -s
+	$(BIN)/python -m pytest -m drill tests/services/test_power_loss.py tests/services/test_up_power_loss.py -v -s
 
 story: $(INSTALLED)
 	$(BIN)/python -m tests.story
