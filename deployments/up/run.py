@@ -62,7 +62,7 @@ def up(workspace: str, request: UpRequest) -> dict[str, Any]:
         RunError: the server did not start, and everything was stopped again.
     """
     workspace = check_workspace(workspace)
-    home = Home(home_folder() if request.home is None else Path(request.home).expanduser().absolute())
+    home = Home(home_folder() if request.home is None else Path(request.home).expanduser().resolve())
     running = read_state(home.folder)
     if running is not None:
         return _already(running, workspace, home)
