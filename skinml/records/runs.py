@@ -89,6 +89,7 @@ def as_record(
     error: str | None = None,
     health: str | None = None,
     health_detail: str | None = None,
+    new_lesions: int | None = None,
 ) -> dict[str, Any]:
     """Return the run's row, columns of RUNS. `images_per_second` does not count skipped images."""
     finished_at = datetime.now(UTC)
@@ -112,6 +113,7 @@ def as_record(
         "error": None if error is None else redacted(error),
         "health": health,
         "health_detail": health_detail,
+        "new_lesions": new_lesions,
     }
 
 
