@@ -7,6 +7,7 @@ and compares models has no SciPy.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -92,8 +93,8 @@ def compare(
         "lesions": len(ones),
         "left_out": left_out,
         "metrics": metrics,
-        "mcnemar": _mcnemar(*(_lesion_right(one, lesions) for one in right)),
-        "changed": _changed(both, models, right[1].astype(np.int64) - right[0]),
+        "mcnemar": mcnemar(*(lesion_right(one, lesions) for one in right)),
+        "changed": changed_lesions(both, models, right[1].astype(np.int64) - right[0]),
     }
 
 
@@ -167,13 +168,14 @@ def _paired(first: float, second: float, differences: Values) -> dict[str, Any]:
     }
 
 
-def _lesion_right(right: NDArray[np.bool_], lesions: NDArray[np.int64]) -> NDArray[np.bool_]:
+def lesion_right(right: NDArray[np.bool_], lesions: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Whether more than half of a lesion's images are right, shape (k,)."""
     found: NDArray[np.bool_] = 2 * np.bincount(lesions, weights=right) > np.bincount(lesions)
     return found
 
 
-def _mcnemar(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> dict[str, Any]:
+def mcnemar(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> dict[str, Any]:
+    """McNemar's exact test of which lesions either model has right, both shape (k,), as `compare` returns it."""
     only_first, only_second = int((first & ~second).sum()), int((second & ~first).sum())
     return {
         "unit": "lesion",
@@ -193,8 +195,17 @@ def exact_binomial(fewer: int, trials: int) -> float:
     return float(min(1.0, 2 * tail / 2**trials))
 
 
-def _changed(both: pd.DataFrame, models: list[Predictions], gained: Values) -> dict[str, list[dict[str, Any]]]:
-    """The lesions of which one model has more images right than the other."""
+def changed_lesions(
+    both: pd.DataFrame, models: Sequence[Predictions], gained: NDArray[np.integer]
+) -> dict[str, list[dict[str, Any]]]:
+    """The lesions of which one model has more images right than the other, as `compare` returns them.
+
+    Args:
+        both: image_id, lesion_id and dx of n images.
+        models: the predictions of the first and of the second model.
+        gained: 1 for an image that only the second has right, -1 if only the first has, else 0; shape (n,).
+
+    """
     rows = both[["image_id", "lesion_id", "dx"]].assign(
         gained=gained,
         first=[DIAGNOSES[number] for number in models[0].predicted],
