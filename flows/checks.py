@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from skinml.requests.dataset import PrepareRequest
 from skinml.requests.evaluation import EvaluateRequest
 from skinml.requests.labels import MislabelledRequest
+from skinml.requests.retraining import RetrainRequest
 from skinml.requests.scoring import QuarantineRequest, ScoreRequest
 from skinml.requests.tables import CompactRequest, ExportRequest
 from skinml.requests.training import TrainRequest
@@ -50,6 +51,31 @@ def _check_training(workspace: str, model: str) -> None:
 
     architecture(model)
     samples_version(check_workspace(workspace))
+
+
+def retrain(workspace: str, request: RetrainRequest) -> None:
+    """Refuse missing libraries, a champion whose bundle is gone, a workspace without samples, wrong images."""
+    from skinml.training.installed import check_installed
+
+    check_installed()
+
+    from skinml.layout import check_workspace
+    from skinml.models import registry
+    from skinml.models.champion import read_champion_if_any
+    from skinml.retraining.recipe import training_of
+
+    workspace = check_workspace(workspace)
+    has_champion = read_champion_if_any(workspace) is not None
+    champion = registry.find(workspace, registry.CHAMPION) if has_champion else None
+    training_of(request, champion, "")
+    if request.images:
+        _check_metadata(request.metadata, request.map, request.drop)
+        for url in request.images:
+            _check_archive(workspace, url)
+    else:
+        from skinml.dataset.samples import samples_version
+
+        samples_version(workspace)
 
 
 def mislabelled(workspace: str, request: MislabelledRequest) -> None:

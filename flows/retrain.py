@@ -1,4 +1,4 @@
-"""The retrain flow: train a challenger if enough labelled lesions have come, and decide whether it is better."""
+"""The retrain flow: train a challenger if enough labelled lesions have come, and decide if it is better."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from prefect import flow
-from tasks.gate_page import write_page
 
 from flows.handover import check_handover, train_challenger
 from flows.naming import asked
@@ -26,6 +25,7 @@ from skinml.requests.training import TrainRequest
 from skinml.retraining.recipe import training_of
 from skinml.training.installed import check_installed
 from tasks import retrain as stages
+from tasks.gate_page import write_page
 from tasks.labelled import count_new
 from tasks.retrain import Present
 from tasks.runs import RunRecord, begin_run, recorded
@@ -60,7 +60,7 @@ class Outcome:
 
 @flow(name="retrain", flow_run_name=_run_name, validate_parameters=True)
 def retrain(workspace: str, request: RetrainRequest) -> dict[str, Any]:
-    """Prepare what is new, and if enough labelled lesions have come, train a challenger and let the gate decide.
+    """Prepare what is new; if enough labelled lesions have come, train a challenger and let the gate decide.
 
     Called twice for the same lesions, it trains once: the second call says `skipped`.
 
@@ -158,7 +158,7 @@ def _skipped(reason: str, **more: Any) -> Outcome:
 
 
 def _preparation(workspace: str, request: RetrainRequest, training: TrainRequest) -> PrepareRequest:
-    """The request to prepare what is new, as the challenger needs it and in the format that is there already."""
+    """The request to prepare what is new, as the challenger needs it, in the format that is there already."""
     shared = {name: value for name, value in request if name in PrepareRequest.model_fields}
     stored_as = stages.stored_as(workspace, pixels_for(training.model, None, "fast"))
     return PrepareRequest(**{**shared, "for_model": training.model, "format": stored_as})

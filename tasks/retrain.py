@@ -1,4 +1,4 @@
-"""Stages of a retraining: the champion, the claim, the outlook, the measurement of both models, the decision."""
+"""Stages of a retraining: champion, claim, outlook, the measurement of both models, the decision."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from skinml.gate import Verdict, budget_left, judge_challenger, looks_spent, smallest_gain
-from skinml.gate.looks import read_seen_lesions
 
 from skinml import tables
 from skinml.dataset.pixelstore import PixelStore, stored_format
 from skinml.dataset.samples import samples_version
 from skinml.errors import RequestError
 from skinml.external_validation.seen import known_images
+from skinml.gate import Verdict, budget_left, judge_challenger, looks_spent, smallest_gain
+from skinml.gate.looks import read_seen_lesions
 from skinml.images.preprocessing import Preprocessing, ShardFormat
 from skinml.layout import report_url
 from skinml.models import promotions, registry
@@ -224,7 +224,7 @@ def decide(
         run.run_id,
     )
     crash_point(35)
-    logger.info("%s %s: %s", challenger.version, decision.decision, decision.reason)
+    logger.info("%s: %s", challenger.version, decision.reason)
     if decision.decision == "proposed":
         logger.info(
             "%s says why; skinml models promote %s takes it",

@@ -17,7 +17,7 @@ import pytest
 from skinml import tables
 from skinml.errors import RequestError, RunError, SkinmlError
 from skinml.layout import champion_url, model_url, table_url
-from skinml.models import promotions, registry
+from skinml.models import deciding, promotions, registry
 from skinml.models.champion import Alias, Champion, read_alias, write_champion
 from skinml.models.decide import crown_first, promote, roll_back
 from skinml.models.floors import Floors
