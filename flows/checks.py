@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from skinml.errors import RequestError
 from skinml.requests.dataset import PrepareRequest
 from skinml.requests.evaluation import EvaluateRequest
 from skinml.requests.labels import MislabelledRequest
@@ -111,6 +112,8 @@ def score(workspace: str, request: ScoreRequest) -> None:
 
     workspace = check_workspace(workspace)
     _check_model(workspace, request.model, request.precision)
+    if request.shadow is not None:
+        _check_shadow(workspace, request)
     _check_archive(workspace, request.archive)
 
 
@@ -159,11 +162,19 @@ def _check_metadata(
         read_metadata(urls, mapped, dropped, lesions_needed=lesions_needed)
 
 
-def _check_model(workspace: str, version: str, precision: Precision) -> None:
+def _check_model(workspace: str, version: str, precision: Precision, flag: str = "--model") -> None:
     from skinml.models.allowed import network_file
     from skinml.models.registry import find
 
-    network_file(find(workspace, version), precision)
+    network_file(find(workspace, version, flag), precision)
+
+
+def _check_shadow(workspace: str, request: ScoreRequest) -> None:
+    from skinml.models.registry import find
+
+    _check_model(workspace, str(request.shadow), request.precision, "--shadow")
+    if find(workspace, request.model).version == request.shadow:
+        raise RequestError(f"--shadow {request.shadow}: this version scores the night itself; name another one")
 
 
 def _check_archive(workspace: str, url: str) -> None:

@@ -35,7 +35,7 @@ from skinml.requests.training import TrainRequest
 from skinml.retraining.claim import Claim, check_claim
 from skinml.retraining.claim import claim as claim_workspace
 from skinml.retraining.outcome import outcome_of, reason_of
-from skinml.retraining.probabilities import Predicted, paired, predict_stored
+from skinml.retraining.probabilities import Predicted, paired, predict_stored, speeds
 from skinml.retraining.recipe import is_same_recipe
 from skinml.retraining.unseen import Unseen, unseen_test_images
 from skinml.schemas import IMAGE_VERSION
@@ -195,8 +195,8 @@ def judge(
         second,
         looks_spent=_spent(workspace, _by_diagnosis(first)),
         floors=judge_floors(read_judged(workspace, manifest), floors),
-        speed=(champion.images_per_second, challenger.images_per_second),
-        size=(champion.size_bytes, challenger.size_bytes),
+        speed=speeds(champion, challenger),
+        size=(len(champion.network), len(challenger.network)),
     )
     for sentence in verdict.sentences:
         logger.info("%s", sentence)
