@@ -134,7 +134,7 @@ def run_row(
     counts: Counts,
     model_version: str | None = None,
     error: str | None = None,
-    **more: str | None,
+    **more: Any,
 ) -> pa.Table:
     """Return the row of `as_record` as a table, schema RUNS."""
     return as_table(as_record(run, status, counts, model_version, error, **more))
