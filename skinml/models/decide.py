@@ -92,7 +92,9 @@ def promote(
     kind: Kind = "forced" if below else "promoted"
     if proposal is not None and proposal.is_current:
         # The gate has looked at the test images for this very choice, and its look is counted: no second one.
-        decision = new_decision(state, manifest, kind, [*floors_met, *proposal.evidence], None)
+        judged_now = {one.criterion for one in floors_met}
+        kept = [one for one in proposal.evidence if one["criterion"] not in judged_now]
+        decision = new_decision(state, manifest, kind, [*floors_met, *kept], None)
     else:
         against = _against_champion(state, manifest)
         _warn(against, proposal)
