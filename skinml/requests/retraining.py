@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from skinml.requests.base import MAX_QUARANTINED, SHARED, ClusterRequest, Fraction, Request, Texts
 from skinml.requests.handover import HandoverRequest
@@ -15,12 +15,24 @@ MIN_NEW = 50
 """The default of `--min-new`. docs/change-control.md says how many lesions a gain needs to be shown."""
 
 
+Count = Annotated[int, BeforeValidator(lambda value: value, json_schema_input_type=int | str)]
+"""A number, which prefect.yaml hands over as text."""
+
+
 class DueRequest(Request):
     """When a retraining is due."""
 
-    min_new: Annotated[int, SHARED] = Field(
+    min_new: Annotated[Count, SHARED] = Field(
         MIN_NEW, ge=1, le=10_000_000, description="new labelled lesions after which a retraining is due"
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _leave_out_what_is_empty(cls, given: Any) -> Any:
+        """An empty text was not given: prefect.yaml hands a variable over so that is not set."""
+        return (
+            {name: value for name, value in given.items() if value != ""} if isinstance(given, dict) else given
+        )
 
 
 class RetrainRequest(DueRequest, HandoverRequest, FloorsRequest, CardRequest, ClusterRequest):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import shutil
+import signal
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -313,17 +315,6 @@ def test_a_run_that_was_taken_for_dead_decides_nothing(
 # Dying
 
 
-def _die(workspace: str, folder: str, order: str) -> None:
-    os.environ[VARIABLE] = order
-
-    def train(workspace: str, request: TrainRequest, options: HandoverRequest) -> str:
-        return register_trained(workspace, Path(folder), "v2", request)
-
-    flows.retrain.train_challenger = train
-    stages.judge_challenger = partial(judge_challenger, rules=Rules(resamples=2_000))
-    retrain(workspace, approve="auto")
-
-
 POINTS = {
     31: "claimed",
     33: "trained",
@@ -334,41 +325,48 @@ POINTS = {
 }
 
 
-@pytest.mark.parametrize(
-    "point", [33, 22, *(pytest.param(one, marks=pytest.mark.slow) for one in (31, 34, 21, 35))], ids=POINTS.get
-)
+def _die(places: dict[int, str]) -> None:
+    """Retrain in each place in a process of its own, which is killed at its point. One process imports for all."""
+    stages.judge_challenger = partial(judge_challenger, rules=Rules(resamples=2_000))
+    for point, place in places.items():
+        if os.fork():
+            _, status = os.wait()
+            assert os.WTERMSIG(status) == signal.SIGKILL, point
+            continue
+        os.environ[VARIABLE] = f"{point}:{place}/order"
+        flows.retrain.train_challenger = lambda workspace, request, options: register_trained(
+            workspace, Path(workspace), "v2", request
+        )
+        retrain(place, approve="auto")
+        os._exit(0)
+
+
 def test_what_a_killed_retraining_leaves_is_decided_once(
-    point: int, tmp_path: Path, trains: Callable[..., list[TrainRequest]]
+    local: str, tmp_path: Path, trains: Callable[..., list[TrainRequest]]
 ) -> None:
-    workspace = make_ready(str(tmp_path / "workspace"), tmp_path)
-    order = tmp_path / "order"
-    order.touch()
-    victim = multiprocessing.get_context("spawn").Process(
-        target=_die, args=(workspace, str(tmp_path / "dead"), f"{point}:{order}")
-    )
+    make_ready(local, tmp_path)
+    places = {point: str(shutil.copytree(local, tmp_path / str(point))) for point in POINTS}
+    for place in places.values():
+        Path(place, "order").touch()
+    victim = multiprocessing.get_context("spawn").Process(target=_die, args=(places,))
     victim.start()
-    victim.join(200)
-    assert victim.exitcode == -9
-    assert champion(workspace) == ("v2" if point in (22, 35) else "v1"), "never half a champion"
+    victim.join(280)
+    assert victim.exitcode == 0
 
-    asked = trains("v3" if point == 31 else "never")
-    result = retrain(workspace, approve="auto")
-    decided = point in (22, 35)
-    assert result["decision"] == ("skipped" if decided else "promoted")
-    assert champion(workspace) == ("v3" if point == 31 else "v2")
-    assert len(asked) == (point == 31), "what was trained is judged, not trained again"
-    assert retrain(workspace, approve="auto")["decision"] == "skipped"
-    if point == 22:  # the next decision writes the row
-        promotions.add_missing_row(workspace, registry_champion(workspace))
-    assert decisions(workspace) == [("first", "v1", None), ("promoted", champion(workspace), "v1")]
-    runs = [row for row in tables.read(workspace, "runs").to_pylist() if row["flow"] == "retrain"]
-    assert sorted(row["status"] for row in runs) == ["completed", "completed", "failed"]
-
-
-def registry_champion(workspace: str) -> Any:
-    from skinml.models.champion import read_champion_if_any
-
-    return read_champion_if_any(workspace)
+    for point, workspace in places.items():
+        decided = point in (22, 35)
+        assert champion(workspace) == ("v2" if decided else "v1"), "never half a champion"
+        asked = trains("v3" if point == 31 else "never")
+        result = retrain(workspace, approve="auto")
+        assert result["decision"] == ("skipped" if decided else "promoted"), POINTS[point]
+        assert champion(workspace) == ("v3" if point == 31 else "v2")
+        assert len(asked) == (point == 31), "what was trained is judged, not trained again"
+        rows = promotions.history(workspace)  # of point 22, the next decision writes the row
+        assert [(row["decision"], row["model_version"], row["previous_version"]) for row in rows] == [
+            ("first", "v1", None), ("promoted", champion(workspace), "v1")
+        ]  # fmt: skip
+        runs = [row for row in tables.read(workspace, "runs").to_pylist() if row["flow"] == "retrain"]
+        assert sorted(row["status"] for row in runs) == ["completed", "failed"], POINTS[point]
 
 
 # Bad input
