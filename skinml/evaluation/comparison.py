@@ -175,7 +175,7 @@ def lesion_right(right: NDArray[np.bool_], lesions: NDArray[np.int64]) -> NDArra
 
 
 def mcnemar(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> dict[str, Any]:
-    """McNemar's exact test of which lesions either model has right, both shape (k,), as `compare` returns it."""
+    """McNemar's exact test of which lesions each model has right, shape (k,) both; `compare` explains it."""
     only_first, only_second = int((first & ~second).sum()), int((second & ~first).sum())
     return {
         "unit": "lesion",
@@ -206,16 +206,19 @@ def changed_lesions(
         gained: 1 for an image that only the second has right, -1 if only the first has, else 0; shape (n,).
 
     """
-    rows = both[["image_id", "lesion_id", "dx"]].assign(
-        gained=gained,
-        first=[DIAGNOSES[number] for number in models[0].predicted],
-        second=[DIAGNOSES[number] for number in models[1].predicted],
-    )
+    lesions: dict[str, list[int]] = {}
+    names, ids, dx = (both[name].tolist() for name in ("lesion_id", "image_id", "dx"))
+    for row in np.flatnonzero(gained).tolist():
+        lesions.setdefault(str(names[row]), []).append(row)
     found: dict[str, list[dict[str, Any]]] = {"worse": [], "better": []}
-    for lesion, images in rows[rows["gained"] != 0].groupby("lesion_id", sort=True):
-        net = int(images["gained"].sum())
+    for lesion, rows in sorted(lesions.items()):
+        net = sum(int(gained[row]) for row in rows)
         if net:
-            changed = images[["image_id", "first", "second"]].to_dict("records")
-            one = {"lesion_id": str(lesion), "dx": str(images["dx"].iloc[0]), "images": changed}
+            said = [[DIAGNOSES[model.predicted[row]] for model in models] for row in rows]
+            changed = [
+                {"image_id": ids[row], "first": first, "second": second}
+                for row, (first, second) in zip(rows, said, strict=True)
+            ]
+            one = {"lesion_id": lesion, "dx": str(dx[rows[0]]), "images": changed}
             found["better" if net > 0 else "worse"].append(one)
     return found

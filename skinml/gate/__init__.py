@@ -1,6 +1,7 @@
-"""Decide whether a retrained model replaces the champion: criteria that are fixed beforehand, and what they find.
+"""Decide whether a retrained model replaces the champion, by criteria that are fixed beforehand.
 
-docs/change-control.md says what they are and why. SciPy, of the extra `train`, is loaded when a model is judged.
+docs/change-control.md says what they are and why. SciPy, of the extra `train`, is loaded when a
+model is judged.
 """
 
 from skinml.gate.judge import judge_challenger

@@ -95,12 +95,12 @@ def judge_margin(margin: Margin, figure: Figure | None, lesions: int, rules: Rul
     - "not worse": the bound is within the margin.
     - "worse": it is not, and either the whole interval is on the side of a loss, or the interval is so narrow
       that a challenger that is as good as the champion would have been within the margin.
-    - "not assessable": it is not, and the interval holds 0 and is so wide that half of it exceeds the margin. So
-      few lesions could not tell an equal challenger from a worse one. Also if the figure is undefined.
+    - "not assessable": it is not, and the interval holds 0 and is so wide that half of it exceeds the margin.
+      So few lesions could not tell an equal challenger from a worse one. Also if the figure is undefined.
 
-    A rate of n lesions has no bound closer than 1 - (1 - confidence) ** (1 / n), the highest rate of losses that
-    n lesions without one leave possible (the exact binomial bound; 3.7 / n). Without it, three melanomas that
-    both models find would prove that nothing is lost.
+    A rate of n lesions has no bound closer than 1 - (1 - confidence) ** (1 / n), the highest rate of losses
+    that n lesions without one leave possible (the exact binomial bound; 3.7 / n). Without it, three
+    melanomas that both models find would prove that nothing is lost.
 
     Args:
         margin: what is asked.

@@ -23,10 +23,12 @@ from skinml.gate.looks import budget_left
 from skinml.gate.paired import WORST_SUBGROUP, Figure, Pair, compare_resampled, pair
 from skinml.gate.rules import Margin, Rules
 from skinml.gate.smallest import smallest_gain
-from skinml.gate.verdict import ChangedImage, ChangedLesion, Disagreement, Verdict
+from skinml.gate.verdict import NOT_ENOUGH, ChangedImage, ChangedLesion, Disagreement, Verdict
 from skinml.gate.words import MALIGNANT_NUMBERS, sentences_of
 from skinml.labels import DIAGNOSES, MELANOMA, malignant_probability
 from skinml.models.floors import Criterion, missed
+
+WORST_SUBGROUP_NAME = "balanced accuracy of the worst subgroup"
 
 Decision = Literal["promote", "keep", "propose"]
 
@@ -103,19 +105,19 @@ def decide(criteria: Sequence[Criterion]) -> tuple[Decision, str]:
     worse = [one for one in criteria if one.verdict in (WORSE, OUTSIDE)]
     open_ = [one.criterion.removesuffix(" not worse") for one in criteria if one.verdict == NOT_ASSESSABLE]
     if below:
-        return "keep", "kept: below the floors: " + "; ".join(one.in_words() for one in below)
+        return "keep", "below the floors: " + "; ".join(one.in_words() for one in below)
     if worse:
-        return "keep", "kept: " + "; ".join(map(_in_words, worse))
+        return "keep", "; ".join(map(_in_words, worse))
     low, _ = gain.interval or (0.0, 0.0)
+    seen = f"balanced accuracy {gain.difference:+.3f}, its lower bound {low:+.3f}"
     if gain.verdict != BETTER:
-        return "keep", (
-            f"kept: not enough evidence of a gain; balanced accuracy {gain.difference:+.3f},"
-            f" its lower bound {low:+.3f} is not above 0"
-        )
-    shown = f"balanced accuracy {gain.difference:+.3f}, its lower bound {low:+.3f} is above 0"
+        return "keep", f"{NOT_ENOUGH}: {seen} is not above 0"
     if open_:
-        return "propose", f"proposed: {shown}; too few lesions to assess {', '.join(open_)}: a person decides"
-    return "promote", f"promoted: {shown}, and nothing is worse by more than its margin"
+        return (
+            "propose",
+            f"{seen} is above 0, but too few lesions to assess {', '.join(open_)}: a person decides",
+        )
+    return "promote", f"{seen} is above 0, and nothing is worse by more than its margin"
 
 
 def _in_words(one: Criterion) -> str:
@@ -142,7 +144,7 @@ def _behind(margin: Margin, both: Pair) -> int:
 def _worst_subgroup(both: Pair, groups: Sequence[Group], figure: Figure | None, rules: Rules) -> Criterion:
     """The lowest balanced accuracy of any subgroup: the challenger's lowest against the champion's lowest."""
     lesions = 0
-    name = f"balanced accuracy of the worst subgroup of {rules.subgroup_lesions} lesions or more"
+    name = f"{WORST_SUBGROUP_NAME} of {rules.subgroup_lesions} lesions or more"
     if groups:
         worst = worst_group(groups, 1, len(both.strata))
         lesions, name = worst.lesions, f"{name} (now {worst.name})"

@@ -1,4 +1,4 @@
-"""How much of a test set's budget is spent: every decision that looked at its lesions, and what new ones refill."""
+"""How much of a test set's budget decisions have spent, and how much new lesions refill."""
 
 from __future__ import annotations
 
@@ -96,6 +96,6 @@ def budget_left(spent: int, lesions: int, rules: Rules | None = None) -> int:
     # Looks count by the share of lesions they have seen: spent x n / (n + new) must fall to looks - 1.
     needed = math.ceil(lesions * (spent / (rules.looks - 1) - 1)) if rules.looks > 1 else lesions
     raise RequestError(
-        f"the test budget is spent: {spent} of {rules.looks} looks at these {lesions:,} test lesions were taken;"
+        f"the test budget is spent: {spent} of {rules.looks} looks at these {lesions:,} test lesions are taken;"
         f" about {needed:,} new test lesions, spread over the diagnoses, bring one back: label more lesions"
     )

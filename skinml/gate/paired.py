@@ -1,4 +1,4 @@
-"""Two models on the same test images: what each predicts, and every figure's difference on the same resamples."""
+"""Compare two models on the same test images: every figure's difference, on the same resamples for both."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ WORST_SUBGROUP = "worst_subgroup"
 def compare_resampled(
     both: Pair, groups: Sequence[Group], *, seed: int, resamples: int
 ) -> dict[tuple[str, ...], Figure]:
-    """Every figure of `evaluation.weighted.figures` that needs no other ranking, and that of the worst subgroup.
+    """The figures of `evaluation.weighted.figures` that need no other ranking, and the worst subgroup's.
 
     Each resample draws lesions within their diagnosis, as many as it has, and judges both models on them.
 

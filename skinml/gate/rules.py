@@ -51,8 +51,8 @@ class Rules(BaseModel):
         margins: of single figures.
         subgroup_margin: of the balanced accuracy of the worst subgroup.
         subgroup_lesions: a subgroup with fewer is not judged.
-        subgroup_diagnosis: a diagnosis with fewer lesions in a subgroup does not count in its balanced accuracy,
-            because one lesion would move it by a seventh.
+        subgroup_diagnosis: a diagnosis with fewer lesions in a subgroup does not count in its balanced
+            accuracy, because one lesion would move it by a seventh.
         slowest: the challenger's images per second, as a fraction of the champion's, at least.
         largest: its bytes, as a multiple of the champion's, at most.
 

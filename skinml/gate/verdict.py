@@ -8,6 +8,9 @@ from pydantic import BaseModel, ConfigDict
 
 from skinml.models.floors import Criterion
 
+NOT_ENOUGH = "not enough evidence of a gain"
+"""How the reason begins if nothing is wrong with the challenger, and no gain is shown."""
+
 
 class ChangedImage(BaseModel):
     """One image of a changed lesion, and the diagnosis that each model gives it."""
@@ -91,6 +94,10 @@ class Verdict(BaseModel):
     def look_in_words(self) -> str:
         """Such as "look 3 of 20"."""
         return f"look {self.look} of {self.looks_allowed}"
+
+    def calm(self) -> bool:
+        """Whether the champion is kept only because no gain is shown: nothing is worse, no floor is missed."""
+        return self.decision == "keep" and self.reason.startswith(NOT_ENOUGH)
 
     def evidence(self) -> list[dict[str, Any]]:
         """The criteria as `promotions` keeps them."""

@@ -37,19 +37,26 @@ def _sentence(name: str, classes: Sequence[int], both: Pair, found: Mapping[Name
         return f"No test lesion is a {name}: nothing is known about finding them."
     more = _count(challenger & positive) - _count(champion & positive)
     alarms = _count(challenger & ~positive) - _count(champion & ~positive)
-    what = name.split()[0]
-    held = [_holds_0(found[f"{what}_{figure}",]) for figure in ("sensitivity", "specificity")]
-    hits = _more_or_fewer(more, name)
-    false = _more_or_fewer(alarms, "false alarm")
-    chance = "within chance" if all(held) else "more than chance explains"
-    of = f"of {int(positive.sum())} {'' if name == 'melanoma' else 'such '}lesions"
-    return f"Found {hits} {of}, {false}: {chance}."
+    what = name.split(maxsplit=1)[0]
+    hits, alarms_held = (_holds_0(found[f"{what}_{figure}",]) for figure in ("sensitivity", "specificity"))
+    return (
+        f"Found {_more_or_fewer(more, name)} of {int(positive.sum())},"
+        f" {_more_or_fewer(alarms, 'false alarm')}: {_chance(hits, alarms_held, name)}."
+    )
+
+
+def _chance(hits: bool, alarms: bool, name: str) -> str:
+    """Whether chance explains each of the two differences; True if it may."""
+    if hits == alarms:
+        return "within chance" if hits else "both more than chance explains"
+    outside, inside = ("false alarms", f"{name}s found") if hits else (f"{name}s found", "false alarms")
+    return f"the difference in {outside} is more than chance explains, that in {inside} is within chance"
 
 
 def _more_or_fewer(difference: int, name: str) -> str:
-    plural = name if abs(difference) == 1 else f"{name}s"
     if not difference:
-        return f"as many {name}s"
+        return f"as many {name}s as before"
+    plural = name if abs(difference) == 1 else f"{name}s"
     return f"{abs(difference)} {'more' if difference > 0 else 'fewer'} {plural}"
 
 
