@@ -37,7 +37,9 @@ def write_page(
     wanted = wanted_thumbnails(verdict)
     thumbnails = make_thumbnails(unseen.rows, wanted)
     if len(thumbnails) < len(wanted):
-        logger.info("%d of %d images of changed lesions cannot be read", len(wanted) - len(thumbnails), len(wanted))
+        logger.info(
+            "%d of %d images of changed lesions cannot be read", len(wanted) - len(thumbnails), len(wanted)
+        )
     write_gate_page(
         report_url(workspace, run.run_id, "").rstrip("/"),
         verdict,

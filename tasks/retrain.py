@@ -217,7 +217,7 @@ def decide(
         challenger,
         champion.alias,
         outcome,
-        reason_of(found.verdict.reason, outcome),
+        reason_of(found.verdict.decision, found.verdict.reason, outcome),
         found.verdict.evidence(),
         found.test_set,
         found.verdict.look,

@@ -24,12 +24,12 @@ def outcome_of(decision: GateDecision, approve: str) -> Outcome:
     return "kept" if decision == "keep" else "proposed"
 
 
-def reason_of(reason: str, outcome: Outcome) -> str:
+def reason_of(decision: GateDecision, reason: str, outcome: Outcome) -> str:
     """The gate's reason as the reason of what is written.
 
-    >>> reason_of("promoted: balanced accuracy +0.12", "proposed")
-    'proposed: balanced accuracy +0.12; a person decides'
+    >>> reason_of("promote", "balanced accuracy +0.120, its lower bound +0.050 is above 0", "proposed")
+    'the gate would promote it: balanced accuracy +0.120, its lower bound +0.050 is above 0; a person decides'
     """
-    if outcome == "proposed" and reason.startswith("promoted: "):
-        return f"proposed: {reason.removeprefix('promoted: ')}; a person decides"
+    if decision == "promote" and outcome == "proposed":
+        return f"the gate would promote it: {reason}; a person decides"
     return reason

@@ -27,7 +27,7 @@ from skinml.records.runs import Counts, begin, run_row
 from skinml.requests.handover import HandoverRequest
 from skinml.requests.retraining import RetrainRequest
 from skinml.requests.training import TrainRequest
-from skinml.storage.objects import exists, read_bytes, write_bytes
+from skinml.storage.objects import exists, names, read_bytes, write_bytes
 from skinml.storage.removal import delete
 from tasks import retrain as stages
 from tests.command import CommandLine
@@ -133,8 +133,11 @@ def test_a_better_challenger_is_promoted_if_nobody_has_to_approve(
     asked = trains()
     result = skinml("--workspace", ready, "retrain", "--min-new", 100, "--approve", "auto").result
     assert (result["decision"], result["champion"], result["challenger"]) == ("promoted", "v2", "v2")
-    assert result["reason"].startswith("promoted: balanced accuracy +0.")
+    assert result["reason"].startswith("balanced accuracy +0.")
     assert (result["look"], result["looks_allowed"], result["compared_with"]) == (2, 20, "v1")
+    page = read_bytes(result["report"]).decode()
+    assert "Promoted: the challenger is champion now" in page
+    assert {"criteria.png", "disagreements.csv"} <= {*names(result["report"].rpartition("/")[0])}
     [training] = asked
     assert (training.model, training.epochs, training.batch_size, training.seed) == ("thesis-cnn", 3, 16, 7)
     assert training.requested_by == result["run_id"]
@@ -171,7 +174,9 @@ def test_a_person_takes_a_proposal_in_one_command_without_another_look(
     trains()
     result = retrain(ready)
     assert (result["decision"], result["champion"], result["challenger"]) == ("proposed", "v1", "v2")
+    assert result["reason"].startswith("the gate would promote it: ")
     assert result["reason"].endswith("; a person decides")
+    assert "Proposed: a person decides" in read_bytes(result["report"]).decode()
     [proposal] = skinml("--workspace", ready, "models").result["proposals"]
     assert (proposal["version"], proposal["state"], proposal["compared_with"]) == ("v2", "open", "v1")
     assert result["run_id"] in proposal["report"]
@@ -225,7 +230,7 @@ def test_a_promotion_in_the_meantime_makes_a_proposal_of_it(
     monkeypatch.setattr(stages, "decide", late)
     result = retrain(ready, approve="auto")
     assert (result["decision"], result["champion"], result["compared_with"]) == ("proposed", "v3", "v1")
-    assert "compared with v1, but the champion is v3 by now; the gate said: promoted" in result["reason"]
+    assert "compared with v1, but the champion is v3 by now; the gate said: balanced" in result["reason"]
     assert decisions(ready)[1:] == [("promoted", "v3", "v1"), ("proposed", "v2", "v1")]
 
 
@@ -326,7 +331,7 @@ POINTS = {
 
 
 def _die(places: dict[int, str]) -> None:
-    """Retrain in each place in a process of its own, which is killed at its point. One process imports for all."""
+    """Retrain in each place, in a process that is killed at the place's point. One process imports for all."""
     stages.judge_challenger = partial(judge_challenger, rules=Rules(resamples=2_000))
     for point, place in places.items():
         if os.fork():
