@@ -17,7 +17,6 @@ from skinml.models.decide import crown_first, promote
 from skinml.models.decide_challenger import decide_challenger
 from skinml.models.floors import Floors
 from skinml.models.manifest import Manifest
-from skinml.records import labelled
 from skinml.records.labelled import count_new_lesions, lesions_added
 from skinml.storage.objects import write_bytes
 from tests.unit.retraining.colours import add_lesions, lesions_of, make_model
@@ -95,7 +94,7 @@ def test_without_the_version_of_the_samples_their_time_decides(
                 raise RunError("this table cannot be used")
             return real(workspace, table, columns, at)
 
-        monkeypatch.setattr(labelled.tables, "read", cleaned)
+        monkeypatch.setattr(tables, "read", cleaned)
     assert count_new_lesions(place).new == 0
     monkeypatch.setattr("tests.unit.retraining.colours.datetime", _At(soon + timedelta(seconds=1)))
     add_lesions(place, lesions_of(1000, 30), "prepare-2")
