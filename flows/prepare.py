@@ -6,24 +6,24 @@ from typing import Any
 
 from prefect import flow
 
-from flows.naming import asked, short
+from flows.naming import asked, dated
 from skinml.errors import SkinmlError
 from skinml.models.zoo import input_size, pixels_for
 from skinml.records.runs import begin
 from skinml.requests.dataset import PrepareRequest
 from tasks import dataset, show
 from tasks.cluster import check_cluster
+from tasks.ending import ends_as
 from tasks.labelled import count_after_prepare
 from tasks.listing import list_archives
 from tasks.pixels import write_shards
 from tasks.runs import begin_run, recorded
+from tasks.states import of_prepare
 from tasks.workspace import open_workspace
 
 
 def _run_name() -> str:
-    images = asked("images") or ()
-    images = [images] if isinstance(images, str) else images
-    return f"prepare {', '.join(short(url) for url in images)} at {_size_asked_for()} px"
+    return dated("prepare", f"{_size_asked_for()} px")
 
 
 def _size_asked_for() -> int | str:
@@ -34,7 +34,8 @@ def _size_asked_for() -> int | str:
         return "?"
 
 
-@flow(name="prepare", flow_run_name=_run_name, validate_parameters=True)
+@flow(name="prepare", flow_run_name=_run_name, validate_parameters=False)
+@ends_as(of_prepare)
 def prepare(workspace: str, request: PrepareRequest) -> dict[str, Any]:
     """Join images with their metadata, decode what is new on Dask workers, publish samples and quarantine.
 
@@ -49,7 +50,7 @@ def prepare(workspace: str, request: PrepareRequest) -> dict[str, Any]:
         workspace = open_workspace(workspace)
         metadata = dataset.read_metadata(request.metadata, request.map, request.drop)
         listing = list_archives(workspace, request.images)
-        check_cluster(workspace, request, listing.archives)
+        check_cluster(workspace, request, record, listing.archives)
 
         begin_run(record, workspace)
         plan = dataset.plan_dataset(workspace, listing, metadata, dataset_key)

@@ -9,7 +9,7 @@ from typing import Any
 from prefect import flow
 
 from flows.handover import check_handover, train_challenger
-from flows.naming import asked
+from flows.naming import asked, dated
 from flows.prepare import prepare
 from skinml.dataset.samples import samples_version
 from skinml.layout import report_url
@@ -25,18 +25,20 @@ from skinml.requests.training import TrainRequest
 from skinml.retraining.recipe import training_of
 from skinml.training.installed import check_installed
 from tasks import retrain as stages
+from tasks.ending import ends_as
 from tasks.gate_page import write_page
 from tasks.labelled import count_new
 from tasks.retrain import Present
 from tasks.runs import RunRecord, begin_run, recorded
 from tasks.show import show_retrained
+from tasks.states import of_retraining
 from tasks.workspace import check_tables, open_workspace
 
 logger = logging.getLogger("skinml.retrain")
 
 
 def _run_name() -> str:
-    return f"retrain once {asked('min_new') or 50} lesions have come, approved by {asked('approve') or 'human'}"
+    return dated("retrain", str(asked("approve") or "human"))
 
 
 @dataclass
@@ -58,7 +60,8 @@ class Outcome:
     more: dict[str, Any] = field(default_factory=dict)
 
 
-@flow(name="retrain", flow_run_name=_run_name, validate_parameters=True)
+@flow(name="retrain", flow_run_name=_run_name, validate_parameters=False)
+@ends_as(of_retraining)
 def retrain(workspace: str, request: RetrainRequest) -> dict[str, Any]:
     """Prepare what is new; if enough labelled lesions have come, train a challenger and let the gate decide.
 
@@ -126,7 +129,7 @@ def _retrain(
 
     samples, unseen = stages.find_unseen(workspace, champion, challenger)
     first, second = (
-        stages.measure_model(workspace, one, samples, unseen, request, record.run, record.scratch)
+        stages.measure_model(workspace, one, samples, unseen, request, record)
         for one in (champion.manifest, challenger)
     )
     found = stages.judge(workspace, first, second, challenger, floors_of(request))

@@ -6,26 +6,29 @@ from typing import Any
 
 from prefect import flow
 
-from flows.naming import asked, short
+from flows.naming import asked, dated
 from skinml.records.runs import begin
 from skinml.requests.scoring import ScoreRequest
 from skinml.scoring.publish_scores import health_columns
 from skinml.scoring.totals import add_up
 from tasks import scores, show
 from tasks.cluster import check_cluster
+from tasks.ending import ends_as
 from tasks.listing import check_archive
 from tasks.model import choose_model
 from tasks.runs import begin_run, recorded
 from tasks.shadow import choose_shadow, score_shadow
+from tasks.states import of_night
 from tasks.workspace import check_tables, open_workspace
 
 
 def _run_name() -> str:
-    verb = "backfill" if asked("backfill") else "score"
-    return f"{verb} {short(asked('archive'))} with {asked('model') or 'champion'}"
+    return dated("backfill" if asked("backfill") else "recheck" if asked("recheck") else "score")
 
 
-@flow(name="score", flow_run_name=_run_name, validate_parameters=True)
+# No retries, whatever Prefect's settings say: the rows of a drifted night are committed.
+@flow(name="score", flow_run_name=_run_name, validate_parameters=False, retries=0)
+@ends_as(of_night)
 def score(workspace: str, request: ScoreRequest) -> dict[str, Any]:
     """List an archive, score on Dask workers what is not scored yet, publish scores and quarantine.
 
@@ -54,7 +57,7 @@ def score(workspace: str, request: ScoreRequest) -> dict[str, Any]:
         shadow = choose_shadow(workspace, request, model)
         archive = check_archive(workspace, request.archive)
         check_tables(workspace)
-        check_cluster(workspace, request, [archive])
+        check_cluster(workspace, request, record, [archive])
         record.model_version = model.version
 
         begin_run(record, workspace)
@@ -100,4 +103,5 @@ def score(workspace: str, request: ScoreRequest) -> dict[str, Any]:
         "health_sentence": health.sentence if health else None,
     }
     show.show_scored(workspace, result, health)
+    show.show_suspicious(workspace, result, run, request.images_in_ui)
     return result

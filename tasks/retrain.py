@@ -40,8 +40,10 @@ from skinml.retraining.recipe import is_same_recipe
 from skinml.retraining.unseen import Unseen, unseen_test_images
 from skinml.schemas import IMAGE_VERSION
 from skinml.storage.spelling import resolve_rows
+from tasks.cluster import check_cluster, release_cluster
 from tasks.handover import trained_row
 from tasks.pixels import Samples, find_missing, make_pixels, open_pixels, read_samples
+from tasks.runs import RunRecord
 from tasks.stage import stage
 
 logger = logging.getLogger("skinml.retrain")
@@ -153,8 +155,7 @@ def measure_model(
     samples: Samples,
     unseen: Unseen,
     request: RetrainRequest,
-    run: Run,
-    scratch: Path,
+    record: RunRecord,
 ) -> Predicted:
     """Make pixels for a model where they are missing, and predict the images that neither was trained on."""
     chosen = Samples(unseen.rows, samples.version)
@@ -163,8 +164,10 @@ def measure_model(
     if missing.work.empty:
         store = open_pixels(workspace, chosen, missing)
     else:
-        store = make_pixels(workspace, chosen, missing, pixels, request, run)
-    return predict(workspace, manifest, store, scratch)
+        check_cluster(workspace, request, record, images=missing.work["uri"].head(1).to_list())
+        store = make_pixels(workspace, chosen, missing, pixels, request, record.run)
+        release_cluster(record)
+    return predict(workspace, manifest, store, record.scratch)
 
 
 @stage("predict the test lesions", "predict the test lesions with {manifest.version}")

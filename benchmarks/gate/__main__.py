@@ -12,7 +12,7 @@ from pathlib import Path
 
 from benchmarks.gate import figures, render
 from benchmarks.gate.inputs import add_flags
-from benchmarks.gate.sections import false_promotions, pairs, power
+from benchmarks.gate.sections import false_promotions, pairs, power, small_test_sets
 from benchmarks.harness.benchmark import Benchmark
 from benchmarks.harness.program import run
 
@@ -20,7 +20,12 @@ BENCHMARK = Benchmark(
     package="benchmarks.gate",
     description=__doc__ or "",
     name="gate",
-    sections={"false_promotions": false_promotions.measure, "power": power.measure, "pairs": pairs.measure},
+    sections={
+        "false_promotions": false_promotions.measure,
+        "small_test_sets": small_test_sets.measure,
+        "power": power.measure,
+        "pairs": pairs.measure,
+    },
     size=32,
     render=render.section,
     marker="gate",

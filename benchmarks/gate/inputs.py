@@ -181,7 +181,7 @@ def frame_of(pool: Pool, drawn: Drawn, model: int) -> pd.DataFrame:
         truth = probabilities[rows, labels[rows]].copy()
         probabilities[rows, labels[rows]] = probabilities[rows, highest]
         probabilities[rows, highest] = truth
-    found = pool.groups.iloc[images].reset_index(drop=True)
+    found: pd.DataFrame = pool.groups.iloc[images].reset_index(drop=True)
     found["image_id"] = [f"image-{number}" for number in range(len(numbers))]
     found["lesion_id"] = [f"lesion-{number}" for number in numbers]
     found["dx"] = np.array(DIAGNOSES)[labels]

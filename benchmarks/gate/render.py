@@ -4,15 +4,79 @@ from __future__ import annotations
 
 from benchmarks.gate.figures import PICTURE, exact_interval, power_of
 from benchmarks.harness.bench import Result
-from benchmarks.harness.markdown import number, paragraph, table, trial_warning
+from benchmarks.harness.markdown import described, number, paragraph, table, trial_warning
 
 SHARE_OF_TEST = 0.15
 """Of the labelled lesions."""
 
+RELIABLE = 0.8
+"""The usual power that a study is planned for."""
+
 
 def section(found: Result) -> str:
     """False promotions and power."""
-    return "\n\n".join([*trial_warning(found), _false(found["false_promotions"]["figures"]), _power(found)])
+    parts = [
+        _false(found["false_promotions"]["figures"]),
+        _small(found["small_test_sets"]["figures"]),
+        _power(found),
+    ]
+    return "\n\n".join([*trial_warning(found), *parts, _pairs(found["pairs"]["figures"]), _machine(found)])
+
+
+def _machine(found: Result) -> str:
+    one = found["false_promotions"]["machine"]
+    return paragraph(f"Measured on {described(one)}")
+
+
+def _small(one: Result) -> str:
+    rows = [
+        (number(each["lesions"]), *_rate(each["gain_shown"], one["retrainings"], one["level"]))
+        for each in one["sets"]
+    ]
+    return "\n\n".join(
+        [
+            paragraph(
+                f"""A clinic may have fewer test lesions, of some diagnoses one or none. A gain is shown, of
+                {number(one["retrainings"])} retrainings of each size ({number(one["resamples"])} resamples;
+                gains of fewer than 2 standard errors are not judged in full):"""
+            ),
+            table(("test lesions", "count", "share, %", "95 % interval, %", "allowed, %"), rows),
+        ]
+    )
+
+
+def _pairs(one: Result) -> str:
+    rows = [
+        (
+            f"fit {pair['challenger'] + 1} against fit {pair['champion'] + 1}",
+            f"{pair['gain']:+.3f}",
+            pair["decision"],
+            ", ".join(map(_short, pair["worse"])) or "-",
+            ", ".join(map(_short, pair["open"])) or "-",
+        )
+        for pair in one["pairs"]
+    ]
+    return "\n\n".join(
+        [
+            "### The fits themselves",
+            paragraph(
+                """Whole fits of one recipe differ in ways that average out above: one calls more images
+                malignant, another one is more sure of itself. If one of the fits retrained another, the gate
+                would decide:"""
+            ),
+            table(("challenger", "gain", "decision", "worse", "not assessable"), rows),
+            paragraph(
+                """So the champion is also kept if chance alone, in a fit of the same recipe, moves calibration,
+                sensitivity or specificity by more than a margin. A clinic would see that change, whatever caused
+                it."""
+            ),
+        ]
+    )
+
+
+def _short(criterion: str) -> str:
+    """A criterion without what is the same for all."""
+    return criterion.removesuffix(" not worse").partition(" of 30 lesions")[0]
 
 
 def _false(one: Result) -> str:
@@ -83,12 +147,26 @@ def _power(found: Result) -> str:
             ),
             table(head, promoted),
             f"![How often a gain is shown and a model promoted, by labelled lesions]({PICTURE})",
+            _answer(one, lesions, gains),
             paragraph(
                 """Of the retrainings whose gain is shown, the share in which a margin is not assessable, %, for
                 all gains together:"""
             ),
             _margins(one, lesions),
         ]
+    )
+
+
+def _answer(one: Result, lesions: list[int], gains: list[float]) -> str:
+    """The gain that can be relied on to be shown, for each number of labelled lesions."""
+    said = []
+    for count in lesions:
+        shown = [gain for gain in gains if power_of(one, "gain", count, gain) >= RELIABLE]
+        gain = f"{min(shown):.2f}" if shown else f"none of up to {max(gains):.2f}"
+        said.append(f"{number(round(count / SHARE_OF_TEST, -2))}: {gain}")
+    return paragraph(
+        f"""The smallest of these gains that is shown in {100 * RELIABLE:.0f} % of the retrainings or more, by
+        number of labelled lesions: {"; ".join(said)}."""
     )
 
 

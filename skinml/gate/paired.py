@@ -18,6 +18,8 @@ from skinml.gate.groups import Group, worst_of
 from skinml.labels import DIAGNOSES, MELANOMA, encode
 from skinml.schemas import PROBABILITY_COLUMNS
 
+NEEDED = ("image_id", "lesion_id", "dx")
+
 RANKED = (DIAGNOSES[MELANOMA],)
 """The only ranking that a criterion looks at; each one costs more than everything else."""
 
@@ -54,7 +56,11 @@ def pair(champion: pd.DataFrame, challenger: pd.DataFrame) -> Pair:
         raise RequestError(
             "the gate has no test lesions that neither model was trained on: prepare more labelled lesions"
         )
-    for column in ("image_id", "lesion_id", "dx"):
+    for one in (champion, challenger):
+        lacking = [name for name in (*NEEDED, *PROBABILITY_COLUMNS) if name not in one]
+        if lacking:
+            raise RequestError(f"the gate's test images have no column {lacking[0]}")
+    for column in NEEDED:
         first, second = champion[column].tolist(), challenger[column].tolist()
         if first != second:
             row = next(
@@ -80,9 +86,7 @@ def pair(champion: pd.DataFrame, challenger: pd.DataFrame) -> Pair:
             for one in (champion, challenger)
         ]
     except KeyError as error:
-        raise RequestError(
-            f"the gate's test images: {error} is no diagnosis and no column that there is"
-        ) from None
+        raise RequestError(f"the gate's test images: {error} is no diagnosis") from None
     except ValueError as error:
         raise RequestError(f"the gate's test images: {error}") from error
     models = (gather(*sides[0], lesions), gather(*sides[1], lesions))

@@ -36,7 +36,7 @@ def draw_criteria(title: str, criteria: Sequence[Criterion]) -> Figure:
     """
     rows = drawn(criteria)
     figure = blank(8.6, 1.9 + 0.62 * max(1, len(rows)))
-    heading = f"The challenger's difference to the champion, with its interval\n{title}"
+    heading = f"The challenger's difference to the champion, with its interval and its limit (dotted)\n{title}"
     figure.suptitle(heading, x=0.01, ha="left", fontsize=10)
     axes = figure.add_subplot()
     axes.axvline(0, color=BLACK, linewidth=0.8)
@@ -59,9 +59,7 @@ def draw_criteria(title: str, criteria: Sequence[Criterion]) -> Figure:
         )
     axes.set_yticks(range(len(rows)), [_label(one) for one in rows], fontsize=8)
     axes.set_ylim(len(rows) - 0.4, -0.6)
-    axes.set_xlabel(
-        "worse  <   difference (fraction)   >  better;  dotted: the end of the interval must lie right of it"
-    )
+    axes.set_xlabel("worse  <   difference (fraction)   >  better", fontsize=9)
     axes.grid(axis="x", alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
     return figure

@@ -79,7 +79,7 @@ def _one(job: tuple[int, float, int]) -> list[str]:
         return ["keep"]
     frames = (frame_of(pool, drawn, model) for model in (0, 1))
     verdict = judge_challenger(*frames, looks_spent=0, rules=rules, seed=number)
-    found = [verdict.decision]
+    found: list[str] = [verdict.decision]
     if verdict.criteria[0].verdict != BETTER:
         return found
     found.append("gain")

@@ -76,7 +76,8 @@ def test_a_spent_budget_is_said_before_anything_is_computed(monkeypatch: pytest.
         (lambda rows: rows.head(9), "image_id differs"),
         (lambda rows: rows.iloc[::-1].reset_index(drop=True), "image_id differs"),
         (lambda rows: rows.assign(dx="nv"), "dx differs"),
-        (lambda rows: rows.drop(columns="p_mel"), "p_mel"),
+        (lambda rows: rows.drop(columns="p_mel"), "no column p_mel"),
+        (lambda rows: rows.drop(columns="lesion_id"), "no column lesion_id"),
     ],
 )
 def test_what_does_not_fit_together_is_refused(change: object, said: str) -> None:
@@ -93,10 +94,8 @@ def test_what_does_not_fit_together_is_refused(change: object, said: str) -> Non
 def test_rubbish_in_both_frames_is_refused_in_one_line(column: str, value: object, said: str) -> None:
     sides = []
     for rows in (CHAMPION, BETTER):
-        broken = rows.copy()
-        broken[column] = broken[column].astype(object)
-        broken.loc[3, column] = value
-        sides.append(broken)
+        values: list[object] = [*rows[column][:3], value, *rows[column][4:]]
+        sides.append(rows.assign(**{column: pd.Series(values, dtype=object)}))
     with pytest.raises(RequestError, match=said) as refused:
         judge_challenger(*sides, looks_spent=0, rules=QUICK)
     assert "\n" not in str(refused.value)
@@ -207,3 +206,22 @@ def test_the_gate_judges_only_subgroups_with_enough_lesions() -> None:
     worst = next(one for one in verdict.criteria if "subgroup" in one.criterion)
     assert worst.verdict == "not assessable"
     assert any(name.startswith("sex female (") for name in verdict.few)
+
+
+def test_labels_that_contradict_each_other_within_a_lesion_do_not_stop_the_gate() -> None:
+    sides = []
+    for rows in (CHAMPION, BETTER):
+        torn = rows.copy()
+        torn.loc[torn.index[torn["lesion_id"].duplicated()][:20], "dx"] = "vasc"
+        sides.append(torn)
+    verdict = judge_challenger(*sides, looks_spent=0, rules=QUICK)
+    assert json.dumps(verdict.evidence(), allow_nan=False)
+
+
+def test_subgroups_that_nobody_recorded_are_no_subgroups() -> None:
+    columns = ["age", "sex", "localization", "source"]
+    sides = [one.drop(columns=columns) for one in (CHAMPION, BETTER)]
+    verdict = judge_challenger(*sides, looks_spent=0, rules=QUICK)
+    assert not verdict.few
+    assert verdict.decision == "propose"
+    assert "worst subgroup" in verdict.reason
