@@ -21,6 +21,7 @@ from skinml.requests.explanation import ExplainRequest
 from skinml.requests.lab import DemoRequest, DrillRequest, SynthRequest
 from skinml.requests.labels import MislabelledRequest
 from skinml.requests.models import ModelsRequest
+from skinml.requests.operations import StatusRequest
 from skinml.requests.scoring import QuarantineRequest, ScoreRequest
 from skinml.requests.shell import CompletionRequest
 from skinml.requests.tables import CompactRequest, ExportRequest
@@ -155,6 +156,14 @@ VERBS = (
         "flows.export:export",
         prints=("run_id", "rows", "file"),
         check="flows.checks:export",
+    ),
+    Verb(
+        "status",
+        StatusRequest,
+        "flows.status:status",
+        prints=("healthy", "last_completed", "problems"),
+        as_flow=False,
+        went_well=lambda result: result["healthy"] and not result.get("not_told"),
     ),
     Verb(
         "explain",
