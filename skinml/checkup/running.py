@@ -25,9 +25,7 @@ def stuck(found: Sequence[UnderWay], now: datetime, max_run: timedelta) -> list[
     future = [one for one in found if one.run.started_at > now + CLOCK_SLACK]
     problems = []
     if dead:
-        said = (
-            f"{_named(dead)}: died without recording the end; the next run does, and takes over its work"
-        )
+        said = f"{_named(dead)}: died without recording the end; the next run does, and takes over its work"
         problems.append(Problem("dead", said, {"runs": len(dead)}))
     if slow:
         said = f"{_named(slow)}: running for more than {spoken(max_run)}; look at its log, or end its process"

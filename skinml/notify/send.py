@@ -88,16 +88,15 @@ def _reason(error: Exception) -> str:
         return f"answers {error.code}"
     if isinstance(error, urllib.error.URLError):
         error = error.reason if isinstance(error.reason, Exception) else error
-    if isinstance(error, smtplib.SMTPAuthenticationError):
-        return "refuses the user or the password"
-    if isinstance(error, smtplib.SMTPRecipientsRefused):
-        return f"refuses {len(error.recipients)} receivers"
-    if isinstance(error, smtplib.SMTPResponseException):
-        return f"answers {error.smtp_code}"
-    if isinstance(error, TimeoutError):
-        return f"does not answer within {SECONDS:.0f} s"
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"has a certificate that is not trusted ({error.verify_message})"
-    if isinstance(error, OSError):
-        return f"does not answer ({error.strerror or type(error).__name__})"
-    return str(error) if isinstance(error, ValueError) else f"does not take it ({type(error).__name__})"
+    for kind, said in (
+        (smtplib.SMTPAuthenticationError, "refuses the user or the password"),
+        (smtplib.SMTPRecipientsRefused, "refuses the receivers"),
+        (smtplib.SMTPResponseException, f"answers {getattr(error, 'smtp_code', '?')}"),
+        (smtplib.SMTPException, f"does not take it ({type(error).__name__})"),
+        (TimeoutError, f"does not answer within {SECONDS:.0f} s"),
+        (ssl.SSLCertVerificationError, "has a certificate that is not trusted"),
+        (OSError, f"does not answer ({getattr(error, 'strerror', None) or type(error).__name__})"),
+    ):
+        if isinstance(error, kind):
+            return said
+    return str(error)
