@@ -18,11 +18,11 @@ from typing import Any
 from uuid import UUID
 
 from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.objects import StateType
 from prefect.events.actions import ActionTypes, ChangeFlowRunState, RunDeployment, SendNotification
 from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
 from prefect.exceptions import ObjectNotFound
 from prefect.settings import PREFECT_API_URL, temporary_settings
-from prefect.states import StateType
 
 from deployments.notification_blocks import remove_blocks, save_block
 from skinml.errors import RequestError
@@ -47,7 +47,7 @@ TOLD: Mapping[str, tuple[tuple[str, ...], str]] = {
     "late": (("Late",), "A run is late: no worker has started it. Is a worker alive? Try skinml doctor."),
     "drifted": (
         ("Drifted",),
-        "Tonight's images differ from those the model was tested on. Do not trust its scores.",
+        "The images differ from those the model was tested on: do not trust the scores.",
     ),
     "quarantined": (("Quarantined",), "Too many images could not be used, so nothing was committed."),
 }
@@ -68,7 +68,8 @@ RETRAIN = "retrain/retrain"
 SUBJECT = "skinml: {{ deployment.name or flow.name }}: {{ event.resource['prefect.state-name'] }}"
 BODY = (
     "{sentence}\n"
-    "Deployment: {{{{ deployment.name or flow.name }}}}. State: {{{{ event.resource['prefect.state-name'] }}}}. "
+    "Deployment: {{{{ deployment.name or flow.name }}}}. "
+    "State: {{{{ event.resource['prefect.state-name'] }}}}. "
     "Time: {{{{ event.occurred.strftime('%Y-%m-%d %H:%M UTC') }}}}. "
     "Run: {{{{ event.resource.id.rpartition('.')[2] }}}}.\n"
     "On its machine, skinml status and the Prefect UI say more.\n"
@@ -105,9 +106,7 @@ def ensure_automations(api_url: str, notify: str | None = None, missed: timedelt
             wanted += [_telling(name, block) for name in TOLD]
         retraining = _retraining(client)
         if retraining is None:
-            said.append(
-                f"no deployment {RETRAIN}: nothing starts it when labelled lesions arrive; deploy it first"
-            )
+            said.append(f"no deployment {RETRAIN}: new labelled lesions start nothing; deploy it first")
         else:
             wanted.append(retraining)
         for automation in wanted:
@@ -185,9 +184,14 @@ def _retraining(client: SyncPrefectClient) -> AutomationCore | None:
 
 def _automation(name: str, trigger: EventTrigger, action: ActionTypes, description: str) -> AutomationCore:
     made = AutomationCore(name=name, description=description, trigger=trigger, actions=[action])
-    canonical = json.dumps(made.model_dump(mode="json"), sort_keys=True, default=sorted)
+    canonical = json.dumps(made.model_dump(), sort_keys=True, default=_canonical)
     digest = hashlib.sha256(canonical.encode()).hexdigest()[:12]
     return made.model_copy(update={"tags": [OURS, f"{DEFINED}{digest}"]})
+
+
+def _canonical(value: Any) -> Any:
+    """Sets in order: they come in another one in every process."""
+    return sorted(value) if isinstance(value, set) else str(value)
 
 
 # --- The server -------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""The name of a workspace in events: a hash of its URL, because an event may leave the clinic and a URL may not."""
+"""The name of a workspace in events: a hash of its URL, because events may leave the clinic."""
 
 from __future__ import annotations
 
