@@ -15,6 +15,7 @@ from skinml.requests.labels import MislabelledRequest
 from skinml.requests.scoring import QuarantineRequest, ScoreRequest
 from skinml.requests.tables import CompactRequest, ExportRequest
 from skinml.requests.training import TrainRequest
+from skinml.requests.up import UpRequest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -119,6 +120,27 @@ def compact(workspace: str, request: CompactRequest) -> None:
     workspace = find_workspace(workspace)
     if not request.dry_run:
         check_workspace(workspace)
+
+
+def up(workspace: str, request: UpRequest) -> None:
+    """Refuse a workspace that does not exist and could not be made, and images that cannot be listed."""
+    from skinml.errors import RequestError
+    from skinml.layout import check_workspace, find_workspace
+    from skinml.requests.up import is_loopback
+
+    if not request.auth and not is_loopback(request.host):
+        raise RequestError(f"--host {request.host} lets other machines in: give --auth too")
+    workspace = check_workspace(workspace)
+    if bool(request.images) != bool(request.metadata):
+        raise RequestError("up: --images and --metadata belong together: give both, or none")
+    if request.images:
+        _check_metadata(request.metadata, (), ())
+        for url in request.images:
+            _check_archive(workspace, url)
+    else:
+        find_workspace(workspace)  # `prepare` would make it
+    if request.archive is not None:
+        _check_archive(workspace, request.archive)
 
 
 def _check_metadata(

@@ -26,6 +26,7 @@ from skinml.requests.scoring import QuarantineRequest, ScoreRequest
 from skinml.requests.shell import CompletionRequest
 from skinml.requests.tables import CompactRequest, ExportRequest
 from skinml.requests.training import TrainRequest
+from skinml.requests.up import UpRequest
 
 
 def _always(_: Mapping[str, Any]) -> bool:
@@ -178,6 +179,14 @@ VERBS = (
         "flows.compact:compact",
         prints=("tables", "dry_run", "run_id"),
         check="flows.checks:compact",
+    ),
+    Verb(
+        "up",
+        UpRequest,
+        "deployments.up.run:up",
+        prints=("already_running", "pid", "url", "ui_url"),
+        check="flows.checks:up",
+        as_flow=False,
     ),
     Verb(
         "demo",

@@ -45,3 +45,8 @@ class TrainRequest(FloorsRequest, CardRequest, ClusterRequest):
         None, ge=1, le=65_536, description="batch size (default: 16 for thesis, 64 for grouped)"
     )
     seed: int = Field(42, ge=0, lt=2**32, description="seed of weights, order and dropout")
+    requested_by: str = Field(
+        "",
+        max_length=200,
+        description="run_id of the retrain that asked for this training, for its row in runs",
+    )
