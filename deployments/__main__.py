@@ -17,7 +17,7 @@ def automations() -> int:
     from deployments.automations import ensure_automations
 
     try:
-        print("\n".join(ensure_automations(url, os.environ.get("SKINML_NOTIFY") or None) or ["nothing to do"]))
+        print("\n".join(ensure_automations(url) or ["nothing to do"]))
     except SkinmlError as error:
         print(f"skinml: {error}", file=sys.stderr)
         return error.exit_code

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
@@ -30,6 +31,8 @@ from skinml.notify.address import parse_address
 from skinml.notify.workspace_id import resource_of
 
 logger = logging.getLogger("skinml.automations")
+
+VARIABLE = "SKINML_NOTIFY"
 
 OURS = "skinml-automation"
 """The tag by which an automation is ours."""
@@ -83,7 +86,8 @@ def ensure_automations(api_url: str, notify: str | None = None, missed: timedelt
 
     Args:
         api_url: of the Prefect server, http://host:port/api.
-        notify: whom to tell, as `status --notify`; None: nobody, and the automations that tell are removed.
+        notify: whom to tell, as `status --notify`; None: what SKINML_NOTIFY says. If that is empty, nobody is
+            told, and the automations that tell are removed.
         missed: how long a run's heartbeats may stop.
 
     Returns:
@@ -92,10 +96,11 @@ def ensure_automations(api_url: str, notify: str | None = None, missed: timedelt
     Raises:
         RequestError: `notify` is no address.
     """
+    notify = os.environ.get(VARIABLE) if notify is None else notify
     try:
-        address = None if notify is None else parse_address(notify)
+        address = parse_address(notify) if notify else None
     except ValueError as error:
-        raise RequestError(f"SKINML_NOTIFY {error}") from error
+        raise RequestError(f"{VARIABLE} {error}") from error
     with temporary_settings({PREFECT_API_URL: api_url}), get_client(sync_client=True) as client:
         said: list[str] = []
         wanted = [_zombies(missed)]
