@@ -16,7 +16,7 @@ logger = logging.getLogger("skinml.engine")
 
 
 def label_run() -> None:
-    """Label the flow run that this code is in. If that fails, a dead run stays Running until somebody ends it."""
+    """Label the flow run that this code is in. If it cannot be labelled, the run goes on without."""
     context = FlowRunContext.get()
     if context is None or context.flow_run is None:
         return

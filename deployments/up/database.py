@@ -21,7 +21,7 @@ def check_database(url: str, arguments: Sequence[str] = sys.argv) -> None:
     """Refuse a database that cannot be used, in one line without its password.
 
     Args:
-        url: postgresql+asyncpg://user:password@host:port/name. Without a password, PGPASSWORD or ~/.pgpass has it.
+        url: postgresql+asyncpg://user:password@host:port/name. The password may stand in PGPASSWORD instead.
         arguments: of this process, which every user of the machine can see.
 
     Raises:
@@ -42,8 +42,8 @@ def check_database(url: str, arguments: Sequence[str] = sys.argv) -> None:
         )
     if parsed.password and any(url in argument for argument in arguments):
         raise RequestError(
-            "--database: every user of this machine can read the password in an argument: set SKINML_UP_DATABASE,"
-            " or leave the password out and set PGPASSWORD"
+            "--database: a password in an argument can be read by every user of this machine:"
+            " set SKINML_UP_DATABASE, or leave it out and set PGPASSWORD"
         )
     try:
         asyncio.run(_connect(parsed))

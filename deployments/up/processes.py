@@ -20,7 +20,7 @@ RUN = "PREFECT__FLOW_RUN_ID"
 """The variable by which Prefect's worker tells a process which flow run it is."""
 
 STOP_SECONDS = 12.0
-"""How long a process may take after SIGTERM. A run of skinml cleans up within 9 s: skinml/process/interrupts.py."""
+"""How long a process may take after SIGTERM. A run of skinml takes 9 s at most: process/interrupts.py."""
 
 
 def mark(home: Path, pid: int) -> dict[str, str]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import socket
-from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -74,7 +73,7 @@ def make_up(api: Api) -> list[str]:
     """After the deployments were made: run once now what was lost or missed last. The names of the new runs.
 
     For each active schedule of ours the last run that was due counts. If it was skipped or has crashed, and no
-    later run of the deployment has completed, one run is made. Its key is the lost run, so it is made once only,
+    later run of the deployment has completed, one run is made. Its key is the lost run, so it is made only once,
     however often `up` starts.
     """
     made = []
@@ -143,18 +142,11 @@ def _skip_missed(api: Api) -> int:
         "tags": {"all_": [TAG]},
         "expected_start_time": {"before_": datetime.now(UTC).isoformat()},
     }
-    runs = [
-        run for run in api.all("/flow_runs/filter", flow_runs=missed, sort="ID_DESC") if run["auto_scheduled"]
-    ]
-    by_deployment: dict[str, list[Run]] = defaultdict(list)
-    for run in runs:
-        by_deployment[str(run["deployment_id"])].append(run)
-    skipped = 0
-    for several in by_deployment.values():
-        for run in several:
-            why = "skinml up was not running when it was due. One run makes up for all that were missed."
-            skipped += _set_state(api, "flow_runs", run, "CANCELLED", "Skipped", why)
-    return skipped
+    why = "skinml up was not running when it was due. One run makes up for all that were missed."
+    runs = api.all("/flow_runs/filter", flow_runs=missed, sort="ID_DESC")
+    return sum(
+        _set_state(api, "flow_runs", run, "CANCELLED", "Skipped", why) for run in runs if run["auto_scheduled"]
+    )
 
 
 def _last_due(api: Api, deployment: str) -> Run | None:

@@ -206,7 +206,8 @@ def _tend(
     while not asked.wait(1.0):
         watch.tend()
         server.tend()
-        if any([worker.tend() for worker in workers]):
+        restarted = [worker for worker in workers if worker.tend()]
+        if restarted:
             # A flow outlives its worker, and reports its own end. One that died with it reports nothing.
             _tried(lambda: reconcile.crash_dead(api, home.worker_name, running_flow_runs(home.folder)))
 
@@ -215,7 +216,7 @@ def _tend(
 def _stopped_at_the_end(
     home: Home, api: Api, server: Child, workers: Sequence[Child], watch: Watch
 ) -> Iterator[Watch]:
-    """Stop everything when the block ends, however it ends: runs first, so that the server hears of their end."""
+    """Stop everything when the block ends: runs first, so that the server hears of their end."""
     try:
         yield watch
     finally:

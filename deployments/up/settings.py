@@ -26,11 +26,11 @@ LEFT_OUT = (
         "SKINML_UP_DATABASE",
     ),
 )
-"""Beginnings of variables that `up` sets itself. They would name another server, another database or secrets."""
+"""Beginnings of variables that `up` sets itself: others would name another server or database, or secrets."""
 
 DEFAULTS = {
     # Prefect keeps events and runs in its database. Runs have no end of their own without the second setting.
-    "PREFECT_SERVER_EVENTS_RETENTION_PERIOD": str(EVENT_DAYS * DAY_SECONDS),
+    "PREFECT_SERVER_EVENTS_RETENTION_PERIOD": f"P{EVENT_DAYS}D",
     "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
     "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": str(RUN_DAYS * DAY_SECONDS),
     # Without heartbeats nobody sees that a run is dead.

@@ -1,4 +1,4 @@
-"""The signals that end `up`: the first one asks it to stop everything in order, the second one ends it at once."""
+"""The signals that end `up`: the first asks it to stop everything in order, the second ends it at once."""
 
 from __future__ import annotations
 

@@ -85,7 +85,7 @@ class Home:
 
 @contextmanager
 def locked(home: Home) -> Iterator[bool]:
-    """Hold the lock of a home until the block ends; False if another `up` holds it. It ends with its process."""
+    """Hold the lock of a home until the block or this process ends; False if another `up` holds it."""
     descriptor = os.open(home.folder / "up.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         try:

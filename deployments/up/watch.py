@@ -1,6 +1,6 @@
-"""Stop everything below a `skinml up` that was killed: `python -m deployments.up.watch HOME PID`, started by `up`.
+"""Stop everything below a `skinml up` that was killed: `python -m deployments.up.watch HOME PID`.
 
-It waits for the end of its stdin, a pipe that ends with `up`, however that ends.
+`up` starts it. It waits for the end of its stdin, a pipe that ends with `up`, however that ends.
 """
 
 from __future__ import annotations

@@ -78,7 +78,8 @@ def already_running(state: UpState, workspace: str, home: Home) -> None:
     """Raise RequestError if the `up` that runs is not the one that was asked for."""
     if state.workspace != workspace:
         raise RequestError(
-            f"skinml up (PID {state.pid}) already serves workspace {state.workspace}; stop it, or give another --home"
+            f"skinml up (PID {state.pid}) already serves workspace {state.workspace}; "
+            "stop it, or give another --home"
         )
     api = Api(state.url, credentials(home.folder) if state.auth else None)
     try:
@@ -89,7 +90,8 @@ def already_running(state: UpState, workspace: str, home: Home) -> None:
         api.close()
     if theirs != ours:
         raise RequestError(
-            f"skinml up (PID {state.pid}) runs Prefect {theirs}, and {ours} is installed now: stop it and start it again"
+            f"skinml up (PID {state.pid}) runs Prefect {theirs}, and {ours} is installed now: "
+            "stop it and start it again"
         )
 
 
