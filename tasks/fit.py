@@ -102,7 +102,7 @@ def fit_model(
         *(protocol, len(recipe.train), len(recipe.validation), len(recipe.test)),
         *(recipe.epochs, recipe.batch_size),
     )
-    job, result = run_fit(store, recipe, request.model, request.seed, place, export)
+    job, result = run_fit(store, recipe, request.model, request.seed, place, export, request.cluster)
     predicted = predictions(store.samples, recipe, result.probabilities, result.validation)
     judged = judge_predictions(predicted, request.seed)
     leakage = protocols.leakage(store.samples, recipe)
@@ -110,9 +110,15 @@ def fit_model(
 
 
 def run_fit(
-    store: PixelStore, recipe: Recipe, model: str, seed: int, place: Workplace, export: bool
+    store: PixelStore,
+    recipe: Recipe,
+    model: str,
+    seed: int,
+    place: Workplace,
+    export: bool,
+    cluster: str | None = None,
 ) -> tuple[FitJob, FitResult]:
-    """Fit a recipe in a process of its own, and log and show each epoch."""
+    """Fit a recipe on a cluster's GPU or in a process of its own here, and log and show each epoch."""
     name = recipe.name
     job = write_fit_job(store, recipe, model, seed, f"{place.url}/{name}", export)
     with artifacts.progress(f"fit-{name}-progress", f"fit {name}", recipe.epochs, "epochs") as bar:
@@ -122,4 +128,4 @@ def run_fit(
             logger.info("%s: epoch %d of %d: %s", recipe.name, epoch, recipe.epochs, shown)
             bar.advance(1)
 
-        return job, run_job(job, place.scratch, on_epoch)
+        return job, run_job(job, place.scratch, on_epoch, cluster)

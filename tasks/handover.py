@@ -22,10 +22,10 @@ from prefect.client.schemas.filters import (
     FlowFilter,
     FlowFilterName,
 )
-from prefect.client.schemas.objects import FlowRun, StateType, WorkerStatus
+from prefect.client.schemas.objects import FlowRun, State, StateType, WorkerStatus
 from prefect.deployments import run_deployment
-from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
-from prefect.states import Cancelled, State
+from prefect.exceptions import ObjectNotFound
+from prefect.states import Cancelled
 
 from skinml import tables
 from skinml.errors import RequestError, RunError
@@ -147,7 +147,7 @@ def _ask(client: SyncPrefectClient, asked: FlowRun) -> State[Any] | None:
     """The state of the training run; None if the server does not answer, whose runs may go on all the same."""
     try:
         return client.read_flow_run(asked.id).state
-    except (httpx.HTTPError, PrefectHTTPStatusError) as error:
+    except httpx.HTTPError as error:
         logger.warning(
             "the Prefect server does not answer (%s): waiting for the row in runs", first_cause(error)
         )
@@ -157,14 +157,14 @@ def _ask(client: SyncPrefectClient, asked: FlowRun) -> State[Any] | None:
 def _is_served(client: SyncPrefectClient, pool: str) -> bool:
     try:
         return bool(_pool(client, pool).online)
-    except (httpx.HTTPError, PrefectHTTPStatusError):
+    except httpx.HTTPError:
         return False
 
 
 def _give_up(client: SyncPrefectClient, asked: FlowRun) -> None:
     """Cancel the training run, so that a worker that comes later does not begin it."""
     message = "no worker took it in time: the run that asked for it goes on without it"
-    with suppress(httpx.HTTPError, PrefectHTTPStatusError):
+    with suppress(httpx.HTTPError):
         client.set_flow_run_state(asked.id, Cancelled(message=message), force=True)
 
 

@@ -1,21 +1,33 @@
-"""Decide where a training job runs. Today that is a process of its own on this machine.
+"""Decide where a training job runs: on a cluster's worker that offers a GPU, or in a process of its own here.
 
-A job crosses as text and its answer too, so that a worker elsewhere can take this place.
+A job crosses as text, and so does its answer.
 """
 
 from __future__ import annotations
 
 import io
+import json
+import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import overload
+from typing import Any, overload
 
 import numpy as np
 
+from skinml.compute.gpu import offers_gpu, run_on_gpu
+from skinml.errors import RequestError, RunError, StorageError
 from skinml.models.bundle import read_made
 from skinml.training.jobs import FINISH, FIT, FinishJob, FitJob
 from skinml.training.process import run_in_process
 from skinml.training.results import FINISHED, PROBABILITIES, REPORT, VALIDATION, Finished, FitResult
+
+logger = logging.getLogger("skinml.train")
+
+PROGRAM = "skinml.training.program"
+"""What a cluster's worker runs."""
+
+ERRORS = {kind.__name__: kind for kind in (RequestError, RunError, StorageError)}
+"""Errors of a job that cross by name."""
 
 OnEpoch = Callable[[int, dict[str, float]], None]
 
@@ -25,31 +37,61 @@ def _nobody(epoch: int, values: dict[str, float]) -> None:
 
 
 @overload
-def run_job(job: FitJob, scratch: Path, on_epoch: OnEpoch = _nobody) -> FitResult: ...
+def run_job(
+    job: FitJob, scratch: Path, on_epoch: OnEpoch = _nobody, cluster: str | None = None
+) -> FitResult: ...
 @overload
-def run_job(job: FinishJob, scratch: Path, on_epoch: OnEpoch = _nobody) -> Finished: ...
-def run_job(job: FitJob | FinishJob, scratch: Path, on_epoch: OnEpoch = _nobody) -> FitResult | Finished:
+def run_job(
+    job: FinishJob, scratch: Path, on_epoch: OnEpoch = _nobody, cluster: str | None = None
+) -> Finished: ...
+def run_job(
+    job: FitJob | FinishJob, scratch: Path, on_epoch: OnEpoch = _nobody, cluster: str | None = None
+) -> FitResult | Finished:
     """Run a job, and fetch what it says.
 
     Args:
         job: what to do.
         scratch: a folder of this machine for copies of shards. No part of the job: another machine has its own.
-        on_epoch: called after each epoch of a fit, counted from 1, with that epoch's history values.
+        on_epoch: called after each epoch of a fit, counted from 1, with that epoch's history values. From 1
+            again if a cluster's worker was lost and another one fits anew.
+        cluster: address of a Dask scheduler. If a worker there offers a GPU, it fits; finishing takes no GPU.
 
     Raises:
-        SkinmlError: as the job raises them; RunError where its process died.
+        SkinmlError: as the job raises them; RunError if its process died.
 
     """
     if isinstance(job, FinishJob):
         text = FINISH.dump_json(job).decode()
         return FINISHED.validate_json(run_in_process(finish, (text, str(scratch)), on_epoch))
     text = FIT.dump_json(job).decode()
-    report = REPORT.validate_json(run_in_process(fit, (text, str(scratch)), on_epoch))
+    if offers_gpu(cluster):
+        logger.info("a worker of %s with a GPU fits", cluster)
+        said = _fit_on_gpu(str(cluster), text, on_epoch)
+    else:
+        said = run_in_process(fit, (text, str(scratch)), on_epoch)
+    report = REPORT.validate_json(said)
     test, validation = (
         np.load(io.BytesIO(read_made(f"{job.results}/{name}", report.files[name])), allow_pickle=False)
         for name in (PROBABILITIES, VALIDATION)
     )
     return FitResult(**vars(report), probabilities=test, validation=validation)
+
+
+def _fit_on_gpu(cluster: str, text: str, on_epoch: OnEpoch) -> str:
+    """Fit on a cluster's worker that offers a GPU; the report as text."""
+    last: dict[str, Any] = {}
+
+    def on_line(line: str) -> None:
+        answer = json.loads(line)
+        if "epoch" in answer:
+            on_epoch(answer["epoch"], answer["values"])
+        else:
+            last.update(answer)
+
+    run_on_gpu(cluster, PROGRAM, text, on_line)
+    if "error" in last:
+        raise ERRORS.get(last["kind"], RunError)(last["error"])
+    return str(last["report"])
 
 
 def fit(task: tuple[str, str], emit: OnEpoch) -> str:

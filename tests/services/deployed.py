@@ -55,15 +55,18 @@ class Installation:
 
     def deploy(self, server: Server, *options: str) -> None:
         """Deploy everything in the folder's prefect.yaml, or what else the options name."""
-        self.prefect(server, "work-pool", "create", "--type", "process", "skinml")
+        for pool in ("skinml", "gpu"):
+            self.prefect(server, "work-pool", "create", "--type", "process", pool)
         self.prefect(server, "deploy", *options, "--all")
 
     @contextmanager
-    def worker(self, server: Server, **more: str) -> Iterator[subprocess.Popen[bytes]]:
+    def worker(
+        self, server: Server, pool: str = "skinml", log: str = "worker.log", **more: str
+    ) -> Iterator[subprocess.Popen[bytes]]:
         """A worker as the comments in prefect.yaml start it, in another folder than was deployed from."""
         environment = {**self.environment, "PREFECT_API_URL": server.url, **more}
-        command = [self.python, "-m", "prefect", "worker", "start", "--pool", "skinml", "--limit", "1"]
-        with service(command, environment, self.folder.parent / "worker.log") as process:
+        command = [self.python, "-m", "prefect", "worker", "start", "--pool", pool, "--limit", "1"]
+        with service(command, environment, self.folder.parent / log) as process:
             yield process
 
 

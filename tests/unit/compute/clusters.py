@@ -45,6 +45,7 @@ def worker(
     before: Sequence[str] = (),
     python: Sequence[str] = DASK,
     threads: int = 1,
+    flags: Sequence[str] = ("--no-nanny",),
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A worker, which may not have come to the scheduler yet.
 
@@ -56,8 +57,9 @@ def worker(
         before: a command that starts the rest, such as `unshare -m`.
         python: how Dask's command line is started.
         threads: how many it has.
+        flags: more of Dask's.
     """
-    command = [*before, *python, "worker", address, "--nthreads", str(threads), "--no-dashboard", "--no-nanny"]
+    command = [*before, *python, "worker", address, "--nthreads", str(threads), "--no-dashboard", *flags]
     command += ["--name", name, "--local-directory", str(folder / f"{name}-files")]
     with service(command, environment or {}, folder / f"{name}.log") as process:
         yield process

@@ -21,6 +21,7 @@ from skinml.training.jobs import FINISH, FIT, FitJob
 from skinml.training.results import REPORT
 from tests.conftest import REPOSITORY
 from tests.services.seaweedfs import ObjectStore
+from tests.unit.compute import clusters
 from tests.unit.training.datasets import finish_job, fit_job, inputs_of, write_shards
 
 LABELS = (np.arange(126) % 7).astype(np.int64)
@@ -111,6 +112,26 @@ def test_a_job_runs_in_a_process_of_its_own_and_tells_its_epochs(tmp_path: Path)
     assert "tensorflow" in result.libraries
     assert not (tmp_path / "scratch").exists(), "a folder's shards are mapped where they lie"
     assert names(job.results) == ["probabilities.npy", "validation.npy"]
+
+
+@pytest.mark.slow
+def test_a_worker_with_a_gpu_fits_and_gives_the_same(tmp_path: Path) -> None:
+    job = replace(_job(str(tmp_path / "workspace")), epochs=2, export=False)
+    here = run_job(job, tmp_path / "scratch")
+    epochs: list[int] = []
+    there = replace(job, results=f"{job.results}-there")
+    with clusters.scheduler(tmp_path) as scheduler:
+        flags = ["--nanny", "--resources", "GPU=1"]
+        with clusters.worker(
+            scheduler.address, tmp_path, flags=flags, environment={"PYTHONPATH": str(REPOSITORY)}
+        ):
+            clusters.wait_for_workers(scheduler.address, 1)
+            found = run_job(there, tmp_path / "none", lambda epoch, _: epochs.append(epoch), scheduler.address)
+            with pytest.raises(RequestError, match="no architecture is called 'vgg16'"):
+                run_job(replace(there, architecture="vgg16"), tmp_path, cluster=scheduler.address)
+    assert epochs == [1, 2]
+    assert found.history == here.history
+    np.testing.assert_array_equal(found.probabilities, here.probabilities)
 
 
 def test_what_a_job_refuses_is_refused_here(tmp_path: Path) -> None:
