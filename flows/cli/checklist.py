@@ -40,5 +40,6 @@ def checklist(rows: Sequence[Row], width: int) -> Iterator[Text]:
         if row["mend"]:
             mend = textwrap.wrap(shown(row["mend"]), room - 2, break_long_words=False, break_on_hyphens=False)
             yield from (
-                Text(f"{indent}{'> ' if not number else '  '}{line}", "bold") for number, line in enumerate(mend)
+                Text(f"{indent}{'> ' if not number else '  '}{line}", "bold")
+                for number, line in enumerate(mend)
             )

@@ -59,8 +59,8 @@ def parse_address(text: str) -> Address:
     Raises:
         ValueError: it is none, with what is wrong.
     """
-    if re.search(r"[\s\x00-\x1f\x7f]", text):
-        raise ValueError("contains a space or a control character; percent-encode it")
+    if not re.fullmatch(r"[!-~]*", text):
+        raise ValueError("contains a space, a control character or a letter beyond ASCII; percent-encode it")
     try:
         parts = urlsplit(text)
         port = parts.port

@@ -32,6 +32,8 @@ def send(address: Address, message: Message) -> None:
     try:
         deliver(address, message)  # type: ignore[arg-type]
     except (OSError, smtplib.SMTPException, urllib.error.URLError, ValueError) as error:
+        if isinstance(error, urllib.error.HTTPError):
+            error.close()  # it holds the connection
         raise RunError(f"nobody was told: {address.shown} {_reason(error)}") from error
 
 
@@ -88,6 +90,8 @@ def _reason(error: Exception) -> str:
         return f"answers {error.code}"
     if isinstance(error, urllib.error.URLError):
         error = error.reason if isinstance(error.reason, Exception) else error
+    if isinstance(error.__context__, TimeoutError):  # smtplib calls it a lost connection
+        error = error.__context__
     for kind, said in (
         (smtplib.SMTPAuthenticationError, "refuses the user or the password"),
         (smtplib.SMTPRecipientsRefused, "refuses the receivers"),

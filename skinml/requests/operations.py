@@ -58,7 +58,10 @@ class StatusRequest(Request):
         if self.notify is not None:
             from skinml.notify.address import parse_address
 
-            parse_address(self.notify)
+            try:
+                parse_address(self.notify)
+            except ValueError as error:  # which does not repeat the address: it may be a secret
+                raise ValueError(f"--notify {error}") from error
         return self
 
 
