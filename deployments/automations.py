@@ -13,22 +13,23 @@ import json
 import logging
 import os
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+import httpx
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import StateType
 from prefect.events.actions import ActionTypes, ChangeFlowRunState, RunDeployment, SendNotification
 from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
-from prefect.exceptions import ObjectNotFound
+from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from deployments.notification_blocks import remove_blocks, save_block
-from skinml.errors import RequestError
-from skinml.notify.address import parse_address
+from skinml.errors import RequestError, RunError
+from skinml.notify.address import Address, parse_address
 from skinml.notify.workspace_id import resource_of
+from skinml.storage.redaction import redacted
 
 logger = logging.getLogger("skinml.automations")
 
@@ -95,30 +96,39 @@ def ensure_automations(api_url: str, notify: str | None = None, missed: timedelt
 
     Raises:
         RequestError: `notify` is no address.
+        RunError: the server does not answer, or refuses.
     """
     notify = os.environ.get(VARIABLE) if notify is None else notify
     try:
         address = parse_address(notify) if notify else None
     except ValueError as error:
         raise RequestError(f"{VARIABLE} {error}") from error
-    with temporary_settings({PREFECT_API_URL: api_url}), get_client(sync_client=True) as client:
-        said: list[str] = []
-        wanted = [_zombies(missed)]
-        if address is None:
-            said.append("nobody is told of failed, crashed, late and drifted runs: SKINML_NOTIFY is not set")
-        else:
-            block = save_block(client, address)
-            wanted += [_telling(name, block) for name in TOLD]
-        retraining = _retraining(client)
-        if retraining is None:
-            said.append(f"no deployment {RETRAIN}: new labelled lesions start nothing; deploy it first")
-        else:
-            wanted.append(retraining)
-        for automation in wanted:
-            said += _ensure(client, automation)
-        said += _remove_all_but(client, [automation.name for automation in wanted])
-        if address is None:
-            remove_blocks(client)
+    try:
+        with temporary_settings({PREFECT_API_URL: api_url}), get_client(sync_client=True) as client:
+            return _ensure_all(client, address, missed)
+    except (httpx.HTTPError, PrefectHTTPStatusError) as error:
+        said = redacted(" ".join(str(error).split()))[:300]
+        raise RunError(f"automations on {redacted(api_url)}: {type(error).__name__}: {said}") from error
+
+
+def _ensure_all(client: SyncPrefectClient, address: Address | None, missed: timedelta) -> list[str]:
+    said: list[str] = []
+    wanted = [_zombies(missed)]
+    if address is None:
+        said.append(f"nobody is told of failed, crashed, late and drifted runs: {VARIABLE} is not set")
+    else:
+        block = save_block(client, address)
+        wanted += [_telling(name, block) for name in TOLD]
+    retraining = _retraining(client)
+    if retraining is None:
+        said.append(f"no deployment {RETRAIN}: new labelled lesions start nothing; deploy it first")
+    else:
+        wanted.append(retraining)
+    for automation in wanted:
+        said += _ensure(client, automation)
+    said += _remove_all_but(client, [automation.name for automation in wanted])
+    if address is None:
+        remove_blocks(client)
     return said
 
 
@@ -246,8 +256,11 @@ PAGE = 100
 
 
 def _delete(client: SyncPrefectClient, automation: Mapping[str, Any]) -> None:
-    with suppress(ObjectNotFound):  # another process was faster
+    try:
         client.delete_automation(UUID(automation["id"]))
+    except PrefectHTTPStatusError as error:
+        if error.response.status_code != httpx.codes.NOT_FOUND:  # otherwise another process was faster
+            raise
 
 
 def _with_all_set(automation: AutomationCore) -> AutomationCore:

@@ -92,9 +92,8 @@ def test_somebody_is_told_of_problems_each_time_and_once_when_it_is_healthy_agai
 
 def test_a_receiver_that_fails_is_said_and_it_is_told_next_time(night: Path, skinml: CommandLine) -> None:
     with webhook(500) as received:
-        answer = skinml(
-            "--workspace", night, "status", "--notify", received.url, "--notify-when", "always", expect=1
-        )
+        told = ("--notify", received.url, "--notify-when", "always")
+        answer = skinml("--workspace", night, "status", *told, expect=1)
     assert json.loads(answer.stdout.splitlines()[-1])["healthy"] is True
     assert "nobody was told" in answer.stdout
     assert "a-secret-token" not in answer.stdout + answer.stderr

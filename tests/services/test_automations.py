@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -25,12 +23,12 @@ from prefect.states import Completed, Crashed, Failed, Running
 from deployments.automations import DUE, ensure_automations
 from flows.server import Server, free_port
 from flows.server import prefect_server as start_prefect_server
-from skinml.errors import RequestError
+from skinml.errors import RequestError, RunError
 from skinml.notify.workspace_id import resource_of
 from tests.services.processes import wait_for
 from tests.services.receivers import Received, mail_server, webhook
 
-SECRET = "/archive/ISIC_0024306.jpg"
+SECRET = "/archive/ISIC_0024306.jpg"  # noqa: S105 - what must not be told
 MISSED = timedelta(seconds=15)
 HEARTBEAT = "prefect.flow-run.heartbeat"
 
@@ -170,12 +168,9 @@ def test_calls_make_nothing_twice_also_at_the_same_time(site: Site) -> None:
         assert [line for line in said if not line.startswith("no deployment")] == []
     for one in site.client.read_automations():
         site.client.delete_automation(one.id)
-    environment = {**os.environ, "PREFECT_API_URL": site.server.url, "SKINML_NOTIFY": site.received.url}
-    command = [sys.executable, "-m", "deployments", "automations"]
-    processes = [subprocess.Popen(command, env=environment, stdout=subprocess.PIPE) for _ in range(3)]
-    assert [process.wait() for process in processes if process.communicate()] == [0, 0, 0]
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(lambda _: ensure_automations(site.server.url, site.received.url, MISSED), range(3)))
     assert site.names() == before
-    ensure_automations(site.server.url, site.received.url, MISSED)
 
 
 def test_definitions_that_changed_are_updated_and_those_of_others_never_touched(site: Site) -> None:
@@ -203,6 +198,7 @@ def test_definitions_that_changed_are_updated_and_those_of_others_never_touched(
         ensure_automations(site.server.url, site.received.url, MISSED)
 
 
+@pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")  # of Apprise
 def test_mail_is_sent_by_the_server(site: Site) -> None:
     with mail_server() as received:
         ensure_automations(site.server.url, received.url, MISSED)
@@ -215,9 +211,7 @@ def test_mail_is_sent_by_the_server(site: Site) -> None:
     assert not received.about("ISIC")
 
 
-def test_enough_labelled_lesions_start_one_retraining_however_often_it_is_said(
-    site: Site, tmp_path: Path
-) -> None:
+def test_enough_labelled_lesions_start_one_retraining_only(site: Site, tmp_path: Path) -> None:
     workspace = str(tmp_path / "workspace")
 
     @flow(name="retrain")
@@ -245,6 +239,12 @@ def test_enough_labelled_lesions_start_one_retraining_however_often_it_is_said(
     loud = site.run(Failed())  # by when this is told, the other events have been seen
     wait_for(lambda: site.is_told(loud, "failed"), 60, "the message")
     assert runs() == 1
+
+
+def test_a_server_that_does_not_answer_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PREFECT_CLIENT_MAX_RETRIES", "0")
+    with pytest.raises(RunError, match=r"automations on http://127\.0\.0\.1:9/api: "):
+        ensure_automations("http://127.0.0.1:9/api", "")
 
 
 def test_an_address_that_is_none_is_refused(site: Site) -> None:
