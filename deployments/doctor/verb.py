@@ -49,6 +49,8 @@ def doctor(workspace: str, request: DoctorRequest) -> dict[str, Any]:
         checks["cluster"] = partial(check_cluster, request.cluster, request.timeout)
     checks["clock"] = partial(_clock, workspace, server)
     rows = run_checks(checks, request.timeout)
+    if server is not None:
+        server.api.close()
     rows[1:1] = rows_of({"server": found})
     if not workspace:
         missing = warning("no workspace was given: it is not checked", "skinml --workspace URL doctor")

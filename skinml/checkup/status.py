@@ -62,7 +62,7 @@ def read_status(
         RequestError: nothing has ever run in this workspace, as far as is known.
     """
     try:
-        there = _is_there(workspace)
+        there = _is_there(workspace, was_there)
     except StorageError as error:
         return Status([Problem("storage", str(error))])
     if not there:
@@ -75,12 +75,17 @@ def read_status(
     return _read(workspace, now, max_age, max_run, _watched(archive))
 
 
-def _is_there(workspace: str) -> bool:
-    """Whether runs have left rows here. A refusal is a StorageError: credentials may have expired."""
+def _is_there(workspace: str, was_there: bool) -> bool:
+    """Whether runs have left rows here.
+
+    A refusal is a StorageError: credentials may have expired. So is any other answer about a workspace that
+    was there: its bucket is gone, or a login page answers instead of it.
+    """
     try:
         return "runs" in names(workspace)
     except RequestError as error:
-        if isinstance(error.__cause__, PermissionError) or http_status(error.__cause__ or error) in (401, 403):
+        refused = http_status(error.__cause__ or error) in (401, 403)
+        if was_there or refused or isinstance(error.__cause__, PermissionError):
             raise StorageError(str(error)) from error
         raise
 

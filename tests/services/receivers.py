@@ -32,13 +32,17 @@ class Received:
 
 @contextmanager
 def webhook(answer: int = 200) -> Iterator[Received]:
-    """An HTTP server that answers every POST with this status."""
+    """An HTTP server that answers everything with this status."""
     received = Received()
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             received.messages.append(self.rfile.read(int(self.headers["Content-Length"])).decode())
+            self.do_GET()
+
+        def do_GET(self) -> None:
             self.send_response(answer)
+            self.send_header("Content-Length", "0")
             if 300 <= answer < 400:
                 self.send_header("Location", "/elsewhere")
             self.end_headers()

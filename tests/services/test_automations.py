@@ -3,101 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
 
 import pytest
 from prefect import flow
-from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.client.schemas.objects import State
 from prefect.events import emit_event
 from prefect.events.schemas.automations import AutomationCore, EventTrigger
-from prefect.settings import PREFECT_API_URL, temporary_settings
-from prefect.states import Completed, Crashed, Failed, Running
+from prefect.states import Completed, Crashed, Failed
 
 from deployments.automations import DUE, ensure_automations
-from flows.server import Server, free_port
-from flows.server import prefect_server as start_prefect_server
 from skinml.errors import RequestError, RunError
 from skinml.notify.workspace_id import resource_of
 from tests.services.processes import wait_for
-from tests.services.receivers import Received, mail_server, webhook
+from tests.services.receivers import mail_server
+from tests.services.site import MISSED, SECRET, Site
 
-SECRET = "/archive/ISIC_0024306.jpg"  # noqa: S105 - what must not be told
-MISSED = timedelta(seconds=15)
 HEARTBEAT = "prefect.flow-run.heartbeat"
-
-
-@flow(name="score")
-def nothing() -> None:
-    """A flow of this name."""
-
-
-@dataclass(frozen=True)
-class Site:
-    """A server with a deployment of ours and one of somebody else's, and a webhook that is told."""
-
-    server: Server
-    client: SyncPrefectClient
-    ours: UUID
-    theirs: UUID
-    received: Received
-
-    def run(self, state: State[None] | None, deployment: UUID | None = None) -> str:
-        """A run whose name and messages name an image; it is Running before it gets this state."""
-        made = self.client.create_flow_run_from_deployment(deployment or self.ours, name=f"score {SECRET}")
-        self.client.set_flow_run_state(made.id, Running(), force=True)
-        if state is not None:
-            self.client.set_flow_run_state(made.id, state)
-        return str(made.id)
-
-    def names(self) -> list[str]:
-        """The names of all automations."""
-        return sorted(one.name for one in self.client.read_automations())
-
-    def is_told(self, run: str, words: str) -> bool:
-        """Whether a message about a run has these words."""
-        return any(words in message for message in self.received.about(run))
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("flows.server.server_environment", _quick(start_prefect_server))
-        home = tmp_path_factory.mktemp("automations")
-        with webhook() as received, start_prefect_server(home, free_port()) as server:
-            server.wait_until_ready()
-            with temporary_settings({PREFECT_API_URL: server.url}), get_client(sync_client=True) as client:
-                flow_id = client.create_flow(nothing)
-                client.create_work_pool(WorkPoolCreate(name="skinml", type="process"))
-                ours, theirs = (
-                    client.create_deployment(
-                        flow_id, name=name, tags=tags, work_pool_name="skinml", entrypoint="flows.score.score"
-                    )
-                    for name, tags in (("score-nightly", ["skinml"]), ("somebody else's", []))
-                )
-                ensure_automations(server.url, received.url, MISSED)
-                yield Site(server, client, ours, theirs, received)
-
-
-def _quick(_: object) -> Callable[[Path, int], dict[str, str]]:
-    """A server that looks for late and silent runs every second or two."""
-    from flows.server import server_environment as usual
-
-    def environment(home: Path, port: int) -> dict[str, str]:
-        return {
-            **usual(home, port),
-            "PREFECT_SERVER_SERVICES_LATE_RUNS_LOOP_SECONDS": "2",
-            "PREFECT_SERVER_SERVICES_LATE_RUNS_AFTER_SECONDS": "2",
-            "PREFECT_SERVER_SERVICES_TRIGGERS_PROACTIVE_GRANULARITY": "1",
-        }
-
-    return environment
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from skinml.checkup.status import Status, read_status
 from skinml.errors import RequestError
 from skinml.records.runs import Counts, as_record, as_table, begin
 from skinml.storage.objects import names
+from tests.services.receivers import webhook
 
 DAY = timedelta(hours=26)
 
@@ -94,6 +95,16 @@ def test_credentials_that_were_revoked_are_a_problem(bucket: str, monkeypatch: p
     found = read(f"{bucket}/workspace")
     assert kinds(found) == ["storage"]
     assert "access refused" in found.problems[0].detail
+
+
+def test_another_server_in_the_place_of_the_bucket_is_a_problem_if_it_was_there(
+    bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with webhook(404) as received:  # it answers what no S3 server does
+        monkeypatch.setenv("AWS_ENDPOINT_URL", received.url.rpartition("/hook")[0])
+        with pytest.raises(RequestError, match="not an S3 server"):
+            read(f"{bucket}/workspace")
+        assert kinds(read(f"{bucket}/workspace", was_there=True)) == ["storage"]
 
 
 def test_a_bucket_that_does_not_answer_is_a_problem(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
