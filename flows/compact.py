@@ -6,15 +6,23 @@ from typing import Any
 
 from prefect import flow
 
+from flows.naming import dated
 from skinml.records.runs import begin
 from skinml.requests.tables import CompactRequest
 from tasks import show
 from tasks import upkeep as stages
+from tasks.ending import ends_as
 from tasks.runs import begin_run, recorded
+from tasks.states import of_compaction
 from tasks.workspace import check_tables, find_workspace, open_workspace
 
 
-@flow(name="compact", flow_run_name="compact {workspace}", validate_parameters=True)
+def _run_name() -> str:
+    return dated("compact")
+
+
+@flow(name="compact", flow_run_name=_run_name, validate_parameters=False)
+@ends_as(of_compaction)
 def compact(workspace: str, request: CompactRequest) -> dict[str, Any]:
     """Put small files of every table together, then delete what no version and no run has needed for a week.
 

@@ -18,8 +18,9 @@ from prefect.settings import (
 )
 
 from flows.local_server import running_server
-from tasks.labels import label_run
+from tasks.ending import ends_of, function_of
 from tasks.orchestration import begin_with_prefect, call_as_run
+from tasks.run_process import label_run
 from tasks.server_check import server_address, why_unusable
 
 logger = logging.getLogger("skinml.engine")
@@ -40,7 +41,7 @@ def run(flow: Flow[..., dict[str, Any]], **parameters: Any) -> dict[str, Any]:
         found = running_server()
         if found is None:
             logger.info("no Prefect server configured (PREFECT_API_URL): running without one")
-            return flow.fn(**parameters)
+            return function_of(flow)(**parameters)
         state, secret = found
         logger.info("on the server of skinml up (PID %d): %s", state.pid, state.ui_url)
         with temporary_settings({PREFECT_API_URL: state.url, PREFECT_API_AUTH_STRING: secret}):
@@ -49,25 +50,26 @@ def run(flow: Flow[..., dict[str, Any]], **parameters: Any) -> dict[str, Any]:
 
 
 def _run_on_server(flow: Flow[..., dict[str, Any]], **parameters: Any) -> dict[str, Any]:
+    function = function_of(flow)
     trouble = why_unusable()
     if trouble is not None:
         logger.warning("running without Prefect: %s %s", server_address(), trouble)
-        return flow.fn(**parameters)
+        return function(**parameters)
     begin_with_prefect()
     logging.raiseExceptions = False  # Prefect's log thread would print what is logged in one line already
     with tags("skinml"), temporary_settings(_short_timeouts()):
         # The command line has validated the request. Prefect cannot, because call_as_run wraps the function.
         unchecked = flow.with_options(validate_parameters=False)
-        return call_as_run(unchecked, _with_process(flow.fn), flow.fn, **parameters)
+        return call_as_run(unchecked, _with_process(function), function, ends_of(flow), **parameters)
 
 
 def _with_process(function: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
     """Label the run with its process: the next `skinml up` then knows whether an unfinished run is dead."""
 
     @functools.wraps(function)
-    def call(**parameters: Any) -> dict[str, Any]:
+    def call(*args: Any, **kwargs: Any) -> dict[str, Any]:
         label_run()
-        return function(**parameters)
+        return function(*args, **kwargs)
 
     return call
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from prefect import flow
 
-from flows.naming import asked, short
+from flows.naming import asked, dated
 from skinml.layout import report_url
 from skinml.records.runs import begin
 from skinml.requests.evaluation import EvaluateRequest
@@ -14,9 +14,11 @@ from skinml.training.installed import check_can_judge
 from tasks import evaluation, outcomes, show
 from tasks.cluster import check_cluster
 from tasks.dataset import read_metadata
+from tasks.ending import ends_as
 from tasks.listing import list_archives
 from tasks.model import choose_model
 from tasks.runs import begin_run, recorded
+from tasks.states import of_evaluation
 from tasks.workspace import check_tables, find_workspace, open_workspace
 
 SHOWN = (
@@ -27,14 +29,11 @@ SHOWN = (
 
 
 def _run_name() -> str:
-    if asked("outcomes"):
-        return "evaluate outcomes"
-    images = asked("images") or ()
-    images = [images] if isinstance(images, str) else images
-    return f"evaluate {asked('model') or 'champion'} on {', '.join(short(url) for url in images)}"
+    return dated("evaluate", "outcomes" if asked("outcomes") else str(asked("model") or "champion"))
 
 
-@flow(name="evaluate", flow_run_name=_run_name, validate_parameters=True)
+@flow(name="evaluate", flow_run_name=_run_name, validate_parameters=False)
+@ends_as(of_evaluation)
 def evaluate(workspace: str, request: EvaluateRequest) -> dict[str, Any]:
     """Predict labelled images on Dask workers, leave out what the model knows, measure, and report.
 

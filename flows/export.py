@@ -6,17 +6,20 @@ from typing import Any
 
 from prefect import flow
 
-from flows.naming import asked, short
+from flows.naming import dated
 from skinml.requests.tables import ExportRequest
 from tasks import export as stages
+from tasks.ending import ends_as
+from tasks.states import of_export
 from tasks.workspace import find_workspace
 
 
 def _run_name() -> str:
-    return f"export {asked('run')} to {short(asked('out'))}"
+    return dated("export")
 
 
-@flow(name="export", flow_run_name=_run_name, validate_parameters=True)
+@flow(name="export", flow_run_name=_run_name, validate_parameters=False)
+@ends_as(of_export)
 def export(workspace: str, request: ExportRequest) -> dict[str, Any]:
     """Write the rows that one run has added to `scores` into a CSV or Parquet file. The workspace is only read.
 

@@ -6,25 +6,28 @@ from typing import Any
 
 from prefect import flow
 
-from flows.naming import asked
+from flows.naming import asked, dated
 from skinml.models.zoo import DEFAULT, architecture, pixels_for
 from skinml.models.zoo.base import check_weights
 from skinml.records.runs import begin
 from skinml.requests.labels import MislabelledRequest
 from skinml.training.installed import check_installed
 from tasks.cluster import check_cluster
+from tasks.ending import ends_as
 from tasks.fit import workplace
 from tasks.labels import check_folds, predict_out_of_fold, write_ranking
 from tasks.pixels import find_missing, make_pixels, read_samples
 from tasks.runs import begin_run, recorded
+from tasks.states import of_ranking
 from tasks.workspace import open_workspace
 
 
 def _run_name() -> str:
-    return f"mislabelled, by {asked('model') or DEFAULT}"
+    return dated("mislabelled", str(asked("model") or DEFAULT))
 
 
-@flow(name="mislabelled", flow_run_name=_run_name, validate_parameters=True)
+@flow(name="mislabelled", flow_run_name=_run_name, validate_parameters=False)
+@ends_as(of_ranking)
 def mislabelled(workspace: str, request: MislabelledRequest) -> dict[str, Any]:
     """Fit one network a fold of lesions, and rank all labels by how much the held-out probabilities disagree.
 

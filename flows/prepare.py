@@ -6,23 +6,23 @@ from typing import Any
 
 from prefect import flow
 
-from flows.naming import asked, short
+from flows.naming import asked, dated
 from skinml.errors import SkinmlError
 from skinml.models.zoo import input_size, pixels_for
 from skinml.records.runs import begin
 from skinml.requests.dataset import PrepareRequest
 from tasks import dataset, show
 from tasks.cluster import check_cluster
+from tasks.ending import ends_as
 from tasks.listing import list_archives
 from tasks.pixels import write_shards
 from tasks.runs import begin_run, recorded
+from tasks.states import of_prepare
 from tasks.workspace import open_workspace
 
 
 def _run_name() -> str:
-    images = asked("images") or ()
-    images = [images] if isinstance(images, str) else images
-    return f"prepare {', '.join(short(url) for url in images)} at {_size_asked_for()} px"
+    return dated("prepare", f"{_size_asked_for()} px")
 
 
 def _size_asked_for() -> int | str:
@@ -33,7 +33,8 @@ def _size_asked_for() -> int | str:
         return "?"
 
 
-@flow(name="prepare", flow_run_name=_run_name, validate_parameters=True)
+@flow(name="prepare", flow_run_name=_run_name, validate_parameters=False)
+@ends_as(of_prepare)
 def prepare(workspace: str, request: PrepareRequest) -> dict[str, Any]:
     """Join images with their metadata, decode what is new on Dask workers, publish samples and quarantine.
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from prefect import flow
 
-from flows.naming import asked
+from flows.naming import asked, dated
 from skinml.errors import Reason
 from skinml.records.quarantine import by_reason
 from skinml.records.runs import begin
@@ -15,16 +15,19 @@ from skinml.scoring.totals import add_up
 from tasks import quarantine as stages
 from tasks import scores, show
 from tasks.cluster import check_cluster
+from tasks.ending import ends_as
 from tasks.model import choose_model
 from tasks.runs import begin_run, recorded
+from tasks.states import of_replay
 from tasks.workspace import check_tables, find_workspace, open_workspace
 
 
 def _run_name() -> str:
-    return f"replay {asked('reason') or 'the quarantine'} with {asked('model') or 'champion'}"
+    return dated("replay", *([str(asked("reason"))] if asked("reason") else []))
 
 
-@flow(name="replay", flow_run_name=_run_name, validate_parameters=True)
+@flow(name="replay", flow_run_name=_run_name, validate_parameters=False)
+@ends_as(of_replay)
 def replay(workspace: str, request: QuarantineRequest) -> dict[str, Any]:
     """Score again what could not be used, with one model version; publish what can be now, exactly once.
 

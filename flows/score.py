@@ -6,25 +6,28 @@ from typing import Any
 
 from prefect import flow
 
-from flows.naming import asked, short
+from flows.naming import asked, dated
 from skinml.records.runs import begin
 from skinml.requests.scoring import ScoreRequest
 from skinml.scoring.publish_scores import health_columns
 from skinml.scoring.totals import add_up
 from tasks import scores, show
 from tasks.cluster import check_cluster
+from tasks.ending import ends_as
 from tasks.listing import check_archive
 from tasks.model import choose_model
 from tasks.runs import begin_run, recorded
+from tasks.states import of_night
 from tasks.workspace import check_tables, open_workspace
 
 
 def _run_name() -> str:
-    verb = "backfill" if asked("backfill") else "score"
-    return f"{verb} {short(asked('archive'))} with {asked('model') or 'champion'}"
+    return dated("backfill" if asked("backfill") else "recheck" if asked("recheck") else "score")
 
 
-@flow(name="score", flow_run_name=_run_name, validate_parameters=True)
+# No retries, whatever Prefect's settings say: the rows of a drifted night are committed.
+@flow(name="score", flow_run_name=_run_name, validate_parameters=False, retries=0)
+@ends_as(of_night)
 def score(workspace: str, request: ScoreRequest) -> dict[str, Any]:
     """List an archive, score on Dask workers what is not scored yet, publish scores and quarantine.
 
@@ -92,4 +95,5 @@ def score(workspace: str, request: ScoreRequest) -> dict[str, Any]:
         "health_sentence": health.sentence if health else None,
     }
     show.show_scored(workspace, result, health)
+    show.show_suspicious(workspace, result, run, request.images_in_ui)
     return result

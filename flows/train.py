@@ -6,7 +6,7 @@ from typing import Any
 
 from prefect import flow
 
-from flows.naming import asked
+from flows.naming import asked, dated
 from skinml.dataset.description import describe
 from skinml.models.floors import floors_of
 from skinml.models.zoo import DEFAULT, architecture, pixels_for
@@ -17,18 +17,21 @@ from skinml.training.installed import check_installed
 from tasks.bundle import build, finish_bundle, register_model
 from tasks.champion import decide_first
 from tasks.cluster import check_cluster
+from tasks.ending import ends_as
 from tasks.fit import check_protocol, fit_model, workplace
 from tasks.pixels import find_missing, make_pixels, read_samples
 from tasks.runs import begin_run, recorded
 from tasks.show import show_trained
+from tasks.states import of_training
 from tasks.workspace import open_workspace
 
 
 def _run_name() -> str:
-    return f"train {asked('model') or DEFAULT}, {asked('protocol') or 'grouped'} protocol"
+    return dated("train", str(asked("model") or DEFAULT), str(asked("protocol") or "grouped"))
 
 
-@flow(name="train", flow_run_name=_run_name, validate_parameters=True)
+@flow(name="train", flow_run_name=_run_name, validate_parameters=False)
+@ends_as(of_training)
 def train(workspace: str, request: TrainRequest) -> dict[str, Any]:
     """Fit a model on what was prepared, measure it on held-out images, register it as an immutable version.
 

@@ -35,6 +35,14 @@ class RunError(SkinmlError):
     """The run failed, and a retry cannot help. Example: the counts of images do not add up."""
 
 
+class UnusableImagesError(RunError):
+    """Too many images cannot be used. `counts` says how many and why, and names no image and no place."""
+
+    def __init__(self, message: str, counts: str = "") -> None:
+        super().__init__(message)
+        self.counts = counts
+
+
 class StorageError(SkinmlError):
     """Storage failed. A retry may help, so the retries look for this class."""
 

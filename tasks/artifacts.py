@@ -1,15 +1,14 @@
-"""Show a run in the Prefect UI: progress, tables and links. Outside a flow run only the progress bar."""
+"""Show a run in the Prefect UI: progress, tables, pictures, places. Outside a run only the progress bar."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
 from prefect.artifacts import (
-    create_link_artifact,
     create_markdown_artifact,
     create_progress_artifact,
     create_table_artifact,
@@ -17,7 +16,7 @@ from prefect.artifacts import (
 )
 
 from skinml import DISCLAIMER
-from skinml.storage.urls import as_uri
+from skinml.report.embedded import data_uri
 from tasks.orchestration import go_on_without, under_prefect
 from tasks.progress import Advance, progress_bar
 
@@ -72,19 +71,30 @@ def show_table(key: str, description: str, rows: list[dict[str, Any]]) -> None:
             create_table_artifact(table=table, key=key, description=f"{description} {DISCLAIMER}")
 
 
-def show_links(key: str, title: str, links: Mapping[str, str]) -> None:
-    """Show where results lie: text to URL. One is a link artifact, several are a list."""
-    if not under_prefect() or not links:
-        return
+def show_places(key: str, title: str, places: Mapping[str, str]) -> None:
+    """Show where results lie: what to where, as text to copy.
+
+    Not as links: a browser opens neither file:// from a page of a server ("Not allowed to load local resource")
+    nor s3://.
+    """
+    if under_prefect() and places:
+        lines = [f"- {what}: `{url}`" for what, url in places.items()]
+        _show_page(key, title, lines)
+
+
+def show_picture(key: str, title: str, picture: bytes, *notes: str) -> None:
+    """Show a PNG or JPEG file of less than about 150 kB, with notes below it.
+
+    It is a page with the picture in it. Prefect's own image artifact shows a data: URI too, and prints all of
+    its text over the page. The server stores it three times: as artifact, as the newest of its key, as event.
+    """
+    if under_prefect():
+        _show_page(key, title, [f"![{title}]({data_uri(picture)})", *(f"\n{note}" for note in notes)])
+
+
+def _show_page(key: str, title: str, lines: Sequence[str]) -> None:
     with _never_in_the_way():
-        if len(links) == 1:
-            [(text, url)] = links.items()
-            create_link_artifact(link=as_uri(url), link_text=text, key=key, description=f"{title} {DISCLAIMER}")
-            return
-        lines = [f"- [{text}]({as_uri(url)}) `{url}`" for text, url in links.items()]
-        create_markdown_artifact(
-            "\n".join([f"# {title}", "", *lines, "", DISCLAIMER]), key=key, description=title
-        )
+        create_markdown_artifact("\n".join(lines), key=key, description=f"{title}. {DISCLAIMER}")
 
 
 def _rounded(value: Any) -> Any:

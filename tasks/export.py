@@ -31,5 +31,5 @@ def write_file(workspace: str, run: dict[str, Any], target: str) -> int:
     """Write the run's scores and return the number of rows."""
     rows = files.export_scores(workspace, run, target)
     logger.info("wrote %d rows to %s. %s", rows, target, DISCLAIMER)
-    artifacts.show_links("export-file", f"The scores of {run['run_id']}", {"scores": target})
+    artifacts.show_places("export-file", f"The scores of {run['run_id']}", {"scores": target})
     return rows

@@ -30,6 +30,7 @@ from prefect.states import Cancelled
 from skinml import tables
 from skinml.errors import RequestError, RunError
 from skinml.requests.training import TrainRequest
+from tasks.ending import logged_error
 from tasks.server_check import first_cause
 
 logger = logging.getLogger("skinml.handover")
@@ -42,6 +43,9 @@ POLL_SECONDS = 5.0
 
 ROW_SECONDS = 60.0
 """How long a training run that Prefect calls completed may take until its row in `runs` is visible."""
+
+LOG_SECONDS = 12.0
+"""How long the last lines of a failed training run may take until they are in its log."""
 
 
 @dataclass(frozen=True)
@@ -132,8 +136,9 @@ def _wait(
             logger.info("a worker of %s has begun to train", pool)
         if state is not None and state.is_final():
             ended = ended or time.monotonic()
-            if not state.is_completed() or time.monotonic() - ended > ROW_SECONDS:
-                return _by_state(state, pool)
+            said = "" if state.is_completed() else _logged_error(client, asked)
+            if said or time.monotonic() - ended > (ROW_SECONDS if state.is_completed() else LOG_SECONDS):
+                return _by_state(state, pool, said)
         elif state is not None and _is_served(client, pool):
             last_seen = time.monotonic()
         elif time.monotonic() - last_seen >= worker_wait:
@@ -152,6 +157,14 @@ def _ask(client: SyncPrefectClient, asked: FlowRun) -> State[Any] | None:
             "the Prefect server does not answer (%s): waiting for the row in runs", first_cause(error)
         )
         return None
+
+
+def _logged_error(client: SyncPrefectClient, asked: FlowRun) -> str:
+    """What went wrong. A state holds no text of an error, because states are sent in notifications."""
+    try:
+        return logged_error(client, asked.id)
+    except httpx.HTTPError:
+        return ""
 
 
 def _is_served(client: SyncPrefectClient, pool: str) -> bool:
@@ -190,9 +203,9 @@ def _by_row(row: dict[str, Any]) -> HandedOver:
     return HandedOver("failed", said=f"the training failed: {row['error']}")
 
 
-def _by_state(state: State[Any], pool: str) -> HandedOver:
+def _by_state(state: State[Any], pool: str, said: str) -> HandedOver:
     """A training that ended for Prefect and left no row: refused, or dead before it could."""
-    said = " ".join(str(state.message or "").split())
+    said = said or " ".join(str(state.message or "").split())
     what = f"the training on {pool} is {state.name}" + (f": {said}" if said else "")
     return HandedOver("lost" if state.is_crashed() else "failed", said=what)
 

@@ -1,28 +1,71 @@
-"""Labels of a flow run that say which process runs it."""
+"""Stages that look for wrong labels: fit one network a fold, rank the labels, write the report."""
 
 from __future__ import annotations
 
 import logging
 
-from prefect.client.orchestration import get_client
-from prefect.context import FlowRunContext
+import numpy as np
+import pandas as pd
+import pyarrow as pa
 
-from skinml.process.identity import this_process
+from skinml.dataset.pixelstore import PixelStore
+from skinml.evaluation.mislabelled import out_of_fold_accuracy, rank_labels
+from skinml.layout import report_url
+from skinml.requests.labels import MislabelledRequest
+from skinml.schemas import PROBABILITY_COLUMNS
+from skinml.storage.objects import write_bytes
+from skinml.storage.parquet import as_parquet
+from skinml.training.folds import fold_recipes
+from skinml.training.protocols import Recipe
+from tasks import artifacts
+from tasks.fit import Workplace, run_fit
+from tasks.pixels import Samples
+from tasks.stage import stage
 
-PROCESS = "skinml.process"
-"""Prefix of the labels: host, system, pid and process_started of skinml/process/identity.py."""
-
-logger = logging.getLogger("skinml.engine")
+logger = logging.getLogger("skinml.labels")
 
 
-def label_run() -> None:
-    """Label the flow run that this code is in. If it cannot be labelled, the run goes on without."""
-    context = FlowRunContext.get()
-    if context is None or context.flow_run is None:
-        return
-    labels = {f"{PROCESS}.{name}": value for name, value in this_process().items()}
-    try:
-        with get_client(sync_client=True) as client:
-            client.update_flow_run_labels(context.flow_run.id, labels)
-    except Exception as error:  # the run itself notices a server that is gone
-        logger.debug("the run could not be labelled: %s", error)
+@stage("check the folds", "check {request.folds} folds")
+def check_folds(samples: Samples, request: MislabelledRequest) -> None:
+    """Refuse more folds than a diagnosis has lesions, before the run begins."""
+    _recipes(samples.rows.assign(position=np.arange(len(samples.rows))), request)
+
+
+def _recipes(samples: pd.DataFrame, request: MislabelledRequest) -> list[Recipe]:
+    return fold_recipes(samples, request.folds, request.epochs, request.batch_size, request.seed)
+
+
+@stage("predict out of fold", "fit {request.folds} folds of {request.model}", tags=("train",))
+def predict_out_of_fold(store: PixelStore, request: MislabelledRequest, place: Workplace) -> pd.DataFrame:
+    """Fit one network a fold; every image's probabilities, by the network that has not seen its lesion."""
+    by_position = store.samples.set_index("position")
+    parts = []
+    for recipe in _recipes(store.samples, request):
+        _, result = run_fit(store, recipe, request.model, request.seed, place, export=False)
+        part = by_position.loc[recipe.test, ["image_id", "lesion_id", "dx", "dx_type"]].reset_index(drop=True)
+        part[list(PROBABILITY_COLUMNS)] = result.probabilities
+        parts.append(part.assign(fold=recipe.name))
+    return pd.concat(parts, ignore_index=True)
+
+
+@stage("rank the labels", tags=("storage",))
+def write_ranking(
+    workspace: str, run_id: str, predictions: pd.DataFrame, top: int
+) -> tuple[pd.DataFrame, list[str]]:
+    """Rank the labels, write ranking and predictions into the run's report; the ranking and the files."""
+    ranked = rank_labels(predictions)
+    csv, parquet = (report_url(workspace, run_id, name) for name in ("mislabelled.csv", "out-of-fold.parquet"))
+    write_bytes(csv, ranked.to_csv(index=False, lineterminator="\n").encode())
+    write_bytes(parquet, as_parquet(pa.Table.from_pandas(predictions, preserve_index=False)))
+    logger.info(
+        "%d of %d lesions are more likely another diagnosis than their label; %s lists all",
+        *(int(ranked["issue"].sum()), len(ranked), csv),
+    )
+    logger.info(
+        "balanced accuracy of these networks on lesions that they have not seen: %.3f; if it is near chance,"
+        " the ranking means nothing: give more --epochs or more images",
+        out_of_fold_accuracy(predictions),
+    )
+    rows = [{str(name): value for name, value in row.items()} for row in ranked[:top].to_dict("records")]
+    artifacts.show_table("mislabelled", "The most suspicious labels.", rows)
+    return ranked, [csv, parquet]

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from typing import Any, Generic, ParamSpec, TypeVar, cast
 from uuid import UUID
 
-from prefect import Flow
+from prefect import Flow, State
 from prefect.context import FlowRunContext, TaskRunContext
 from prefect.events.clients import NullEventsClient
 from prefect.events.worker import EventsWorker
 from prefect.exceptions import Abort, PrefectSignal
 from prefect.logging.handlers import set_api_log_sink
+from prefect.states import get_state_exception
 from prefect.tasks import Task
 
 from skinml.process.interrupts import Interrupted
@@ -34,6 +35,19 @@ _changed = ExitStack()
 """Undoes the changes that `go_on_without` has made to Prefect in this process."""
 
 
+@dataclass(frozen=True)
+class Ends:
+    """Makes the Prefect states in which a flow run ends.
+
+    Attributes:
+        completed: of the flow's result. The state may be of type FAILED, if the result is trouble.
+        failed: of the error that ended the flow.
+    """
+
+    completed: Callable[[Any], State[Any]]
+    failed: Callable[[Exception], State[Any]]
+
+
 def under_prefect() -> bool:
     """Whether this code runs in a Prefect run for which Prefect has not failed."""
     context = FlowRunContext.get()
@@ -46,6 +60,7 @@ def call_as_run(
     kind: Flow[..., Any] | Task[..., Any],
     function: Callable[Arguments, Answer],
     plainly: Callable[Arguments, Answer],
+    ends: Ends | None,
     *args: Arguments.args,
     **kwargs: Arguments.kwargs,
 ) -> Answer:
@@ -59,15 +74,19 @@ def call_as_run(
         kind: the Prefect flow or task that records the call.
         function: called in the run.
         plainly: called instead if Prefect fails before it has called `function`.
+        ends: what Prefect is told of the result or error; None: the result or error itself.
         args: arguments of both.
         kwargs: arguments of both.
     """
     outcome: _Outcome[Answer] = _Outcome()
     run = copy.copy(kind)
-    run.fn = _remembered(function, outcome)
+    run.fn = _remembered(function, outcome, ends)
     try:
         with _prefect_errors_in_one_line(outcome):
-            return cast(Answer, run(*args, **kwargs))
+            # As a state: one of type FAILED would be raised as an error, although the flow has a result.
+            state = cast(Any, run(*args, **kwargs, **({} if ends is None else {"return_state": True})))
+            if ends is not None and not outcome.ended:  # Prefect has failed before it called the function
+                raise cast(BaseException, get_state_exception(state))
     except BaseException as error:
         if isinstance(error, Interrupted):  # Prefect has handed its SIGTERM on to us, once the run was over
             raise
@@ -81,6 +100,9 @@ def call_as_run(
                 raise  # somebody has paused or cancelled the run in the UI
             go_on_without(error)
         return cast(Answer, outcome.result) if outcome.finished else plainly(*args, **kwargs)
+    if outcome.error is not None:
+        raise outcome.error
+    return cast(Answer, outcome.result)
 
 
 def go_on_without(error: BaseException) -> None:
@@ -117,18 +139,23 @@ class _Outcome(Generic[Answer]):
     result: Answer | None = None
     error: BaseException | None = None
 
+    @property
+    def ended(self) -> bool:
+        """Whether the function has returned or raised."""
+        return self.finished or self.error is not None
+
 
 class _NotReported(Abort):
     """Makes Prefect leave a run without reporting to a server that is gone."""
 
 
 def _remembered(
-    function: Callable[Arguments, Answer], outcome: _Outcome[Answer]
-) -> Callable[Arguments, Answer]:
-    """Wrap the function so that its outcome is kept."""
+    function: Callable[Arguments, Answer], outcome: _Outcome[Answer], ends: Ends | None
+) -> Callable[Arguments, Any]:
+    """Wrap the function so that its outcome is kept, and Prefect is told what `ends` makes of it."""
 
     @functools.wraps(function)
-    def call(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Answer:
+    def call(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Any:
         outcome.running, outcome.error = True, None
         try:
             outcome.result = function(*args, **kwargs)
@@ -136,11 +163,13 @@ def _remembered(
         except BaseException as error:
             outcome.error = error
             _leave_a_lost_server(error)
-            raise
+            if ends is None or not isinstance(error, Exception):
+                raise
+            return ends.failed(error)
         finally:
             outcome.running = False
         _leave_a_lost_server(None)
-        return outcome.result
+        return outcome.result if ends is None else ends.completed(outcome.result)
 
     return call
 

@@ -16,7 +16,7 @@ from skinml.compute import connect, width
 from skinml.errors import RunError, SkinmlError
 from skinml.layout import Archive
 from skinml.models.registry import CHAMPION
-from skinml.monitoring.health import Health, compare
+from skinml.monitoring.health import DRIFTED, Health, compare
 from skinml.monitoring.tally import Tally
 from skinml.process.crash_points import crash_point
 from skinml.records.max_quarantined import check_quarantined
@@ -197,6 +197,6 @@ def judge(model: ScoringModel, shards: Sequence[ShardScored], backfill: bool) ->
     if model.usual is None or not night.images:
         return None
     health = compare(model.usual, night)
-    log = logger.warning if health.verdict == "drifted" and not backfill else logger.info
+    log = logger.warning if health.verdict == DRIFTED and not backfill else logger.info
     log("%s%s", "backfill, so no night's health: " if backfill else "", health.sentence)
     return health

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextvars
+import ipaddress
 import re
 import threading
+from urllib.parse import urlsplit
 
 import httpx
 from prefect.client.orchestration import get_client
@@ -17,6 +19,19 @@ MAX_SECONDS = 10.0
 overloaded one."""
 
 NEEDS_KEYS = (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN, httpx.codes.PROXY_AUTHENTICATION_REQUIRED)
+
+
+def is_on_this_machine() -> bool:
+    """Whether the server listens on loopback, where only people of this machine see its UI.
+
+    The name is not looked up: any but localhost counts as another machine. No address: Prefect starts a server
+    of its own for the run, on loopback.
+    """
+    host = urlsplit(PREFECT_API_URL.value() or "//localhost").hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def why_unusable() -> str | None:

@@ -1,40 +1,73 @@
-"""Show the results of a run in the Prefect UI: tables of counts, and links."""
+"""Show the results of a run in the Prefect UI: counts, reasons, figures, and where everything lies."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from skinml.evaluation.metrics import HEADLINE
 from skinml.layout import model_url, report_url, shards_url, table_url
 from skinml.models.manifest import Manifest
-from skinml.monitoring.health import Health
+from skinml.monitoring.health import DRIFTED, Health
 from skinml.records.quarantine import by_reason
+from skinml.records.runs import Run
+from skinml.report.contact_sheet import draw_contact_sheet
+from skinml.report.embedded import small_png
+from skinml.report.suspicious import most_suspicious, tiles_of
 from tasks import artifacts
 from tasks.fit import Fitted
+from tasks.orchestration import under_prefect
+from tasks.server_check import is_on_this_machine
 from tasks.stage import stage
 
 logger = logging.getLogger("skinml.show")
 
+PREPARE_PARTS = {
+    "dropped": "skipped: of classes that --drop leaves out",
+    "relabelled": "prepared before, with another label now",
+    "resumed": "taken over from an interrupted run",
+}
+SCORE_PARTS = {
+    "scored_by_earlier_champions": "skipped: scored by an earlier champion",
+    "outside_window": "skipped: outside of --since and --until",
+    "beyond_limit": "skipped: beyond --limit, for the next run",
+    "resumed": "taken over from an interrupted run",
+    "rechecked": "read again",
+    "changed": "of those, with other bytes than before",
+}
+REPLAY_PARTS = {
+    "replayed": "tried again",
+    "still_quarantined": "still unusable",
+    "gone": "not in the archive any more",
+    "replaced": "other bytes by now",
+    "left_to_prepare": "left to prepare",
+}
+"""What else a result counts, in words; a row is left out if the count is 0."""
+
+HEALTH = ("measure", "drifted", "change", "tonight", "reference", "psi", "psi_by_chance", "p")
+"""The columns of a health table: what a person asks first is on the left, the right ones may need scrolling."""
+
 
 @stage("show the result")
-def show_prepared(workspace: str, dataset_key: str, result: dict[str, object]) -> None:
-    """Show counts and links in the Prefect UI."""
-    artifacts.show_table("prepare-counts", "Counts of the listed images.", [result])
-    links = {
+def show_prepared(workspace: str, dataset_key: str, result: dict[str, Any]) -> None:
+    """Show counts, reasons and places in the Prefect UI."""
+    _show_counts("prepare", result, ("listed", "skipped", "prepared", "quarantined"), PREPARE_PARTS)
+    places = {
         "samples table": table_url(workspace, "samples"),
         "quarantine table": table_url(workspace, "quarantine"),
         "shards": shards_url(workspace, dataset_key),
     }
-    artifacts.show_links("prepare-links", "The dataset", links)
+    artifacts.show_places("prepare-places", "The dataset", places)
 
 
 @stage("show the result")
 def show_trained(workspace: str, manifest: Manifest, fitted: Fitted, honest: Fitted | None) -> None:
-    """Show metrics and links in the Prefect UI: the protocol's figure and, if it differs, the honest one."""
+    """Show metrics and figures in the Prefect UI: the protocol's and, if it differs, the honest ones."""
     rows = [_headline(one) for one in (fitted, honest) if one is not None]
     artifacts.show_table("train-metrics", "How well the model does on its test images.", rows)
     networks = [
@@ -43,8 +76,11 @@ def show_trained(workspace: str, manifest: Manifest, fitted: Fitted, honest: Fit
     ]
     artifacts.show_table("train-precisions", "The model's network in each precision.", networks)
     folder = model_url(workspace, manifest.name, manifest.version)
-    links = {file: f"{folder}/{file}" for file in manifest.files if file.endswith((".png", ".json"))}
-    artifacts.show_links("train-links", f"Model {manifest.name} {manifest.version}", links)
+    for key, one in {"train-confusion": fitted, "train-confusion-honest": honest}.items():
+        if one is not None:
+            show_confusion(key, f"{manifest.name} {manifest.version}, {one.title}", one.metrics)
+    places = {file: f"{folder}/{file}" for file in manifest.files if file.endswith((".png", ".json"))}
+    artifacts.show_places("train-places", f"Model {manifest.name} {manifest.version}", places)
 
 
 def _headline(fitted: Fitted) -> dict[str, Any]:
@@ -59,19 +95,46 @@ def _headline(fitted: Fitted) -> dict[str, Any]:
 
 
 @stage("show the result")
-def show_scored(workspace: str, result: dict[str, object], health: Health | None) -> None:
-    """Show counts, the run's health and links in the Prefect UI."""
-    artifacts.show_table("score-counts", "Counts of the listed images.", [result])
+def show_scored(workspace: str, result: dict[str, Any], health: Health | None) -> None:
+    """Show counts, reasons, flags, the run's health and places in the Prefect UI."""
+    _show_counts("score", result, ("listed", "skipped", "scored", "quarantined"), SCORE_PARTS)
+    if result["flags"]:
+        rows = [{"flag": name, "images": images} for name, images in result["flags"].items()]
+        artifacts.show_table("score-flags", "Flags of the scored images.", rows)
     if health is not None:
-        rows = [asdict(drift) for drift in health.measures]
+        rows = [{name: asdict(drift)[name] for name in HEALTH} for drift in health.measures]
         artifacts.show_table("score-health", f"{health.sentence[0].upper()}{health.sentence[1:]}.", rows)
-    links = {name: table_url(workspace, name) for name in ("scores", "quarantine", "runs")}
-    artifacts.show_links("score-links", "The tables", links)
+    _show_tables("score-places", workspace)
+
+
+def show_suspicious(workspace: str, result: dict[str, Any], run: Run, everywhere: bool) -> None:
+    """Show pictures of the most suspicious images, but only in a UI of this machine, or if `everywhere`."""
+    if under_prefect() and result["scored"]:
+        if everywhere or is_on_this_machine():
+            _show_suspicious(workspace, run, result["scored"], result["health"] == DRIFTED)
+        else:
+            logger.info(
+                "no pictures of lesions in the Prefect UI, which others see too: --images-in-ui shows them"
+            )
+
+
+@stage("show the most suspicious images", tags=("storage",))
+def _show_suspicious(workspace: str, run: Run, scored: int, drifted: bool) -> None:
+    try:
+        rows = most_suspicious(workspace, run.run_id, run.started_at.date())
+        title = f"The most suspicious of {scored:,} images, {run.started_at:%Y-%m-%d}"
+        sheet = draw_contact_sheet(title, tiles_of(rows))
+    except Exception as error:  # a picture is no reason to fail: the rows are committed
+        logger.warning("no contact sheet: %s: %s", type(error).__name__, error)
+        return
+    note = "The images with the highest p_malignant of this run; its rows in `scores` name them."
+    warning = ["**The images of this run have drifted: do not trust its scores.**"] if drifted else []
+    artifacts.show_picture("score-suspicious", title, sheet, *warning, note)
 
 
 @stage("show the result")
 def show_evaluated(workspace: str, result: dict[str, Any]) -> None:
-    """Show the headline metrics with their intervals, and links, in the Prefect UI."""
+    """Show the headline metrics with their intervals, the confusion matrix and places in the Prefect UI."""
     rows = [
         {"metric": name, "value": result["metrics"][name], "95 % interval": str(result["intervals"].get(name))}
         for name in HEADLINE
@@ -81,18 +144,17 @@ def show_evaluated(workspace: str, result: dict[str, Any]) -> None:
         "evaluate-metrics", f"Model {result['model_version']} on {result['images']} images.", rows
     )
     files = ("metrics.json", "left_out.csv") if "left_out" in result else ("metrics.json",)
-    links = {name: report_url(workspace, result["run_id"], name) for name in files}
-    artifacts.show_links("evaluate-links", "The report", links)
+    show_confusion("evaluate-confusion", f"model {result['model_version']}", result["metrics"])
+    places = {name: report_url(workspace, result["run_id"], name) for name in files}
+    artifacts.show_places("evaluate-places", "The report", places)
 
 
 @stage("show the result")
 def show_replayed(workspace: str, images: pd.DataFrame, result: dict[str, Any]) -> None:
     """Show the replayed images and the results in the Prefect UI."""
-    shown = {key: value for key, value in result.items() if key != "rows"}
-    artifacts.show_table("replay-counts", "Counts of the replayed images.", [shown])
+    _show_counts("replay", result, ("listed", "skipped", "scored", "quarantined"), REPLAY_PARTS)
     artifacts.show_table("replay-tried", "What was in quarantine before.", by_reason(images))
-    links = {name: table_url(workspace, name) for name in ("scores", "quarantine", "runs")}
-    artifacts.show_links("replay-links", "The tables", links)
+    _show_tables("replay-places", workspace)
 
 
 @stage("show the result")
@@ -104,3 +166,36 @@ def show_compacted(found: dict[str, dict[str, Any]]) -> None:
             logger.info("%s: %d files before, %d now, %d unneeded files deleted", table, *counts)
     rows = [{"table": table, **row} for table, row in found.items()]
     artifacts.show_table("compact-tables", "Files and bytes of each table before and after.", rows)
+
+
+def show_confusion(key: str, about: str, metrics: Mapping[str, Any]) -> None:
+    """Show the confusion matrix of `evaluation.metrics.measure`. An aggregated figure is shown in every UI."""
+    if "confusion_matrix" not in metrics or not under_prefect():
+        return
+    try:
+        from skinml.report.canvas import draw_confusion  # and with it matplotlib
+
+        rates = f"accuracy {metrics['accuracy']:.3f}, balanced accuracy {metrics['balanced_accuracy']:.3f}"
+        confusion = np.array(metrics["confusion_matrix"], dtype=np.int64)
+        picture = small_png(draw_confusion(f"{about}: {rates}", confusion, f"{confusion.sum():,} images"))
+    except Exception as error:  # a picture is no reason to fail
+        logger.warning("no confusion matrix: %s: %s", type(error).__name__, error)
+        return
+    artifacts.show_picture(key, "Confusion matrix", picture)
+
+
+def _show_counts(
+    verb: str, result: Mapping[str, Any], counts: tuple[str, ...], parts: Mapping[str, str]
+) -> None:
+    """Show how many images there are of each kind, and how many cannot be used for which reason."""
+    rows = [{"images": name, "number": result[name]} for name in counts]
+    rows += [{"images": words, "number": result[name]} for name, words in parts.items() if result[name]]
+    artifacts.show_table(f"{verb}-counts", "Counts of the listed images.", rows)
+    if result["reasons"]:
+        reasons = [{"reason": name, "images": number} for name, number in result["reasons"].items()]
+        artifacts.show_table(f"{verb}-reasons", "Why images cannot be used.", reasons)
+
+
+def _show_tables(key: str, workspace: str) -> None:
+    places = {name: table_url(workspace, name) for name in ("scores", "quarantine", "runs")}
+    artifacts.show_places(key, "The tables", places)

@@ -75,7 +75,7 @@ def stage(
         @functools.wraps(function)
         def run(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Answer:
             if under_prefect():
-                return call_as_run(prefect_task, tidy, plainly, *args, **kwargs)
+                return call_as_run(prefect_task, tidy, plainly, None, *args, **kwargs)
             return plainly(*args, **kwargs)
 
         return run

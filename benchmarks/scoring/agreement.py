@@ -16,9 +16,9 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from benchmarks.harness.agreement import OutputError, exact, sample
+from benchmarks.harness.bundle import Bundle
 from benchmarks.harness.inputs import Input
 from benchmarks.harness.systems import System
-from benchmarks.scoring.inputs import Bundle
 from benchmarks.scoring.peers.common import CLASSES, SIZE
 from skinml import tables
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from benchmarks.harness.bench import Bench, Result, say
+from benchmarks.harness.bundle import Bundle, make_bundle
 from benchmarks.harness.contest import Entry, Rules, hold, run_once
 from benchmarks.harness.inputs import Input
 from benchmarks.harness.systems import LIMIT, US, Sizes, System, peer, skinml, systems_on
 from benchmarks.scoring import agreement
-from benchmarks.scoring.inputs import Bundle, make_bundle
 
 KIND = "q75"
 """The images that are scored."""

@@ -17,12 +17,12 @@ DRIVER = "postgresql+asyncpg"
 SECONDS = 10.0
 
 
-def check_database(url: str, arguments: Sequence[str] = sys.argv) -> None:
+def check_database(url: str, arguments: Sequence[str] | None = None) -> None:
     """Refuse a database that cannot be used, in one line without its password.
 
     Args:
         url: postgresql+asyncpg://user:password@host:port/name. The password may stand in PGPASSWORD instead.
-        arguments: of this process, which every user of the machine can see.
+        arguments: the command line; None for that of this process, which every user can see.
 
     Raises:
         RequestError: no such URL, a password among the arguments, or no connection.
@@ -40,7 +40,7 @@ def check_database(url: str, arguments: Sequence[str] = sys.argv) -> None:
         raise RequestError(
             f"--database {redacted(url)}: give {DRIVER}://user@host/name, or leave it out for SQLite"
         )
-    if parsed.password and any(url in argument for argument in arguments):
+    if parsed.password and any(url in argument for argument in (sys.argv if arguments is None else arguments)):
         raise RequestError(
             "--database: a password in an argument can be read by every user of this machine:"
             " set SKINML_UP_DATABASE, or leave it out and set PGPASSWORD"

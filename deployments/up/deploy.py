@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML, YAMLError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 from deployments.up.api import Api
 from deployments.up.state import Home
@@ -36,6 +37,10 @@ class Plan:
     file: dict[str, Any]
     names: tuple[str, ...]
     left_out: dict[str, list[str]] = field(default_factory=dict)
+
+    def of_pool(self, pool: str) -> list[str]:
+        """The deployments whose runs a worker of this pool starts."""
+        return [str(one["name"]) for one in self.file["deployments"] if one["work_pool"]["name"] == pool]
 
 
 def read_plan(shipped: Path, values: Mapping[str, str], nightly: str, timezone: str) -> Plan:

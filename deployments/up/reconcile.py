@@ -12,11 +12,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from deployments.up.api import Api
 from skinml.errors import RunError
-from skinml.process.identity import is_alive_here, is_on_this_machine, system
-from tasks.labels import PROCESS
+from skinml.process.identity import LABEL, is_alive_here, is_on_this_machine, system
 
 logger = logging.getLogger("skinml.up")
 
@@ -69,11 +69,11 @@ def crash_dead(api: Api, worker_name: str, alive: set[str]) -> int:
     return crashed
 
 
-def make_up(api: Api) -> list[str]:
+def make_up(api: Api, timezone: str) -> list[str]:
     """After the deployments were made: run once now what was lost or missed last. The names of the new runs.
 
     For each active schedule of ours the last run that was due counts. If it was skipped or has crashed, and no
-    later run of the deployment has completed, one run is made. Its key is the lost run, so it is made only once,
+    later run of the deployment has completed, one run is made. Its key is the lost run, so it is made once,
     however often `up` starts.
     """
     made = []
@@ -89,10 +89,16 @@ def make_up(api: Api) -> list[str]:
             tags=[MADE_UP],
         )
         if run["state_type"] == "SCHEDULED":
-            due = lost["expected_start_time"][:16].replace("T", " ")
-            logger.info("%s of %s UTC was missed: made up now by run %s", deployment["name"], due, run["name"])
+            due = moment(lost["expected_start_time"]).astimezone(ZoneInfo(timezone))
+            said = "%s of %s was missed: made up now by run %s"
+            logger.info(said, deployment["name"], f"{due:%a %d %b %H:%M}", run["name"])
             made.append(str(run["name"]))
     return made
+
+
+def moment(text: str) -> datetime:
+    """A time as the API writes it."""
+    return datetime.fromisoformat(text.replace("Z", "+00:00"))
 
 
 def _unfinished(api: Api) -> list[Run]:
@@ -105,12 +111,12 @@ def _why_dead(run: Run, worker_name: str, alive: set[str], only_ours: Callable[[
     """Why a run is dead, as its state says it; None if it may be alive."""
     labels = run.get("labels") or {}
     worker = labels.get(WORKER)
-    if worker is None and f"{PROCESS}.pid" in labels:
-        host, of_system = str(labels[f"{PROCESS}.host"]), str(labels[f"{PROCESS}.system"])
+    if worker is None and f"{LABEL}.pid" in labels:
+        host, of_system = str(labels[f"{LABEL}.host"]), str(labels[f"{LABEL}.system"])
         if not is_on_this_machine(host, of_system):
             return _other_boot(host, of_system)
-        pid = int(labels[f"{PROCESS}.pid"])
-        alive_here = is_alive_here(pid, float(labels[f"{PROCESS}.process_started"]))
+        pid = int(labels[f"{LABEL}.pid"])
+        alive_here = is_alive_here(pid, float(labels[f"{LABEL}.process_started"]))
         return None if alive_here else f"Its process {pid} is gone. Found by skinml up."
     ours = worker.startswith(f"{worker_name}-") if worker else run["deployment_id"] and only_ours(run)
     if not ours or run["id"] in alive:
@@ -161,7 +167,7 @@ def _last_due(api: Api, deployment: str) -> Run | None:
 
 
 def _is_lost(run: Run) -> bool:
-    return run["state_type"] == "CRASHED" or run["state_name"] == "Skipped"
+    return bool(run["state_type"] == "CRASHED" or run["state_name"] == "Skipped")
 
 
 def _completed_since(api: Api, deployment: str, lost: Run) -> bool:

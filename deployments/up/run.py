@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -163,7 +164,7 @@ def _begin(chosen: _Chosen, api: Api, client: dict[str, str], auth: str | None) 
     make_pools(api)
     deployed.bring_up_to_date(chosen.home, api, chosen.plan, client, chosen.values)
     _make_automations(api.url, auth)
-    reconcile.make_up(api)
+    reconcile.make_up(api, chosen.timezone)
 
 
 def _make_automations(url: str, auth: str | None) -> None:
@@ -196,6 +197,10 @@ def _tell(chosen: _Chosen, api: Api, auth: str | None, asked: signals.Stop) -> N
         logger.warning("%s: the server has scheduled no run in %.0f s; skinml doctor", name, SCHEDULED_SECONDS)
     for name, missing in chosen.plan.left_out.items():
         logger.info("%s is not deployed: it needs %s", name, " and ".join(map(_flag, missing)))
+    waiting = [] if chosen.gpu_worker else chosen.plan.of_pool("gpu")
+    if waiting:
+        said = "%s: waits for a worker of the work pool gpu: give --gpu-worker, or start one on another machine"
+        logger.info(said, ", ".join(waiting))
     logger.info("running; Ctrl-C stops everything")
 
 
@@ -220,14 +225,16 @@ def _stopped_at_the_end(
     try:
         yield watch
     finally:
-        for worker in workers:
-            worker.signal(signals.SIGTERM)  # it takes no more runs, and waits for the one it has
+        for worker in workers:  # asked to end, it would kill its run at once; held, it takes no other one
+            worker.signal(signal.SIGSTOP)
         stop(home.folder, which=is_flow)
         for worker in workers:
+            worker.signal(signal.SIGTERM)
+            worker.signal(signal.SIGCONT)
             worker.finish()
         if server.is_alive:
             _tried(lambda: reconcile.crash_dead(api, home.worker_name, running_flow_runs(home.folder)))
-        server.signal(signals.SIGTERM)
+        server.signal(signal.SIGTERM)
         stop(home.folder, seconds=8.0)
         server.finish()
         watch.finish()

@@ -11,8 +11,6 @@ from types import FrameType
 
 from skinml.process.interrupts import SIGNALS
 
-SIGTERM = signal.SIGTERM
-
 
 class Stop:
     """Whether and by which signal this process was asked to stop."""

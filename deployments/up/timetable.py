@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from deployments.up.api import Api
-from deployments.up.reconcile import TAG
+from deployments.up.reconcile import TAG, moment
 
 NEXT = 3
 
@@ -28,7 +27,7 @@ def next_runs(api: Api) -> dict[str, list[datetime]]:
     scheduled = {"state": {"type": {"any_": ["SCHEDULED"]}}, "deployment_id": {"any_": list(names)}}
     by_name: dict[str, list[datetime]] = defaultdict(list)
     for run in api.all("/flow_runs/filter", flow_runs=scheduled, sort="EXPECTED_START_TIME_ASC"):
-        by_name[names[run["deployment_id"]]].append(_moment(run))
+        by_name[names[run["deployment_id"]]].append(moment(run["expected_start_time"]))
     return {name: by_name[name][:NEXT] for name in found}
 
 
@@ -39,7 +38,3 @@ def in_words(runs: dict[str, list[datetime]], timezone: str) -> Iterator[str]:
     for name, moments in sorted(runs.items(), key=lambda item: item[1][:1]):
         times = ", ".join(f"{moment.astimezone(zone):%a %d %b %H:%M}" for moment in moments)
         yield f"{name:<{width}}  {times} ({timezone})"
-
-
-def _moment(run: dict[str, Any]) -> datetime:
-    return datetime.fromisoformat(str(run["expected_start_time"]).replace("Z", "+00:00"))

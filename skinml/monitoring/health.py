@@ -18,6 +18,9 @@ from skinml.monitoring.chi_squared import holm, homogeneity, pool
 from skinml.monitoring.reference import MEASURES, Usual
 from skinml.monitoring.tally import Tally
 
+DRIFTED = "drifted"
+"""The verdict that nobody should trust a run's scores."""
+
 CLASSES = "class_mix"
 """The name of the mix of predicted diagnoses among the measures."""
 
@@ -135,7 +138,7 @@ def compare(usual: Usual, night: Tally) -> Health:
         described = _change(usual, night, name) if psi - by_chance >= SMALL else _no_change(usual, night, name)
         drifts.append(Drift(name, psi, by_chance, chances[name], drifted, *described))
     drifts.sort(key=lambda drift: (not drift.drifted, -drift.psi))
-    verdict = "drifted" if drifts[0].drifted else "usual"
+    verdict = DRIFTED if drifts[0].drifted else "usual"
     return Health(verdict, _sentence(drifts, night.images), night.images, usual.images, tuple(drifts), flags)
 
 

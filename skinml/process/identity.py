@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import psutil
 
+LABEL = "skinml.process"
+"""Begins the names of labels that hold what identifies the process of a run."""
+
 
 def this_process() -> dict[str, Any]:
     """Identify this process: its machine, the boot of that machine, its process id and start time."""

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pyarrow as pa
 import pyarrow.csv
 
-from skinml.errors import RunError
+from skinml.errors import UnusableImagesError
 from skinml.layout import report_url
 from skinml.storage.objects import write_bytes
 from skinml.tables.matching import among
@@ -48,7 +48,7 @@ def check_quarantined(
         known: reads uri, etag and reason of the quarantine; None if the run tries no known failure again.
 
     Raises:
-        RunError: too many images cannot be used; nothing was committed.
+        UnusableImagesError: too many images cannot be used; nothing was committed.
     """
     if _few(reasons.total(), done, most):
         return
@@ -64,9 +64,11 @@ def check_quarantined(
     pyarrow.csv.write_csv(rejected.select(COLUMNS), buffer)
     write_bytes(url, buffer.getvalue().to_pybytes())
     said = ", ".join(f"{number} {reason}" for reason, number in reasons.most_common())
-    raise RunError(
+    raise UnusableImagesError(
         f"{bad} of {images} {what} ({bad / images:.0%}) cannot be used ({said}), more than "
-        f"--max-quarantined {most:.0%}: nothing was committed; {url} lists them; {advice}"
+        f"--max-quarantined {most:.0%}: nothing was committed; {url} lists them; {advice}",
+        f"{100 * bad / images:.0f} % of {images:,} {what} could not be used: "
+        + ", ".join(f"{number:,} {reason}" for reason, number in reasons.most_common()),
     )
 
 

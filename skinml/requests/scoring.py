@@ -41,6 +41,10 @@ class ScoreRequest(ClusterRequest):
         MAX_QUARANTINED,
         description="largest fraction of unusable images; with more, the run fails and commits nothing",
     )
+    images_in_ui: Annotated[bool, SHARED] = Field(
+        False,
+        description="show the most suspicious images in a Prefect UI that is not on this machine alone, too",
+    )
 
     @model_validator(mode="after")
     def _window_is_open(self) -> ScoreRequest:

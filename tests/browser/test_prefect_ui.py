@@ -41,13 +41,13 @@ def test_a_run_can_be_read_in_the_browser(
     skinml_process(
         "--workspace", workspace, "score", "--archive", archive, environment=environment, cwd=tmp_path
     )
-    name = "score browsed archive with champion"
-    query = {"flow_runs": {"name": {"any_": [name]}}}
+    query = {"flows": {"name": {"any_": ["score"]}}, "sort": "EXPECTED_START_TIME_DESC", "limit": 1}
     [run] = httpx.post(f"{prefect_server.url}/flow_runs/filter", json=query).json()
+    assert run["name"].endswith(": 1 scored, 0 unusable")
 
     page.goto(f"{prefect_server.ui}/runs/flow-run/{run['id']}")
-    expect(page.get_by_text(name).first).to_be_visible(timeout=MAX_SECONDS)
-    expect(page.get_by_text("Completed").first).to_be_visible(timeout=MAX_SECONDS)
+    expect(page.get_by_text(run["name"]).first).to_be_visible(timeout=MAX_SECONDS)
+    expect(page.get_by_text("Usual").first).to_be_visible(timeout=MAX_SECONDS)
     expect(page.get_by_text("1 images listed").first).to_be_visible(timeout=MAX_SECONDS)  # our log, in its run
     page.get_by_text("Artifacts", exact=True).last.click()
     expect(page.get_by_text("score-counts").first).to_be_visible(timeout=MAX_SECONDS)
@@ -55,3 +55,9 @@ def test_a_run_can_be_read_in_the_browser(
     page.screenshot(path=picture)
     with Image.open(picture) as image:
         assert len(image.convert("RGB").getcolors(1 << 24) or []) > 50  # a page, not a blank
+
+    query = {"flow_runs": {"id": {"any_": [run["id"]]}}, "artifacts": {"key": {"any_": ["score-suspicious"]}}}
+    [sheet] = httpx.post(f"{prefect_server.url}/artifacts/filter", json=query).json()
+    page.goto(f"{prefect_server.ui}/artifacts/artifact/{sheet['id']}")
+    expect(page.get_by_text("The images with the highest p_malignant").first).to_be_visible(timeout=MAX_SECONDS)
+    page.wait_for_function("[...document.images].some(image => image.naturalWidth > 300)", timeout=MAX_SECONDS)

@@ -32,6 +32,8 @@ from tests.services.processes import wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
+# Each fit takes half a minute: the two tests that fit here belong to `make drill-handover`.
+
 Ask = Callable[..., str]
 
 
@@ -84,6 +86,7 @@ def _asked_for(workspace: Path) -> list[dict[str, Any]]:
     return [row for row in rows if row["flow"] == "train" and "retrain-2026" in row["parameters"]]
 
 
+@pytest.mark.drill
 def test_without_a_worker_that_ever_served_the_pool_it_trains_here(
     ask: Ask, installed: Installation, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -118,6 +121,7 @@ def test_a_worker_trains_and_a_failure_there_is_said_here(
     ]
 
 
+@pytest.mark.drill
 def test_a_worker_that_is_lost_while_it_trains_is_waited_for_and_replaced(
     ask: Ask, installed: Installation, prefect_server: Server, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -73,25 +75,26 @@ def test_with_a_server_and_without_the_same_tables(
         assert len(without)
     assert "no Prefect server configured" in said["without"]
 
-    runs = {run["name"]: run for run in ask(prefect_server, "flow_runs")}
-    run = runs["score archive night with champion"]
-    assert run["state_type"] == "COMPLETED"
+    runs = {re.sub(r"\d{4}-\d\d-\d\d", "DATE", run["name"]): run for run in ask(prefect_server, "flow_runs")}
+    run = runs["score DATE: 14 scored, 2 unusable"]
+    assert (run["state_type"], run["state_name"]) == ("COMPLETED", "Usual")
     assert "skinml" in run["tags"]
-    assert "prepare HAM10000_images_part_1, HAM10000_images_part_2 at 32 px" in runs
+    assert "prepare DATE 32 px: 140 prepared, 0 unusable" in runs
     task_names = {
         task["name"] for task in ask(prefect_server, "task_runs", flow_runs={"id": {"any_": [run["id"]]}})
     }
     assert {"open workspace " + str(tmp_path / "scored with"), "commit the scores"} <= task_names
-    assert len(task_names) < 20  # stages, never images
+    assert len(task_names) < 20  # stages, never images: tests/services/test_states.py counts them
 
     artifacts = {
         artifact["key"]: artifact
         for artifact in ask(prefect_server, "artifacts", flow_runs={"id": {"any_": [run["id"]]}})
     }
     assert float(artifacts["score-progress"]["data"]) == 100.0
-    assert '"scored": 14' in artifacts["score-counts"]["data"]
+    assert {"images": "scored", "number": 14} in json.loads(artifacts["score-counts"]["data"])
+    assert json.loads(artifacts["score-reasons"]["data"]) == [{"reason": "not_an_image", "images": 2}]
     assert "not a medical device" in artifacts["score-counts"]["description"]
-    assert str(tmp_path / "scored with" / "scores") in artifacts["score-links"]["data"]
+    assert str(tmp_path / "scored with" / "scores") in artifacts["score-places"]["data"]
 
     logs = ask(prefect_server, "logs", logs={"flow_run_id": {"any_": [run["id"]]}})
     assert any("16 images listed" in line["message"] for line in logs)

@@ -13,9 +13,9 @@ import obstore
 from benchmarks.harness.agreement import OutputError
 from benchmarks.harness.bench import Bench, Result, answer, say
 from benchmarks.harness.bucket import open_bucket
+from benchmarks.harness.bundle import Bundle, make_bundle
 from benchmarks.harness.systems import skinml
 from benchmarks.scoring import listing_server
-from benchmarks.scoring.inputs import Bundle, make_bundle
 from tests.services.seaweedfs import ObjectStore
 from tests.services.seaweedfs import running as running_seaweedfs
 

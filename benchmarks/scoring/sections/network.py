@@ -15,7 +15,7 @@ import onnx
 from threadpoolctl import threadpool_limits
 
 from benchmarks.harness.bench import Bench, Result, say
-from benchmarks.scoring.inputs import make_bundle
+from benchmarks.harness.bundle import make_bundle
 from benchmarks.scoring.peers.common import BATCH, SIZE, one_thread_session
 from skinml.compute import cores
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.harness.bench import Bench
-from benchmarks.scoring.inputs import Bundle, permit_int8
+from benchmarks.harness.bundle import Bundle, permit_int8
 from benchmarks.scoring.sections import network
 from skinml.errors import RequestError
 from skinml.models import registry

@@ -14,10 +14,10 @@ from PIL import Image
 from benchmarks.harness import measure
 from benchmarks.harness.agreement import OutputError
 from benchmarks.harness.bucket import upload
+from benchmarks.harness.bundle import Bundle
 from benchmarks.harness.inputs import KINDS, Input, make_input
 from benchmarks.harness.systems import LIMIT, US, System, scaled, systems_on
 from benchmarks.scoring.agreement import check, exact_probabilities
-from benchmarks.scoring.inputs import Bundle
 from benchmarks.scoring.peers.common import SIZE, as_rows
 from benchmarks.scoring.systems import SYSTEMS, command, limit_of
 from skinml.labels import DIAGNOSES

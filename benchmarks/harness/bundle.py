@@ -1,4 +1,4 @@
-"""The model that everybody scores with: the thesis CNN, fitted once on made-up images and kept in the cache.
+"""The model that images are scored with: the thesis CNN, fitted once on made-up images and kept in the cache.
 
 What its weights are does not change how long it takes, but it is fitted well enough that images get different
 answers: else nobody could see from the probabilities whether they are of the right image.
@@ -14,12 +14,13 @@ from pathlib import Path
 
 from benchmarks.harness.bench import Bench, say
 from benchmarks.harness.systems import skinml, skinml_prepare
-from benchmarks.scoring.peers.common import SIZE
 from skinml.lab.synth import make_archive
 from skinml.layout import champion_url
 
 IMAGES = 600
 EPOCHS = 20
+SIZE = 32
+"""Edge of the thesis network's input, px."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""What a night takes beside its work in Dask."""
