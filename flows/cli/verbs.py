@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from skinml.errors import RequestError, SkinmlError
+from skinml.process.interrupts import deferred
 from skinml.requests.base import Request
 from skinml.requests.dataset import PrepareRequest
 from skinml.requests.evaluation import EvaluateRequest
@@ -283,4 +284,6 @@ def _only_refusing() -> Iterator[None]:
 def imported(place: str) -> Any:
     """The function at "module:function"."""
     module, _, name = place.partition(":")
-    return getattr(importlib.import_module(module), name)
+    # A signal waits until it is imported: Prefect's import swallows exceptions, so that the run would go on.
+    with deferred():
+        return getattr(importlib.import_module(module), name)

@@ -1,7 +1,8 @@
 """Resample lesions: how often each is drawn in each of 2,000 resamples, and the interval that comes of it.
 
 Lesions are drawn, not images, because images of one lesion are not independent of each other. They are drawn
-from all classes together, as a test set is: drawing within classes covers less (docs/benchmarks.md).
+from all classes together, as a test set is: drawing within classes covers less (docs/benchmarks.md). The gate
+alone draws within classes, because it compares two models on one test set, whose composition both share.
 """
 
 from __future__ import annotations
@@ -42,6 +43,36 @@ def draw(lesions: int, at_once: int, *, seed: int, resamples: int = RESAMPLES) -
     for start in range(0, resamples, at_once):
         columns = min(at_once, resamples - start)
         drawn = generator.integers(0, lesions, (columns, lesions)) + lesions * np.arange(columns)[:, None]
+        times = np.bincount(drawn.ravel(), minlength=columns * lesions)
+        yield np.ascontiguousarray(times.reshape(columns, lesions).T, np.float32)
+
+
+def draw_within(
+    strata: NDArray[np.integer], at_once: int, *, seed: int, resamples: int = RESAMPLES
+) -> Iterator[Weights]:
+    """Like `draw`, but from each stratum as many lesions as it has, so that none is ever absent.
+
+    >>> import numpy as np
+    >>> [weights] = draw_within(np.array([1, 0, 1]), 5, seed=0, resamples=4)
+    >>> weights[1].tolist(), weights[[0, 2]].sum(axis=0).tolist()
+    ([1.0, 1.0, 1.0, 1.0], [2.0, 2.0, 2.0, 2.0])
+
+    Args:
+        strata: the stratum of each lesion, shape (lesions,), 0 and up.
+        at_once: columns of a piece. It does not change the draws.
+        seed: the same seed gives the same draws.
+        resamples: how many.
+
+    """
+    lesions = len(strata)
+    order = np.argsort(strata, kind="stable")
+    counts = np.bincount(strata)
+    size, start = counts[strata[order]], (np.cumsum(counts) - counts)[strata[order]]
+    generator = np.random.default_rng(seed)
+    for first in range(0, resamples, at_once):
+        columns = min(at_once, resamples - first)
+        places = start + (generator.random((columns, lesions)) * size).astype(np.int64)
+        drawn = order[places] + lesions * np.arange(columns)[:, None]
         times = np.bincount(drawn.ravel(), minlength=columns * lesions)
         yield np.ascontiguousarray(times.reshape(columns, lesions).T, np.float32)
 

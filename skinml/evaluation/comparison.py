@@ -7,6 +7,7 @@ and compares models has no SciPy.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -92,8 +93,8 @@ def compare(
         "lesions": len(ones),
         "left_out": left_out,
         "metrics": metrics,
-        "mcnemar": _mcnemar(*(_lesion_right(one, lesions) for one in right)),
-        "changed": _changed(both, models, right[1].astype(np.int64) - right[0]),
+        "mcnemar": mcnemar(*(lesion_right(one, lesions) for one in right)),
+        "changed": changed_lesions(both, models, right[1].astype(np.int64) - right[0]),
     }
 
 
@@ -167,13 +168,14 @@ def _paired(first: float, second: float, differences: Values) -> dict[str, Any]:
     }
 
 
-def _lesion_right(right: NDArray[np.bool_], lesions: NDArray[np.int64]) -> NDArray[np.bool_]:
+def lesion_right(right: NDArray[np.bool_], lesions: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Whether more than half of a lesion's images are right, shape (k,)."""
     found: NDArray[np.bool_] = 2 * np.bincount(lesions, weights=right) > np.bincount(lesions)
     return found
 
 
-def _mcnemar(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> dict[str, Any]:
+def mcnemar(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> dict[str, Any]:
+    """McNemar's exact test of which lesions each model has right, shape (k,) both; `compare` explains it."""
     only_first, only_second = int((first & ~second).sum()), int((second & ~first).sum())
     return {
         "unit": "lesion",
@@ -193,18 +195,30 @@ def exact_binomial(fewer: int, trials: int) -> float:
     return float(min(1.0, 2 * tail / 2**trials))
 
 
-def _changed(both: pd.DataFrame, models: list[Predictions], gained: Values) -> dict[str, list[dict[str, Any]]]:
-    """The lesions of which one model has more images right than the other."""
-    rows = both[["image_id", "lesion_id", "dx"]].assign(
-        gained=gained,
-        first=[DIAGNOSES[number] for number in models[0].predicted],
-        second=[DIAGNOSES[number] for number in models[1].predicted],
-    )
+def changed_lesions(
+    both: pd.DataFrame, models: Sequence[Predictions], gained: NDArray[np.integer]
+) -> dict[str, list[dict[str, Any]]]:
+    """The lesions of which one model has more images right than the other, as `compare` returns them.
+
+    Args:
+        both: image_id, lesion_id and dx of n images.
+        models: the predictions of the first and of the second model.
+        gained: 1 for an image that only the second has right, -1 if only the first has, else 0; shape (n,).
+
+    """
+    lesions: dict[str, list[int]] = {}
+    names, ids, dx = (both[name].tolist() for name in ("lesion_id", "image_id", "dx"))
+    for row in np.flatnonzero(gained).tolist():
+        lesions.setdefault(str(names[row]), []).append(row)
     found: dict[str, list[dict[str, Any]]] = {"worse": [], "better": []}
-    for lesion, images in rows[rows["gained"] != 0].groupby("lesion_id", sort=True):
-        net = int(images["gained"].sum())
+    for lesion, rows in sorted(lesions.items()):
+        net = sum(int(gained[row]) for row in rows)
         if net:
-            changed = images[["image_id", "first", "second"]].to_dict("records")
-            one = {"lesion_id": str(lesion), "dx": str(images["dx"].iloc[0]), "images": changed}
+            said = [[DIAGNOSES[model.predicted[row]] for model in models] for row in rows]
+            changed = [
+                {"image_id": ids[row], "first": first, "second": second}
+                for row, (first, second) in zip(rows, said, strict=True)
+            ]
+            one = {"lesion_id": lesion, "dx": str(dx[rows[0]]), "images": changed}
             found["better" if net > 0 else "worse"].append(one)
     return found

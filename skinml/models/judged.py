@@ -110,6 +110,16 @@ def read_own_predictions(workspace: str, manifest: Manifest) -> pd.DataFrame:
     return _read(workspace, manifest, PREDICTIONS)
 
 
+def read_judged_predictions(workspace: str, manifest: Manifest) -> pd.DataFrame:
+    """The predictions that decisions look at: of the honest refit if there is one (`schemas.PREDICTIONS`).
+
+    Raises:
+        RequestError: the version keeps none, or the file was changed.
+
+    """
+    return _read(workspace, manifest, _file(manifest))
+
+
 def _read(workspace: str, manifest: Manifest, file: str) -> pd.DataFrame:
     if file not in manifest.files:
         raise RequestError(

@@ -7,6 +7,7 @@ from importlib.util import find_spec
 NEEDS_TRAIN = [
     "evaluation",
     "external_validation",
+    "gate",
     "models/test_bundle.py",
     "models/test_decide.py",
     "models/test_floors.py",
@@ -18,6 +19,7 @@ NEEDS_TRAIN = [
     "report/test_card_items.py",
     "report/test_evaluation_figures.py",
     "report/test_figures.py",
+    "report/test_gate_page.py",
     "test_labels.py",
     "training",
 ]

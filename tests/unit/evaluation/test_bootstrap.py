@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from sklearn import metrics as reference
 
-from skinml.evaluation.bootstrap import draw, nest, number_lesions, percentile_interval, resample
+from skinml.evaluation.bootstrap import draw, draw_within, nest, number_lesions, percentile_interval, resample
 from skinml.evaluation.intervals import chosen_with_intervals, measure_with_intervals
 from skinml.evaluation.means import behind_means
 from skinml.evaluation.metrics import SCALARS, measure, wilson_interval
@@ -220,3 +220,14 @@ def test_one_class_that_does_not_vary_widens_a_mean_by_its_share() -> None:
     assert low < metrics["balanced_accuracy"] - (1 - known) / 2, "as if the naevi were certain"
     assert low > metrics["balanced_accuracy"] - (1 - known), "the melanoma is half of it"
     assert high < 1, "a class that is all right adds nothing above"
+
+
+def test_draws_within_strata_are_uniform_and_keep_each_strata_s_number() -> None:
+    strata = np.array([2, 0, 2, 2, 0, 5])
+    [weights] = draw_within(strata, 4_000, seed=1, resamples=4_000)
+    for stratum in (0, 2, 5):
+        assert (weights[strata == stratum].sum(axis=0) == (strata == stratum).sum()).all()
+    assert weights.mean(axis=1) == pytest.approx(1, abs=0.05)
+    assert (weights[0] == 0).mean() == pytest.approx((2 / 3) ** 3, abs=0.03)
+    pieces = list(draw_within(strata, 7, seed=1, resamples=4_000))
+    assert (np.concatenate(pieces, axis=1) == weights).all(), "the size of a piece changes nothing"

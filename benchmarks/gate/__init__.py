@@ -1,0 +1,1 @@
+"""How often the gate promotes a model that is no better, and how often one that is."""

@@ -1,0 +1,1 @@
+"""The questions of the gate's benchmark: a Bench in, raw figures out."""
