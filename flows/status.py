@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 from datetime import UTC, datetime
+from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
 from skinml.checkup.status import Status, read_status
-from skinml.errors import RunError
+from skinml.errors import RunError, SkinmlError
 from skinml.notify.address import Address, parse_address
 from skinml.notify.message import Message, name_of
 from skinml.notify.send import send
@@ -48,9 +50,28 @@ def _result(workspace: str, found: Status, now: datetime) -> dict[str, Any]:
         "notes": list(found.notes),
         "last_night": found.last_night,
         "champion": found.champion,
+        **_new_lesions(workspace, found),
         "running": list(found.running),
         "workspace": workspace,
     }
+
+
+def _new_lesions(workspace: str, found: Status) -> dict[str, Any]:
+    """How many labelled lesions have come since the last training; nothing if they cannot be counted."""
+    if find_spec(LABELLED) is None or any(
+        one.kind in ("storage", "missing", "table") for one in found.problems
+    ):
+        return {}
+    needed = int(import_module("skinml.requests.retraining").MIN_NEW)
+    try:
+        new = import_module(LABELLED).count_new_lesions(workspace)
+    except SkinmlError as error:  # such as a damaged table of samples, which no night needs
+        logger.warning("new labelled lesions are not counted: %s", error)
+        return {}
+    return {"new_lesions": new.new, "lesions_needed": needed, "retraining": new.in_words(needed)}
+
+
+LABELLED = "skinml.records.labelled"
 
 
 def _tell(

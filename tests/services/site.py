@@ -7,8 +7,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
+import httpx
 import pytest
 from prefect import flow
 from prefect.client.orchestration import SyncPrefectClient, get_client
@@ -49,6 +51,10 @@ class Site:
         if state is not None:
             self.client.set_flow_run_state(made.id, state)
         return str(made.id)
+
+    def ask(self, method: str, path: str, body: Any = None) -> None:
+        """Ask the server for what its client has no method."""
+        httpx.request(method, f"{self.server.url}{path}", json=body, timeout=60).raise_for_status()
 
     def names(self) -> list[str]:
         """The names of all automations."""

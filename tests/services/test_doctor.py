@@ -88,8 +88,8 @@ def test_no_worker_and_parameters_that_are_refused(asked: Site, skinml: CommandL
 
 def test_what_is_deployed_as_it_should_be_is_current(asked: Site, skinml: CommandLine, night: Path) -> None:
     request = {"workspace": str(night), "request": {"archive": "/archive", "model": "champion"}}
-    asked.client.request("PATCH", f"/deployments/{asked.ours}", json={"parameters": request})
-    asked.client.request("POST", "/work_pools/skinml/workers/heartbeat", json={"name": "one"})
+    asked.ask("PATCH", f"/deployments/{asked.ours}", {"parameters": request})
+    asked.ask("POST", "/work_pools/skinml/workers/heartbeat", {"name": "one"})
     try:
         rows = diagnose(skinml, "--workspace", night)
         assert rows["workers"] == {
@@ -99,8 +99,8 @@ def test_what_is_deployed_as_it_should_be_is_current(asked: Site, skinml: Comman
         rows = diagnose(skinml, "--workspace", night.parent / "other")
         assert "another workspace" in rows["deployments"]["detail"]
     finally:
-        asked.client.request("PATCH", f"/deployments/{asked.ours}", json={"parameters": {}})
-        asked.client.request("DELETE", "/work_pools/skinml/workers/one")
+        asked.ask("PATCH", f"/deployments/{asked.ours}", {"parameters": {}})
+        asked.ask("DELETE", "/work_pools/skinml/workers/one")
 
 
 def test_a_server_that_schedules_nothing_is_found(
@@ -124,7 +124,7 @@ def test_a_server_that_schedules_nothing_is_found(
         assert "compact-weekly: the schedule is active, but the server has scheduled no run" in row["detail"]
         planned = asked.client.create_flow_run_from_deployment(deployment)
         body = {"state": {"type": "SCHEDULED", "state_details": {"scheduled_time": "2199-01-01T05:00:00Z"}}}
-        asked.client.request("POST", f"/flow_runs/{planned.id}/set_state", json={**body, "force": True})
+        asked.ask("POST", f"/flow_runs/{planned.id}/set_state", {**body, "force": True})
         assert (
             "next is compact-weekly at 2199-01-01 05:00 UTC"
             in diagnose(skinml, expect=1)["scheduling"]["detail"]
@@ -148,7 +148,7 @@ def test_a_slot_that_a_dead_run_holds_is_found(asked: Site, skinml: CommandLine)
         assert rows["leases"]["state"] == "warning"
         limit = asked.client.read_deployment(deployment).global_concurrency_limit
         assert limit is not None
-        asked.client.request("PATCH", f"/v2/concurrency_limits/{limit.id}", json={"active_slots": 1})
+        asked.ask("PATCH", f"/v2/concurrency_limits/{limit.id}", {"active_slots": 1})
         row = diagnose(skinml, expect=1)["slots"]
         assert row["state"] == "failed"
         assert "prepare (1 taken, 0 running)" in row["detail"]
