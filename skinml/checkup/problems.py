@@ -31,13 +31,13 @@ TOLD: Mapping[Kind, str] = {
     "table": "a table of the workspace cannot be read",
     "never": "nothing has been scored yet",
     "late": "the last good night ended {hours:.0f} hours ago; {allowed:.0f} are allowed",
-    "stuck": "{runs:d} runs have been running for more than {allowed:.0f} hours",
-    "dead": "{runs:d} runs died without recording their end",
+    "stuck": "runs that have been running for more than {allowed:.0f} hours: {runs:d}",
+    "dead": "runs that died without recording their end: {runs:d}",
     "drifted": "tonight's images differ from those the model was tested on: do not trust its scores",
     "quarantine": "{recent:.0%} of {images:d} new images could not be used, {earlier:.0%} before",
     "champion": "the champion's files are not those that were registered",
     "no_champion": "there is no champion, so no night can be scored",
-    "future": "{rows:d} rows of runs are dated up to {hours:.0f} hours in the future: a clock was wrong",
+    "future": "rows of runs that are dated in the future, by up to {hours:.0f} hours: {rows:d}; a clock was wrong",
 }
 """The sentence of each kind. Its fields are the figures of the problem."""
 

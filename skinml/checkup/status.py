@@ -151,6 +151,4 @@ def _notes(found: nights.Nights) -> list[str]:
     if not since:
         return []
     error = " ".join(str(since[-1]["error"]).split())[:200]
-    return [
-        f"{len(since)} nights have failed since the last good one; the last, {since[-1]['run_id']}: {error}"
-    ]
+    return [f"failed since the last good night: {len(since)}; the last one, {since[-1]['run_id']}: {error}"]

@@ -127,7 +127,7 @@ def test_the_rise_is_told_in_numbers() -> None:
 def test_rows_from_the_future_are_said_and_are_no_nights() -> None:
     found = sort(row(-24 * 40), row(30))
     [problem] = nights.from_the_future(found, NOW)
-    assert "40 days in the future" in problem.detail
+    assert "by 40 days" in problem.detail
     assert [one["run_id"] for one in found.good] == ["score-30"]
     assert nights.from_the_future(sort(row(-0.05)), NOW) == []  # 3 minutes: clocks differ
 

@@ -41,7 +41,7 @@ def test_a_run_whose_process_is_gone_is_dead(place: str, put: Callable[[str, byt
     [problem] = stuck(find_under_way(place, datetime.now(UTC)), datetime.now(UTC), DAY)
     assert problem.kind == "dead"
     assert run.run_id in problem.detail
-    assert problem.told == "1 runs died without recording their end"
+    assert problem.told == "runs that died without recording their end: 1"
 
 
 @pytest.mark.parametrize(("minutes", "alive"), [(14, True), (16, False)])
@@ -63,7 +63,7 @@ def test_a_run_that_takes_a_day_is_stuck_and_one_from_the_future_is_said(place: 
     with kept_under_way(place, run):
         found = find_under_way(place, datetime.now(UTC))
         [slow] = stuck(found, run.started_at + timedelta(hours=25), DAY)
-        assert (slow.kind, slow.told) == ("stuck", "1 runs have been running for more than 24 hours")
+        assert (slow.kind, slow.told) == ("stuck", "runs that have been running for more than 24 hours: 1")
         [future] = stuck(found, run.started_at - timedelta(hours=3), DAY)
         assert future.kind == "future"
         assert "began 3 h in the future" in future.detail
