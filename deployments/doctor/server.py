@@ -15,6 +15,8 @@ from skinml.checkup.checks import Finding, failed, ok, warning
 from skinml.errors import SkinmlError
 from skinml.storage.redaction import redacted
 
+VARIABLE = "PREFECT_API_URL"
+
 NO_SERVER = "no Prefect server: verbs run without one, but nothing is scheduled and nothing shows in a UI"
 
 
@@ -85,5 +87,7 @@ def _address() -> tuple[str, str | None, str]:
     from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL
 
     auth_string = PREFECT_API_AUTH_STRING.value()
-    where = "PREFECT_API_URL" if os.environ.get("PREFECT_API_URL") else "Prefect's profile"
-    return PREFECT_API_URL.value() or "", auth_string.get_secret_value() if auth_string else None, where
+    auth = auth_string.get_secret_value() if auth_string else None
+    if VARIABLE in os.environ:  # an empty one means none at all
+        return os.environ[VARIABLE], auth, VARIABLE
+    return PREFECT_API_URL.value() or "", auth, "Prefect's profile"

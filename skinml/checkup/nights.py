@@ -150,9 +150,9 @@ def from_the_future(nights: Nights, now: datetime) -> list[Problem]:
     return [
         Problem(
             "future",
-            f"rows of runs are dated in the future ({len(nights.future)}, the last one,"
-            f" {nights.future[-1]['run_id']}, by {spoken(ahead)}): a clock was wrong, here or there; they do not"
-            " count as nights",
+            f"{len(nights.future)} of the rows of runs are dated in the future, the last one"
+            f" ({nights.future[-1]['run_id']}) by {spoken(ahead)}: a clock was wrong, here or there; they are"
+            " no nights",
             {"rows": len(nights.future), "hours": hours(ahead)},
         )
     ]

@@ -37,7 +37,7 @@ TOLD: Mapping[Kind, str] = {
     "quarantine": "{recent:.0%} of {images:d} new images could not be used, {earlier:.0%} before",
     "champion": "the champion's files are not those that were registered",
     "no_champion": "there is no champion, so no night can be scored",
-    "future": "rows of runs that are dated in the future, by up to {hours:.0f} hours: {rows:d}; a clock was wrong",
+    "future": "rows of runs dated in the future: {rows:d}, by up to {hours:.0f} hours; a clock was wrong",
 }
 """The sentence of each kind. Its fields are the figures of the problem."""
 
