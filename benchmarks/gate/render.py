@@ -9,6 +9,9 @@ from benchmarks.harness.markdown import described, number, paragraph, table, tri
 SHARE_OF_TEST = 0.15
 """Of the labelled lesions."""
 
+RELIABLE = 0.8
+"""The usual power that a study is planned for."""
+
 
 def section(found: Result) -> str:
     """False promotions and power."""
@@ -62,6 +65,11 @@ def _pairs(one: Result) -> str:
                 would decide:"""
             ),
             table(("challenger", "gain", "decision", "worse", "not assessable"), rows),
+            paragraph(
+                """So the champion is also kept if chance alone, in a fit of the same recipe, moves calibration,
+                sensitivity or specificity by more than a margin. A clinic would see that change, whatever caused
+                it."""
+            ),
         ]
     )
 
@@ -139,12 +147,26 @@ def _power(found: Result) -> str:
             ),
             table(head, promoted),
             f"![How often a gain is shown and a model promoted, by labelled lesions]({PICTURE})",
+            _answer(one, lesions, gains),
             paragraph(
                 """Of the retrainings whose gain is shown, the share in which a margin is not assessable, %, for
                 all gains together:"""
             ),
             _margins(one, lesions),
         ]
+    )
+
+
+def _answer(one: Result, lesions: list[int], gains: list[float]) -> str:
+    """The gain that can be relied on to be shown, for each number of labelled lesions."""
+    said = []
+    for count in lesions:
+        shown = [gain for gain in gains if power_of(one, "gain", count, gain) >= RELIABLE]
+        gain = f"{min(shown):.2f}" if shown else f"none of up to {max(gains):.2f}"
+        said.append(f"{number(round(count / SHARE_OF_TEST, -2))}: {gain}")
+    return paragraph(
+        f"""The smallest of these gains that is shown in {100 * RELIABLE:.0f} % of the retrainings or more, by
+        number of labelled lesions: {"; ".join(said)}."""
     )
 
 

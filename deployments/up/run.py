@@ -23,8 +23,9 @@ from deployments.up.not_started import why_not_started
 from deployments.up.processes import is_flow, running_flow_runs, stop
 from deployments.up.settings import Address, client_environment, common, server_environment
 from deployments.up.state import Home, UpState, home_folder, locked, read_state, write_state
+from flows import checks
 from flows.server import START_SECONDS
-from skinml.errors import RequestError, RunError
+from skinml.errors import RequestError, RunError, SkinmlError
 from skinml.layout import check_workspace
 from skinml.requests.up import UpRequest
 from skinml.storage.urls import normalise
@@ -80,6 +81,7 @@ def up(workspace: str, request: UpRequest) -> dict[str, Any]:
 
 def _check(workspace: str, home: Home, request: UpRequest) -> _Chosen:
     """Refuse what is wrong while nothing is written or started."""
+    checks.up(workspace, request)
     values = {
         "SKINML_WORKSPACE": workspace,
         "SKINML_ARCHIVE": normalise(request.archive) if request.archive else "",
@@ -175,7 +177,11 @@ def _make_automations(url: str, auth: str | None) -> None:
     from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 
     with temporary_settings({PREFECT_API_URL: url, **({PREFECT_API_AUTH_STRING: auth} if auth else {})}):
-        ensure_automations(url)
+        try:
+            for line in ensure_automations(url):
+                logger.info("%s", line)
+        except SkinmlError as error:  # the schedules work without
+            logger.warning("automations: %s", error)
 
 
 def _tell(chosen: _Chosen, api: Api, auth: str | None, asked: signals.Stop) -> None:

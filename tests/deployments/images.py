@@ -130,12 +130,13 @@ def as_container(
     Args:
         image: its user and its environment.
         command: the program with its arguments.
-        home: the volume; it will belong to the image's user.
+        home: the volume; what lies in it at the first use will belong to the image's user.
         environment: beside the image's.
         hosts: a file that takes the place of /etc/hosts.
     """
-    for one in [home, *home.rglob("*")]:
-        os.chown(one, int(image.user), int(image.group))
+    if home.stat().st_uid != int(image.user):
+        for one in [home, *home.rglob("*")]:
+            os.chown(one, int(image.user), int(image.group))
     ours = {**image.environment, **(environment or {}), "PYTHONPATH": str(REPOSITORY)}
     ours["PATH"] = ours["PATH"].replace("/opt/skinml/bin", str(Path(sys.prefix) / "bin"))
     needed = dict.fromkeys(str(path) for path in (sys.base_prefix, sys.prefix, REPOSITORY, *_shared_packages()))

@@ -26,7 +26,7 @@ def test_a_service_that_answers_is_healthy_and_one_that_does_not_is_not(tmp_path
     with service(scheduler, {}, tmp_path / "log"):
         wait_for(lambda: is_healthy(f"{page}/health"), 60, "the scheduler")
         assert check(f"{page}/health") == 0
-        assert check(SKINML_HEALTH_URL=f"{page}/health") == 0
+        assert check(HEALTH_URL=f"{page}/health") == 0
         assert check(f"{page}/nothing") == 1
     assert check(f"{page}/health") == 1
     assert check("nonsense") == 1

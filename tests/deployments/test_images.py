@@ -35,7 +35,7 @@ def test_the_base_image_is_pinned_by_its_version() -> None:
 
 
 def test_only_the_train_image_has_what_fits_models() -> None:
-    runs = {}
+    runs: dict[str, str] = {}
     stage = ""
     for word, rest in instructions():
         if word == "FROM":

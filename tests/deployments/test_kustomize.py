@@ -103,7 +103,7 @@ def test_the_gpu_worker_asks_for_a_gpu_and_serves_its_pool() -> None:
 
 def selects(selector: dict[str, Any], labels: dict[str, str]) -> bool:
     assert set(selector) <= {"matchLabels"}, "these tests understand nothing else"
-    return selector.get("matchLabels", {}).items() <= labels.items()
+    return bool(selector.get("matchLabels", {}).items() <= labels.items())
 
 
 def allows(build: str, source: dict[str, str], target: dict[str, str], port: int) -> bool:

@@ -205,10 +205,15 @@ def test_a_night_runs_from_schedule_to_rows(stack: Stack, trained: Path, jpeg: C
 
     said = stack.run("deploy", "prefect", "deployment", "run", "score/score-nightly", "--watch")
     assert "Completed" in said, said + stack.log("cpu-worker")
-    rows = "from skinml import tables; print(len(tables.read('s3://skinml/workspace', 'scores')))"
-    assert stack.run("cpu-worker", sys.executable, "-c", rows).strip() == "20"
+    read = (
+        "from skinml import tables; print(*tables.read('s3://skinml/workspace', 'scores')['uri'].to_pylist())"
+    )
+    uris = stack.run("cpu-worker", sys.executable, "-c", read).split()
+    assert len([uri for uri in uris if uri.startswith("s3://skinml/archive/")]) == 20
     assert "Run out-of-band function" in stack.log("dask-worker"), "the work went to the Dask workers"
 
+    page = "from urllib.request import urlopen; print(urlopen('http://prefect:4200/').read())"
+    assert "<title>Prefect" in stack.run("deploy", sys.executable, "-c", page), "the UI, with a read-only root"
     unsigned = stack.contained(
         "deploy", ["prefect", "deployment", "ls"], {"PREFECT_API_URL": "http://prefect:4200/api"}
     )

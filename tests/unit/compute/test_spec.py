@@ -49,6 +49,16 @@ def test_local_is_the_default_by_its_name() -> None:
     assert ClusterRequest(cluster="local").cluster is None
 
 
+def test_a_machines_own_cluster_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A deployment names none; the worker of Prefect that runs it has the variable."""
+    assert ClusterRequest().cluster is None
+    monkeypatch.setenv("SKINML_CLUSTER", "tcp://scheduler:8786")
+    assert ClusterRequest().cluster == "tcp://scheduler:8786"
+    assert ClusterRequest(cluster="local").cluster is None
+    monkeypatch.setenv("SKINML_CLUSTER", "local")
+    assert ClusterRequest().cluster is None
+
+
 # Files
 
 SMALLEST = 'workers = 2\nmemory = "1 GiB"\n'
