@@ -173,7 +173,10 @@ def spoken(duration: timedelta) -> str:
     seconds = duration.total_seconds()
     if seconds < 2 * 3600:
         return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.3g} h" if seconds < 72 * 3600 else f"{f"{seconds / 86400:.1f}".removesuffix(".0")} days"
+    if seconds < 72 * 3600:
+        return f"{seconds / 3600:.3g} h"
+    days = f"{seconds / 86400:.1f}".removesuffix(".0")
+    return f"{days} days"
 
 
 def _counts(rows: Sequence[Row]) -> np.ndarray[Any, np.dtype[np.int64]]:
