@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,7 @@ from prefect import Flow
 from ruamel.yaml import YAML
 
 from flows.cli.verbs import REQUESTS, VERBS, Verb, imported
-from skinml.process.interrupts import Interrupted, raised
+from skinml.process.interrupts import Interrupted
 from tests.conftest import REPOSITORY
 
 DEPLOYMENTS: list[dict[str, Any]] = YAML(typ="safe").load(REPOSITORY / "deployments" / "prefect.yaml")[
@@ -72,5 +73,13 @@ def test_a_signal_waits_until_a_verb_is_imported(tmp_path: Path, monkeypatch: py
     module = f"import os, signal\n{swallows}verb = 1"
     (tmp_path / "swallows.py").write_text(module, encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(Interrupted), raised():
-        imported("swallows:verb")
+
+    def end(number: int, _: object) -> None:
+        raise Interrupted(number)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        with pytest.raises(Interrupted):
+            imported("swallows:verb")
+    finally:
+        signal.signal(signal.SIGTERM, before)
