@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from skinml.requests.base import ClusterRequest
 from skinml.requests.dataset import PrepareRequest
 from skinml.requests.evaluation import EvaluateRequest
 from skinml.requests.labels import MislabelledRequest
 from skinml.requests.scoring import QuarantineRequest, ScoreRequest
 from skinml.requests.tables import CompactRequest, ExportRequest
 from skinml.requests.training import TrainRequest
+from skinml.requests.up import UpRequest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,11 +34,13 @@ def prepare(workspace: str, request: PrepareRequest) -> None:
     _check_metadata(request.metadata, request.map, request.drop)
     for url in request.images:
         _check_archive(workspace, url)
+    _check_cluster(request)
 
 
 def train(workspace: str, request: TrainRequest) -> None:
     """Refuse missing libraries, an unknown architecture, a workspace without samples."""
     _check_training(workspace, request.model)
+    _check_cluster(request)
 
 
 def _check_training(workspace: str, model: str) -> None:
@@ -55,6 +59,7 @@ def _check_training(workspace: str, model: str) -> None:
 def mislabelled(workspace: str, request: MislabelledRequest) -> None:
     """Refuse missing libraries, an unknown architecture, a workspace without samples."""
     _check_training(workspace, request.model)
+    _check_cluster(request)
 
 
 def evaluate(workspace: str, request: EvaluateRequest) -> None:
@@ -77,6 +82,7 @@ def evaluate(workspace: str, request: EvaluateRequest) -> None:
         _check_metadata(request.metadata, request.map, request.drop, lesions_needed=False)
     for url in request.images:
         _check_archive(workspace, url)
+    _check_cluster(request)
 
 
 def score(workspace: str, request: ScoreRequest) -> None:
@@ -86,6 +92,7 @@ def score(workspace: str, request: ScoreRequest) -> None:
     workspace = check_workspace(workspace)
     _check_model(workspace, request.model, request.precision)
     _check_archive(workspace, request.archive)
+    _check_cluster(request)
 
 
 def replay(workspace: str, request: QuarantineRequest) -> None:
@@ -99,6 +106,7 @@ def replay(workspace: str, request: QuarantineRequest) -> None:
         from skinml.records.quarantine import FLOWS
 
         find_run(workspace, request.run, FLOWS)
+    _check_cluster(request)
 
 
 def export(workspace: str, request: ExportRequest) -> None:
@@ -121,6 +129,27 @@ def compact(workspace: str, request: CompactRequest) -> None:
         check_workspace(workspace)
 
 
+def up(workspace: str, request: UpRequest) -> None:
+    """Refuse a workspace that does not exist and could not be made, and images that cannot be listed."""
+    from skinml.errors import RequestError
+    from skinml.layout import check_workspace, find_workspace
+    from skinml.requests.up import is_loopback
+
+    if not request.auth and not is_loopback(request.host):
+        raise RequestError(f"--host {request.host} lets other machines in: give --auth too")
+    workspace = check_workspace(workspace)
+    if bool(request.images) != bool(request.metadata):
+        raise RequestError("up: --images and --metadata belong together: give both, or none")
+    if request.images:
+        _check_metadata(request.metadata, (), ())
+        for url in request.images:
+            _check_archive(workspace, url)
+    else:
+        find_workspace(workspace)  # `prepare` would make it
+    if request.archive is not None:
+        _check_archive(workspace, request.archive)
+
+
 def _check_metadata(
     urls: Sequence[str], mapped: Sequence[str], dropped: Sequence[str], lesions_needed: bool = True
 ) -> None:
@@ -138,6 +167,16 @@ def _check_model(workspace: str, version: str, precision: Precision) -> None:
     from skinml.models.registry import find
 
     network_file(find(workspace, version), precision)
+
+
+def _check_cluster(request: ClusterRequest) -> None:
+    """Refuse an unknown kind of cluster, a wrong file, a missing extra. Addresses are tried later."""
+    from skinml.compute.kinds import check_can_start
+    from skinml.compute.spec import ClusterSpec
+
+    spec = ClusterSpec(request.cluster)
+    if spec.is_started:
+        check_can_start(spec)
 
 
 def _check_archive(workspace: str, url: str) -> None:

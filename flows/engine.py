@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import logging
+from collections.abc import Callable
 from typing import Any
 
 from prefect import Flow, tags
 from prefect.settings import (
+    PREFECT_API_AUTH_STRING,
     PREFECT_API_REQUEST_TIMEOUT,
     PREFECT_API_URL,
     PREFECT_CLIENT_MAX_RETRIES,
@@ -14,8 +17,10 @@ from prefect.settings import (
     temporary_settings,
 )
 
+from flows.local_server import running_server
 from tasks.ending import ends_of, function_of
 from tasks.orchestration import begin_with_prefect, call_as_run
+from tasks.run_process import label_run
 from tasks.server_check import server_address, why_unusable
 
 logger = logging.getLogger("skinml.engine")
@@ -32,10 +37,20 @@ def run(flow: Flow[..., dict[str, Any]], **parameters: Any) -> dict[str, Any]:
 
     If the server fails on the way, the run goes on without it from where it is: tasks/orchestration.py.
     """
-    function, url = function_of(flow), PREFECT_API_URL.value()
-    if not url:
-        logger.info("no Prefect server configured (PREFECT_API_URL): running without one")
-        return function(**parameters)
+    if not PREFECT_API_URL.value():
+        found = running_server()
+        if found is None:
+            logger.info("no Prefect server configured (PREFECT_API_URL): running without one")
+            return function_of(flow)(**parameters)
+        state, secret = found
+        logger.info("on the server of skinml up (PID %d): %s", state.pid, state.ui_url)
+        with temporary_settings({PREFECT_API_URL: state.url, PREFECT_API_AUTH_STRING: secret}):
+            return _run_on_server(flow, **parameters)
+    return _run_on_server(flow, **parameters)
+
+
+def _run_on_server(flow: Flow[..., dict[str, Any]], **parameters: Any) -> dict[str, Any]:
+    function = function_of(flow)
     trouble = why_unusable()
     if trouble is not None:
         logger.warning("running without Prefect: %s %s", server_address(), trouble)
@@ -45,7 +60,18 @@ def run(flow: Flow[..., dict[str, Any]], **parameters: Any) -> dict[str, Any]:
     with tags("skinml"), temporary_settings(_short_timeouts()):
         # The command line has validated the request. Prefect cannot, because call_as_run wraps the function.
         unchecked = flow.with_options(validate_parameters=False)
-        return call_as_run(unchecked, function, function, ends_of(flow), **parameters)
+        return call_as_run(unchecked, _with_process(function), function, ends_of(flow), **parameters)
+
+
+def _with_process(function: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
+    """Label the run with its process: the next `skinml up` then knows whether an unfinished run is dead."""
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> dict[str, Any]:
+        label_run()
+        return function(*args, **kwargs)
+
+    return call
 
 
 def _short_timeouts() -> dict[Any, Any]:

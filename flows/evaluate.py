@@ -58,7 +58,7 @@ def _labelled_set(workspace: str, request: EvaluateRequest) -> dict[str, Any]:
         check_tables(workspace)
         known = evaluation.read_known(workspace, model)
         plan = evaluation.plan_labelled(listing, metadata, known, model)
-        check_cluster(workspace, request, listing.archives)
+        check_cluster(workspace, request, record, listing.archives)
         record.model_version = model.version
         read = evaluation.predict_images(plan, model, listing, request)
         chosen = evaluation.leave_out(plan, read, known, model, ", ".join(request.images))

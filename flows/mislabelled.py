@@ -12,7 +12,7 @@ from skinml.models.zoo.base import check_weights
 from skinml.records.runs import begin
 from skinml.requests.labels import MislabelledRequest
 from skinml.training.installed import check_installed
-from tasks.cluster import check_cluster
+from tasks.cluster import check_cluster, release_cluster
 from tasks.ending import ends_as
 from tasks.fit import workplace
 from tasks.labels import check_folds, predict_out_of_fold, write_ranking
@@ -50,10 +50,11 @@ def mislabelled(workspace: str, request: MislabelledRequest) -> dict[str, Any]:
         samples = read_samples(workspace)
         check_folds(samples, request)
         missing = find_missing(workspace, samples, pixels)
-        check_cluster(workspace, request, images=missing.work["uri"].head(1).to_list())
+        check_cluster(workspace, request, record, images=missing.work["uri"].head(1).to_list())
 
         begin_run(record, workspace)
         store = make_pixels(workspace, samples, missing, pixels, request, run)
+        release_cluster(record)
         with workplace(workspace, record) as place:
             predictions = predict_out_of_fold(store, request, place)
         ranked, files = write_ranking(workspace, run.run_id, predictions, request.top)

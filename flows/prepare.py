@@ -49,7 +49,7 @@ def prepare(workspace: str, request: PrepareRequest) -> dict[str, Any]:
         workspace = open_workspace(workspace)
         metadata = dataset.read_metadata(request.metadata, request.map, request.drop)
         listing = list_archives(workspace, request.images)
-        check_cluster(workspace, request, listing.archives)
+        check_cluster(workspace, request, record, listing.archives)
 
         begin_run(record, workspace)
         plan = dataset.plan_dataset(workspace, listing, metadata, dataset_key)

@@ -49,7 +49,7 @@ def replay(workspace: str, request: QuarantineRequest) -> dict[str, Any]:
         check_tables(workspace)
         images = stages.choose_images(workspace, request)
         readable = images.loc[images["reason"] != Reason.READ_ERROR.value, "uri"]  # a folder, a link to nothing
-        check_cluster(workspace, request, images=readable.head(1).to_list())
+        check_cluster(workspace, request, record, images=readable.head(1).to_list())
         record.model_version = model.version
 
         begin_run(record, workspace)

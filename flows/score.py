@@ -53,7 +53,7 @@ def score(workspace: str, request: ScoreRequest) -> dict[str, Any]:
         model = choose_model(workspace, request.model, request.precision)
         archive = check_archive(workspace, request.archive)
         check_tables(workspace)
-        check_cluster(workspace, request, [archive])
+        check_cluster(workspace, request, record, [archive])
         record.model_version = model.version
 
         begin_run(record, workspace)

@@ -16,7 +16,7 @@ from skinml.requests.training import TrainRequest
 from skinml.training.installed import check_installed
 from tasks.bundle import build, finish_bundle, register_model
 from tasks.champion import decide_first
-from tasks.cluster import check_cluster
+from tasks.cluster import check_cluster, release_cluster
 from tasks.ending import ends_as
 from tasks.fit import check_protocol, fit_model, workplace
 from tasks.pixels import find_missing, make_pixels, read_samples
@@ -48,10 +48,11 @@ def train(workspace: str, request: TrainRequest) -> dict[str, Any]:
         samples = read_samples(workspace)
         check_protocol(samples, request)
         missing = find_missing(workspace, samples, pixels)
-        check_cluster(workspace, request, images=missing.work["uri"].head(1).to_list())
+        check_cluster(workspace, request, record, images=missing.work["uri"].head(1).to_list())
 
         begin_run(record, workspace)
         store = make_pixels(workspace, samples, missing, pixels, request, run)
+        release_cluster(record)
 
         with workplace(workspace, record) as place:
             fitted = fit_model(store, request.protocol, request, place, export=True)

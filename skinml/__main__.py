@@ -15,7 +15,10 @@ from importlib.util import find_spec
 from pathlib import Path
 
 PACKAGES = ("tasks", "flows")
-"""What a verb imports beside skinml. `deployments` is not among them: no verb imports it."""
+"""What every verb imports beside skinml."""
+
+OF_VERBS = {"up": ("deployments",)}
+"""What one verb imports beside these. A folder `deployments` of somebody else's must not stop the others."""
 
 INSTALLED_IN = Path(__file__).resolve().parent.parent
 """The folder that all packages of one installation lie in."""
@@ -25,7 +28,7 @@ OWN_ENVIRONMENT = "install skinml in an environment of its own"
 
 def main() -> int:
     """Run the verb on the command line. Returns its exit code; 2 if another `flows` or `tasks` hides ours."""
-    clash = next(filter(None, map(_clash, PACKAGES)), None)
+    clash = next(filter(None, map(_clash, _packages(sys.argv[1:]))), None)
     if clash is not None:
         print(f"skinml: {clash}", file=sys.stderr)
         if "--json" in sys.argv[1:]:
@@ -33,6 +36,10 @@ def main() -> int:
         return 2
     exit_code: int = import_module("flows.cli.main").main()
     return exit_code
+
+
+def _packages(arguments: list[str]) -> tuple[str, ...]:
+    return PACKAGES + tuple(package for verb, more in OF_VERBS.items() if verb in arguments for package in more)
 
 
 def _clash(package: str) -> str | None:

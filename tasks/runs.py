@@ -40,6 +40,8 @@ class RunRecord:
         is_under_way: whether something may have been written; from then on the run leaves a row.
         counts, model_version, more: columns of its row.
         row: the row, once it is written.
+        open: what is closed when the run ends.
+        cluster: the part of `open` that is a cluster on other machines, if one was started for the run.
     """
 
     run: Run
@@ -51,6 +53,7 @@ class RunRecord:
     more: dict[str, str | None] = field(default_factory=dict)
     row: dict[str, Any] = field(default_factory=dict)
     open: ExitStack = field(default_factory=ExitStack)
+    cluster: ExitStack = field(default_factory=ExitStack)
 
     def ended(self, status: str, error: str | None) -> dict[str, Any]:
         """Return the run's row, if it ends now."""

@@ -78,7 +78,7 @@ def show_trained(workspace: str, manifest: Manifest, fitted: Fitted, honest: Fit
     folder = model_url(workspace, manifest.name, manifest.version)
     for key, one in {"train-confusion": fitted, "train-confusion-honest": honest}.items():
         if one is not None:
-            show_confusion(key, f"{manifest.name} {manifest.version}, {one.title}", one.metrics)
+            show_confusion(key, f"{manifest.version}, {one.title}", one.metrics, "test images")
     places = {file: f"{folder}/{file}" for file in manifest.files if file.endswith((".png", ".json"))}
     artifacts.show_places("train-places", f"Model {manifest.name} {manifest.version}", places)
 
@@ -111,7 +111,8 @@ def show_suspicious(workspace: str, result: dict[str, Any], run: Run, everywhere
     """Show pictures of the most suspicious images, but only in a UI of this machine, or if `everywhere`."""
     if under_prefect() and result["scored"]:
         if everywhere or is_on_this_machine():
-            _show_suspicious(workspace, run, result["scored"], result["health"] == DRIFTED)
+            drifted = result["health"] == DRIFTED and not result["backfill"]
+            _show_suspicious(workspace, run, result["scored"], drifted)
         else:
             logger.info(
                 "no pictures of lesions in the Prefect UI, which others see too: --images-in-ui shows them"
@@ -168,7 +169,7 @@ def show_compacted(found: dict[str, dict[str, Any]]) -> None:
     artifacts.show_table("compact-tables", "Files and bytes of each table before and after.", rows)
 
 
-def show_confusion(key: str, about: str, metrics: Mapping[str, Any]) -> None:
+def show_confusion(key: str, about: str, metrics: Mapping[str, Any], images: str = "images") -> None:
     """Show the confusion matrix of `evaluation.metrics.measure`. An aggregated figure is shown in every UI."""
     if "confusion_matrix" not in metrics or not under_prefect():
         return
@@ -177,7 +178,7 @@ def show_confusion(key: str, about: str, metrics: Mapping[str, Any]) -> None:
 
         rates = f"accuracy {metrics['accuracy']:.3f}, balanced accuracy {metrics['balanced_accuracy']:.3f}"
         confusion = np.array(metrics["confusion_matrix"], dtype=np.int64)
-        picture = small_png(draw_confusion(f"{about}: {rates}", confusion, f"{confusion.sum():,} images"))
+        picture = small_png(draw_confusion(f"{about}: {rates}", confusion, f"{confusion.sum():,} {images}"))
     except Exception as error:  # a picture is no reason to fail
         logger.warning("no confusion matrix: %s: %s", type(error).__name__, error)
         return

@@ -100,8 +100,9 @@ def of_evaluation(result: Mapping[str, Any]) -> Ending:
 
 def of_retraining(result: Mapping[str, Any]) -> Ending:
     """A retraining: Promoted, Kept, Proposed or Skipped, each a normal outcome."""
-    decision = str(result["decision"])
-    return Ending(DECISIONS[decision], f"{decision}: {result['reason']}", decision)
+    decision, reason = str(result["decision"]), str(result["reason"])
+    said = "see the log" if re.search(r"://|(?<!\w)/\w", reason) else reason  # a place, in words from elsewhere
+    return Ending(DECISIONS[decision], f"{decision}: {said}", decision)
 
 
 def of_ranking(result: Mapping[str, Any]) -> Ending:

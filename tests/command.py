@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
 from flows.cli.main import main
-from flows.cli.verbs import VERBS
+from flows.cli.verbs import VERBS, Verb, imported
+from tasks.ending import ends_of
 
 
 @dataclass(frozen=True)
@@ -36,5 +38,17 @@ class CommandLine:
         result = json.loads(printed.out.splitlines()[-1]) if code == 0 else {}
         if code == 0:
             verbs = [verb for verb in VERBS if verb.name in map(str, arguments)]
-            assert any(result.keys() >= {*verb.prints} for verb in verbs), "the contract's keys"
+            fitting = [verb for verb in verbs if result.keys() >= {*verb.prints}]
+            assert fitting, "the contract's keys"
+            _check_state(fitting, result)
         return Answer(code, result, printed.out, printed.err)
+
+
+def _check_state(verbs: list[Verb], result: dict[str, Any]) -> None:
+    """What Prefect would be told of the result: one line that names no place and no image."""
+    for flow in (imported(verb.entry) for verb in verbs if verb.as_flow):
+        ends = ends_of(flow)
+        assert ends is not None
+        state = ends.completed(result)
+        assert state.message
+        assert not re.search(r"://|(?<!\w)/\w|\.jpg|\n", state.message), state.message

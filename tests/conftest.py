@@ -51,6 +51,7 @@ def pytest_configure() -> None:
             del os.environ[name]
     os.environ["AWS_CONFIG_FILE"] = os.environ["AWS_SHARED_CREDENTIALS_FILE"] = os.devnull
     os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
+    os.environ["SKINML_HOME"] = "/no/skinml up/of the developer's"
     # A shell ignores SIGINT in background jobs, nohup ignores SIGHUP, and children would inherit that: tests of
     # signals would hang.
     signal.signal(signal.SIGINT, signal.default_int_handler)

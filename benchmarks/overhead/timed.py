@@ -23,37 +23,44 @@ from tasks import shards
 
 
 def run(arguments: list[str]) -> dict[str, float]:
-    """Run the command line; seconds of the flow and of Dask, and CPU seconds here and of the workers."""
-    at_work: list[float] = []
-    flow: list[float] = []
+    """Run the command line; wall and CPU seconds of the flow and of Dask in it, CPU of the workers."""
+    at_work: list[tuple[float, float]] = []
+    flow: list[tuple[float, float]] = []
     map_shards, run_flow = compute.map_shards, engine.run
 
     def timed_shards(*args: Any, **kwargs: Any) -> Iterator[Any]:
-        began = time.perf_counter()
+        began = _clocks()
         yield from map_shards(*args, **kwargs)
-        at_work.append(time.perf_counter() - began)
+        at_work.append(_since(began))
 
     def timed_flow(*args: Any, **kwargs: Any) -> dict[str, Any]:
-        began = time.perf_counter()
+        began = _clocks()
         result = run_flow(*args, **kwargs)
-        flow.append(time.perf_counter() - began)
+        flow.append(_since(began))
         return result
 
     with patch.object(shards, "map_shards", timed_shards), patch.object(engine, "run", timed_flow):
         code = command_line.main(arguments)
     if code:
         raise SystemExit(code)
+    workers = resource.getrusage(resource.RUSAGE_CHILDREN)
     return {
-        "flow_seconds": sum(flow),
-        "dask_seconds": sum(at_work),
-        "driver_cpu_seconds": _cpu(resource.RUSAGE_SELF),
-        "workers_cpu_seconds": _cpu(resource.RUSAGE_CHILDREN),
+        "flow_seconds": sum(wall for wall, _ in flow),
+        "dask_seconds": sum(wall for wall, _ in at_work),
+        "flow_cpu_seconds": sum(cpu for _, cpu in flow),
+        "dask_cpu_seconds": sum(cpu for _, cpu in at_work),
+        "workers_cpu_seconds": workers.ru_utime + workers.ru_stime,
     }
 
 
-def _cpu(who: int) -> float:
-    used = resource.getrusage(who)
-    return used.ru_utime + used.ru_stime
+def _clocks() -> tuple[float, float]:
+    """Wall time, and CPU time of this process."""
+    return time.perf_counter(), time.process_time()
+
+
+def _since(began: tuple[float, float]) -> tuple[float, float]:
+    now = _clocks()
+    return now[0] - began[0], now[1] - began[1]
 
 
 if __name__ == "__main__":

@@ -196,7 +196,12 @@ def _add_common(group: argparse._ArgumentGroup, default: Any) -> None:
 
 def _add_flag(group: argparse._ArgumentGroup, field: str, about: FieldInfo) -> None:
     """One flag of one field, or its place: its values are checked by the model, not here."""
-    unset = about.is_required() or about.default is False or about.default in (None, (), "")
+    unset = (
+        about.is_required()
+        or about.default_factory is not None
+        or about.default is False
+        or about.default in (None, (), "")
+    )
     shown = "" if unset else f" (default: {about.default})"
     metavar = _metavar(field, about)
     choices = choices_of(about)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from skinml.errors import RequestError, SkinmlError
+from skinml.process.interrupts import deferred
 from skinml.requests.base import Request
 from skinml.requests.dataset import PrepareRequest
 from skinml.requests.evaluation import EvaluateRequest
@@ -25,6 +26,7 @@ from skinml.requests.scoring import QuarantineRequest, ScoreRequest
 from skinml.requests.shell import CompletionRequest
 from skinml.requests.tables import CompactRequest, ExportRequest
 from skinml.requests.training import TrainRequest
+from skinml.requests.up import UpRequest
 
 
 def _always(_: Mapping[str, Any]) -> bool:
@@ -171,6 +173,14 @@ VERBS = (
         check="flows.checks:compact",
     ),
     Verb(
+        "up",
+        UpRequest,
+        "deployments.up.run:up",
+        prints=("already_running", "pid", "url", "ui_url"),
+        check="flows.checks:up",
+        as_flow=False,
+    ),
+    Verb(
         "demo",
         DemoRequest,
         "flows.demo:demo",
@@ -254,4 +264,6 @@ def _only_refusing() -> Iterator[None]:
 def imported(place: str) -> Any:
     """The function at "module:function"."""
     module, _, name = place.partition(":")
-    return getattr(importlib.import_module(module), name)
+    # A signal waits until it is imported: Prefect's import swallows exceptions, so that the run would go on.
+    with deferred():
+        return getattr(importlib.import_module(module), name)

@@ -1,4 +1,6 @@
-"""Run shards of work on Dask workers, on this machine or on an existing cluster. Only this package uses Dask.
+"""Run shards of work on Dask workers, here, on an existing cluster or on one that is started for the run.
+
+Only this package uses Dask.
 
 Dask is imported only when it is used, because `skinml --help` must not wait for it.
 """
@@ -11,8 +13,10 @@ from skinml.compute.connect import connect
 from skinml.compute.cores import cores, width
 from skinml.compute.preflight import check_cluster
 from skinml.compute.shards import call, map_shards
+from skinml.compute.spec import ClusterSpec
+from skinml.compute.started import hold
 
 if TYPE_CHECKING:
     from distributed import Client as Client
 
-__all__ = ["Client", "call", "check_cluster", "connect", "cores", "map_shards", "width"]
+__all__ = ["Client", "ClusterSpec", "call", "check_cluster", "connect", "cores", "hold", "map_shards", "width"]

@@ -14,6 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from skinml.compute.cores import is_local
+from skinml.compute.started import held_at
 from skinml.compute.versions import LIBRARIES, difference, version_reader, versions_here
 from skinml.errors import RequestError, RunError, SkinmlError
 from skinml.process.memory import keep_freed_memory
@@ -47,7 +48,7 @@ def check_cluster(
             both objects are deleted again.
         first_objects: uris of images from a listing that every worker reads.
         wait_seconds: how long to wait for workers.
-        workers: the number of workers to wait for; at least one.
+        workers: the number of workers to wait for; by default one, or all of a cluster that was started here.
 
     Raises:
         RequestError: says how many workers came, or which worker differs or fails, and in what.
@@ -55,15 +56,17 @@ def check_cluster(
     """
     if is_local(client):
         return
-    address = client.scheduler.address
     try:
-        with _enough_workers(client, workers or 1, wait_seconds):
+        started = held_at(client.scheduler.address)
+        least = workers or (1 if started is None else started.workers)
+        with _enough_workers(client, least, wait_seconds):
             _check_versions(client)
             _check_storage(client, workspace, first_objects)
             _set_allocators(client)
     except OSError as error:
         raise RunError(
-            f"--cluster {address}: the scheduler ended or lost the connection ({_one_line(error)}); run again"
+            f"--cluster {_name(client)}: the scheduler ended or lost the connection "
+            f"({_one_line(error)}); run again"
         ) from error
 
 
@@ -81,13 +84,25 @@ def _enough_workers(client: Client, workers: int, seconds: float) -> Iterator[No
                 client.wait_for_workers(workers, timeout=seconds)
             except TimeoutError:
                 raise RequestError(
-                    f"--cluster {client.scheduler.address}: {len(client.nthreads())} of {workers} workers came "
-                    f"within {seconds:g} s; start them, or set a longer --cluster-wait"
+                    f"--cluster {_name(client)}: {len(client.nthreads())} of {workers} workers came "
+                    f"within {seconds:g} s; {_what_to_do(client)}, or set a longer --cluster-wait"
                 ) from None
         yield
     finally:
         if pretended and client.status == "running":
             client.cancel(pretended, force=True)
+
+
+def _name(client: Client) -> str:
+    """What `--cluster` was given."""
+    started = held_at(client.scheduler.address)
+    return client.scheduler.address if started is None else started.name
+
+
+def _what_to_do(client: Client) -> str:
+    """What to do if workers do not come."""
+    started = held_at(client.scheduler.address)
+    return "start them" if started is None else started.where_to_look
 
 
 def _check_versions(client: Client) -> None:
@@ -181,15 +196,13 @@ def _ask(client: Client, function: Callable[[], Any]) -> dict[str, Any]:
         answers: dict[str, Any] = client.run(function, on_error="return", callback_timeout=ANSWER_SECONDS)
     except TimeoutError:
         raise RequestError(
-            f"--cluster {client.scheduler.address}: not all {len(client.nthreads())} workers answered within "
+            f"--cluster {_name(client)}: not all {len(client.nthreads())} workers answered within "
             f"{ANSWER_SECONDS} s; see their logs"
         ) from None
     there = client.nthreads()
     answers = {worker: answer for worker, answer in answers.items() if worker in there}
     if not answers:
-        raise RequestError(
-            f"--cluster {client.scheduler.address}: all workers left during the check; see their logs"
-        )
+        raise RequestError(f"--cluster {_name(client)}: all workers left during the check; see their logs")
     return answers
 
 

@@ -1,7 +1,13 @@
-"""SKINML_* variables that are not settings but switches of skinml's own tests and drills."""
+"""SKINML_* variables that are not settings of a verb."""
 
 CRASH_AT = "SKINML_CRASH_AT"
-"""At which point a run kills itself: skinml/process/crash_points.py."""
+"""At which point a run kills itself, for tests and drills: skinml/process/crash_points.py."""
 
-SWITCHES = (CRASH_AT,)
-"""All switches. The command line refuses any other SKINML_* variable that is not a setting."""
+HOME = "SKINML_HOME"
+"""The folder of `skinml up` of this user, where a verb looks for its server. Default: ~/.skinml."""
+
+CHILD_OF_UP = "SKINML_CHILD_OF_UP"
+"""Marks every process below a `skinml up` with the home folder of that `up`: deployments/up/processes.py."""
+
+SWITCHES = (CRASH_AT, HOME, CHILD_OF_UP)
+"""All of them. The command line refuses any other SKINML_* variable that is not a setting."""

@@ -10,19 +10,18 @@ from __future__ import annotations
 import json
 import logging
 import re
-import socket
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from pydantic import AwareDatetime, Field, TypeAdapter
 
 from skinml.errors import RunError, SkinmlError, StorageError
 from skinml.layout import under_way_files_url, under_way_url
+from skinml.process.identity import is_alive_here, is_on_this_machine, this_process
 from skinml.records.runs import Run
 from skinml.storage.head import Seen, head_objects
 from skinml.storage.objects import names, read_bytes, write_bytes
@@ -30,9 +29,6 @@ from skinml.storage.redaction import redacted
 from skinml.storage.removal import delete, delete_folder
 from skinml.storage.urls import as_uri
 from skinml.strict_json import parse_json
-
-if TYPE_CHECKING:
-    import psutil
 
 logger = logging.getLogger("skinml.runs")
 
@@ -91,7 +87,7 @@ def kept_under_way(workspace: str, run: Run) -> Iterator[None]:
         StorageError: the first record could not be written.
     """
     url = under_way_url(workspace, run.run_id)
-    content = json.dumps({**_as_json(run), **_this_process()}).encode()
+    content = json.dumps({**_as_json(run), **this_process()}).encode()
     write_bytes(url, content)
     ended = threading.Event()
 
@@ -167,51 +163,9 @@ def find_dead(workspace: str, ours: str) -> list[DeadRun]:
 
 
 def _is_alive(record: _Record, silent: timedelta) -> bool:
-    import psutil
-
-    here = _this_process()
-    if (record.host, record.system) != (here["host"], here["system"]):
+    if not is_on_this_machine(record.host, record.system):
         return silent < timedelta(seconds=DEAD_SECONDS)
-    try:
-        process = psutil.Process(record.pid)
-        # Process ids are reused: it is the same process only if its start time is the same.
-        same: bool = abs(_started(process) - record.process_started) < 1.0
-        return same and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
-    except psutil.AccessDenied:  # the process exists and belongs to another user
-        return True
-
-
-def _this_process() -> dict[str, Any]:
-    """Identify this process: its machine, the boot of that machine, its process id and start time."""
-    import psutil
-
-    process = psutil.Process()
-    return {
-        "host": socket.gethostname(),
-        "system": _system(),
-        "pid": process.pid,
-        "process_started": _started(process),
-    }
-
-
-def _started(process: psutil.Process) -> float:
-    """Return the start time of a process: the same for every process that asks, also after a clock change."""
-    import psutil
-
-    # Linux counts from the boot; psutil adds the boot time, which it computes from the current clock.
-    return float(process.create_time() - (psutil.boot_time() if psutil.LINUX else 0.0))
-
-
-def _system() -> str:
-    """Identify the system in which a process id is unique: one boot of a machine, in Linux one namespace."""
-    boot, namespace = Path("/proc/sys/kernel/random/boot_id"), Path("/proc/self/ns/pid")
-    if boot.exists() and namespace.is_symlink():
-        return f"{boot.read_text().strip()} {namespace.readlink()}"
-    import psutil
-
-    return f"{psutil.boot_time():.0f}"
+    return is_alive_here(record.pid, record.process_started)
 
 
 def _as_json(run: Run) -> dict[str, Any]:

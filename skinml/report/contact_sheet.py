@@ -19,12 +19,14 @@ from skinml import DISCLAIMER
 COLUMNS = 5
 
 EDGE = 168
-"""Edge of a tile in px: ten of them make a picture of about 60 kB."""
+"""The longer edge of an image in px: ten of them make a picture of about 60 kB."""
 
 GAP, BELOW, TOP = 16, 42, 66
 """Space between tiles, for the two lines below each, and for the title, in px."""
 
 INK, GREY, BLANK = (20, 20, 20), (90, 90, 90), (236, 236, 236)
+
+CAPTION = "p: p_malignant (akiec + bcc + mel), 0 to 1; below: the predicted diagnosis"
 
 QUALITY = 85
 """Of the JPEG."""
@@ -54,43 +56,42 @@ def draw_contact_sheet(title: str, tiles: Sequence[Tile]) -> bytes:
         >>> grey = np.full((45, 60, 3), 128, np.uint8)
         >>> sheet = draw_contact_sheet("Two images", [Tile(grey, 0.9, "mel"), Tile(None, 0.8, "bcc", "gone")])
         >>> Image.open(io.BytesIO(sheet)).size
-        (936, 318)
+        (936, 276)
     """
+    pictures = [_fitted(tile) for tile in tiles]
+    tall = max((picture.height for picture in pictures if picture is not None), default=EDGE // 2)
     rows = -(-len(tiles) // COLUMNS)
-    width = GAP + COLUMNS * (EDGE + GAP)
-    height = TOP + rows * (EDGE + BELOW + GAP) + 26
-    sheet = Image.new("RGB", (width, height), "white")
+    height = TOP + rows * (tall + BELOW + GAP) + 26
+    sheet = Image.new("RGB", (GAP + COLUMNS * (EDGE + GAP), height), "white")
     draw = ImageDraw.Draw(sheet)
     draw.text((GAP, 12), title, INK, _font(20))
-    draw.text(
-        (GAP, 40), "p: p_malignant (akiec + bcc + mel), 0 to 1; below: the predicted diagnosis", GREY, _font(13)
-    )
-    for number, tile in enumerate(tiles):
+    draw.text((GAP, 40), CAPTION, GREY, _font(13))
+    for number, (tile, picture) in enumerate(zip(tiles, pictures, strict=True)):
         row, column = divmod(number, COLUMNS)
-        left, top = GAP + column * (EDGE + GAP), TOP + row * (EDGE + BELOW + GAP)
-        _draw_tile(sheet, draw, tile, left, top)
-        draw.text((left, top + EDGE + 4), f"{number + 1}.  p = {tile.p_malignant:.2f}", INK, _font(15))
-        draw.text((left, top + EDGE + 23), tile.predicted_dx, GREY, _font(13))
+        left, bottom = GAP + column * (EDGE + GAP), TOP + row * (tall + BELOW + GAP) + tall
+        if picture is None:
+            draw.rectangle((left, bottom - tall, left + EDGE - 1, bottom - 1), BLANK, GREY)
+            middle = (left + EDGE // 2, bottom - tall // 2)
+            draw.multiline_text(middle, _wrapped(tile.why_blank), GREY, _font(13), anchor="mm", align="center")
+        else:
+            corner = (left + (EDGE - picture.width) // 2, bottom - picture.height)  # close to its caption
+            sheet.paste(picture, corner)
+        draw.text((left, bottom + 4), f"{number + 1}.  p = {tile.p_malignant:.2f}", INK, _font(15))
+        draw.text((left, bottom + 23), tile.predicted_dx, GREY, _font(13))
     draw.text((GAP, height - 24), f"n = {len(tiles)} images. {DISCLAIMER}", GREY, _font(13))
     buffer = io.BytesIO()
     sheet.save(buffer, "JPEG", quality=QUALITY, optimize=True)
     return buffer.getvalue()
 
 
-def _draw_tile(sheet: Image.Image, draw: ImageDraw.ImageDraw, tile: Tile, left: int, top: int) -> None:
-    """The image in the middle of its square, or a blank square with the reason."""
+def _fitted(tile: Tile) -> Image.Image | None:
+    """The image in its own proportions, as large as a tile lets it be."""
     if tile.pixels is None:
-        draw.rectangle((left, top, left + EDGE - 1, top + EDGE - 1), BLANK, GREY)
-        place = (left + EDGE // 2, top + EDGE // 2)
-        draw.multiline_text(place, _wrapped(tile.why_blank), GREY, _font(13), anchor="mm", align="center")
-        return
+        return None
     height, width = tile.pixels.shape[:2]
     scale = EDGE / max(height, width)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    image = Image.fromarray(tile.pixels).resize(size, Image.Resampling.BICUBIC)
-    corner = (left + (EDGE - size[0]) // 2, top + EDGE - size[1])  # close to its caption
-    sheet.paste(image, corner)
-    draw.rectangle((corner[0] - 1, corner[1] - 1, corner[0] + size[0], corner[1] + size[1]), outline=GREY)
+    return Image.fromarray(tile.pixels).resize(size, Image.Resampling.BICUBIC)
 
 
 def _wrapped(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -21,6 +22,16 @@ def _as_fraction(value: Any) -> Any:
         except ValueError:
             return value
     return value
+
+
+def _cluster_of_this_machine() -> str | None:
+    """SKINML_CLUSTER of this process. A deployment does not know the cluster of the worker that will run it."""
+    return os.environ.get("SKINML_CLUSTER") or None
+
+
+def _unless_local(value: Any) -> Any:
+    """`local` says the default by its name, so that a flag can undo a configuration file."""
+    return None if value == "local" else value
 
 
 Texts = Annotated[tuple[str, ...], BeforeValidator(_as_list, json_schema_input_type=tuple[str, ...] | str)]
@@ -52,15 +63,18 @@ where it names folders, and not in `synth`, where it is a number.
 class ClusterRequest(Request):
     """A verb whose work is spread by Dask."""
 
-    cluster: Annotated[str | None, SHARED] = Field(
-        None,
-        description="existing Dask scheduler, tcp:// or tls://host:port (default: local processes)",
+    cluster: Annotated[str | None, BeforeValidator(_unless_local), SHARED] = Field(
+        default_factory=_cluster_of_this_machine,
+        validate_default=True,
+        description="existing Dask scheduler, tcp:// or tls://host:port; or KIND:FILE to start one for the "
+        "run: kubernetes, slurm, pbs, lsf, sge, htcondor (default: local)",
     )
     workers: Annotated[int | None, SHARED] = Field(
         None,
         ge=1,
         le=1024,
-        description="local processes (default: one per core); with --cluster: how many it must have",
+        description="local processes (default: one per core); with --cluster: how many it must have, or are "
+        "started (default: as FILE says)",
     )
     cluster_wait: Annotated[float, SHARED] = Field(
         60.0, ge=0.0, le=86_400.0, description="seconds to wait for the workers of --cluster"

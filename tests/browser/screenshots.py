@@ -26,8 +26,8 @@ from flows.server import Server, free_port, prefect_server
 from skinml.lab.synth import make_archive
 from tests.browser.test_prefect_ui import CHROMIUM, QUIET
 
-COLOURS = 128
-"""A page of the UI needs no more, and takes a third of the bytes."""
+COLOURS = 256
+"""A page of the UI needs no more, and takes half of the bytes."""
 
 LABELLED, EPOCHS, NIGHT = 600, 12, 120
 

@@ -85,6 +85,11 @@ def test_each_decision_of_a_retraining_has_a_state(decision: str) -> None:
     ending = states.of_retraining({"decision": decision, "reason": "not enough evidence"})
     assert (ending.name, ending.trouble) == (decision.capitalize(), False)
     assert ending.name in states.ENDED
+    assert "evidence" in ending.message
+    for place in ("s3://clinic/miller", "/archive/miller"):
+        assert (
+            "miller" not in states.of_retraining({"decision": decision, "reason": f"{place} is gone"}).message
+        )
 
 
 def test_every_flow_ends_in_a_state_of_ours_and_keeps_its_signature() -> None:

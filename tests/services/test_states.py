@@ -126,7 +126,7 @@ def test_lesions_are_shown_on_this_machine_and_elsewhere_only_if_asked_for(
 
     @flow(name="shows", retries=0)
     def shows() -> None:
-        result = {"scored": 3, "health": "too_few"}
+        result = {"scored": 3, "health": "too_few", "backfill": False}
         show.show_suspicious(str(scored), result, run, everywhere=asked_for)
 
     shows()

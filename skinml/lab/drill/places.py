@@ -152,5 +152,11 @@ def wait_for_server(place: Place) -> None:
 def clean_environment(home: Path, more: Mapping[str, str]) -> dict[str, str]:
     """Return this environment without the user's settings; temporary files and kept rows go to `home`."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(OWN)}
-    own = {"PREFECT_HOME": home.parent / "prefect", "TMPDIR": home, "XDG_STATE_HOME": home / "state"}
+    # An empty address: not the server of a `skinml up` that runs here either.
+    own = {
+        "PREFECT_API_URL": "",
+        "PREFECT_HOME": home.parent / "prefect",
+        "TMPDIR": home,
+        "XDG_STATE_HOME": home / "state",
+    }
     return {**kept, **{name: str(value) for name, value in own.items()}, **more}

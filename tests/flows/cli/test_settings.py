@@ -319,7 +319,7 @@ def test_shared_fields_are_few_and_known() -> None:
         *("cluster", "workers", "cluster_wait", "images", "metadata", "max_quarantined"),
         *("data_source", "data_licence", "intended_use", "ethics", "contact"),
         *("floor_balanced_accuracy", "floor_macro_auc", "floor_melanoma_sensitivity"),
-        *("precision", "archive"),
+        *("precision", "archive", "images_in_ui"),
     )
 
 

@@ -1,0 +1,51 @@
+"""Write what a child process prints to a file that rotates."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from contextlib import suppress
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+from typing import BinaryIO
+
+from skinml.storage.redaction import redacted
+
+MAX_BYTES = 5_000_000
+KEPT = 4
+"""Older files beside the current one: at most 25 MB a child."""
+
+LINE_BYTES = 16_384
+"""A longer line is cut in pieces: a progress bar may never end its line."""
+
+
+class LogPipe:
+    """Reads one pipe until it ends, in a thread. The last lines are kept, for an error to quote."""
+
+    def __init__(self, pipe: BinaryIO, file: Path, max_bytes: int = MAX_BYTES) -> None:
+        self.last: deque[str] = deque(maxlen=50)
+        self._pipe = pipe
+        self._handler = RotatingFileHandler(
+            file, maxBytes=max_bytes, backupCount=KEPT, encoding="utf-8", errors="replace"
+        )
+        self._handler.setFormatter(logging.Formatter("%(message)s"))
+        self._thread = threading.Thread(target=self._copy, name=f"log of {file.stem}", daemon=True)
+        self._thread.start()
+
+    def _copy(self) -> None:
+        while line := self._pipe.readline(LINE_BYTES):
+            text = redacted(line.decode("utf-8", "replace").rstrip())
+            self.last.append(text)
+            record = logging.LogRecord("child", logging.INFO, "", 0, text, None, None)
+            with suppress(
+                OSError, ValueError
+            ):  # a full disk must not block the child, which waits for us to read
+                self._handler.emit(record)
+
+    def close(self, seconds: float = 5.0) -> None:
+        """Wait for the rest, which ends when the last process that has the pipe ends."""
+        self._thread.join(seconds)
+        if not self._thread.is_alive():
+            self._pipe.close()
+        self._handler.close()

@@ -1,0 +1,28 @@
+"""Start Dask workers as jobs of LSF, by dask-jobqueue."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from skinml.compute.jobqueue import JobFile, Word, start_jobs
+from skinml.compute.started import Started
+
+
+class FILE(JobFile):
+    """What the file may contain beside what all batch systems have.
+
+    Attributes:
+        project: what the jobs are accounted to.
+    """
+
+    project: Word | None = None
+
+
+@contextmanager
+def start(name: str, file: FILE, workers: int | None) -> Iterator[Started]:
+    """Submit the jobs of the workers, cancel them when the block ends; see `start_jobs`."""
+    from dask_jobqueue import LSFCluster
+
+    with start_jobs(name, LSFCluster, file, workers, "bjobs", {"project": file.project}) as started:
+        yield started
