@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from skinml.errors import RequestError
 from skinml.requests.base import ClusterRequest
 from skinml.requests.dataset import PrepareRequest
 from skinml.requests.evaluation import EvaluateRequest
 from skinml.requests.labels import MislabelledRequest
+from skinml.requests.retraining import RetrainRequest
 from skinml.requests.scoring import QuarantineRequest, ScoreRequest
 from skinml.requests.tables import CompactRequest, ExportRequest
 from skinml.requests.training import TrainRequest
@@ -56,6 +58,31 @@ def _check_training(workspace: str, model: str) -> None:
     samples_version(check_workspace(workspace))
 
 
+def retrain(workspace: str, request: RetrainRequest) -> None:
+    """Refuse missing libraries, a champion whose bundle is gone, a workspace without samples, wrong images."""
+    from skinml.training.installed import check_installed
+
+    check_installed()
+
+    from skinml.layout import check_workspace
+    from skinml.models import registry
+    from skinml.models.champion import read_champion_if_any
+    from skinml.retraining.recipe import training_of
+
+    workspace = check_workspace(workspace)
+    has_champion = read_champion_if_any(workspace) is not None
+    champion = registry.find(workspace, registry.CHAMPION) if has_champion else None
+    training_of(request, champion, "")
+    if request.images:
+        _check_metadata(request.metadata, request.map, request.drop)
+        for url in request.images:
+            _check_archive(workspace, url)
+    else:
+        from skinml.dataset.samples import samples_version
+
+        samples_version(workspace)
+
+
 def mislabelled(workspace: str, request: MislabelledRequest) -> None:
     """Refuse missing libraries, an unknown architecture, a workspace without samples."""
     _check_training(workspace, request.model)
@@ -91,6 +118,8 @@ def score(workspace: str, request: ScoreRequest) -> None:
 
     workspace = check_workspace(workspace)
     _check_model(workspace, request.model, request.precision)
+    if request.shadow is not None:
+        _check_shadow(workspace, request)
     _check_archive(workspace, request.archive)
     _check_cluster(request)
 
@@ -162,11 +191,19 @@ def _check_metadata(
         read_metadata(urls, mapped, dropped, lesions_needed=lesions_needed)
 
 
-def _check_model(workspace: str, version: str, precision: Precision) -> None:
+def _check_model(workspace: str, version: str, precision: Precision, flag: str = "--model") -> None:
     from skinml.models.allowed import network_file
     from skinml.models.registry import find
 
-    network_file(find(workspace, version), precision)
+    network_file(find(workspace, version, flag), precision)
+
+
+def _check_shadow(workspace: str, request: ScoreRequest) -> None:
+    from skinml.models.registry import find
+
+    _check_model(workspace, str(request.shadow), request.precision, "--shadow")
+    if find(workspace, request.model).version == request.shadow:
+        raise RequestError(f"--shadow {request.shadow}: this version scores the night itself; name another one")
 
 
 def _check_cluster(request: ClusterRequest) -> None:

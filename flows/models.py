@@ -8,13 +8,14 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from skinml.layout import check_workspace
+from skinml.layout import check_workspace, report_url
 from skinml.models import promotions, registry
 from skinml.models.catalogue import describe, list_versions, summarise
 from skinml.models.champion import read_champion_if_any
 from skinml.models.floors import floors_of
 from skinml.models.manifest import Manifest
 from skinml.models.promotions import Decision
+from skinml.models.proposals import Proposal, find_proposals, proposal_of
 from skinml.records.evaluations import evaluations_of
 from skinml.requests.models import ModelsRequest
 from skinml.storage.urls import normalise
@@ -23,14 +24,17 @@ logger = logging.getLogger("skinml.models")
 
 
 def list_models(workspace: str, request: ModelsRequest) -> dict[str, Any]:
-    """List every version, oldest first, with its headline metrics and a mark at the champion.
+    """List every version, oldest first, with its headline metrics and a mark at the champion; and proposals.
 
     Args:
         workspace: folder or s3://bucket/prefix that holds everything.
         request: nothing more is asked.
     """
     workspace = normalise(workspace)
-    return {"models": list_versions(workspace), **_champion(workspace)}
+    found = _champion(workspace)
+    rows = promotions.history(workspace)
+    proposals = [_shown(workspace, one) for one in find_proposals(rows, found["champion"])]
+    return {"models": list_versions(workspace), **found, "proposals": proposals}
 
 
 def show(workspace: str, request: ModelsRequest) -> dict[str, Any]:
@@ -57,13 +61,18 @@ def compare(workspace: str, request: ModelsRequest) -> dict[str, Any]:
 
 
 def promote(workspace: str, request: ModelsRequest) -> dict[str, Any]:
-    """Make a version champion, and leave a row in `promotions`."""
+    """Make a version champion, and leave a row in `promotions`. Says what the gate found if it was proposed."""
     from skinml.models.decide import promote as decide
 
     workspace = check_workspace(workspace)
     [manifest] = _asked(workspace, request)
+    champion = _champion(workspace)["champion"]
+    proposal = proposal_of(promotions.history(workspace), champion, manifest.version)
+    if proposal is not None:
+        logger.info("the gate found: %s", proposal.reason)
     decision = decide(workspace, manifest, floors_of(request), request.reason, request.by, request.force)
-    return _decided(workspace, decision)
+    found = _decided(workspace, decision)
+    return found if proposal is None else {**found, "proposal": _shown(workspace, proposal)}
 
 
 def roll_back(workspace: str, request: ModelsRequest) -> dict[str, Any]:
@@ -98,6 +107,19 @@ def _asked(workspace: str, request: ModelsRequest) -> list[Manifest]:
 def _champion(workspace: str) -> dict[str, Any]:
     champion = read_champion_if_any(workspace)
     return {"champion": None if champion is None else champion.model_version}
+
+
+def _shown(workspace: str, proposal: Proposal) -> dict[str, Any]:
+    """A proposal for people: the version, whether it still holds, what the gate found, and its page."""
+    report = None if proposal.run_id is None else report_url(workspace, proposal.run_id)
+    return {
+        "version": proposal.model_version,
+        "state": proposal.said(),
+        "proposed": proposal.proposed_at,
+        "compared_with": proposal.compared_with,
+        "reason": proposal.reason,
+        "report": report,
+    }
 
 
 def _decided(workspace: str, decision: Decision) -> dict[str, Any]:

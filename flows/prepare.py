@@ -14,6 +14,7 @@ from skinml.requests.dataset import PrepareRequest
 from tasks import dataset, show
 from tasks.cluster import check_cluster
 from tasks.ending import ends_as
+from tasks.labelled import count_after_prepare
 from tasks.listing import list_archives
 from tasks.pixels import write_shards
 from tasks.runs import begin_run, recorded
@@ -67,6 +68,8 @@ def prepare(workspace: str, request: PrepareRequest) -> dict[str, Any]:
             workspace, plan, shards, duplicates, record.counts, dataset_key, run
         )
         mismatches = dataset.name_unmatched(workspace, plan, run)
+        lesions = count_after_prepare(workspace, plan.before, dataset_version, request.min_new)
+        record.more = {"new_lesions": lesions.new if lesions else None}
 
     result = {
         "run_id": run.run_id,
@@ -79,6 +82,9 @@ def prepare(workspace: str, request: PrepareRequest) -> dict[str, Any]:
         "dataset_version": dataset_version,
         "dataset_key": dataset_key,
         "ignored": passed_over.total(),
+        "new_lesions": lesions.new if lesions else None,
+        "needed": request.min_new,
+        "until_retraining": lesions.in_words(request.min_new) if lesions else None,
         "dropped": plan.dropped,
         "respelled": dict(plan.respelled),
         "passed_over": dict(sorted(passed_over.items())),

@@ -17,6 +17,7 @@ from tasks.ending import ends_as
 from tasks.listing import check_archive
 from tasks.model import choose_model
 from tasks.runs import begin_run, recorded
+from tasks.shadow import choose_shadow, score_shadow
 from tasks.states import of_night
 from tasks.workspace import check_tables, open_workspace
 
@@ -37,6 +38,8 @@ def score(workspace: str, request: ScoreRequest) -> dict[str, Any]:
     With `recheck` the images that have been scored or quarantined are read, too. Those whose bytes have changed
     under an unchanged etag are scored; the others count as skipped.
 
+    With `shadow`, that version scores what this run has scored into `shadow_scores`, in a second pass.
+
     Args:
         workspace: folder or s3://bucket/prefix that holds everything.
         request: the archive, the model version, which of the images.
@@ -51,6 +54,7 @@ def score(workspace: str, request: ScoreRequest) -> dict[str, Any]:
     with recorded(workspace, run) as record:
         workspace = open_workspace(workspace)
         model = choose_model(workspace, request.model, request.precision)
+        shadow = choose_shadow(workspace, request, model)
         archive = check_archive(workspace, request.archive)
         check_tables(workspace)
         check_cluster(workspace, request, record, [archive])
@@ -68,6 +72,9 @@ def score(workspace: str, request: ScoreRequest) -> dict[str, Any]:
             workspace, shards, totals, record.counts, new, model, health, run, request.max_quarantined
         )
         record.counts = published.counts
+        shadowed = None
+        if shadow is not None:
+            shadowed = score_shadow(workspace, shadow, archive.url, record.counts.done, request, run)
 
     result = {
         "run_id": run.run_id,
@@ -91,6 +98,7 @@ def score(workspace: str, request: ScoreRequest) -> dict[str, Any]:
         "beyond_limit": new.pending.beyond_limit,
         "reasons": dict(totals.reasons),
         "flags": health.flags if health else {},
+        "shadow": shadowed,
         "health": health.verdict if health else None,
         "health_sentence": health.sentence if health else None,
     }

@@ -11,11 +11,7 @@ from skinml.schemas import TABLES
 from skinml.storage.objects import check_place, check_writable, names
 from skinml.storage.urls import is_below, normalise
 
-OWN_FOLDERS = (
-    *TABLES,
-    "shadow_scores",
-    *("shards", "models", "reports", "under_way", "unpublished"),
-)
+OWN_FOLDERS = (*TABLES, "shards", "models", "reports", "under_way", "unpublished")
 """The names that skinml uses directly below a workspace; everything else there belongs to the user."""
 
 PLAIN = re.compile(r"[0-9A-Za-z_][0-9A-Za-z._-]*")
@@ -156,6 +152,11 @@ def model_url(workspace: str, name: str, version: str) -> str:
 def champion_url(workspace: str) -> str:
     """The file that names the champion, the model version that `score` uses by default."""
     return f"{workspace}/models/champion.json"
+
+
+def retraining_url(workspace: str) -> str:
+    """The file that names the run that retrains, or that retrained last."""
+    return f"{workspace}/models/retraining.json"
 
 
 def explanation_url(workspace: str, run_id: str, name: str) -> str:

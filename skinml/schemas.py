@@ -82,6 +82,9 @@ SCORES = pa.schema(
     ]
 )
 
+SHADOW_SCORES = SCORES
+"""Scores of a challenger beside the champion's. `run_id` is the night whose images it scored."""
+
 QUARANTINE = pa.schema(
     [
         ("run_id", pa.string()),
@@ -129,6 +132,7 @@ RUNS = pa.schema(
         ("error", pa.string()),
         ("health", pa.string()),  # of the run's images: usual, drifted or too_few; null if not measured
         ("health_detail", pa.string()),  # JSON: what drifted, by how much
+        ("new_lesions", pa.int64()),  # labelled lesions since the last retraining looked; null if not counted
     ]
 )
 
@@ -150,6 +154,7 @@ PROMOTIONS = pa.schema(
         ("run_id", pa.string()),  # null if nobody's run decided
         ("manifest_sha256", pa.string()),  # of the version's manifest, hexadecimal
         ("test_set", pa.string()),  # which test images; null if the decision did not look at any
+        ("samples_version", pa.int64()),  # of `samples`, that the version was trained on; null if not known
     ]
 )
 """Append-only: one row per decision about an alias."""
@@ -248,6 +253,7 @@ TRAINING_FEATURES = pa.schema(
 TABLES: dict[str, pa.Schema] = {
     "samples": SAMPLES,
     "scores": SCORES,
+    "shadow_scores": SHADOW_SCORES,
     "quarantine": QUARANTINE,
     "runs": RUNS,
     "known_etags": KNOWN_ETAGS,
@@ -259,5 +265,5 @@ TABLES: dict[str, pa.Schema] = {
 KEPT_FOR_EVER = ("samples",)
 """Tables whose old versions are kept: a model names the version of `samples` that it was trained on."""
 
-PARTITIONS: dict[str, list[str]] = {"scores": ["run_date"]}
+PARTITIONS: dict[str, list[str]] = {"scores": ["run_date"], "shadow_scores": ["run_date"]}
 """Partition columns of the tables that have any."""

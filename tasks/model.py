@@ -18,9 +18,9 @@ logger = logging.getLogger("skinml.model")
 
 
 @stage("choose the model", "choose the model: {version}", tags=("storage",))
-def choose_model(workspace: str, version: str, precision: Precision) -> ScoringModel:
+def choose_model(workspace: str, version: str, precision: Precision, flag: str = "--model") -> ScoringModel:
     """Return the model version for scoring, after checking its files' hashes."""
-    manifest = registry.find(workspace, version)
+    manifest = registry.find(workspace, version, flag)
     network = network_file(manifest, precision)
     onnx_url = f"{model_url(workspace, manifest.name, manifest.version)}/{network}"
     check_whole(registry.read_verified(workspace, manifest, network), onnx_url)

@@ -43,9 +43,9 @@ class Samples:
 
 
 @stage("read the samples", tags=("storage",))
-def read_samples(workspace: str) -> Samples:
-    """Read all samples at one version of the table."""
-    version = samples_version(workspace)
+def read_samples(workspace: str, at: int | None = None) -> Samples:
+    """Read all samples at one version of the table; None: the newest."""
+    version = samples_version(workspace) if at is None else at
     return Samples(resolve_rows(tables.read(workspace, "samples", at=version)).to_pandas(), version)
 
 

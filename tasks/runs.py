@@ -50,7 +50,7 @@ class RunRecord:
     is_under_way: bool = False
     counts: Counts = field(default_factory=Counts)
     model_version: str | None = None
-    more: dict[str, str | None] = field(default_factory=dict)
+    more: dict[str, Any] = field(default_factory=dict)
     row: dict[str, Any] = field(default_factory=dict)
     open: ExitStack = field(default_factory=ExitStack)
     cluster: ExitStack = field(default_factory=ExitStack)

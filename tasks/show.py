@@ -159,6 +159,17 @@ def show_replayed(workspace: str, images: pd.DataFrame, result: dict[str, Any]) 
 
 
 @stage("show the result")
+def show_retrained(workspace: str, result: dict[str, Any]) -> None:
+    """Show the decision, the gate's criteria and a link to the page in the Prefect UI."""
+    shown = {key: value for key, value in result.items() if not isinstance(value, list | dict)}
+    artifacts.show_table("retrain-decision", "What became of the challenger.", [shown])
+    if result["criteria"]:
+        artifacts.show_table("retrain-criteria", "The gate's criteria.", result["criteria"])
+    if "report" in result:
+        artifacts.show_places("retrain-places", "Why", {"report": result["report"]})
+
+
+@stage("show the result")
 def show_compacted(found: dict[str, dict[str, Any]]) -> None:
     """Show and log files and bytes of each table."""
     for table, row in found.items():

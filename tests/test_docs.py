@@ -27,6 +27,7 @@ USER_PAGES = (
             "models",
             "operating",
             "preparing",
+            "retraining",
             "scoring",
             "tables",
             "training",
@@ -68,7 +69,7 @@ def test_every_table_is_in_the_readme_which_links_to_the_page_of_the_tables() ->
 def test_the_page_of_the_tables_has_every_table_column_and_reason() -> None:
     sections = re.split(r"^## ", TABLES, flags=re.MULTILINE)[1:]
     assert [section.split("`")[1] for section in sections if section.startswith("`")] == [
-        "scores", "quarantine", "runs", "samples", "known_etags", "promotions", "evaluations"
+        "scores", "shadow_scores", "quarantine", "runs", "samples", "known_etags", "promotions", "evaluations"
     ]  # fmt: skip
     for section in sections:
         table = section.split("`")[1]

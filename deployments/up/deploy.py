@@ -21,6 +21,9 @@ from skinml.storage.redaction import redacted
 POOLS = {"skinml": "CPU work: scoring, preparing, upkeep.", "gpu": "Training, on machines with a GPU."}
 NIGHTLY = "score-nightly"
 
+OPTIONAL = {"SKINML_MIN_NEW": None, "SKINML_IMAGES": "retrain", "SKINML_METADATA": "retrain"}
+"""Variables without which a deployment works too, and the only deployment of which that is true; None: of all."""
+
 _VARIABLE = re.compile(r"\{\{\s*\$(\w+)\s*\}\}")
 
 
@@ -120,7 +123,8 @@ def deploy(home: Home, plan: Plan, environment: Mapping[str, str], values: Mappi
 
 def _missing(deployment: Mapping[str, Any], values: Mapping[str, str]) -> list[str]:
     named = [name for text in _texts(deployment.get("parameters")) for name in _VARIABLE.findall(text)]
-    return [name for name in dict.fromkeys(named) if not values.get(name)]
+    left = [name for name in dict.fromkeys(named) if not values.get(name)]
+    return [name for name in left if OPTIONAL.get(name, "") not in (None, deployment["name"])]
 
 
 def _texts(value: Any) -> Iterator[str]:

@@ -62,7 +62,7 @@ def up(workspace: str, request: UpRequest) -> dict[str, Any]:
         RunError: the server did not start, and everything was stopped again.
     """
     workspace = check_workspace(workspace)
-    home = Home(home_folder() if request.home is None else Path(request.home).expanduser().absolute())
+    home = Home(home_folder() if request.home is None else Path(request.home).expanduser().resolve())
     running = read_state(home.folder)
     if running is not None:
         return _already(running, workspace, home)
@@ -84,6 +84,7 @@ def _check(workspace: str, home: Home, request: UpRequest) -> _Chosen:
     checks.up(workspace, request)
     values = {
         "SKINML_WORKSPACE": workspace,
+        "SKINML_MIN_NEW": os.environ.get("SKINML_MIN_NEW", ""),
         "SKINML_ARCHIVE": normalise(request.archive) if request.archive else "",
         "SKINML_IMAGES": ",".join(map(normalise, request.images)),
         "SKINML_METADATA": ",".join(map(normalise, request.metadata)),

@@ -18,6 +18,7 @@ OF_SCORES = (
     "precisions",
     "intervals",
     "criteria",
+    "decision",
     "models",
     "promotions",
     "health",

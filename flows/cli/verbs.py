@@ -22,6 +22,7 @@ from skinml.requests.explanation import ExplainRequest
 from skinml.requests.lab import DemoRequest, DrillRequest, SynthRequest
 from skinml.requests.labels import MislabelledRequest
 from skinml.requests.models import ModelsRequest
+from skinml.requests.retraining import RetrainRequest
 from skinml.requests.scoring import QuarantineRequest, ScoreRequest
 from skinml.requests.shell import CompletionRequest
 from skinml.requests.tables import CompactRequest, ExportRequest
@@ -87,6 +88,13 @@ VERBS = (
         "flows.train:train",
         prints=("run_id", "model_name", "model_version", "protocol", "metrics"),
         check="flows.checks:train",
+    ),
+    Verb(
+        "retrain",
+        RetrainRequest,
+        "flows.retrain:retrain",
+        prints=("decision", "champion", "challenger", "reason", "criteria", "run_id", "new", "needed"),
+        check="flows.checks:retrain",
     ),
     Verb(
         "mislabelled",

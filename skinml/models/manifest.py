@@ -60,6 +60,11 @@ class Manifest(BaseModel):
     precisions: dict[Precision, Network] = {}  # older bundles: none, and only fp32 is there
     architecture: dict[str, Any] = {}  # `zoo.base.Architecture.to_json`; older bundles do not say
 
+    def samples_version(self) -> int | None:
+        """The version of `samples` that it was trained on; None if the bundle does not say."""
+        version = self.dataset.get("version")
+        return version if isinstance(version, int) and not isinstance(version, bool) and version >= 0 else None
+
     def pixels(self) -> Preprocessing:
         """How pixels are made for this model. Raises RequestError if this skinml does not make them so."""
         more = sorted(self.preprocessing.keys() - {field.name for field in fields(Preprocessing)})

@@ -33,6 +33,12 @@ MADE_CHAMPION = ("first", "promoted", "forced", "rolled_back")
 """Decisions after which the alias names the version that was decided on."""
 
 
+Outcome = Literal["promoted", "kept", "proposed"]
+"""What a retraining decides."""
+
+Kind = Literal["first", "promoted", "forced", "kept", "proposed", "rolled_back"]
+
+
 class Decision(BaseModel):
     """One decision, as `champion.json` holds it and as its row says it.
 
@@ -50,6 +56,7 @@ class Decision(BaseModel):
         run_id: the run that decided; None if a person did.
         manifest_sha256: of the version's manifest.
         test_set: which test images (`judged.test_set_of`); None likewise.
+        samples_version: of `samples`, that the version was trained on; None if it is not known.
 
     """
 
@@ -61,7 +68,7 @@ class Decision(BaseModel):
     model_name: Name
     model_version: Name
     previous_version: Name | None
-    decision: Literal["first", "promoted", "forced", "kept", "proposed", "rolled_back"]
+    decision: Kind
     reason: str
     evidence: list[dict[str, Any]]
     test_looks: int | None
@@ -69,6 +76,7 @@ class Decision(BaseModel):
     run_id: str | None
     manifest_sha256: Sha256
     test_set: str | None
+    samples_version: int | None = None
 
     def row(self) -> dict[str, Any]:
         """The columns of PROMOTIONS."""
@@ -127,6 +135,15 @@ def decision_of(champion: Champion) -> Decision | None:
         return None
     same = champion.names(decision.model_name, decision.model_version)
     return decision if same and decision.promoted_at.tzinfo is not None else None
+
+
+def decision_in_row(rows: Sequence[Mapping[str, Any]], decision_id: str) -> Decision | None:
+    """The decision of a run as its row says it; None if no row is of that run."""
+    tail = decision_id.partition("-")[2]
+    for row in rows:
+        if row["run_id"] is not None and row["run_id"].partition("-")[2] == tail:
+            return Decision(**{**row, "evidence": json.loads(row["evidence"]), "decision_id": decision_id})
+    return None
 
 
 def missing_row(workspace: str, champion: Champion | None) -> Decision | None:

@@ -89,6 +89,7 @@ def as_record(
     error: str | None = None,
     health: str | None = None,
     health_detail: str | None = None,
+    new_lesions: int | None = None,
 ) -> dict[str, Any]:
     """Return the run's row, columns of RUNS. `images_per_second` does not count skipped images."""
     finished_at = datetime.now(UTC)
@@ -112,6 +113,7 @@ def as_record(
         "error": None if error is None else redacted(error),
         "health": health,
         "health_detail": health_detail,
+        "new_lesions": new_lesions,
     }
 
 
@@ -132,7 +134,7 @@ def run_row(
     counts: Counts,
     model_version: str | None = None,
     error: str | None = None,
-    **more: str | None,
+    **more: Any,
 ) -> pa.Table:
     """Return the row of `as_record` as a table, schema RUNS."""
     return as_table(as_record(run, status, counts, model_version, error, **more))

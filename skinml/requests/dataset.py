@@ -7,9 +7,10 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from skinml.requests.base import MAX_QUARANTINED, SHARED, ClusterRequest, Fraction, Texts
+from skinml.requests.retraining import DueRequest
 
 
-class PrepareRequest(ClusterRequest):
+class PrepareRequest(DueRequest, ClusterRequest):
     """Turn labelled images and their metadata into shards of pixels and the samples table."""
 
     images: Annotated[Texts, SHARED] = Field(

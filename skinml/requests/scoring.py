@@ -36,6 +36,9 @@ class ScoreRequest(ClusterRequest):
         False,
         description="after a promotion: score what the champion has not scored, even if an earlier one has",
     )
+    shadow: str | None = Field(
+        None, description="model version that scores beside it what this run scores, into shadow_scores"
+    )
     recheck: bool = Field(False, description="also read known images, and score those whose bytes have changed")
     max_quarantined: Annotated[Fraction, SHARED] = Field(
         MAX_QUARANTINED,
@@ -50,6 +53,12 @@ class ScoreRequest(ClusterRequest):
     def _window_is_open(self) -> ScoreRequest:
         if self.since is not None and self.until is not None and self.since >= self.until:
             raise ValueError(f"--since {self.since:%Y-%m-%dT%H:%M:%SZ} is not before --until")
+        return self
+
+    @model_validator(mode="after")
+    def _shadow_is_a_challenger(self) -> ScoreRequest:
+        if self.shadow in ("champion", self.model):
+            raise ValueError(f"--shadow {self.shadow}: name a version other than the one that scores the night")
         return self
 
     @model_validator(mode="after")

@@ -235,7 +235,9 @@ def _same_keys(ledger: Ledger, keys: Keys) -> Iterator[tuple[NDArray[np.int64], 
         yield position, same & (start + step < len(ledger))
 
 
-def read_scored(workspace: str, models: Sequence[Model], but: Snapshot | None = None) -> Iterator[Versions]:
+def read_scored(
+    workspace: str, models: Sequence[Model], but: Snapshot | None = None, table: str = "scores"
+) -> Iterator[Versions]:
     """Yield image versions that these models have scored; with `but` only from rows added since that state.
 
     All models' rows are found in one pass. A row with a hashed etag also counts under its plain etag, by which
@@ -243,7 +245,7 @@ def read_scored(workspace: str, models: Sequence[Model], but: Snapshot | None = 
     """
     columns = ["uri", "etag", "size_bytes", "model_name", "model_version"]
     folders: Folders = {}
-    for rows in tables.scan(workspace, "scores", columns, but):
+    for rows in tables.scan(workspace, table, columns, but):
         yield keyed(with_plain_etags(of_models(rows, models)), folders, len(models) > 1)
 
 

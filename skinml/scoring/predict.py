@@ -165,10 +165,10 @@ def score_shard(job: ScoreJob) -> ShardScored:
         read.append((*found, *size, datetime.now(UTC), None, None, decoded.colour_profile))
         batch.append(decoded.pixels)
         if len(batch) == BATCH[job.model.precision]:
-            seen.append(_predict_batch(job.model, batch))
+            seen.append(predict_batch(job.model, batch))
             batch.clear()
     if batch:
-        seen.append(_predict_batch(job.model, batch))
+        seen.append(predict_batch(job.model, batch))
     crash_point(3)
 
     names = ["etag", "size_bytes", "sha256", "width", "height", "scored_at", "reason", "detail"]
@@ -181,8 +181,8 @@ def score_shard(job: ScoreJob) -> ShardScored:
     scores_part = quarantine_part = None
     health = Tally()
     if len(scored):
-        findings = _together(seen)
-        flags, health = _judge(scored, findings, job.model.usual)
+        findings = join_batches(seen)
+        flags, health = judge_images(scored, findings, job.model.usual)
         rows = score_rows(scored, findings, flags, job)
         partition = {"run_date": job.run_date.isoformat()}
         scores_part = write_part(job.workspace, "scores", rows, name, partition)
@@ -200,7 +200,7 @@ def score_shard(job: ScoreJob) -> ShardScored:
     )
 
 
-def _predict_batch(model: ScoringModel, batch: list[NDArray[np.uint8]]) -> dict[str, NDArray[Any]]:
+def predict_batch(model: ScoringModel, batch: list[NDArray[np.uint8]]) -> dict[str, NDArray[Any]]:
     """Predict one batch. The network is loaded only here: a recheck without changes does not need it."""
     session = load_session(model.onnx_url, model.onnx_sha256)
     return run_network(session, np.stack(batch), model.preprocessing.normalisation)
@@ -238,12 +238,12 @@ def run_network(
     }
 
 
-def _together(seen: list[dict[str, NDArray[Any]]]) -> dict[str, NDArray[Any]]:
+def join_batches(seen: list[dict[str, NDArray[Any]]]) -> dict[str, NDArray[Any]]:
     """Join the results of all batches, one array for each name."""
     return {name: np.concatenate([one[name] for one in seen]) for name in seen[0]}
 
 
-def _judge(
+def judge_images(
     images: pd.DataFrame, seen: dict[str, NDArray[Any]], usual: Usual | None
 ) -> tuple[NDArray[np.object_], Tally]:
     """Return the images' flags and their counts in the bins of the reference (empty if there is none)."""

@@ -9,6 +9,7 @@ import json
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from skinml import tables
 from skinml.errors import RunError
@@ -128,7 +129,7 @@ def _still_to_publish(
     return scores, FollowUp(night.run.run_id, quarantine, row)
 
 
-def health_columns(health: Health | None) -> dict[str, str | None]:
+def health_columns(health: Health | None) -> dict[str, Any]:
     """Return a run's health as columns of `runs`; null if it was not measured."""
     if health is None:
         return {"health": None, "health_detail": None}

@@ -58,6 +58,8 @@ CASES: list[tuple[str, str, dict[str, Any], str]] = [
     ("prepare", "ftp://host/x", PREPARE, "give a folder, file:///folder or s3://bucket/prefix"),
     ("train", "EMPTY", {}, "no samples yet"),
     ("train", "EMPTY", {"model": "vgg16"}, "known: thesis-cnn"),
+    ("retrain", "TRAINED", {"model": "vgg16"}, "known: thesis-cnn"),
+    ("retrain", "EMPTY", {}, "no samples yet"),
     ("mislabelled", "EMPTY", {}, "no samples yet"),
     ("mislabelled", "TRAINED", {"model": "vgg16"}, "known: thesis-cnn"),
     ("evaluate", "EMPTY", EVALUATE, "has no champion yet"),

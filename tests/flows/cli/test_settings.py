@@ -316,10 +316,10 @@ def test_a_shared_value_breaks_no_verb_whose_field_means_something_else(
 def test_shared_fields_are_few_and_known() -> None:
     """A new one changes what variables and files that are there already mean."""
     assert shared_names() == (
-        *("cluster", "workers", "cluster_wait", "images", "metadata", "max_quarantined"),
+        *("cluster", "workers", "cluster_wait", "min_new", "images", "metadata", "max_quarantined"),
         *("data_source", "data_licence", "intended_use", "ethics", "contact"),
         *("floor_balanced_accuracy", "floor_macro_auc", "floor_melanoma_sensitivity"),
-        *("precision", "archive", "images_in_ui"),
+        *("train_on", "worker_wait", "train_fallback", "approve", "precision", "archive", "images_in_ui"),
     )
 
 
@@ -329,7 +329,7 @@ def test_shared_fields_are_few_and_known() -> None:
         ("SKINML_ARCHVE", "did you mean SKINML_ARCHIVE?"),
         ("SKINML_WORKSPCE", "did you mean SKINML_WORKSPACE?"),
         ("SKINML_SCORE_ARCHIV", "did you mean SKINML_SCORE_ARCHIVE?"),
-        ("SKINML_MODEL", "it is set for one verb: SKINML_TRAIN_MODEL or SKINML_MISLABELLED_MODEL or "),
+        ("SKINML_MODEL", "it is set for one verb: SKINML_TRAIN_MODEL or SKINML_RETRAIN_MODEL or "),
         ("SKINML_CRASH_ATT", ""),
         ("SKINML_QUITE_ANOTHER_THING", "unset it"),
         ("SKINML_score_archive", "did you mean SKINML_SCORE_ARCHIVE?"),

@@ -54,11 +54,12 @@ def test_help_lists_every_verb_in_the_order_of_the_table() -> None:
 
 @pytest.mark.parametrize("deployment", DEPLOYMENTS, ids=lambda deployment: str(deployment["name"]))
 def test_a_deployment_runs_a_verb_with_what_can_be_asked_of_it(deployment: dict[str, Any]) -> None:
-    """Its values are those of the environment: any text stands for one."""
+    """Its values are those of the environment: any text stands for one, but a number for `min_new`."""
     entry = deployment["entrypoint"].removesuffix(".py").replace(".py:", ":").replace("/", ".")
     entry = entry if ":" in entry else ":".join(entry.rsplit(".", 1))
     [verb] = [verb for verb in VERBS if verb.entry == entry]
     assert verb.as_flow
     assert set(deployment["parameters"]) == {"workspace", "request"}
-    request = verb.request.model_validate(deployment["parameters"]["request"])
-    assert request.model_fields_set == {*deployment["parameters"]["request"]}
+    asked = deployment["parameters"]["request"]
+    request = verb.request.model_validate({**asked, **({"min_new": "50"} if "min_new" in asked else {})})
+    assert request.model_fields_set == {*asked}

@@ -17,7 +17,7 @@ import pytest
 from skinml import tables
 from skinml.errors import RequestError, RunError, SkinmlError
 from skinml.layout import champion_url, model_url, table_url
-from skinml.models import decide, promotions, registry
+from skinml.models import deciding, promotions, registry
 from skinml.models.champion import Alias, Champion, read_alias, write_champion
 from skinml.models.decide import crown_first, promote, roll_back
 from skinml.models.floors import Floors
@@ -274,7 +274,7 @@ def test_of_many_promotions_at_once_one_wins_and_the_others_are_told(
         together.wait(60)
         return write_champion(workspace, champion, before)
 
-    monkeypatch.setattr(decide, "write_champion", wait_first)
+    monkeypatch.setattr(deciding, "write_champion", wait_first)
     with ThreadPoolExecutor(4) as pool:
         outcomes = list(pool.map(attempt, manifests))
     [winner] = [one for one in outcomes if isinstance(one, Decision)]

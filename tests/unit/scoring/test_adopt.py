@@ -16,7 +16,7 @@ from skinml.records.unpublished import read_records
 from skinml.scoring.adopt import adopt_jobs, adopt_rows, count_again, run_job
 from skinml.scoring.ledger import make_ledger
 from skinml.scoring.pending import Window, find_pending
-from skinml.scoring.predict import ScoreJob, ShardScored, _judge, score_shard
+from skinml.scoring.predict import ScoreJob, ShardScored, judge_images, score_shard
 from skinml.scoring.resume import resume
 from skinml.storage.listing import list_images
 from skinml.storage.objects import write_bytes
@@ -123,7 +123,7 @@ def test_the_health_is_counted_as_when_the_images_were_scored(place: str, usual:
         "brightness": frame["brightness"].to_numpy(),
         "unlike_training": distance,
     }
-    flags, then = _judge(frame.assign(colour_profile=False), seen, usual)
+    flags, then = judge_images(frame.assign(colour_profile=False), seen, usual)
     rows = rows.set_column(rows.schema.get_field_index("flags"), "flags", pa.array(flags))
     again = count_again(rows, usual)
     assert (again.images, again.flags) == (then.images, then.flags) == (6, again.flags)
