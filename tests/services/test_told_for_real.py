@@ -45,6 +45,8 @@ def test_nights_that_are_late_killed_silent_or_failed_are_told(
             env={**environment, "SKINML_NOTIFY": hook.url},
             check=True,
         )
+        # Asked for by hand: Prefect holds back the event of a scheduled run that was planned minutes before.
+        installed.prefect(server, "deployment", "run", "score/score-nightly")
         wait_for(lambda: bool(hook.about("A run is late")), SECONDS, "a late night, without a worker")
 
         with installed.worker(server, **{VARIABLE: f"7:{order}"}):  # one flow kills itself before its commit
