@@ -22,7 +22,7 @@ POOLS = {"skinml": "CPU work: scoring, preparing, upkeep.", "gpu": "Training, on
 NIGHTLY = "score-nightly"
 
 OPTIONAL = {"SKINML_MIN_NEW": None, "SKINML_IMAGES": "retrain", "SKINML_METADATA": "retrain"}
-"""Variables without which a deployment works too, and the only deployment of which that is true; None: of all."""
+"""Variables without which a deployment works too, and of which deployment that is true; None: of all."""
 
 _VARIABLE = re.compile(r"\{\{\s*\$(\w+)\s*\}\}")
 
