@@ -49,7 +49,7 @@ _JSON = TypeAdapter(UpState)
 
 def home_folder() -> Path:
     """The folder of `skinml up`: SKINML_HOME, or ~/.skinml."""
-    return Path(os.environ.get(HOME) or "~/.skinml").expanduser().absolute()
+    return Path(os.environ.get(HOME) or "~/.skinml").expanduser().resolve()
 
 
 def read_state(home: Path) -> UpState | None:

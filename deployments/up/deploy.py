@@ -15,14 +15,16 @@ from ruamel.yaml.error import YAMLError
 
 from deployments.up.api import Api
 from deployments.up.state import Home
+from flows.cli.verbs import VERBS
 from skinml.errors import RequestError, RunError
+from skinml.requests.base import asked_as
 from skinml.storage.redaction import redacted
 
 POOLS = {"skinml": "CPU work: scoring, preparing, upkeep.", "gpu": "Training, on machines with a GPU."}
 NIGHTLY = "score-nightly"
 
 OPTIONAL = {"SKINML_MIN_NEW": None, "SKINML_IMAGES": "retrain", "SKINML_METADATA": "retrain"}
-"""Variables without which a deployment works too, and of which deployment that is true; None: of all."""
+"""Variables without which a deployment works too, and the one deployment of which that is true; None: all."""
 
 _VARIABLE = re.compile(r"\{\{\s*\$(\w+)\s*\}\}")
 
@@ -122,7 +124,17 @@ def deploy(home: Home, plan: Plan, environment: Mapping[str, str], values: Mappi
 
 
 def _missing(deployment: Mapping[str, Any], values: Mapping[str, str]) -> list[str]:
-    named = [name for text in _texts(deployment.get("parameters")) for name in _VARIABLE.findall(text)]
+    """The variables without a value that stand for the workspace or for what the flow's request must have."""
+    parameters = dict(deployment.get("parameters") or {})
+    asked = parameters.get("request")
+    module, _, function = str(deployment.get("entrypoint")).rpartition(".")
+    models = [verb.request for verb in VERBS if verb.entry == f"{module}:{function}"]
+    if models and isinstance(asked, Mapping):
+        fields = {asked_as(*item): item[1] for item in models[0].model_fields.items()}
+        parameters["request"] = [
+            one for name, one in asked.items() if name not in fields or fields[name].is_required()
+        ]
+    named = [name for text in _texts(parameters) for name in _VARIABLE.findall(text)]
     left = [name for name in dict.fromkeys(named) if not values.get(name)]
     return [name for name in left if OPTIONAL.get(name, "") not in (None, deployment["name"])]
 

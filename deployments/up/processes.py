@@ -33,7 +33,7 @@ def below(home: Path, pid: int | None = None) -> list[psutil.Process]:
     found = []
     for process in psutil.process_iter():
         number, _, folder = _variables(process).get(CHILD_OF_UP, "").partition(" ")
-        if process.pid != os.getpid() and folder == str(home) and pid in (None, int(number)):
+        if process.pid != os.getpid() and folder == str(home) and (pid is None or number == str(pid)):
             found.append(process)
     return found
 

@@ -62,7 +62,7 @@ def up(workspace: str, request: UpRequest) -> dict[str, Any]:
         RunError: the server did not start, and everything was stopped again.
     """
     workspace = check_workspace(workspace)
-    home = Home(home_folder() if request.home is None else Path(request.home).expanduser().absolute())
+    home = Home(home_folder() if request.home is None else Path(request.home).expanduser().resolve())
     running = read_state(home.folder)
     if running is not None:
         return _already(running, workspace, home)
@@ -88,6 +88,7 @@ def _check(workspace: str, home: Home, request: UpRequest) -> _Chosen:
         "SKINML_ARCHIVE": normalise(request.archive) if request.archive else "",
         "SKINML_IMAGES": ",".join(map(normalise, request.images)),
         "SKINML_METADATA": ",".join(map(normalise, request.metadata)),
+        "SKINML_MIN_NEW": os.environ.get("SKINML_MIN_NEW", ""),
     }
     timezone = wrong.choose_timezone(request.timezone)
     wrong.check_cron(request.nightly)
