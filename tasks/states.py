@@ -75,6 +75,15 @@ def of_replay(result: Mapping[str, Any]) -> Ending:
     return Ending(COMPLETED, f"{counts} of {result['listed']:,} in quarantine", counts)
 
 
+def of_retraining(result: Mapping[str, Any]) -> Ending:
+    """A retraining, by its decision."""
+    counts = "" if result["new"] is None else f"{result['new']:,} of {result['needed']:,} new lesions"
+    look = f"; look {result['look']} of {result['looks_allowed']}" if "look" in result else ""
+    return Ending(
+        DECISIONS[result["decision"]], f"{result['decision']}{': ' if counts else ''}{counts}{look}", counts
+    )
+
+
 def of_prepare(result: Mapping[str, Any]) -> Ending:
     """A preparation of labelled images."""
     counts = f"{result['prepared']:,} prepared, {result['quarantined']:,} unusable"
