@@ -32,7 +32,7 @@ help:
 	@echo "make screenshots  pictures of the Prefect UI for docs/ui.md, of made-up images (about 3 minutes, Chromium)"
 	@echo "make results    the thesis's table from recorded runs, on the real HAM10000: docs/results.md (40 minutes a missing run)"
 	@echo "make bench-accuracy  what fast decoding costs in accuracy, on the real HAM10000 (about 20 minutes)"
-	@echo "make bench-gate      how often the gate of retraining is wrong: docs/change-control.md (about 15 minutes)"
+	@echo "make bench-gate      how often the gate of retraining is wrong: docs/change-control.md (about 20 minutes)"
 	@echo "make bench-coverage  whether 95 % intervals hold the truth: docs/benchmarks.md (about 5 minutes)"
 
 # Python older than 3.11 is refused here, before pip says so in a page of text.

@@ -1,8 +1,8 @@
 """The gate's error rates: `make bench-gate` measures them and writes them into docs/change-control.md.
 
-It takes about 15 minutes on two cores. It needs a workspace with two or more runs of one recipe that differ in
-their seed: the one that `make results` leaves in the cache, or that of `--workspace`. Predictions stay there:
-only counts are recorded.
+It takes about 20 minutes on two quiet cores. It needs a workspace with two or more runs of one recipe that
+differ in their seed: the one that `make results` leaves in the cache, or that of `--workspace`. Predictions
+stay there: only counts are recorded.
 """
 
 from __future__ import annotations

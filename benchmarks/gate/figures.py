@@ -34,7 +34,7 @@ def draw(found: Result, folder: Path) -> None:
     one = found["power"]["figures"]
     gains = sorted({cell["gain"] for cell in one["cells"]})
     lesions = sorted({cell["lesions"] for cell in one["cells"]})
-    figure = Figure(figsize=(9, 4.6), layout="constrained", facecolor="white")
+    figure = Figure(figsize=(10, 4.6), layout="constrained", facecolor="white")
     FigureCanvasAgg(figure)
     title = (
         f"How many labelled lesions until retraining can be shown to help? (n = {one['retrainings']} a point)"
@@ -49,7 +49,9 @@ def draw(found: Result, folder: Path) -> None:
         axes.axhline(80, color="#595959", linestyle=":", linewidth=1)
         axes.set_xscale("log")
         axes.set_xticks(
-            [count / 0.15 for count in lesions], [f"{count / 0.15:,.0f}" for count in lesions], fontsize=7
+            [count / 0.15 for count in lesions],
+            [f"{round(count / 0.15, -2):,.0f}" for count in lesions],
+            fontsize=7,
         )
         axes.minorticks_off()
         axes.set_title(heading, loc="left", fontsize=10)
@@ -58,6 +60,13 @@ def draw(found: Result, folder: Path) -> None:
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(alpha=0.3)
     panels[0].set_ylabel("Share of retrainings, %")
-    panels[0].legend(title="True gain in\nbalanced accuracy", frameon=False, fontsize=8, title_fontsize=8)
+    figure.legend(
+        *panels[0].get_legend_handles_labels(),
+        loc="outside right center",
+        title="True gain in\nbalanced accuracy",
+        frameon=False,
+        fontsize=8,
+        title_fontsize=8,
+    )
     figure.supxlabel("Research use only: not a medical device", x=0.99, ha="right", fontsize=7, color="#595959")
     figure.savefig(folder / Path(PICTURE).name, dpi=110, metadata={"Software": None})

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import signal
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 import pytest
@@ -12,6 +14,7 @@ from prefect import Flow
 from ruamel.yaml import YAML
 
 from flows.cli.verbs import REQUESTS, VERBS, Verb, imported
+from skinml.process.interrupts import Interrupted
 from tests.conftest import REPOSITORY
 
 DEPLOYMENTS: list[dict[str, Any]] = YAML(typ="safe").load(REPOSITORY / "deployments" / "prefect.yaml")[
@@ -63,3 +66,21 @@ def test_a_deployment_runs_a_verb_with_what_can_be_asked_of_it(deployment: dict[
     asked = deployment["parameters"]["request"]
     request = verb.request.model_validate({**asked, **({"min_new": "50"} if "min_new" in asked else {})})
     assert request.model_fields_set == {*asked}
+
+
+def test_a_signal_waits_until_a_verb_is_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prefect's import catches exceptions. A signal that it swallowed would leave the run going on."""
+    swallows = "try:\n    os.kill(os.getpid(), signal.SIGTERM)\nexcept BaseException:\n    pass\n"
+    module = f"import os, signal\n{swallows}verb = 1"
+    (tmp_path / "swallows.py").write_text(module, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def end(number: int, _: object) -> None:
+        raise Interrupted(number)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        with pytest.raises(Interrupted):
+            imported("swallows:verb")
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -158,6 +158,22 @@ def test_a_job_that_is_refused_is_said_and_the_others_are_cancelled(
 
 
 @pytest.mark.parametrize("kind", ["slurm"], indirect=True)
+def test_nobody_connects_without_the_certificate_of_the_run(
+    kind: str, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Dask's protocol has no password: over plain TCP anybody could run code as this user."""
+    monkeypatch.setattr("skinml.compute.address.ANSWER_SECONDS", 2)  # the test waits as well
+    stand_in(tmp_path, kind)
+    with hold(ClusterSpec(f"{kind}:{file}")) as started:
+        others = f"tls://{started.address.removeprefix('tls://')}"
+        for address in (others, others.replace("tls", "tcp")):
+            with pytest.raises(RequestError, match="no Dask scheduler answers"), connect(address):
+                pass
+        with connect(f"{kind}:{file}") as client:
+            assert client.scheduler.address == started.address
+
+
+@pytest.mark.parametrize("kind", ["slurm"], indirect=True)
 def test_workers_that_do_not_come_are_said_with_where_to_look(kind: str, file: Path, tmp_path: Path) -> None:
     batch = stand_in(tmp_path, kind)
     spec = ClusterSpec(f"{kind}:{file}", workers=4)
