@@ -87,7 +87,6 @@ def _check(workspace: str, home: Home, request: UpRequest) -> _Chosen:
         "SKINML_ARCHIVE": normalise(request.archive) if request.archive else "",
         "SKINML_IMAGES": ",".join(map(normalise, request.images)),
         "SKINML_METADATA": ",".join(map(normalise, request.metadata)),
-        "SKINML_MIN_NEW": os.environ.get("SKINML_MIN_NEW", ""),
     }
     timezone = wrong.choose_timezone(request.timezone)
     wrong.check_cron(request.nightly)
