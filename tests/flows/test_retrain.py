@@ -330,18 +330,21 @@ POINTS = {
 }
 
 
+def _train_in(place: str, workspace: str, request: TrainRequest, options: HandoverRequest) -> str:
+    return register_trained(workspace, Path(place), "v2", request)
+
+
 def _die(places: dict[int, str]) -> None:
     """Retrain in each place, in a process that is killed at the place's point. One process imports for all."""
-    stages.judge_challenger = partial(judge_challenger, rules=Rules(resamples=2_000))
+    setattr(stages, "judge_challenger", partial(judge_challenger, rules=Rules(resamples=2_000)))  # noqa: B010
     for point, place in places.items():
         if os.fork():
             _, status = os.wait()
             assert os.WTERMSIG(status) == signal.SIGKILL, point
             continue
         os.environ[VARIABLE] = f"{point}:{place}/order"
-        flows.retrain.train_challenger = lambda workspace, request, options: register_trained(
-            workspace, Path(workspace), "v2", request
-        )
+        trainer = partial(_train_in, place)
+        setattr(flows.retrain, "train_challenger", trainer)  # noqa: B010
         retrain(place, approve="auto")
         os._exit(0)
 

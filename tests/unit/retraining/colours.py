@@ -139,7 +139,7 @@ def make_model(
     order[list(swapped)] = np.roll(list(swapped), -1)
     probabilities = np.full((len(test), 7), 0.01)
     probabilities[np.arange(len(test)), order[labels]] = 0.94
-    metrics, intervals = measure_with_intervals(labels, test["lesion_id"], probabilities)
+    metrics, intervals = measure_with_intervals(labels, test["lesion_id"].to_list(), probabilities)
     measured = {"protocol": "grouped", "metrics": metrics, "intervals": intervals}
     (bundle / "metrics.json").write_text(json.dumps(measured), encoding="utf-8")
     rows = test[["image_id", "lesion_id", "dx", "age", "sex", "localization", "source"]].assign(
