@@ -84,7 +84,6 @@ def _check(workspace: str, home: Home, request: UpRequest) -> _Chosen:
     checks.up(workspace, request)
     values = {
         "SKINML_WORKSPACE": workspace,
-        "SKINML_MIN_NEW": os.environ.get("SKINML_MIN_NEW", ""),
         "SKINML_ARCHIVE": normalise(request.archive) if request.archive else "",
         "SKINML_IMAGES": ",".join(map(normalise, request.images)),
         "SKINML_METADATA": ",".join(map(normalise, request.metadata)),
