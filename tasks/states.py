@@ -107,13 +107,6 @@ def of_evaluation(result: Mapping[str, Any]) -> Ending:
     return Ending(COMPLETED, counts, counts)
 
 
-def of_retraining(result: Mapping[str, Any]) -> Ending:
-    """A retraining: Promoted, Kept, Proposed or Skipped, each a normal outcome."""
-    decision, reason = str(result["decision"]), str(result["reason"])
-    said = "see the log" if re.search(r"://|(?<!\w)/\w", reason) else reason  # a place, in words from elsewhere
-    return Ending(DECISIONS[decision], f"{decision}: {said}", decision)
-
-
 def of_ranking(result: Mapping[str, Any]) -> Ending:
     """A ranking of suspicious labels."""
     counts = f"{result['issues']:,} suspicious of {result['lesions']:,} lesions"

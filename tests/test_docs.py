@@ -25,6 +25,7 @@ USER_PAGES = (
             "evaluating",
             "explaining",
             "models",
+            "monitoring",
             "operating",
             "preparing",
             "retraining",

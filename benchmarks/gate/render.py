@@ -67,8 +67,8 @@ def _pairs(one: Result) -> str:
             table(("challenger", "gain", "decision", "worse", "not assessable"), rows),
             paragraph(
                 """So the champion is also kept if chance alone, in a fit of the same recipe, moves calibration,
-                sensitivity or specificity by more than a margin. A clinic would see that change, whatever caused
-                it."""
+                sensitivity or specificity by more than a margin. A clinic would see that change, whatever
+                caused it."""
             ),
         ]
     )

@@ -56,7 +56,8 @@ def _run(arguments: Sequence[str]) -> int:
     flags = {name: given[name] for name in names_of(model) if name in given}
     request = load(model, options.verb, flags, file)
     verb = find(options.verb, request)
-    workspace = choose_workspace(given.get("workspace"), file) if verb.needs_workspace else ""
+    flag = given.get("workspace")
+    workspace = choose_workspace(flag, file, not verb.workspace_optional) if verb.needs_workspace else ""
     result = call(verb, workspace, request)
     try:
         print_result(result, given.get("json", False), verb.prints)

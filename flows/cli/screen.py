@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from flows.cli.checklist import checklist, is_checklist
 from flows.cli.parts import INTERVALS_OF, UNITS, Parts, Row, are_numbers, clean, is_number, scalars, shown
 from flows.cli.terminal import columns, is_dumb
 
@@ -71,7 +72,10 @@ def _blocks(parts: Parts, first: Sequence[str], width: int, dumb: bool) -> Itera
     if numbers:
         yield list(_counts(numbers, widest))
     for title, rows in _gathered(parts.tables):
-        yield list(_table(title, rows, width, dumb))
+        if not isinstance(rows, Mapping) and is_checklist(rows):
+            yield list(checklist(rows, width))
+        else:
+            yield list(_table(title, rows, width, dumb))
     if texts:
         yield [line for key, values in texts.items() for line in _said(_label(key), values, widest, width)]
     if parts.note:

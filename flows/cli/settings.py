@@ -46,15 +46,15 @@ def read_file(path: Path | None) -> dict[str, Any]:
     return file
 
 
-def choose_workspace(flag: str | None, file: Mapping[str, Any]) -> str:
-    """The workspace's URL from the flag, SKINML_WORKSPACE or the file, in this order."""
+def choose_workspace(flag: str | None, file: Mapping[str, Any], needed: bool = True) -> str:
+    """The workspace's URL from the flag, SKINML_WORKSPACE or the file, in this order; "" if none is needed."""
     flags = {"workspace": flag} if flag else {}
     workspace = _merged({"workspace": (WORKSPACE,)}, flags, file).get("workspace")
-    if not workspace:
+    if not workspace and needed:
         raise RequestError(
             "no workspace: give --workspace URL (a folder or s3://bucket/prefix) or SKINML_WORKSPACE"
         )
-    return str(workspace)
+    return str(workspace or "")
 
 
 def load(model: type[RequestType], verb: str, flags: Mapping[str, Any], file: Mapping[str, Any]) -> RequestType:

@@ -22,6 +22,7 @@ from skinml.requests.explanation import ExplainRequest
 from skinml.requests.lab import DemoRequest, DrillRequest, SynthRequest
 from skinml.requests.labels import MislabelledRequest
 from skinml.requests.models import ModelsRequest
+from skinml.requests.operations import DoctorRequest, StatusRequest
 from skinml.requests.retraining import RetrainRequest
 from skinml.requests.scoring import QuarantineRequest, ScoreRequest
 from skinml.requests.shell import CompletionRequest
@@ -47,7 +48,8 @@ class Verb:
         action: the value of the request's field `action` that this row is for; None if the verb has no actions.
         check: "module:function", called with the same arguments before `entry` is imported. It raises
             RequestError for what can be refused without Prefect, within a second.
-        needs_workspace: whether a workspace must be named.
+        needs_workspace: whether it takes a workspace, which must be named.
+        workspace_optional: whether it can do without: its function then gets "".
         as_flow: whether `entry` is a Prefect flow, to be run by flows.engine; if not, it is called plainly.
         went_well: whether a result means exit code 0; a verb may print a result and still end with 1.
     """
@@ -59,6 +61,7 @@ class Verb:
     action: str | None = None
     check: str | None = None
     needs_workspace: bool = True
+    workspace_optional: bool = False
     as_flow: bool = True
     went_well: Callable[[Mapping[str, Any]], bool] = _always
 
@@ -165,6 +168,23 @@ VERBS = (
         "flows.export:export",
         prints=("run_id", "rows", "file"),
         check="flows.checks:export",
+    ),
+    Verb(
+        "status",
+        StatusRequest,
+        "flows.status:status",
+        prints=("healthy", "last_completed", "problems"),
+        as_flow=False,
+        went_well=lambda result: result["healthy"] and not result.get("not_told"),
+    ),
+    Verb(
+        "doctor",
+        DoctorRequest,
+        "deployments.doctor.verb:doctor",
+        prints=("checks", "ok", "warning", "failed"),
+        workspace_optional=True,
+        as_flow=False,
+        went_well=lambda result: not result["failed"],
     ),
     Verb(
         "explain",

@@ -9,5 +9,8 @@ HOME = "SKINML_HOME"
 CHILD_OF_UP = "SKINML_CHILD_OF_UP"
 """Marks every process below a `skinml up` with the home folder of that `up`: deployments/up/processes.py."""
 
-SWITCHES = (CRASH_AT, HOME, CHILD_OF_UP)
+NOTIFY_PASSWORD = "SKINML_NOTIFY_PASSWORD"  # noqa: S105 - the name of the variable
+"""The password of the user of a mail server, so that it stands on no command line."""
+
+SWITCHES = (CRASH_AT, HOME, CHILD_OF_UP, NOTIFY_PASSWORD)
 """All of them. The command line refuses any other SKINML_* variable that is not a setting."""

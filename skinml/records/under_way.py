@@ -79,6 +79,16 @@ class DeadRun:
     where: str
 
 
+@dataclass(frozen=True)
+class UnderWay:
+    """A run that has a record: when its record was last written, where it runs, and whether it is alive."""
+
+    run: Run
+    last_sign: datetime
+    where: str
+    alive: bool
+
+
 @contextmanager
 def kept_under_way(workspace: str, run: Run) -> Iterator[None]:
     """Write the run's record now and every BEAT_SECONDS until the block ends. `forget` removes it.
@@ -149,17 +159,34 @@ def find_dead(workspace: str, ours: str) -> list[DeadRun]:
     others = [run_id for run_id in others if run_id != ours]
     if not others:
         return []
-    seen = head_objects([as_uri(under_way_url(workspace, run_id)) for run_id in [ours, *others]])
-    now = _moment(next(seen)) or datetime.now(UTC)
+    [first] = head_objects([as_uri(under_way_url(workspace, ours))])
+    found = _examine(workspace, others, _moment(first) or datetime.now(UTC))
+    return [DeadRun(one.run, one.last_sign, one.where) for one in found if not one.alive]
+
+
+def find_under_way(workspace: str, now: datetime) -> list[UnderWay]:
+    """Return all runs that have a record, dead or alive, the oldest first. Reads only.
+
+    Args:
+        workspace: normalised URL.
+        now: by the clock of the storage, or of this machine if that cannot be asked.
+    """
+    records = [name.removesuffix(".json") for name in names(under_way_url(workspace)) if name.endswith(".json")]
+    return _examine(workspace, records, now)
+
+
+def _examine(workspace: str, run_ids: Sequence[str], now: datetime) -> list[UnderWay]:
     found = []
-    for run_id, answer in zip(others, seen, strict=True):
+    seen = head_objects([as_uri(under_way_url(workspace, run_id)) for run_id in run_ids])
+    for run_id, answer in zip(run_ids, seen, strict=True):
         if not isinstance(answer, Seen):  # the run has just ended, or storage did not answer
             continue
         record = _read(workspace, run_id, answer.size_bytes)
-        if record is not None and not _is_alive(record, now - answer.last_modified):
+        if record is not None:
+            alive = _is_alive(record, now - answer.last_modified)
             where = f"{record.host}, process {record.pid}"
-            found.append(DeadRun(record.run, answer.last_modified, where))
-    return sorted(found, key=lambda dead: dead.run.started_at)
+            found.append(UnderWay(record.run, answer.last_modified, where, alive))
+    return sorted(found, key=lambda one: one.run.started_at)
 
 
 def _is_alive(record: _Record, silent: timedelta) -> bool:

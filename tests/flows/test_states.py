@@ -82,14 +82,12 @@ def test_no_text_of_an_error_is_in_a_message(kind: type[Exception], text: str) -
 
 @pytest.mark.parametrize("decision", ["promoted", "kept", "proposed", "skipped"])
 def test_each_decision_of_a_retraining_has_a_state(decision: str) -> None:
-    ending = states.of_retraining({"decision": decision, "reason": "not enough evidence"})
+    said = {"decision": decision, "reason": "s3://clinic/miller is gone", "new": 51, "needed": 50}
+    ending = states.of_retraining({**said, "look": 3, "looks_allowed": 20})
     assert (ending.name, ending.trouble) == (decision.capitalize(), False)
     assert ending.name in states.ENDED
-    assert "evidence" in ending.message
-    for place in ("s3://clinic/miller", "/archive/miller"):
-        assert (
-            "miller" not in states.of_retraining({"decision": decision, "reason": f"{place} is gone"}).message
-        )
+    assert ending.message == f"{decision}: 51 of 50 new lesions; look 3 of 20"
+    assert states.of_retraining({**said, "new": None}).message == decision
 
 
 def test_every_flow_ends_in_a_state_of_ours_and_keeps_its_signature() -> None:
