@@ -23,9 +23,6 @@ from skinml.storage.redaction import redacted
 POOLS = {"skinml": "CPU work: scoring, preparing, upkeep.", "gpu": "Training, on machines with a GPU."}
 NIGHTLY = "score-nightly"
 
-OPTIONAL = {"SKINML_MIN_NEW": None, "SKINML_IMAGES": "retrain", "SKINML_METADATA": "retrain"}
-"""Variables without which a deployment works too, and the one deployment of which that is true; None: all."""
-
 _VARIABLE = re.compile(r"\{\{\s*\$(\w+)\s*\}\}")
 
 
@@ -135,8 +132,7 @@ def _missing(deployment: Mapping[str, Any], values: Mapping[str, str]) -> list[s
             one for name, one in asked.items() if name not in fields or fields[name].is_required()
         ]
     named = [name for text in _texts(parameters) for name in _VARIABLE.findall(text)]
-    left = [name for name in dict.fromkeys(named) if not values.get(name)]
-    return [name for name in left if OPTIONAL.get(name, "") not in (None, deployment["name"])]
+    return [name for name in dict.fromkeys(named) if not values.get(name)]
 
 
 def _texts(value: Any) -> Iterator[str]:
