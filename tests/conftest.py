@@ -12,6 +12,7 @@ import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import dask
 import hypothesis
@@ -31,7 +32,7 @@ from skinml.lab.synth.archive import METADATA, PARTS
 from skinml.models import registry
 from skinml.storage import connection
 from skinml.storage.urls import file_path, normalise
-from tests import wheel
+from tests import effort, wheel
 from tests.command import CommandLine
 from tests.services import seaweedfs
 from tests.services.seaweedfs import ObjectStore
@@ -42,7 +43,7 @@ REAL_DATA = REPOSITORY.parent / "shared"
 """Where the real HAM10000 lies for those who have it. Tests that need it are skipped for a stranger."""
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """Nothing of the developer's own: no server, no keys, no proxy, no workspace, no role of this machine."""
     for name in list(os.environ):
         if name.startswith(("SKINML_", "AWS_", "PREFECT_")):
@@ -56,11 +57,8 @@ def pytest_configure() -> None:
     # signals would hang.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
-    # Hypothesis fails an example that takes 200 ms, as any may on a busy machine.
-    hypothesis.settings.register_profile(
-        "tests", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
-    )
-    hypothesis.settings.load_profile("tests")
+    effort.register()
+    hypothesis.settings.load_profile(config.getoption("--hypothesis-profile") or effort.USUAL)
 
 
 HOSTILE_NAME = '<img src=x onerror=alert(1)>&"'
@@ -165,7 +163,7 @@ def put(request: pytest.FixtureRequest) -> Callable[[str, bytes], None]:
     return put_object
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def jpeg() -> Callable[..., bytes]:
     """Make the bytes of a JPEG of smooth colours: `jpeg(seed, width, height)`."""
 
@@ -295,6 +293,19 @@ def dask_cluster(object_store: ObjectStore) -> Iterator[str]:
             )
     with cluster:
         yield str(cluster.scheduler_address)
+
+
+@pytest.fixture
+def jobs_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Training jobs run in this process: one of their own takes 8 s of CPU time before it fits, each time.
+
+    That they run in such processes is shown in tests/unit/training/test_dispatch.py.
+    """
+
+    def run(function: Callable[..., Any], job: Any, on_message: Callable[..., None]) -> Any:
+        return function(job, on_message)
+
+    monkeypatch.setattr("skinml.training.dispatch.run_in_process", run)
 
 
 @pytest.fixture

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +12,9 @@ from prefect import Flow
 
 from flows.cli.verbs import REQUESTS, VERBS, call, find, imported
 from skinml.errors import RequestError, StorageError
+from tests.fresh import Fresh, running
 
 Jpeg = Callable[..., bytes]
-
-WATCHED = (
-    "import sys; from flows.cli.main import main;"
-    "code = main(sys.argv[1:]); print(sorted(sys.modules)); sys.exit(code)"
-)
 
 HEAVY = {"prefect", "dask", "distributed", "tensorflow", "keras", "onnxruntime"}
 
@@ -142,28 +135,30 @@ def test_the_flow_refuses_in_the_same_words(
     assert words in said[0]
 
 
-# One case a verb and action that is refused furthest down its check: a process costs a second.
+@pytest.fixture(scope="module")
+def fresh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fresh]:
+    """A process that has loaded the command line alone."""
+    with running(tmp_path_factory.mktemp("fresh")) as process:
+        yield process
+
+
+# One case a verb and action that is refused furthest down its check.
 LAST = {(verb, asked.get("action")): (verb, workspace, asked) for verb, workspace, asked, _ in CASES}
 
 
 @pytest.mark.parametrize(("verb", "workspace", "asked"), LAST.values(), ids=str)
 def test_a_refusal_loads_no_prefect_says_one_line_and_writes_nothing(
-    verb: str, workspace: str, asked: dict[str, Any], places: dict[str, str], tmp_path: Path
+    verb: str, workspace: str, asked: dict[str, Any], places: dict[str, str], tmp_path: Path, fresh: Fresh
 ) -> None:
     asked = {name: filled_in(value, places) for name, value in asked.items()}
     before = sorted(tmp_path.rglob("*")), sorted(Path(places["TRAINED"]).rglob("*"))
-    command = [sys.executable, "-P", "-c", WATCHED, "--json"]
-    command += arguments_of(verb, filled_in(workspace, places), asked)
-    path = os.pathsep.join(filter(None, sys.path))
-    done = subprocess.run(
-        command, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": path}
-    )
+    done = fresh.run(["--json", *arguments_of(verb, filled_in(workspace, places), asked)])
 
-    answer, loaded = done.stdout.splitlines()
+    [answer] = done.stdout.splitlines()
     error = json.loads(answer)["error"]
-    assert (done.returncode, done.stderr.splitlines()) == (2, [f"skinml: {error}"])
+    assert (done.code, done.stderr.splitlines()) == (2, [f"skinml: {error}"])
     assert not error.startswith("skinml: ")
-    modules = {name.partition(".")[0] for name in json.loads(loaded.replace("'", '"'))}
+    modules = {name.partition(".")[0] for name in done.modules}
     heavy = HEAVY | {"pandas"} if verb not in ("prepare", "evaluate", "quarantine", "export") else HEAVY
     assert not modules & heavy, "so that it is said within a second"
     assert (sorted(tmp_path.rglob("*")), sorted(Path(places["TRAINED"]).rglob("*"))) == before
@@ -176,18 +171,10 @@ def test_every_verb_has_a_refusal_here_and_every_flow_a_check() -> None:
     assert all(verb.check for verb in VERBS if verb.as_flow)
 
 
-def test_metadata_that_is_missing_is_refused_without_pandas(places: dict[str, str]) -> None:
-    code = (
-        "import sys; from flows.cli.main import main;"
-        "code = main(sys.argv[1:]); print('pandas' in sys.modules); sys.exit(code)"
-    )
+def test_metadata_that_is_missing_is_refused_without_pandas(places: dict[str, str], fresh: Fresh) -> None:
     asked = ["prepare", "--images", places["IMAGES"], "--metadata", places["NOWHERE"]]
-    command = [sys.executable, "-P", "-c", code, "--workspace", places["EMPTY"], *asked]
-    path = os.pathsep.join(filter(None, sys.path))
-    done = subprocess.run(
-        command, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": path}
-    )
-    assert (done.returncode, done.stdout) == (2, "False\n")
+    done = fresh.run(["--workspace", places["EMPTY"], *asked])
+    assert (done.code, "pandas" in done.modules) == (2, False)
 
 
 def test_a_large_table_is_not_parsed_just_to_check_it(

@@ -50,6 +50,7 @@ def planted(tmp_path: Path) -> tuple[list[object], set[str]]:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("jobs_here")
 def test_planted_labels_are_named_first(
     planted: tuple[list[object], set[str]], skinml: CommandLine, tmp_path: Path
 ) -> None:

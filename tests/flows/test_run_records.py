@@ -80,16 +80,26 @@ def left_of(session: int) -> list[psutil.Process]:
     return found
 
 
+STARTING, WORKING = "workers start", "shards are done"
+
+
 @pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGINT, 130)]
+    ("number", "code", "moment"),
+    [
+        (signal.SIGTERM, 143, WORKING),
+        (signal.SIGINT, 130, STARTING),
+        pytest.param(signal.SIGTERM, 143, STARTING, marks=pytest.mark.drill),
+        pytest.param(signal.SIGINT, 130, WORKING, marks=pytest.mark.drill),
+        pytest.param(signal.SIGHUP, 129, STARTING, marks=pytest.mark.drill),
+        pytest.param(signal.SIGHUP, 129, WORKING, marks=pytest.mark.drill),
+    ],
 )
-@pytest.mark.parametrize("moment", ["workers start", "shards are done"])
 def test_a_signal_ends_a_run_in_order(
     number: signal.Signals, code: int, moment: str, site: Site, tmp_path: Path
 ) -> None:
     log = tmp_path / "log"
     night = site.start(log)
-    if moment == "workers start":
+    if moment == STARTING:
         wait_for(lambda: b"150 images listed" in log.read_bytes(), 60, "the listing")
     else:
         wait_for(lambda: any(site.workspace.glob("scores/**/*.parquet")), 60, "the first part")

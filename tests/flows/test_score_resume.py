@@ -85,6 +85,7 @@ def test_only_what_was_not_recorded_is_decoded_again(scene: Scene, undisturbed: 
     assert compare(undisturbed, read_state(scene.workspace), [first.account, last.account]) == []
 
 
+@pytest.mark.drill  # four runs, of which three are killed
 def test_a_night_that_takes_over_everything_is_as_if_nothing_had_happened(
     scene: Scene, undisturbed: State
 ) -> None:

@@ -196,7 +196,9 @@ def test_wrong_shadows_are_refused_in_one_line(local: str, archive: Path, skinml
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("point", [8, 37, 38])
+@pytest.mark.parametrize(
+    "point", [pytest.param(8, marks=pytest.mark.drill), 37, pytest.param(38, marks=pytest.mark.drill)]
+)
 def test_a_night_that_dies_gets_its_shadow_from_the_next(
     point: int, local: str, archive: Path, night: Night, tmp_path: Path
 ) -> None:

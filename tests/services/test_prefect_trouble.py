@@ -108,7 +108,9 @@ def test_keys_of_the_user_are_sent(setting: Any, header: str) -> None:
             assert why_unusable() is None
 
 
-@pytest.mark.parametrize("answer", [answers.login_page, answers.looks_well])
+@pytest.mark.parametrize(
+    "answer", [pytest.param(answers.login_page, marks=pytest.mark.drill), answers.looks_well]
+)
 def test_a_night_is_scored_whatever_answers(
     answer: answers.Answer, trained: Path, tmp_path: Path, jpeg: Callable[..., bytes]
 ) -> None:
@@ -154,43 +156,66 @@ def kill(server: Server) -> None:
     server.process.wait()
 
 
-@pytest.mark.timeout(600)  # three servers, three verbs
-def test_a_server_that_dies_takes_no_finished_work_along(
-    trained: Path, tmp_path: Path, jpeg: Callable[..., bytes]
+InTrouble = Callable[..., tuple[dict[str, Any], list[str], float]]
+
+
+@pytest.fixture
+def in_trouble(tmp_path: Path) -> InTrouble:
+    """Run a verb on a server that is killed once a line of the verb's log holds `sign`."""
+
+    def run(*verb: object, sign: str) -> tuple[dict[str, Any], list[str], float]:
+        with start_prefect_server(tmp_path / "prefect", free_port()) as server:
+            server.wait_until_ready()
+            httpx.get(f"{server.url}/admin/version", timeout=60)  # its first answers are slow on a busy machine
+            return run_and_break(list(verb), sign, lambda: kill(server), server.url, tmp_path)
+
+    return run
+
+
+def test_a_server_that_dies_in_a_score_takes_no_finished_work_along(
+    in_trouble: InTrouble, trained: Path, tmp_path: Path, jpeg: Callable[..., bytes]
 ) -> None:
-    """Three runs, whose server dies in the middle of a score, of a fit, and after export wrote its file."""
     archive = tmp_path / "archive"
     archive.mkdir()
     for number in range(8):
         (archive / f"{number}.jpg").write_bytes(jpeg(number))
     workspace = shutil.copytree(trained, tmp_path / "workspace")
-    home, port = tmp_path / "prefect", free_port()
-
-    def in_trouble(*verb: object, sign: str) -> tuple[dict[str, Any], list[str], float]:
-        with start_prefect_server(home, port) as server:
-            server.wait_until_ready()
-            httpx.get(f"{server.url}/admin/version", timeout=60)  # its first answers are slow on a busy machine
-            arguments = ["--workspace", workspace, *verb]
-            return run_and_break(arguments, sign, lambda: kill(server), server.url, tmp_path)
-
-    scored, _, _ = in_trouble("score", "--archive", archive, sign="8 images listed")
+    in_trouble("--workspace", workspace, "score", "--archive", archive, sign="8 images listed")
     scores = tables.read(str(workspace), "scores").to_pandas()
     assert (len(scores), scores["uri"].nunique()) == (8, 8)
 
-    file = tmp_path / "scores.csv"
-    _, said, seconds = in_trouble("export", "--run", scored["run_id"], "--out", file, sign="wrote 8 rows to")
-    assert len(file.read_text(encoding="utf-8").splitlines()) >= 9
-    assert sum("wrote 8 rows to" in line for line in said) == 1
-    assert (
-        seconds < 60
-    )  # 6 s on an idle machine, for a client that gives up and its queues; 100 s with Prefect's own
 
-    _, said, _ = in_trouble("train", "--epochs", "2", sign="epoch 1 of 2")
+@pytest.mark.drill  # a server, and a client that gives up
+def test_a_server_that_dies_after_an_export_costs_no_second_one(
+    in_trouble: InTrouble, night: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "scores.csv"
+    asked = ("--workspace", night, "export", "--latest", "--out", file)
+    _, said, seconds = in_trouble(*asked, sign="wrote 3 rows to")
+    assert len(file.read_text(encoding="utf-8").splitlines()) >= 4
+    assert sum("wrote 3 rows to" in line for line in said) == 1
+    # 6 s on an idle machine, for a client that gives up and its queues; 100 s with Prefect's own
+    assert seconds < 60
+
+
+@pytest.mark.drill  # a server and a fit
+def test_a_server_that_dies_in_a_fit_costs_no_second_one(
+    in_trouble: InTrouble, trained: Path, tmp_path: Path
+) -> None:
+    workspace = shutil.copytree(trained, tmp_path / "workspace")
+    _, said, _ = in_trouble("--workspace", workspace, "train", "--epochs", "2", sign="epoch 1 of 2")
     epochs = [line for line in said if ": epoch " in line]
     assert len(epochs) == 2, epochs
 
 
-@pytest.mark.parametrize("answer", [answers.login_page, answers.other_json, answers.hang_up])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        answers.login_page,
+        pytest.param(answers.other_json, marks=pytest.mark.drill),
+        pytest.param(answers.hang_up, marks=pytest.mark.drill),
+    ],
+)
 def test_a_server_that_turns_into_something_else_on_the_way(
     answer: answers.Answer,
     prefect_server: Server,

@@ -49,6 +49,7 @@ def test_scoring(workspace: str, tmp_path: Path, jpeg: Callable[..., bytes]) -> 
     quiet(done)
 
 
+@pytest.mark.drill  # a fit takes three times as long while it is watched
 def test_training(workspace: str, tmp_path: Path) -> None:
     quiet(trace([*SKINML, "--workspace", workspace, "train", "--epochs", "1"], tmp_path / "run"))
 

@@ -29,7 +29,7 @@ def test_a_made_up_test_set_has_ham10000s_composition() -> None:
     assert len(drawn.labels) == pytest.approx(10_015, rel=0.02)
 
 
-@pytest.mark.slow
+@pytest.mark.drill
 @pytest.mark.timeout(600)
 def test_intervals_hold_the_truth() -> None:
     """Of 80 intervals 95 % hold it, give or take 2.4 % (one standard deviation)."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
-import os
 import re
 import subprocess
 import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import pytest
@@ -84,11 +85,13 @@ def test_without_arguments_the_help_is_printed(capsys: pytest.CaptureFixture[str
 
 
 def help_of(*arguments: str, columns: int = 80) -> list[str]:
-    environment = {**os.environ, "COLUMNS": str(columns)}
-    command = [*SKINML, *arguments, "--help"]
-    return subprocess.run(
-        command, capture_output=True, text=True, check=True, env=environment
-    ).stdout.splitlines()
+    printed = io.StringIO()
+    with pytest.MonkeyPatch.context() as patched, redirect_stdout(printed):
+        patched.setenv("COLUMNS", str(columns))
+        with pytest.raises(SystemExit) as ended:
+            main([*arguments, "--help"])
+    assert ended.value.code == 0
+    return printed.getvalue().splitlines()
 
 
 @pytest.mark.parametrize("verb", REQUESTS)

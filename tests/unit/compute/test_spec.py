@@ -16,6 +16,7 @@ from skinml.compute.spec import ClusterSpec
 from skinml.errors import RequestError
 from skinml.requests.base import ClusterRequest
 from tests.conftest import REPOSITORY
+from tests.effort import examples
 
 
 @pytest.mark.parametrize(
@@ -114,7 +115,7 @@ def test_a_file_that_is_not_there_is_said_with_its_whole_path(
 
 @given(content=st.one_of(st.binary(max_size=200), st.text(max_size=200).map(str.encode)))
 # Each example is written and read twice, and a disk may be slow.
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=examples(50))
 def test_no_content_causes_anything_but_a_refusal(
     tmp_path_factory: pytest.TempPathFactory, content: bytes
 ) -> None:

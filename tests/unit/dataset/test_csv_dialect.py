@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skinml.dataset.csv_dialect import MOST_LINES, SEPARATORS, Dialect, find_dialect, read_rows
+from tests.effort import examples
 
 Rows = list[list[str]]
 
@@ -53,7 +54,7 @@ VALUES = st.text(alphabet="aZ0ä€ß'\";,|\t. \n", min_size=1, max_size=12).fil
 )
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(
     rows=st.lists(st.lists(VALUES, min_size=4, max_size=4), min_size=1, max_size=6),
     separator=st.sampled_from(list(SEPARATORS)),

@@ -26,6 +26,7 @@ from skinml.dataset.splits import split_fraction, split_of
 from skinml.images.decode import decode
 from skinml.images.fingerprint import perceptual_hashes
 from tests.conftest import REAL_DATA
+from tests.effort import examples
 
 ZERO = bytes(32)
 CHUNK_OF_BIT = np.add.outer(np.arange(16), np.arange(16)).ravel() % 16
@@ -243,7 +244,7 @@ def wild_archives(draw: st.DrawFn) -> tuple[pd.DataFrame, list[bool]]:
     return table(looks, files), new
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=examples(100))
 @given(wild_archives())
 def test_the_links_are_those_of_brute_force(archive: tuple[pd.DataFrame, list[bool]]) -> None:
     images, new = archive
@@ -251,7 +252,7 @@ def test_the_links_are_those_of_brute_force(archive: tuple[pd.DataFrame, list[bo
 
 
 @pytest.mark.parametrize("crowd", [None, 8])
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=examples(40))
 @given(archive=archives())
 def test_links_of_all_runs_connect_what_all_pairs_connect(
     archive: tuple[pd.DataFrame, list[int]], crowd: int | None

@@ -16,6 +16,7 @@ from skinml.dataset.plan import Plan, likeliest_reason, make_plan, unmatched
 from skinml.dataset.splits import split_of
 from skinml.errors import Reason
 from skinml.schemas import LISTING
+from tests.effort import examples
 
 Object = tuple[str, str]
 """uri and etag."""
@@ -363,7 +364,7 @@ def workspaces(draw: st.DrawFn) -> Known:
     )
 
 
-@settings(max_examples=60, derandomize=True, deadline=None)
+@settings(max_examples=examples(60), derandomize=True, deadline=None)
 @given(BY_URI, labels(), workspaces())
 def test_every_listed_image_is_accounted_for(objects: list[Object], rows: Metadata, known: Known) -> None:
     plan = known.plan(listing(*objects), rows)
@@ -386,7 +387,7 @@ def test_every_listed_image_is_accounted_for(objects: list[Object], rows: Metada
     assert set(plan.superseded) == newer & {image_id_of(uri) for uri, _ in known.samples}
 
 
-@settings(max_examples=40, derandomize=True, deadline=None)
+@settings(max_examples=examples(40), derandomize=True, deadline=None)
 @given(BY_URI, labels(), workspaces(), st.data())
 def test_a_second_run_skips_what_the_first_one_did(
     objects: list[Object], rows: Metadata, known: Known, data: st.DataObject

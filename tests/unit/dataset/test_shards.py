@@ -27,6 +27,7 @@ from skinml.images.preprocessing import ShardFormat
 from skinml.layout import index_url
 from skinml.schemas import INDEX
 from skinml.storage.objects import names
+from tests.effort import examples
 
 FORMATS: tuple[ShardFormat, ...] = ("npy", "parquet")
 PIXELS = np.random.default_rng(0).integers(0, 256, (5, 16, 16, 3), dtype=np.uint8)
@@ -102,7 +103,7 @@ def test_large_files_make_small_shards() -> None:
     assert [piece.stop - piece.start for piece in cut(np.full(200, 2 * 2**20), 64)] == [64, 64, 64, 8]
 
 
-@settings(max_examples=60, derandomize=True, deadline=None)
+@settings(max_examples=examples(60), derandomize=True, deadline=None)
 @given(st.lists(st.integers(0, 200 * 2**20), max_size=40), st.sampled_from([64, 1024]))
 def test_cuts_leave_no_image_out_and_keep_their_bounds(sizes: list[int], size: int) -> None:
     cuts = cut(np.array(sizes, dtype=np.int64), size)

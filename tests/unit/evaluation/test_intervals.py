@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from skinml.evaluation.intervals import PairedDifference, paired_lesion_bootstrap
+from tests.effort import examples
 
 Labels = NDArray[np.int64]
 
@@ -82,7 +83,7 @@ def _drawn_evenly(generator: np.random.Generator, images: int) -> tuple[Labels, 
     return labels, np.arange(images), predicted[0], predicted[1]
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(st.integers(0, 2**32), st.integers(1, 60), st.floats(0, 1))
 def test_any_predictions_have_an_interval_within_bounds(seed: int, lesions: int, flips: float) -> None:
     drawn = _drawn(np.random.default_rng(seed), lesions, flips)

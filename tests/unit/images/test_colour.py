@@ -18,6 +18,7 @@ from PIL import Image, ImageCms
 from skinml.images.colour import MAX_PROFILE_BYTES, SAME, UNUSABLE, conversion_for
 from skinml.images.decode import decode
 from tests.conftest import REAL_DATA
+from tests.effort import examples
 from tests.hostile.make import JPEG, PNG, chunk, picture, save, segment, with_segments
 from tests.unit.images.profiles import (
     ADOBE,
@@ -231,7 +232,7 @@ SEEDS = (
 )
 
 
-@settings(max_examples=150, derandomize=True)
+@settings(max_examples=examples(150), derandomize=True)
 @given(
     st.sampled_from(SEEDS),
     st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), min_size=1, max_size=8),

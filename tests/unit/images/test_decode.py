@@ -23,6 +23,7 @@ from skinml.images.formats import FORMATS, identify
 from skinml.images.resize import resize
 from skinml.storage import objects
 from tests.conftest import REAL_DATA
+from tests.effort import examples
 from tests.hostile.make import picture, save
 
 MODES: tuple[DecodeMode, ...] = ("fast", "exact")
@@ -142,7 +143,7 @@ def test_floats_from_0_to_1_go_from_black_to_white() -> None:
         assert np.abs(pixels[..., 0] - ramp * 255).max() <= 1
 
 
-@settings(max_examples=40, derandomize=True, deadline=None)
+@settings(max_examples=examples(40), derandomize=True, deadline=None)
 @given(st.integers(1, 90), st.integers(1, 90), st.integers(0, 9), st.sampled_from([8, 16, 33]))
 def test_the_fast_resize_is_pillows(width: int, height: int, seed: int, size: int) -> None:
     image = smooth(width, height, seed)
@@ -448,13 +449,13 @@ def test_more_bytes_than_an_image_has_are_too_large() -> None:
     assert reason_of(data) == Reason.TOO_LARGE
 
 
-@settings(max_examples=200, derandomize=True, deadline=None)
+@settings(max_examples=examples(200), derandomize=True, deadline=None)
 @given(st.binary(min_size=1, max_size=200))
 def test_random_bytes_are_rejected(data: bytes) -> None:
     assert reason_of(data) is not None
 
 
-@settings(max_examples=150, derandomize=True, deadline=None)
+@settings(max_examples=examples(150), derandomize=True, deadline=None)
 @given(
     st.sampled_from([beginning for beginnings in FORMATS.values() for beginning in beginnings]),
     st.binary(max_size=200),
@@ -475,7 +476,7 @@ SEEDS = [
 ]
 
 
-@settings(max_examples=600, derandomize=True, deadline=None)
+@settings(max_examples=examples(600), derandomize=True, deadline=None)
 @given(
     st.sampled_from(SEEDS),
     st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), min_size=1, max_size=12),

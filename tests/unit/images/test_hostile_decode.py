@@ -17,6 +17,7 @@ from PIL import Image
 from skinml.errors import ImageRejected, Reason
 from skinml.images.budget import MAX_BYTES, MAX_PIXELS
 from skinml.images.decode import Decoded, DecodeMode, decode
+from tests.effort import examples
 from tests.hostile import contents
 from tests.hostile.content import DECODED, Content
 from tests.hostile.make import ORIENTED, PATIENT, WHOLE, exif, picture, save, tiled_tiff, with_segments
@@ -174,7 +175,7 @@ changes: st.SearchStrategy[Change] = st.one_of(
 )
 
 
-@settings(max_examples=1_500, derandomize=True, deadline=None)
+@settings(max_examples=examples(1_500), derandomize=True, deadline=None)
 @given(st.sampled_from(SEEDS), st.lists(changes, min_size=1, max_size=4))
 def test_whatever_is_done_to_a_file_it_is_decoded_or_rejected(data: bytes, several: list[Change]) -> None:
     for change in several:
@@ -183,7 +184,7 @@ def test_whatever_is_done_to_a_file_it_is_decoded_or_rejected(data: bytes, sever
         outcome(data, mode)
 
 
-@settings(max_examples=600, derandomize=True, deadline=None)
+@settings(max_examples=examples(600), derandomize=True, deadline=None)
 @given(st.sampled_from(sorted(WHOLE)), places, st.binary(max_size=3))
 def test_a_file_that_ends_early_is_whole_in_pixels_where_it_is_accepted(
     kind: str, place: float, tail: bytes
@@ -197,7 +198,7 @@ def test_a_file_that_ends_early_is_whole_in_pixels_where_it_is_accepted(
             assert np.array_equal(found.pixels, decode(WHOLE[kind], SIZE, mode).pixels)
 
 
-@settings(max_examples=200, derandomize=True, deadline=None)
+@settings(max_examples=examples(200), derandomize=True, deadline=None)
 @given(st.sampled_from(("jpeg", "grey", "cmyk", "restarts")), st.floats(0, 1))
 def test_a_jpeg_that_was_cut_and_given_an_end_is_truncated(kind: str, place: float) -> None:
     """Some programs mend a file so: what is missing would be grey."""

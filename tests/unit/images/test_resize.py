@@ -13,6 +13,7 @@ from PIL import Image
 
 from skinml.images import resize as module
 from skinml.images.resize import UPRIGHT, Aspect, central_square, crop, resize, shrink, shrink_inks
+from tests.effort import examples
 from tests.hostile.make import picture
 
 MODES = ("RGB", "L", "1", "P", "RGBA", "LA", "CMYK", "I;16", "I", "F")
@@ -44,7 +45,7 @@ def in_strips(
         return shrink(image, orientation, size, exact=exact, aspect=aspect)
 
 
-@settings(max_examples=150, derandomize=True)
+@settings(max_examples=examples(150), derandomize=True)
 @given(
     st.sampled_from(MODES),
     SHAPES,
@@ -62,7 +63,7 @@ def test_strips_are_the_whole(
     assert np.array_equal(in_strips(image, orientation, size, exact=exact, aspect=aspect), whole)
 
 
-@settings(max_examples=60, derandomize=True)
+@settings(max_examples=examples(60), derandomize=True)
 @given(SHAPES, st.integers(1, 8), st.sampled_from((8, 32, 33)), st.integers(0, 99), st.booleans())
 def test_a_crop_is_the_central_square_of_the_upright_image(
     edges: tuple[int, int], orientation: int, size: int, seed: int, whole: bool
@@ -99,7 +100,7 @@ def test_inks_are_cropped_where_their_colours_are(orientation: int) -> None:
     assert (np.asarray(shrink_inks(image, orientation, 16))[8, 1] == (0, 200, 0, 0)).all() or orientation != 1
 
 
-@settings(max_examples=40, derandomize=True)
+@settings(max_examples=examples(40), derandomize=True)
 @given(SHAPES, st.sampled_from((8, 32, 33)), st.integers(0, 99))
 def test_strips_are_what_pillow_makes_of_the_whole(edges: tuple[int, int], size: int, seed: int) -> None:
     image = image_of("RGB", *edges, seed)

@@ -70,6 +70,8 @@ def _made(place: str, tmp_path: Path) -> tuple[Made, Made]:
     return (Made(f"{place}/fit", {KERAS: left["fit"][KERAS]}), Made(f"{place}/finish", left["finish"]))
 
 
+# Drawing 18 pictures twice takes 10 s; that files come from a bucket alike is also shown by the next tests.
+@pytest.mark.parametrize("place", ["folder", pytest.param("bucket", marks=pytest.mark.drill)], indirect=True)
 def test_a_bundle_has_what_jobs_left_the_metrics_and_the_figures(place: str, tmp_path: Path) -> None:
     folder, made = tmp_path / "bundle", _made(place, tmp_path)
     for _ in range(2):  # a stage that is tried again

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from skinml.errors import RunError
 from skinml.records.runs import Counts, Run, begin, library_versions, run_row
 from skinml.schemas import RUNS
+from tests.effort import examples
 
 COUNT = st.integers(0, 10**7)
 
@@ -26,7 +27,7 @@ def test_runs_have_names_of_their_own_that_say_what_and_when() -> None:
     assert f"{runs[0].started_at:%Y%m%dT%H%M%SZ}" in runs[0].run_id
 
 
-@settings(max_examples=100, derandomize=True, deadline=None)
+@settings(max_examples=examples(100), derandomize=True, deadline=None)
 @given(COUNT, COUNT, COUNT, st.integers(-3, 3))
 def test_images_are_conserved(skipped: int, done: int, quarantined: int, lost: int) -> None:
     counts = Counts(skipped + done + quarantined + lost, skipped, done, quarantined)

@@ -22,6 +22,7 @@ from skinml.scoring.ledger import Known, Ledger, hash_keys, look_up, make_ledger
 from skinml.scoring.pending import Pending, Window, find_pending
 from skinml.storage.listing import Listed
 from skinml.tables import Part
+from tests.effort import examples
 
 MODEL = ("cnn", "v1")
 
@@ -119,7 +120,7 @@ def test_what_a_recheck_has_scored_is_known_by_the_etag_that_storage_lists(tmp_p
     assert (usual.images, usual.other_bytes.num_rows, usual.skipped) == (0, 0, 1)
 
 
-@settings(max_examples=60, derandomize=True, deadline=None)
+@settings(max_examples=examples(60), derandomize=True, deadline=None)
 @given(
     st.lists(st.tuples(st.sampled_from("abcd"), st.sampled_from("0123456789abcdef")), max_size=12),
     st.lists(st.sampled_from("abcdef"), unique=True, max_size=6),

@@ -31,6 +31,7 @@ from skinml.scoring.ledger import (
     read_quarantined,
     read_scored,
 )
+from tests.effort import examples
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=4)
 ETAG = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\n"), max_size=3)
@@ -43,7 +44,7 @@ def keys_of(objects: list[tuple[str, str, int]]) -> Versions:
     return Versions(hash_keys(*columns), np.array(sizes, dtype=np.int64))
 
 
-@settings(max_examples=150, derandomize=True, deadline=None)
+@settings(max_examples=examples(150), derandomize=True, deadline=None)
 @given(OBJECTS, OBJECTS)
 def test_it_says_what_a_dictionary_of_strings_would(
     known: list[tuple[str, str, int]], asked: list[tuple[str, str, int]]
@@ -105,7 +106,7 @@ def test_making_it_takes_40_bytes_an_image_at_the_most() -> None:
     assert most < 41 * images
 
 
-@settings(max_examples=100, derandomize=True, deadline=None)
+@settings(max_examples=examples(100), derandomize=True, deadline=None)
 @given(st.lists(st.integers(0, 6), max_size=40))
 def test_the_longest_run_of_keys_with_one_first_half_is_counted(first: list[int]) -> None:
     keys = np.array([[half, place] for place, half in enumerate(first)], np.uint64).reshape(-1, 2)
@@ -113,7 +114,7 @@ def test_the_longest_run_of_keys_with_one_first_half_is_counted(first: list[int]
     assert ledger.longest == max(Counter(first).values(), default=0)
 
 
-@settings(max_examples=150, derandomize=True, deadline=None)
+@settings(max_examples=examples(150), derandomize=True, deadline=None)
 @given(
     st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 1), st.integers(0, 3)), max_size=40), st.data()
 )

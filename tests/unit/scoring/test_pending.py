@@ -18,6 +18,7 @@ from skinml.scoring import pending as module
 from skinml.scoring.ledger import Versions, hash_keys, make_ledger
 from skinml.scoring.pending import Pending, Window, find_pending
 from skinml.storage.listing import Listed
+from tests.effort import examples
 
 Object = tuple[str, str]
 """uri and etag."""
@@ -112,7 +113,7 @@ def test_a_recheck_takes_known_images_too_as_far_as_the_window_and_the_limit_go(
     assert (found.listed, found.skipped, found.outside_window, found.beyond_limit) == (10, 3, 2, 1)
 
 
-@settings(max_examples=60, derandomize=True, deadline=None)
+@settings(max_examples=examples(60), derandomize=True, deadline=None)
 @given(st.lists(OBJECTS, unique_by=lambda row: row[0]), st.lists(OBJECTS))
 def test_every_listed_image_is_skipped_or_pending(listed: list[Object], known: list[Object]) -> None:
     with TemporaryDirectory() as folder:

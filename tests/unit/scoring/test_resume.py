@@ -37,6 +37,7 @@ from skinml.storage.listing import Listed
 from skinml.storage.objects import read_bytes, write_bytes
 from skinml.storage.removal import delete
 from skinml.tables import Part, part_url, publish, read_parts, write_part
+from tests.effort import examples
 
 Version = tuple[str, str, int]
 """uri, etag, size."""
@@ -115,7 +116,7 @@ def left(found: Resumption) -> list[Version]:
 A, B, C = ("a", "1", 1), ("b", "1", 1), ("c", "1", 1)
 
 
-@settings(max_examples=80, derandomize=True, deadline=None)
+@settings(max_examples=examples(80), derandomize=True, deadline=None)
 @given(st.lists(SOME, max_size=4), SOME, st.lists(VERSIONS, max_size=4))
 def test_whatever_changed_each_pending_version_is_taken_over_once_or_left(
     shards: list[list[Version]], listed: list[Version], known: list[Version]

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from skinml.storage.spelling import resolve_rows, resolve_uris
 from skinml.storage.urls import file_uri
+from tests.effort import examples
 
 
 def column(*uris: str | None, kind: pa.DataType | None = None) -> pa.ChunkedArray:
@@ -101,7 +102,7 @@ NAMES = st.text(st.sampled_from("ab/.%é"), max_size=5)
 URIS = st.lists(st.one_of(NAMES.map("file:///t/{}".format), NAMES.map("s3://b/{}".format)), max_size=12)
 
 
-@settings(max_examples=150, derandomize=True, deadline=None)
+@settings(max_examples=examples(150), derandomize=True, deadline=None)
 @given(URIS, st.integers(0, 3))
 def test_it_says_what_one_by_one_would(uris: list[str], start: int) -> None:
     """Pieces, slices, folders of many lengths: the fast ways and the slow one agree."""

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from skinml.errors import RequestError
 from skinml.storage.urls import file_path, file_uri, image_id, is_below, is_remote, normalise
+from tests.effort import examples
 
 
 @pytest.mark.parametrize(
@@ -83,7 +84,7 @@ def test_what_is_in_a_bucket_is_remote() -> None:
     assert not is_remote("/s3://bucket/x")
 
 
-@settings(max_examples=200, derandomize=True, deadline=None)
+@settings(max_examples=examples(200), derandomize=True, deadline=None)
 @given(st.lists(st.binary(min_size=1, max_size=12), min_size=1, max_size=3))
 def test_any_file_name_survives_as_a_uri(names: list[bytes]) -> None:
     """Any bytes but the slash and zero, which no file system allows."""
@@ -100,7 +101,7 @@ SPELLINGS = st.lists(
 )
 
 
-@settings(max_examples=150, derandomize=True, deadline=None)
+@settings(max_examples=examples(150), derandomize=True, deadline=None)
 @given(
     steps=SPELLINGS,
     end=st.sampled_from(["", "/", "//", "/."]),

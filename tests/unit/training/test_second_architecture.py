@@ -127,7 +127,7 @@ def _train(workspace: str, shape: Architecture) -> Trained:
     return Trained(workspace, shape, pixels, fitted, finished, folder, manifest)
 
 
-@pytest.fixture(scope="module", params=["pooled", "depthwise_relu"])
+@pytest.fixture(scope="module", params=["pooled", pytest.param("depthwise_relu", marks=pytest.mark.drill)])
 def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trained]:
     """With features that have no places, and with a layer's channel means."""
     with pytest.MonkeyPatch.context() as patched:
