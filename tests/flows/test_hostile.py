@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import stat
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
@@ -40,6 +39,7 @@ from tests.hostile.names import (
 )
 from tests.services.processes import service, wait_for
 from tests.services.seaweedfs import ObjectStore
+from tests.unit.compute import clusters
 
 pytestmark = pytest.mark.slow
 
@@ -92,10 +92,10 @@ class Workers:
 def workers(tmp_path_factory: pytest.TempPathFactory, object_store: ObjectStore) -> Iterator[Workers]:
     """Workers outlive a run here, so that one that died can be told from one that ended."""
     folder = tmp_path_factory.mktemp("dask")
-    dask, file = [sys.executable, "-m", "dask"], folder / "scheduler.json"
-    scheduler = [*dask, "scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard"]
+    file = folder / "scheduler.json"
+    scheduler = [*clusters.SCHEDULER, "--host", "127.0.0.1", "--port", "0", "--no-dashboard"]
     scheduler += ["--dashboard-address", "127.0.0.1:0", "--scheduler-file", str(file)]
-    worker = [*dask, "worker", "--scheduler-file", str(file), "--host", "127.0.0.1", "--nworkers", "2"]
+    worker = [*clusters.WORKER, "--scheduler-file", str(file), "--host", "127.0.0.1", "--nworkers", "2"]
     worker += ["--nthreads", "1", "--memory-limit", "3GiB", "--no-dashboard", "--local-directory", str(folder)]
     logs = (folder / "scheduler.log", folder / "worker.log")
     with ExitStack() as running:
@@ -225,7 +225,7 @@ def bytes_below(workspace: Path) -> bytes:
     return said
 
 
-@pytest.mark.parametrize("mode", ["fast", "exact"])
+@pytest.mark.parametrize("mode", ["fast", pytest.param("exact", marks=pytest.mark.drill)])
 def test_every_file_of_a_folder_ends_where_it_should(
     mode: str,
     folder: Archive,

@@ -314,7 +314,7 @@ def test_a_full_disk_is_said_and_leaves_no_table_half_written(
     assert scored(str(workspace)) == [str(number) for number in range(10) if number != 3]
 
 
-@pytest.mark.slow
+@pytest.mark.drill  # two nights with workers of their own; test_prepare.py has the same for prepare
 def test_a_server_that_fails_at_one_request_in_twenty_gives_the_same_table(
     opened: ObjectStore, trained: Path, jpeg: Jpeg, skinml: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:

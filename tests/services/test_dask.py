@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -20,8 +19,6 @@ from tests.conftest import MadeUp
 from tests.services.processes import service, wait_for
 from tests.unit.compute import clusters
 
-DASK = [sys.executable, "-m", "dask"]
-
 
 @pytest.fixture(scope="module")
 def scheduler(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
@@ -29,12 +26,12 @@ def scheduler(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("dask")
     file = folder / "scheduler.json"
     with ExitStack() as running:
-        start = [*DASK, "scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard"]
+        start = [*clusters.SCHEDULER, "--host", "127.0.0.1", "--port", "0", "--no-dashboard"]
         start += ["--dashboard-address", "127.0.0.1:0", "--scheduler-file", str(file)]
         running.enter_context(service(start, {}, folder / "scheduler.log"))
         wait_for(lambda: file.exists() and bool(file.read_text()), 60, "the Dask scheduler")
         for number in range(2):
-            worker = [*DASK, "worker", "--scheduler-file", str(file), "--nthreads", "1", "--no-dashboard"]
+            worker = [*clusters.WORKER, "--scheduler-file", str(file), "--nthreads", "1", "--no-dashboard"]
             worker += ["--local-directory", str(folder), "--host", "127.0.0.1"]
             running.enter_context(service(worker, {}, folder / f"worker-{number}.log"))
         yield json.loads(file.read_text())["address"]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from benchmarks.harness.bench import Bench
 from benchmarks.harness.bundle import Bundle
 from benchmarks.overhead.__main__ import BENCHMARK
@@ -47,6 +49,7 @@ def test_a_promise_that_is_broken_is_said() -> None:
     assert "on a Prefect server: beside Dask's work | less than 5 % | 6.0 % | **no** |" in text
 
 
+@pytest.mark.drill
 def test_both_ways_are_timed(prefect_server: Server, trained: Path, tmp_path: Path) -> None:
     [manifest] = (trained / "models").glob("*/*/manifest.json")
     found = runs(Bench(tmp_path), Bundle(trained, manifest.parent), prefect_server.url, [9])

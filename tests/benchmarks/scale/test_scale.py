@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from benchmarks.harness.program import run
 from benchmarks.harness.scores import drawn_listing, drawn_scores
@@ -15,6 +16,7 @@ from skinml.schemas import LISTING, SCORES
 from tests.conftest import REPOSITORY
 
 
+@pytest.mark.drill
 def test_a_trial_measures_every_section_and_leaves_the_repository_alone(tmp_path: Path) -> None:
     before = (REPOSITORY / BENCHMARK.document).read_text(encoding="utf-8")
     assert run(BENCHMARK, ["--scale", "0.0001", "--cache", str(tmp_path)]) == 0

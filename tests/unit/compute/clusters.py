@@ -14,7 +14,9 @@ from distributed import Client
 
 from tests.services.processes import service, wait_for
 
-DASK = [sys.executable, "-m", "dask"]
+# What `dask scheduler` and `dask worker` call. `dask` itself loads the command line of dask-kubernetes first.
+SCHEDULER = [sys.executable, "-m", "distributed.cli.dask_scheduler"]
+WORKER = [sys.executable, "-m", "distributed.cli.dask_worker"]
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ class Scheduler:
 def scheduler(folder: Path, *flags: str, environment: Mapping[str, str] | None = None) -> Iterator[Scheduler]:
     """A scheduler without workers."""
     file = folder / "scheduler.json"
-    command = [*DASK, "scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard"]
+    command = [*SCHEDULER, "--host", "127.0.0.1", "--port", "0", "--no-dashboard"]
     command += ["--dashboard-address", "127.0.0.1:0", "--scheduler-file", str(file), *flags]
     with service(command, environment or {}, folder / "scheduler.log") as process:
         wait_for(lambda: file.exists() and bool(file.read_text()), 60, "the Dask scheduler")
@@ -43,7 +45,7 @@ def worker(
     name: str = "worker",
     environment: Mapping[str, str] | None = None,
     before: Sequence[str] = (),
-    python: Sequence[str] = DASK,
+    python: Sequence[str] = WORKER,
     threads: int = 1,
     flags: Sequence[str] = ("--no-nanny",),
 ) -> Iterator[subprocess.Popen[bytes]]:
@@ -55,11 +57,11 @@ def worker(
         name: of the worker.
         environment: beside this process's.
         before: a command that starts the rest, such as `unshare -m`.
-        python: how Dask's command line is started.
+        python: how Dask's program for workers is started.
         threads: how many it has.
         flags: more of Dask's.
     """
-    command = [*before, *python, "worker", address, "--nthreads", str(threads), "--no-dashboard", *flags]
+    command = [*before, *python, address, "--nthreads", str(threads), "--no-dashboard", *flags]
     command += ["--name", name, "--local-directory", str(folder / f"{name}-files")]
     with service(command, environment or {}, folder / f"{name}.log") as process:
         yield process

@@ -150,8 +150,8 @@ def simplejpeg_version() -> str:
 
 WITHOUT_SKINML = [
     *(sys.executable, "-S", "-c"),
-    f"import sys; sys.path.append({sysconfig.get_path('purelib')!r}); sys.argv[0] = 'dask'\n"
-    "from dask.__main__ import main; main()",
+    f"import sys; sys.path.append({sysconfig.get_path('purelib')!r}); sys.argv[0] = 'dask worker'\n"
+    "from distributed.cli.dask_worker import main; main()",
 ]
 """Libraries, and neither this checkout nor what is installed in editable form."""
 
