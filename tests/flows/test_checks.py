@@ -167,6 +167,7 @@ def test_a_refusal_loads_no_prefect_says_one_line_and_writes_nothing(
 def test_every_verb_has_a_refusal_here_and_every_flow_a_check() -> None:
     # Nothing but the request can be wrong: it reads nothing, or lists what is there.
     only_by_its_request = {("completion", None), ("models", "list"), ("models", "history")}
+    only_by_its_request |= {("status", None), ("doctor", None)}  # what is wrong is what they report
     assert {*LAST} == {(verb.name, verb.action) for verb in VERBS} - only_by_its_request
     assert all(verb.check for verb in VERBS if verb.as_flow)
 
