@@ -116,7 +116,7 @@ class Site:
         def ready() -> bool:
             assert self.process is not None
             assert self.process.poll() is None, log.read_text()
-            return (self.home / "up.json").exists() and "score-nightly" in log.read_text()[begun:]
+            return "running; Ctrl-C stops everything" in log.read_text()[begun:]
 
         wait_for(ready, WAIT_SECONDS, "skinml up")
         return log.read_text()[begun:]
