@@ -53,6 +53,11 @@ def deployment(server: Server, name: str) -> dict[str, Any]:
     return found
 
 
+def change(ask: Callable[[], httpx.Response]) -> None:
+    """Change something on the server, again if its SQLite database was locked: 503."""
+    wait_for(lambda: ask().is_success, 60, "the change")
+
+
 def test_a_wheel_deploys_what_is_shipped(installed: Installation, prefect_server: Server) -> None:
     deployed = deployment(prefect_server, "score/score-nightly")
     [schedule] = deployed["schedules"]
@@ -94,11 +99,11 @@ def test_a_schedule_scores_a_night_by_itself(installed: Installation, prefect_se
     url = f"{prefect_server.url}/deployments/{deployed['id']}"
     schedule = f"{url}/schedules/{deployed['schedules'][0]['id']}"
     often = {"schedule": {"cron": OFTEN, "timezone": "Europe/Vienna"}}
-    httpx.patch(schedule, json=often, timeout=60).raise_for_status()
+    change(lambda: httpx.patch(schedule, json=often, timeout=60))
     try:
         wait_for(lambda: len(rows_of_nights(workspace)) > 0, 200, "the first scheduled night")
     finally:
-        httpx.post(f"{url}/pause_deployment", timeout=60).raise_for_status()
+        change(lambda: httpx.post(f"{url}/pause_deployment", timeout=60))
     asked_by = {run["created_by"]["type"] for run in nights(prefect_server, limit=5)}
     assert asked_by == {"SCHEDULE"}
     assert tables.read(workspace, "scores").num_rows == 4
