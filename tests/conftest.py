@@ -140,6 +140,11 @@ def bucket(opened: ObjectStore) -> str:
 @pytest.fixture(params=["folder", "bucket"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """An empty place for objects: the same test runs on a folder and on a bucket."""
+    return new_place(request, tmp_path)
+
+
+def new_place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty place on what the fixture's parameter names."""
     if request.param == "folder":
         folder = tmp_path / "place"
         folder.mkdir()

@@ -66,7 +66,7 @@ def test_flow_worker_and_server_are_killed_and_nothing_is_wrong(
     assert "round 2 on a bucket" in answer.stderr
 
 
-@pytest.mark.slow
+@pytest.mark.drill
 def test_a_program_without_the_protocol_is_found_out(
     trained: Path, tmp_path: Path, skinml: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -160,6 +160,7 @@ def test_a_refused_request_leaves_no_row_and_nothing_else(site: Site) -> None:
     assert not site.state.exists()
 
 
+@pytest.mark.drill  # an S3 server of its own; tests/unit/records/test_kept_back.py shows each part of it
 def test_the_row_of_a_run_whose_storage_was_away_is_written_by_the_next(
     site: Site, tmp_path: Path, trained: Path
 ) -> None:

@@ -205,11 +205,11 @@ def test_the_archives_size_does_not_change_the_number_of_task_runs(
     skinml: CommandLine,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """640 images, 64 at a time, are ten shards; 3 images are one."""
-    monkeypatch.setattr("tasks.scores.images_per_shard", lambda *_: 64)
+    """80 images, 8 at a time, are ten shards; 3 images are one."""
+    monkeypatch.setattr("tasks.scores.images_per_shard", lambda *_: 8)
     workspace = shutil.copytree(trained, tmp_path / "workspace")
     counts = []
-    for number in (3, 640):
+    for number in (3, 80):
         archive = tmp_path / f"of {number}"
         archive.mkdir()
         for index in range(number):

@@ -138,7 +138,14 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.parametrize("workers_up", [False, True], ids=["while workers start", "while they work"])
+@pytest.mark.parametrize(
+    "workers_up",
+    [
+        # tests/flows/test_run_records.py has the same for a whole run.
+        pytest.param(False, id="while workers start", marks=pytest.mark.drill),
+        pytest.param(True, id="while they work"),
+    ],
+)
 def test_ctrl_c_ends_a_run_without_a_traceback(tmp_path: Path, workers_up: bool) -> None:
     script = tmp_path / "interrupted.py"
     script.write_text(INTERRUPTED)
