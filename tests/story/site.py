@@ -185,7 +185,7 @@ def _every_minute() -> str:
 @contextmanager
 def site(folder: Path) -> Iterator[Site]:
     """A bucket, a receiver of notifications, and the environment of every process of the story."""
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     with seaweedfs.running(folder / "s3") as store, _receiver() as (url, messages):
         store.files().mkdir(BUCKET)
         chosen = {
