@@ -139,9 +139,9 @@ class Site:
         return len(victims)
 
     def down(self) -> None:
-        """Ctrl-C."""
+        """Stop it as systemd does. Background jobs of a shell ignore Ctrl-C, and so does an `up` in them."""
         if self.process is not None and self.process.poll() is None:
-            self.process.send_signal(signal.SIGINT)
+            self.process.send_signal(signal.SIGTERM)
             self.process.wait(120)
 
     def ask(self, what: str, **query: Any) -> list[dict[str, Any]]:
@@ -185,7 +185,7 @@ def _every_minute() -> str:
 @contextmanager
 def site(folder: Path) -> Iterator[Site]:
     """A bucket, a receiver of notifications, and the environment of every process of the story."""
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     with seaweedfs.running(folder / "s3") as store, _receiver() as (url, messages):
         store.files().mkdir(BUCKET)
         chosen = {
