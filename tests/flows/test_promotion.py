@@ -249,7 +249,15 @@ def test_what_an_earlier_champion_left_unfinished_is_scored_by_the_present_one(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("point", [RECORDED, 6, 8, 9])
+@pytest.mark.parametrize(
+    "point",
+    [
+        RECORDED,
+        pytest.param(6, marks=pytest.mark.drill),
+        8,
+        pytest.param(9, marks=pytest.mark.drill),
+    ],
+)
 def test_a_backfill_that_dies_goes_on_whatever_nights_come_between(
     backfill: Scene, local: str, archive: Path, score: Score, point: int
 ) -> None:
