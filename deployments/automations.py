@@ -30,6 +30,7 @@ from skinml.errors import RequestError, RunError
 from skinml.notify.address import Address, parse_address
 from skinml.notify.workspace_id import resource_of
 from skinml.storage.redaction import redacted
+from tasks.events import RETRAINING_DUE
 
 logger = logging.getLogger("skinml.automations")
 
@@ -48,7 +49,7 @@ DEPLOYED = {"prefect.resource.role": "deployment"}
 TOLD: Mapping[str, tuple[tuple[str, ...], str]] = {
     "failed": (("Failed", "TimedOut"), "A run failed."),
     "crashed": (("Crashed",), "A run crashed: its process or its machine went away."),
-    "late": (("Late",), "A run is late: no worker has started it. Is a worker alive? Try skinml doctor."),
+    "late": (("Late",), "A run is late: no worker has started it. None is alive, or it is busy with an earlier run: skinml doctor."),
     "drifted": (
         ("Drifted",),
         "The images differ from those the model was tested on: do not trust the scores.",
@@ -60,9 +61,6 @@ TOLD: Mapping[str, tuple[tuple[str, ...], str]] = {
 MISSED = timedelta(minutes=10)
 """A run whose heartbeats have stopped for so long is dead. They come every 3 minutes (Prefect's
 PREFECT_FLOWS_HEARTBEAT_FREQUENCY), so three of them are missing."""
-
-DUE = "skinml.retraining.due"
-"""The event that `prepare` emits once enough labelled lesions have come."""
 
 ONCE_IN = timedelta(hours=1)
 """Events may be doubled: those of one workspace within this time start one retraining."""
@@ -186,7 +184,7 @@ def _retraining(client: SyncPrefectClient) -> AutomationCore | None:
     return _automation(
         "skinml: retrain when enough lesions were labelled",
         EventTrigger(
-            expect={DUE},
+            expect={RETRAINING_DUE},
             match={"prefect.resource.id": resource},
             for_each={"prefect.resource.id"},
             posture=Posture.Reactive,

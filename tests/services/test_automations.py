@@ -13,11 +13,12 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.events import emit_event
 from prefect.events.schemas.automations import AutomationCore, EventTrigger
-from prefect.states import Completed, Crashed, Failed
+from prefect.states import Completed, Crashed, Failed, Running
 
-from deployments.automations import DUE, ensure_automations
+from deployments.automations import ensure_automations
 from skinml.errors import RequestError, RunError
 from skinml.notify.workspace_id import resource_of
+from tasks.events import RETRAINING_DUE
 from tests.services.processes import wait_for
 from tests.services.receivers import mail_server
 from tests.services.site import MISSED, SECRET, Site
@@ -51,6 +52,14 @@ def test_a_run_in_trouble_is_told_without_a_uri(site: Site, state: State[None], 
 def test_a_run_that_no_worker_takes_is_late(site: Site) -> None:
     run = str(site.client.create_flow_run_from_deployment(site.ours).id)
     wait_for(lambda: site.is_told(run, "A run is late"), 90, "the message")
+
+
+def test_a_scheduled_run_is_told_at_once_though_prefect_sends_no_event_of_its_planning(site: Site) -> None:
+    late, failed = site.plan()
+    wait_for(lambda: site.is_told(late, "A run is late"), 60, "the message")
+    site.client.set_flow_run_state(UUID(failed), Running(), force=True)
+    site.client.set_flow_run_state(UUID(failed), Failed())
+    wait_for(lambda: site.is_told(failed, "A run failed"), 60, "the message")
 
 
 def test_good_runs_and_runs_of_others_are_not_told(site: Site) -> None:
@@ -159,7 +168,7 @@ def test_enough_labelled_lesions_start_one_retraining_only(site: Site, tmp_path:
         return sum(run.deployment_id == deployment for run in site.client.read_flow_runs())
 
     for resource in (resource_of("/another"), *[resource_of(workspace)] * 3):
-        emit_event(DUE, resource={"prefect.resource.id": resource}, payload={"new": 50, "needed": 50})
+        emit_event(RETRAINING_DUE, resource={"prefect.resource.id": resource}, payload={"new": 50, "needed": 50})
     wait_for(lambda: runs() > 0, 60, "the retraining")
     loud = site.run(Failed())  # by when this is told, the other events have been seen
     wait_for(lambda: site.is_told(loud, "failed"), 60, "the message")
