@@ -49,7 +49,10 @@ DEPLOYED = {"prefect.resource.role": "deployment"}
 TOLD: Mapping[str, tuple[tuple[str, ...], str]] = {
     "failed": (("Failed", "TimedOut"), "A run failed."),
     "crashed": (("Crashed",), "A run crashed: its process or its machine went away."),
-    "late": (("Late",), "A run is late: no worker has started it. None is alive, or it is busy with an earlier run: skinml doctor."),
+    "late": (
+        ("Late",),
+        "A run is late: no worker has started it. None is alive, or it is busy with an earlier run.",
+    ),
     "drifted": (
         ("Drifted",),
         "The images differ from those the model was tested on: do not trust the scores.",

@@ -1,10 +1,10 @@
 """The order of events on the Prefect server: no waiting for an event that the server never sends.
 
-Prefect 3.8.8's scheduler writes planned runs into the database and sends no event for it
-(`_insert_scheduled_flow_runs`). If a run was planned less than 5 minutes before its next change of state, as after
-a deployment, the event of that change names the missing one as its predecessor, and everything that happens to the
-run is held back for 15 minutes: that it is late, that it has failed. A server whose
-PREFECT_SERVER_EVENTS_CAUSAL_ORDERING names this module does not wait for it. Prefect imports it; nothing else does.
+Prefect 3.8.8's scheduler writes planned runs into the database and sends no event of that
+(`_insert_scheduled_flow_runs`). If a run was planned less than 5 minutes before its state changes, as after a
+deployment, the event of the change names the missing one as its predecessor. All that happens to the run is
+then held back for 15 minutes: that it is late, that it has failed. A server whose setting
+PREFECT_SERVER_EVENTS_CAUSAL_ORDERING names this module does not wait. Prefect imports it, nothing else does.
 """
 
 from __future__ import annotations

@@ -55,7 +55,7 @@ class Site:
         return str(made.id)
 
     def plan(self) -> list[str]:
-        """Two runs of ours that were due minutes ago and are planned only now, as Prefect's scheduler does it."""
+        """Two runs of ours that were due minutes ago and are planned now, as Prefect's scheduler does it."""
         deployment = self.client.create_deployment(
             self.flow_id,
             name="planned",
@@ -65,7 +65,9 @@ class Site:
             schedules=[DeploymentScheduleCreate(schedule=CronSchedule(cron="* * * * *"), active=True)],
         )
         due = (datetime.now(UTC) - timedelta(minutes=3)).isoformat()
-        self.ask("POST", f"/deployments/{deployment}/schedule", {"start_time": due, "min_runs": 2, "max_runs": 2})
+        self.ask(
+            "POST", f"/deployments/{deployment}/schedule", {"start_time": due, "min_runs": 2, "max_runs": 2}
+        )
         return [str(run.id) for run in self.client.read_flow_runs() if run.deployment_id == deployment]
 
     def ask(self, method: str, path: str, body: Any = None) -> None:

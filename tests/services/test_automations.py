@@ -168,7 +168,9 @@ def test_enough_labelled_lesions_start_one_retraining_only(site: Site, tmp_path:
         return sum(run.deployment_id == deployment for run in site.client.read_flow_runs())
 
     for resource in (resource_of("/another"), *[resource_of(workspace)] * 3):
-        emit_event(RETRAINING_DUE, resource={"prefect.resource.id": resource}, payload={"new": 50, "needed": 50})
+        emit_event(
+            RETRAINING_DUE, resource={"prefect.resource.id": resource}, payload={"new": 50, "needed": 50}
+        )
     wait_for(lambda: runs() > 0, 60, "the retraining")
     loud = site.run(Failed())  # by when this is told, the other events have been seen
     wait_for(lambda: site.is_told(loud, "failed"), 60, "the message")
