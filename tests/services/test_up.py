@@ -18,6 +18,9 @@ from tests.command import CommandLine
 from tests.services.processes import skinml_process, wait_for
 from tests.services.running_up import Up, running
 
+NOTIFY = "http://127.0.0.1:9/hook/a-secret-token"
+"""Nobody listens there."""
+
 
 @pytest.mark.timeout(600)  # starts server, deployments and worker
 def test_up_serves_one_user_of_this_machine_until_it_is_stopped(
@@ -26,10 +29,12 @@ def test_up_serves_one_user_of_this_machine_until_it_is_stopped(
     archive, home = tmp_path / "archive", tmp_path / "home"
     archive.mkdir()
     (archive / "one.jpg").write_bytes(jpeg(1))
-    with running(home, scored, "--archive", archive, "--timezone", "Europe/Vienna", "--auth") as up:
+    flags = ("--archive", archive, "--timezone", "Europe/Vienna", "--auth", "--min-new", 7)
+    with running(home, scored, *flags, environment={"SKINML_NOTIFY": NOTIFY}) as up:
         _says_where_it_is_and_what_is_scheduled(up)
         _lets_in_who_has_the_credentials_and_nobody_else(up)
-        _keeps_its_secret(up)
+        _keeps_its_secrets(up)
+        _tells_and_retrains_as_it_was_asked(up)
 
         again = skinml("--workspace", scored, "up", "--home", home)
         assert (again.result["already_running"], again.result["pid"]) == (True, up.process.pid)
@@ -81,12 +86,19 @@ def _lets_in_who_has_the_credentials_and_nobody_else(up: Up) -> None:
     assert listening == {"127.0.0.1"}
 
 
-def _keeps_its_secret(up: Up) -> None:
-    """In no argument, and in no log or other file but its own."""
+def _keeps_its_secrets(up: Up) -> None:
+    """In no argument, and in no log or other file but its own. Prefect encrypts the receiver in its database."""
     assert up.auth is not None
-    secret = up.auth[1]
     everything = [psutil.Process(up.process.pid), *up.children()]
-    assert not any(secret in argument for one in everything for argument in one.cmdline())
     files = [file for file in up.home.rglob("*") if file.is_file() and file.name != "auth"]
-    assert not [file for file in files if secret.encode() in file.read_bytes()]
-    assert secret not in up.said
+    for secret in (up.auth[1], "a-secret-token"):
+        assert not any(secret in argument for one in everything for argument in one.cmdline())
+        assert not [file for file in files if secret.encode() in file.read_bytes()]
+        assert secret not in up.said
+
+
+def _tells_and_retrains_as_it_was_asked(up: Up) -> None:
+    names = {one["name"] for one in up.post("/automations/filter")}
+    assert {"skinml: tell of failed runs", "skinml: retrain when enough lesions were labelled"} <= names
+    [retrain] = up.post("/deployments/filter", deployments={"name": {"any_": ["retrain"]}})
+    assert retrain["parameters"]["request"]["min_new"] == "7"
