@@ -61,6 +61,9 @@ TOLD: Mapping[str, tuple[tuple[str, ...], str]] = {
 }
 """What somebody is told of: the names of states, and the sentence."""
 
+ALIVE = {"prefect.flow-run.Pending", "prefect.flow-run.Running", "prefect.flow-run.heartbeat"}
+"""After these, something else has to follow: a run may be killed before its first heartbeat."""
+
 MISSED = timedelta(minutes=10)
 """A run whose heartbeats have stopped for so long is dead. They come every 3 minutes (Prefect's
 PREFECT_FLOWS_HEARTBEAT_FREQUENCY), so three of them are missing."""
@@ -154,7 +157,7 @@ def _zombies(missed: timedelta) -> AutomationCore:
     return _automation(
         "skinml: runs without heartbeat are crashed",
         EventTrigger(
-            after={"prefect.flow-run.heartbeat"},
+            after=ALIVE,
             expect={"prefect.flow-run.*"},  # names of states are ours to choose, so no list of them is complete
             match={"prefect.resource.id": "prefect.flow-run.*"},
             match_related=TAG,
