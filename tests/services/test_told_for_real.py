@@ -32,6 +32,7 @@ ORDER = "PREFECT_SERVER_EVENTS_CAUSAL_ORDERING"
 
 @pytest.mark.drill
 @pytest.mark.timeout(1500)
+@pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")  # of Apprise
 def test_nights_that_are_late_killed_silent_or_failed_are_told(
     trained: Path,
     made_up: MadeUp,
