@@ -91,9 +91,11 @@ def _check(workspace: str, home: Home, request: UpRequest) -> _Chosen:
         "SKINML_MIN_NEW": str(request.min_new),
     }
     timezone = wrong.choose_timezone(request.timezone)
-    wrong.check_cron(request.nightly)
+    if request.nightly is not None:
+        wrong.check_cron(request.nightly, "--nightly")
+    own = request.deployments is not None
     shipped = Path(request.deployments) if request.deployments else PREFECT_FILE
-    plan = read_plan(shipped, values, request.nightly, timezone)
+    plan = read_plan(shipped, values, request.nightly, None if own and request.timezone is None else timezone)
     if request.database is not None:
         check_database(request.database)
     gpu_worker = wrong.wants_gpu_worker(request.gpu_worker, "gpu_worker" not in request.model_fields_set)
