@@ -30,6 +30,7 @@ from skinml.errors import RequestError, RunError
 from skinml.notify.address import Address, parse_address
 from skinml.notify.workspace_id import resource_of
 from skinml.storage.redaction import redacted
+from tasks.events import RETRAINING_DUE
 
 logger = logging.getLogger("skinml.automations")
 
@@ -48,7 +49,10 @@ DEPLOYED = {"prefect.resource.role": "deployment"}
 TOLD: Mapping[str, tuple[tuple[str, ...], str]] = {
     "failed": (("Failed", "TimedOut"), "A run failed."),
     "crashed": (("Crashed",), "A run crashed: its process or its machine went away."),
-    "late": (("Late",), "A run is late: no worker has started it. Is a worker alive? Try skinml doctor."),
+    "late": (
+        ("Late",),
+        "A run is late: no worker has started it. None is alive, or it is busy with an earlier run.",
+    ),
     "drifted": (
         ("Drifted",),
         "The images differ from those the model was tested on: do not trust the scores.",
@@ -57,12 +61,12 @@ TOLD: Mapping[str, tuple[tuple[str, ...], str]] = {
 }
 """What somebody is told of: the names of states, and the sentence."""
 
+ALIVE = {"prefect.flow-run.Pending", "prefect.flow-run.Running", "prefect.flow-run.heartbeat"}
+"""After these, something else has to follow: a run may be killed before its first heartbeat."""
+
 MISSED = timedelta(minutes=10)
 """A run whose heartbeats have stopped for so long is dead. They come every 3 minutes (Prefect's
 PREFECT_FLOWS_HEARTBEAT_FREQUENCY), so three of them are missing."""
-
-DUE = "skinml.retraining.due"
-"""The event that `prepare` emits once enough labelled lesions have come."""
 
 ONCE_IN = timedelta(hours=1)
 """Events may be doubled: those of one workspace within this time start one retraining."""
@@ -153,7 +157,7 @@ def _zombies(missed: timedelta) -> AutomationCore:
     return _automation(
         "skinml: runs without heartbeat are crashed",
         EventTrigger(
-            after={"prefect.flow-run.heartbeat"},
+            after=ALIVE,
             expect={"prefect.flow-run.*"},  # names of states are ours to choose, so no list of them is complete
             match={"prefect.resource.id": "prefect.flow-run.*"},
             match_related=TAG,
@@ -186,7 +190,7 @@ def _retraining(client: SyncPrefectClient) -> AutomationCore | None:
     return _automation(
         "skinml: retrain when enough lesions were labelled",
         EventTrigger(
-            expect={DUE},
+            expect={RETRAINING_DUE},
             match={"prefect.resource.id": resource},
             for_each={"prefect.resource.id"},
             posture=Posture.Reactive,

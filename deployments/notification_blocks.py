@@ -20,6 +20,7 @@ from pydantic import SecretStr
 
 from skinml.notify.address import Address, Mail, Webhook
 from skinml.process.switches import NOTIFY_PASSWORD
+from skinml.storage.redaction import hide
 
 WEBHOOK, MAIL = "skinml-notify-webhook", "skinml-notify-mail"
 """The names of the blocks."""
@@ -53,6 +54,7 @@ def remove_blocks(client: SyncPrefectClient) -> None:
 def _apprise_url(mail: Mail) -> str:
     """The address as Apprise writes it. It knows no STARTTLS "if offered": without a user it sends in clear."""
     password = mail.password or os.environ.get(NOTIFY_PASSWORD) or ""
+    hide(password)
     user = f"{quote(mail.user, safe='')}:{quote(password, safe='')}@" if mail.user else ""
     mode = {"always": "ssl", "starttls": "starttls"}.get(mail.tls, "starttls" if mail.user else "insecure")
     asked = {"from": mail.sender, "to": ",".join(mail.receivers), "mode": mode, "format": "text"}

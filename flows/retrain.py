@@ -133,7 +133,10 @@ def _retrain(
         for one in (champion.manifest, challenger)
     )
     found = stages.judge(workspace, first, second, challenger, floors_of(request))
-    write_page(workspace, found.verdict, champion.manifest, challenger, unseen, request.approve, record.run)
+    due = lesions.in_words(request.min_new)
+    write_page(
+        workspace, found.verdict, champion.manifest, challenger, unseen, request.approve, record.run, due
+    )
     decision = stages.decide(workspace, challenger, champion, found, request.approve, record.run)
     verdict = found.verdict
     return Outcome(

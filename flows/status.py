@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import logging
 from datetime import UTC, datetime
-from importlib import import_module
-from importlib.util import find_spec
 from typing import Any
 
 from skinml.checkup.status import Status, read_status
@@ -14,6 +12,7 @@ from skinml.notify.address import Address, parse_address
 from skinml.notify.message import Message, name_of
 from skinml.notify.send import send
 from skinml.notify.told import Told, must_tell, read_told, write_told
+from skinml.records.labelled import count_new_lesions
 from skinml.requests.operations import StatusRequest
 from skinml.storage.urls import normalise
 
@@ -33,13 +32,13 @@ def status(workspace: str, request: StatusRequest) -> dict[str, Any]:
     told = read_told(workspace, receiver)
     now = datetime.now(UTC)
     found = read_status(workspace, now, request.max_age, request.max_run, request.archive, told.seen)
-    result = _result(workspace, found, now)
+    result = _result(workspace, request, found, now)
     if address is not None:
         result |= _tell(workspace, address, receiver, request.notify_when, told, found, now)
     return result
 
 
-def _result(workspace: str, found: Status, now: datetime) -> dict[str, Any]:
+def _result(workspace: str, request: StatusRequest, found: Status, now: datetime) -> dict[str, Any]:
     last = found.last_completed
     return {
         "healthy": not found.problems,
@@ -50,28 +49,22 @@ def _result(workspace: str, found: Status, now: datetime) -> dict[str, Any]:
         "notes": list(found.notes),
         "last_night": found.last_night,
         "champion": found.champion,
-        **_new_lesions(workspace, found),
+        **_new_lesions(workspace, request.min_new, found),
         "running": list(found.running),
         "workspace": workspace,
     }
 
 
-def _new_lesions(workspace: str, found: Status) -> dict[str, Any]:
+def _new_lesions(workspace: str, needed: int, found: Status) -> dict[str, Any]:
     """How many labelled lesions have come since the last training; nothing if they cannot be counted."""
-    if find_spec(LABELLED) is None or any(
-        one.kind in ("storage", "missing", "table") for one in found.problems
-    ):
+    if any(one.kind in ("storage", "missing", "table") for one in found.problems):
         return {}
-    needed = int(import_module("skinml.requests.retraining").MIN_NEW)
     try:
-        new = import_module(LABELLED).count_new_lesions(workspace)
+        new = count_new_lesions(workspace)
     except SkinmlError as error:  # such as a damaged table of samples, which no night needs
         logger.warning("new labelled lesions are not counted: %s", error)
         return {}
     return {"new_lesions": new.new, "lesions_needed": needed, "retraining": new.in_words(needed)}
-
-
-LABELLED = "skinml.records.labelled"
 
 
 def _tell(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 
 from prefect.events import emit_event
 
+from skinml.notify.workspace_id import resource_of
 from tasks.orchestration import under_prefect
 
 logger = logging.getLogger("skinml.events")
@@ -16,15 +16,6 @@ LESIONS_ARRIVED = "skinml.labelled-lesions.arrived"
 
 RETRAINING_DUE = "skinml.retraining.due"
 """The same, once as many have come as `--min-new` says."""
-
-
-def workspace_resource(workspace: str) -> str:
-    """The id of a workspace in Prefect's events. It does not show the name of a folder or bucket.
-
-    >>> workspace_resource("s3://clinic/skinml")
-    'skinml.workspace.ec0843f2cec4c0b0'
-    """
-    return f"skinml.workspace.{hashlib.sha256(workspace.encode()).hexdigest()[:16]}"
 
 
 def emit_lesions(workspace: str, added: int, new: int, needed: int) -> None:
@@ -40,7 +31,7 @@ def emit_lesions(workspace: str, added: int, new: int, needed: int) -> None:
     """
     if not added or not under_prefect():
         return
-    resource = {"prefect.resource.id": workspace_resource(workspace)}
+    resource = {"prefect.resource.id": resource_of(workspace)}
     events = [LESIONS_ARRIVED, *([RETRAINING_DUE] if new >= needed else [])]
     for event in events:
         try:

@@ -29,6 +29,7 @@ def write_page(
     unseen: Unseen,
     approve: str,
     run: Run,
+    new_lesions: str,
 ) -> None:
     """Write the verdict for people: criteria, changed lesions with pictures, images to look at.
 
@@ -47,4 +48,5 @@ def write_page(
         champion=champion.version,
         challenger=challenger.version,
         decision=HEADING[outcome_of(verdict.decision, approve)],
+        new_lesions=new_lesions,
     )

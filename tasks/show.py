@@ -56,7 +56,9 @@ HEALTH = ("measure", "drifted", "change", "tonight", "reference", "psi", "psi_by
 @stage("show the result")
 def show_prepared(workspace: str, dataset_key: str, result: dict[str, Any]) -> None:
     """Show counts, reasons and places in the Prefect UI."""
-    _show_counts("prepare", result, ("listed", "skipped", "prepared", "quarantined"), PREPARE_PARTS)
+    due = f" {result['until_retraining']}." if result["until_retraining"] else ""
+    counts = ("listed", "skipped", "prepared", "quarantined")
+    _show_counts("prepare", result, counts, PREPARE_PARTS, f"Counts of the listed images.{due}")
     places = {
         "samples table": table_url(workspace, "samples"),
         "quarantine table": table_url(workspace, "quarantine"),
@@ -197,12 +199,16 @@ def show_confusion(key: str, about: str, metrics: Mapping[str, Any], images: str
 
 
 def _show_counts(
-    verb: str, result: Mapping[str, Any], counts: tuple[str, ...], parts: Mapping[str, str]
+    verb: str,
+    result: Mapping[str, Any],
+    counts: tuple[str, ...],
+    parts: Mapping[str, str],
+    description: str = "Counts of the listed images.",
 ) -> None:
     """Show how many images there are of each kind, and how many cannot be used for which reason."""
     rows = [{"images": name, "number": result[name]} for name in counts]
     rows += [{"images": words, "number": result[name]} for name, words in parts.items() if result[name]]
-    artifacts.show_table(f"{verb}-counts", "Counts of the listed images.", rows)
+    artifacts.show_table(f"{verb}-counts", description, rows)
     if result["reasons"]:
         reasons = [{"reason": name, "images": number} for name, number in result["reasons"].items()]
         artifacts.show_table(f"{verb}-reasons", "Why images cannot be used.", reasons)

@@ -85,9 +85,11 @@ def of_retraining(result: Mapping[str, Any]) -> Ending:
 
 
 def of_prepare(result: Mapping[str, Any]) -> Ending:
-    """A preparation of labelled images."""
+    """A preparation of labelled images, with "37 of 50 new lesions until retraining"."""
     counts = f"{result['prepared']:,} prepared, {result['quarantined']:,} unusable"
-    return Ending(COMPLETED, f"{counts}, {result['skipped']:,} known of {result['listed']:,} listed", counts)
+    due = f"; {result['until_retraining']}" if result["until_retraining"] else ""
+    said = f"{counts}, {result['skipped']:,} known of {result['listed']:,} listed{due}"
+    return Ending(COMPLETED, said, counts)
 
 
 def of_training(result: Mapping[str, Any]) -> Ending:

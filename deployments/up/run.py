@@ -48,6 +48,7 @@ class _Chosen:
     values: dict[str, str]
     gpu_worker: bool
     database: str | None
+    notify: str
 
 
 def up(workspace: str, request: UpRequest) -> dict[str, Any]:
@@ -87,6 +88,7 @@ def _check(workspace: str, home: Home, request: UpRequest) -> _Chosen:
         "SKINML_ARCHIVE": normalise(request.archive) if request.archive else "",
         "SKINML_IMAGES": ",".join(map(normalise, request.images)),
         "SKINML_METADATA": ",".join(map(normalise, request.metadata)),
+        "SKINML_MIN_NEW": str(request.min_new),
     }
     timezone = wrong.choose_timezone(request.timezone)
     if request.nightly is not None:
@@ -98,7 +100,8 @@ def _check(workspace: str, home: Home, request: UpRequest) -> _Chosen:
         check_database(request.database)
     gpu_worker = wrong.wants_gpu_worker(request.gpu_worker, "gpu_worker" not in request.model_fields_set)
     address = wrong.choose_address(request.host, request.port)
-    return _Chosen(workspace, home, timezone, address, plan, values, gpu_worker, request.database)
+    notify = request.notify or ""
+    return _Chosen(workspace, home, timezone, address, plan, values, gpu_worker, request.database, notify)
 
 
 def _already(running: UpState, workspace: str, home: Home) -> dict[str, Any]:
@@ -167,20 +170,18 @@ def _begin(chosen: _Chosen, api: Api, client: dict[str, str], auth: str | None) 
         logger.info("%d dead runs are Crashed now, %d missed runs Skipped", found.crashed, found.skipped)
     make_pools(api)
     deployed.bring_up_to_date(chosen.home, api, chosen.plan, client, chosen.values)
-    _make_automations(api.url, auth)
+    _make_automations(api.url, auth, chosen.notify)
     reconcile.make_up(api, chosen.timezone)
 
 
-def _make_automations(url: str, auth: str | None) -> None:
-    try:
-        from deployments.automations import ensure_automations  # type: ignore[import-not-found,unused-ignore]
-    except ImportError:
-        return
+def _make_automations(url: str, auth: str | None, notify: str) -> None:
     from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
+
+    from deployments.automations import ensure_automations
 
     with temporary_settings({PREFECT_API_URL: url, **({PREFECT_API_AUTH_STRING: auth} if auth else {})}):
         try:
-            for line in ensure_automations(url):
+            for line in ensure_automations(url, notify):
                 logger.info("%s", line)
         except SkinmlError as error:  # the schedules work without
             logger.warning("automations: %s", error)

@@ -59,8 +59,10 @@ def parse_address(text: str) -> Address:
     Raises:
         ValueError: it is none, with what is wrong.
     """
-    if not re.fullmatch(r"[!-~]*", text):
-        raise ValueError("contains a space, a control character or a letter beyond ASCII; percent-encode it")
+    if not re.fullmatch(r"[!-\[\]-~]*", text):  # not a backslash: programs disagree on the host after it
+        raise ValueError(
+            "contains a space, a backslash, a control character or a letter beyond ASCII; percent-encode it"
+        )
     try:
         parts = urlsplit(text)
         port = parts.port

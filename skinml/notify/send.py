@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import http.client
 import json
 import os
 import smtplib
@@ -11,6 +13,7 @@ import urllib.request
 from email.message import EmailMessage
 from email.utils import format_datetime, make_msgid
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from skinml.errors import RunError
 from skinml.notify.address import Address, Mail, Webhook
@@ -31,22 +34,35 @@ def send(address: Address, message: Message) -> None:
     deliver = _post if isinstance(address, Webhook) else _mail
     try:
         deliver(address, message)  # type: ignore[arg-type]
-    except (OSError, smtplib.SMTPException, urllib.error.URLError, ValueError) as error:
+    except (OSError, smtplib.SMTPException, http.client.HTTPException, ValueError) as error:
         if isinstance(error, urllib.error.HTTPError):
             error.close()  # it holds the connection
         raise RunError(f"nobody was told: {address.shown} {_reason(error)}") from error
 
 
 def _post(address: Webhook, message: Message) -> None:
+    url, headers = _without_user(address.url)
     request = urllib.request.Request(  # noqa: S310 - http and https alone: parse_address
-        address.url,
+        url,
         data=json.dumps(message.to_json(), allow_nan=False).encode(),
-        headers={"Content-Type": "application/json", "User-Agent": "skinml"},
+        headers={"Content-Type": "application/json", "User-Agent": "skinml", **headers},
         method="POST",
     )
     opener = urllib.request.build_opener(_NoRedirect)
     with opener.open(request, timeout=SECONDS):
         pass
+
+
+def _without_user(url: str) -> tuple[str, dict[str, str]]:
+    """A URL without user and password, and the header with them: urllib takes them for the host."""
+    parts = urlsplit(url)
+    if parts.username is None:
+        return url, {}
+    credentials = base64.b64encode(
+        f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()
+    ).decode()
+    host = parts.netloc.rpartition("@")[2]
+    return parts._replace(netloc=host).geturl(), {"Authorization": f"Basic {credentials}"}
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
@@ -97,6 +113,7 @@ def _reason(error: Exception) -> str:
         (smtplib.SMTPRecipientsRefused, "refuses the receivers"),
         (smtplib.SMTPResponseException, f"answers {getattr(error, 'smtp_code', '?')}"),
         (smtplib.SMTPException, f"does not take it ({type(error).__name__})"),
+        (http.client.HTTPException, f"gives no HTTP answer ({type(error).__name__})"),
         (TimeoutError, f"does not answer within {SECONDS:.0f} s"),
         (ssl.SSLCertVerificationError, "has a certificate that is not trusted"),
         (OSError, f"does not answer ({getattr(error, 'strerror', None) or type(error).__name__})"),

@@ -46,6 +46,7 @@ def write_gate_page(
     champion: str,
     challenger: str,
     decision: str | None = None,
+    new_lesions: str = "",
 ) -> list[str]:
     """Write index.html, criteria.png and disagreements.csv; their URLs, the page first.
 
@@ -57,11 +58,11 @@ def write_gate_page(
         challenger: its version.
         decision: the heading, if something else was decided in the end: `--approve human` makes a proposal
             ("propose") of what the gate would promote. One of promote, keep, propose.
-
+        new_lesions: how many labelled lesions had come, in words.
     """
     where = normalise(folder)
     picture = _picture(verdict, champion, challenger)
-    page = _page(verdict, thumbnails, champion, challenger, decision or verdict.decision, picture)
+    page = _page(verdict, thumbnails, champion, challenger, decision or verdict.decision, picture, new_lesions)
     files = {PAGE: page.encode(), PICTURE: picture, WORKLIST: worklist(verdict)}
     for name in reversed(files):  # the page last, so that it never lacks what it links to
         write_bytes(f"{where}/{name}", files[name])
@@ -105,6 +106,7 @@ def _page(
     challenger: str,
     decision: str,
     picture: bytes,
+    new_lesions: str,
 ) -> str:
     return render(
         TEMPLATE,
@@ -115,6 +117,7 @@ def _page(
         champion=champion,
         challenger=challenger,
         picture=_inline(picture),
+        new_lesions=new_lesions,
         has_picture=bool(drawn(verdict.criteria)),
         criteria=[_row(one) for one in verdict.criteria],
         lesions=", ".join(f"{name} {verdict.lesions.get(name, 0)}" for name in DIAGNOSES),

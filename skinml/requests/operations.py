@@ -6,9 +6,11 @@ import re
 from datetime import timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field
 
 from skinml.requests.base import SHARED, Request
+from skinml.requests.notifying import NotifyRequest
+from skinml.requests.retraining import DueRequest
 
 UNITS = {"m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 LONGEST = timedelta(days=3650)
@@ -33,7 +35,7 @@ def as_duration(value: Any) -> timedelta:
 Duration = Annotated[timedelta, BeforeValidator(as_duration, json_schema_input_type=str)]
 
 
-class StatusRequest(Request):
+class StatusRequest(DueRequest, NotifyRequest):
     """Say whether the last nights went well: exit 0 if healthy, 1 with the reasons."""
 
     max_age: Duration = Field(
@@ -43,26 +45,11 @@ class StatusRequest(Request):
     archive: Annotated[str | None, SHARED] = Field(
         None, description="watch the nights of this archive alone (default: of all archives together)"
     )
-    notify: Annotated[str | None, SHARED] = Field(
-        None,
-        description="whom to tell: http(s)://..., or smtp(s)://[USER@]HOST[:PORT]/?from=ADDRESS&to=ADDRESS",
-    )
     notify_when: Literal["problems", "change", "always"] = Field(
         "problems",
         description="problems: each time there are any, and once when there are none any more; "
         "change: if they are others than last time",
     )
-
-    @model_validator(mode="after")
-    def _can_be_told(self) -> StatusRequest:
-        if self.notify is not None:
-            from skinml.notify.address import parse_address
-
-            try:
-                parse_address(self.notify)
-            except ValueError as error:  # which does not repeat the address: it may be a secret
-                raise ValueError(f"--notify {error}") from error
-        return self
 
 
 class DoctorRequest(Request):

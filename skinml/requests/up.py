@@ -9,7 +9,9 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field
 
 from skinml.errors import RequestError
-from skinml.requests.base import SHARED, Request, Texts
+from skinml.requests.base import SHARED, Texts
+from skinml.requests.notifying import NotifyRequest
+from skinml.requests.retraining import DueRequest
 
 AUTH_VARIABLE = "SKINML_UP_AUTH"
 """May hold true, false, or the credentials themselves: user:password."""
@@ -32,7 +34,7 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-class UpRequest(Request):
+class UpRequest(DueRequest, NotifyRequest):
     """Run server, schedules and workers on this machine until Ctrl-C."""
 
     archive: Annotated[str | None, SHARED] = Field(

@@ -277,7 +277,7 @@ time.sleep(600)
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: str(unit.name))
 def test_a_unit_is_hardened_and_calls_what_exists(unit: Path) -> None:
     services = [one.name for one in UNITS if one.suffix == ".service"]
-    assert services == ["skinml-score.service", "skinml-up.service", "skinml-worker.service"]
+    assert services == [f"skinml-{name}.service" for name in ("score", "status", "up", "worker")]
     if unit.suffix != ".service":
         return
     parser = configparser.RawConfigParser(strict=False, comment_prefixes=("#",))

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from skinml.errors import RunError
+from skinml.notify.workspace_id import resource_of
 from tasks import events, labelled
-from tasks.events import LESIONS_ARRIVED, RETRAINING_DUE, emit_lesions, workspace_resource
+from tasks.events import LESIONS_ARRIVED, RETRAINING_DUE, emit_lesions
 
 
 @pytest.fixture
@@ -25,9 +26,7 @@ def test_lesions_that_arrive_are_an_event_and_enough_of_them_another(sent: list[
     emit_lesions("s3://clinic/skinml", added=13, new=50, needed=50)
     emit_lesions("s3://clinic/skinml", added=0, new=50, needed=50)
     assert [one["event"] for one in sent] == [LESIONS_ARRIVED, LESIONS_ARRIVED, RETRAINING_DUE]
-    assert {one["resource"]["prefect.resource.id"] for one in sent} == {
-        workspace_resource("s3://clinic/skinml")
-    }
+    assert {one["resource"]["prefect.resource.id"] for one in sent} == {resource_of("s3://clinic/skinml")}
     assert [one["payload"] for one in sent] == [{"new": 37, "needed": 50}, *[{"new": 50, "needed": 50}] * 2]
     assert "clinic" not in str(sent), "no names of folders"
 

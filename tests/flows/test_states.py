@@ -90,6 +90,16 @@ def test_each_decision_of_a_retraining_has_a_state(decision: str) -> None:
     assert states.of_retraining({**said, "new": None}).message == decision
 
 
+def test_a_preparation_says_how_far_the_next_retraining_is() -> None:
+    result = {"prepared": 40, "quarantined": 1, "skipped": 9, "listed": 50}
+    ending = states.of_prepare({**result, "until_retraining": "37 of 50 new lesions until retraining"})
+    assert (ending.name, ending.counts) == ("Completed", "40 prepared, 1 unusable")
+    assert ending.message == (
+        "40 prepared, 1 unusable, 9 known of 50 listed; 37 of 50 new lesions until retraining"
+    )
+    assert states.of_prepare({**result, "until_retraining": None}).message.endswith("of 50 listed")
+
+
 def test_every_flow_ends_in_a_state_of_ours_and_keeps_its_signature() -> None:
     """Prefect's own state repeats the text of an error, and its own check the values of parameters."""
     for verb in VERBS:

@@ -37,6 +37,7 @@ def webhook(answer: int = 200) -> Iterator[Received]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
+            received.senders.append(self.headers.get("Authorization", ""))
             received.messages.append(self.rfile.read(int(self.headers["Content-Length"])).decode())
             self.do_GET()
 

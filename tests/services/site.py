@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -14,12 +14,14 @@ import httpx
 import pytest
 from prefect import flow
 from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.client.schemas.actions import DeploymentScheduleCreate, WorkPoolCreate
 from prefect.client.schemas.objects import State
+from prefect.client.schemas.schedules import CronSchedule
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Running
 
 from deployments.automations import ensure_automations
+from deployments.up.settings import DEFAULTS
 from flows import server as servers
 from flows.server import Server, free_port
 from tests.services.receivers import Received, webhook
@@ -52,6 +54,22 @@ class Site:
             self.client.set_flow_run_state(made.id, state)
         return str(made.id)
 
+    def plan(self) -> list[str]:
+        """Two runs of ours that were due minutes ago and are planned now, as Prefect's scheduler does it."""
+        deployment = self.client.create_deployment(
+            self.flow_id,
+            name="planned",
+            tags=["skinml"],
+            work_pool_name="skinml",
+            entrypoint="flows.score.score",
+            schedules=[DeploymentScheduleCreate(schedule=CronSchedule(cron="* * * * *"), active=True)],
+        )
+        due = (datetime.now(UTC) - timedelta(minutes=3)).isoformat()
+        self.ask(
+            "POST", f"/deployments/{deployment}/schedule", {"start_time": due, "min_runs": 2, "max_runs": 2}
+        )
+        return [str(run.id) for run in self.client.read_flow_runs() if run.deployment_id == deployment]
+
     def ask(self, method: str, path: str, body: Any = None) -> None:
         """Ask the server for what its client has no method."""
         httpx.request(method, f"{self.server.url}{path}", json=body, timeout=60).raise_for_status()
@@ -77,6 +95,7 @@ def running_site(home: Path) -> Iterator[Site]:
             "PREFECT_SERVER_SERVICES_LATE_RUNS_AFTER_SECONDS": "2",
             "PREFECT_SERVER_SERVICES_TRIGGERS_PROACTIVE_GRANULARITY": "1",
             "PREFECT_SERVER_SERVICES_SCHEDULER_ENABLED": "false",
+            "PREFECT_SERVER_EVENTS_CAUSAL_ORDERING": DEFAULTS["PREFECT_SERVER_EVENTS_CAUSAL_ORDERING"],
         }
 
     with pytest.MonkeyPatch.context() as patched:

@@ -13,11 +13,12 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.events import emit_event
 from prefect.events.schemas.automations import AutomationCore, EventTrigger
-from prefect.states import Completed, Crashed, Failed
+from prefect.states import Completed, Crashed, Failed, Running
 
-from deployments.automations import DUE, ensure_automations
+from deployments.automations import ensure_automations
 from skinml.errors import RequestError, RunError
 from skinml.notify.workspace_id import resource_of
+from tasks.events import RETRAINING_DUE
 from tests.services.processes import wait_for
 from tests.services.receivers import mail_server
 from tests.services.site import MISSED, SECRET, Site
@@ -53,6 +54,14 @@ def test_a_run_that_no_worker_takes_is_late(site: Site) -> None:
     wait_for(lambda: site.is_told(run, "A run is late"), 90, "the message")
 
 
+def test_a_scheduled_run_is_told_at_once_though_prefect_sends_no_event_of_its_planning(site: Site) -> None:
+    late, failed = site.plan()
+    wait_for(lambda: site.is_told(late, "A run is late"), 60, "the message")
+    site.client.set_flow_run_state(UUID(failed), Running(), force=True)
+    site.client.set_flow_run_state(UUID(failed), Failed())
+    wait_for(lambda: site.is_told(failed, "A run failed"), 60, "the message")
+
+
 def test_good_runs_and_runs_of_others_are_not_told(site: Site) -> None:
     quiet = [site.run(Completed(name="Usual")), site.run(Failed(), site.theirs)]
     loud = site.run(Failed())
@@ -62,6 +71,7 @@ def test_good_runs_and_runs_of_others_are_not_told(site: Site) -> None:
 
 def test_a_run_without_heartbeat_crashes_and_a_finished_one_stays(site: Site) -> None:
     silent, finished = site.run(None), site.run(Failed(name="Drifted"))
+    unborn = site.run(None)  # killed before its first heartbeat
     for run in (silent, finished):
         resource = {"prefect.resource.id": f"prefect.flow-run.{run}", "prefect.resource.name": "score"}
         tag = {"prefect.resource.role": "tag", "prefect.resource.id": "prefect.tag.skinml"}
@@ -70,7 +80,7 @@ def test_a_run_without_heartbeat_crashes_and_a_finished_one_stays(site: Site) ->
     def state(run: str) -> str | None:
         return site.client.read_flow_run(UUID(run)).state_name
 
-    wait_for(lambda: state(silent) == "Crashed", 120, "the zombie's end")
+    wait_for(lambda: {state(silent), state(unborn)} == {"Crashed"}, 120, "the zombies' end")
     wait_for(lambda: site.is_told(silent, "A run crashed"), 60, "the message")
     wait_for(lambda: _acted(site, finished), 60, "the action on the finished run")
     assert state(finished) == "Drifted"
@@ -159,7 +169,9 @@ def test_enough_labelled_lesions_start_one_retraining_only(site: Site, tmp_path:
         return sum(run.deployment_id == deployment for run in site.client.read_flow_runs())
 
     for resource in (resource_of("/another"), *[resource_of(workspace)] * 3):
-        emit_event(DUE, resource={"prefect.resource.id": resource}, payload={"new": 50, "needed": 50})
+        emit_event(
+            RETRAINING_DUE, resource={"prefect.resource.id": resource}, payload={"new": 50, "needed": 50}
+        )
     wait_for(lambda: runs() > 0, 60, "the retraining")
     loud = site.run(Failed())  # by when this is told, the other events have been seen
     wait_for(lambda: site.is_told(loud, "failed"), 60, "the message")

@@ -16,6 +16,7 @@ from deployments.up.processes import below
 from skinml.process.identity import LABEL
 from tests.command import CommandLine
 from tests.services.processes import skinml_process, wait_for
+from tests.services.receivers import Received, webhook
 from tests.services.running_up import Up, running
 
 
@@ -26,10 +27,12 @@ def test_up_serves_one_user_of_this_machine_until_it_is_stopped(
     archive, home = tmp_path / "archive", tmp_path / "home"
     archive.mkdir()
     (archive / "one.jpg").write_bytes(jpeg(1))
-    with running(home, scored, "--archive", archive, "--timezone", "Europe/Vienna", "--auth") as up:
+    flags = ("--archive", archive, "--timezone", "Europe/Vienna", "--auth", "--min-new", 7)
+    with webhook(404) as hook, running(home, scored, *flags, environment={"SKINML_NOTIFY": hook.url}) as up:
         _says_where_it_is_and_what_is_scheduled(up)
         _lets_in_who_has_the_credentials_and_nobody_else(up)
-        _keeps_its_secret(up)
+        _tells_and_retrains_as_it_was_asked(up, hook)
+        _keeps_its_secrets(up)
 
         again = skinml("--workspace", scored, "up", "--home", home)
         assert (again.result["already_running"], again.result["pid"]) == (True, up.process.pid)
@@ -81,12 +84,25 @@ def _lets_in_who_has_the_credentials_and_nobody_else(up: Up) -> None:
     assert listening == {"127.0.0.1"}
 
 
-def _keeps_its_secret(up: Up) -> None:
-    """In no argument, and in no log or other file but its own."""
+def _keeps_its_secrets(up: Up) -> None:
+    """In no argument, and in no log or other file but its own. Prefect encrypts the receiver."""
     assert up.auth is not None
-    secret = up.auth[1]
     everything = [psutil.Process(up.process.pid), *up.children()]
-    assert not any(secret in argument for one in everything for argument in one.cmdline())
     files = [file for file in up.home.rglob("*") if file.is_file() and file.name != "auth"]
-    assert not [file for file in files if secret.encode() in file.read_bytes()]
-    assert secret not in up.said
+    for secret in (up.auth[1], "a-secret-token"):
+        assert not any(secret in argument for one in everything for argument in one.cmdline())
+        assert not [file for file in files if secret.encode() in file.read_bytes()]
+        assert secret not in up.said
+
+
+def _tells_and_retrains_as_it_was_asked(up: Up, hook: Received) -> None:
+    """The receiver refuses the message, and Prefect logs its address."""
+    names = {one["name"] for one in up.post("/automations/filter")}
+    assert "skinml: retrain when enough lesions were labelled" in names
+    [last] = [run["id"] for run in up.runs_of("score-nightly")][-1:]
+    up.post(f"/flow_runs/{last}/set_state", state={"type": "FAILED"}, force=True)
+    wait_for(lambda: bool(hook.about(last)), 120, "the message")
+    log = up.home / "logs" / "server.log"
+    wait_for(lambda: "404 Not Found" in log.read_text(encoding="utf-8"), 60, "the refusal in the server's log")
+    [retrain] = up.post("/deployments/filter", deployments={"name": {"any_": ["retrain"]}})
+    assert retrain["parameters"]["request"]["min_new"] == "7"

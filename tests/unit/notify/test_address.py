@@ -48,6 +48,7 @@ def test_smtp_uses_starttls(query: str, tls: str) -> None:
         ("https://[::1/", "is not a URL"),
         ("https://host/a b", "a space"),
         ("https://host/\nX-Header: 1", "a space"),
+        ("https://host\\@elsewhere.test/", "a backslash"),
         ("smtp://host", "one sender"),
         ("smtp://host/?from=a@b", "one sender"),
         ("smtp://host/?from=a@b,c@d&to=e@f", "one sender"),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import email
 import email.policy
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import pytest
@@ -36,6 +38,32 @@ def test_a_webhook_that_does_not_take_it_is_an_error_without_its_secret(answer: 
     assert str(raised.value).endswith(f"answers {answer}")
     assert "a-secret-token" not in str(raised.value)
     assert len(received.messages) == 1  # a redirected POST is not sent again
+
+
+def test_user_and_password_of_a_webhook_are_sent_as_a_header() -> None:
+    with webhook() as received:
+        send(parse_address(received.url.replace("http://", "http://me:a%20secret@")), MESSAGE)
+    [header] = received.senders
+    assert base64.b64decode(header.removeprefix("Basic ")) == b"me:a secret"
+
+
+@pytest.mark.parametrize("answer", [b"a-secret-token\r\n\r\n", b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 200, b""])
+def test_a_webhook_that_speaks_no_http_is_one_line(answer: bytes) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor() as pool:
+        answered = pool.submit(_answer_once, server, answer)
+        with pytest.raises(RunError, match="gives no HTTP answer") as raised:
+            send(parse_address(f"http://127.0.0.1:{server.getsockname()[1]}/a-secret-token"), MESSAGE)
+        answered.result()
+    assert "a-secret-token" not in str(raised.value)
+
+
+def _answer_once(server: socket.socket, answer: bytes) -> None:
+    connection, _ = server.accept()
+    with connection:
+        received = b""
+        while b"medical device" not in received:
+            received += connection.recv(65_536)
+        connection.sendall(answer)
 
 
 def test_mail_arrives_at_every_receiver() -> None:

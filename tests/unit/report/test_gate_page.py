@@ -32,7 +32,13 @@ def verdict() -> Verdict:
 def _write(place: str, verdict: Verdict, decision: str | None = None) -> str:
     thumbnails = dict.fromkeys(wanted_thumbnails(verdict)[:5], _png())
     files = write_gate_page(
-        f"{place}/retraining", verdict, thumbnails, champion="v1", challenger="v2", decision=decision
+        f"{place}/retraining",
+        verdict,
+        thumbnails,
+        champion="v1",
+        challenger="v2",
+        decision=decision,
+        new_lesions="61 new lesions, 50 are needed: retraining is due",
     )
     assert [file.rpartition("/")[2] for file in files] == ["index.html", "criteria.png", "disagreements.csv"]
     return read_bytes(files[0]).decode()
@@ -44,6 +50,7 @@ def test_the_page_says_everything_that_a_person_needs(place: str, verdict: Verdi
         "Promoted: the challenger is champion now",
         "Research use only",
         "look 3 of 20",
+        "61 new lesions, 50 are needed: retraining is due",
         f"{verdict.smallest_gain:.2f} in balanced accuracy",
         "skinml models rollback",
         *(one.criterion.replace("'", "&#39;") for one in verdict.criteria),
