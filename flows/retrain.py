@@ -132,7 +132,7 @@ def _retrain(
         stages.measure_model(workspace, one, samples, unseen, request, record)
         for one in (champion.manifest, challenger)
     )
-    found = stages.judge(workspace, first, second, challenger, floors_of(request))
+    found = stages.judge(workspace, first, second, unseen, challenger, floors_of(request))
     write_page(workspace, found.verdict, champion.manifest, challenger, unseen, request.approve, record.run)
     decision = stages.decide(workspace, challenger, champion, found, request.approve, record.run)
     verdict = found.verdict
