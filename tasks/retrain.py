@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from skinml import tables
 from skinml.dataset.pixelstore import PixelStore, stored_format
 from skinml.dataset.samples import samples_version

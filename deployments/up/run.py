@@ -28,7 +28,7 @@ from flows.server import START_SECONDS
 from skinml.errors import RequestError, RunError, SkinmlError
 from skinml.layout import check_workspace
 from skinml.requests.up import UpRequest
-from skinml.storage.urls import normalise
+from skinml.storage.urls import is_remote, normalise
 
 logger = logging.getLogger("skinml.up")
 
@@ -160,6 +160,8 @@ def _is_ready(server: Child, api: Api, asked: signals.Stop) -> bool:
 
 def _begin(chosen: _Chosen, api: Api, client: dict[str, str], auth: str | None) -> None:
     """Before the workers are started: mend what a crash has left, deploy, make up for what was missed."""
+    if not is_remote(chosen.workspace):  # a run refuses a folder that is missing: tasks/workspace.py
+        Path(chosen.workspace).mkdir(parents=True, exist_ok=True)
     found = reconcile.reconcile(api, chosen.home.worker_name, running_flow_runs(chosen.home.folder))
     if found.crashed or found.skipped:
         logger.info("%d dead runs are Crashed now, %d missed runs Skipped", found.crashed, found.skipped)

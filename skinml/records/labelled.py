@@ -137,7 +137,7 @@ def _read(workspace: str, at: int | None = None) -> pa.Table:
 def _count_new(rows: pa.Table, before: set[str]) -> int:
     """Count the lesions without a lesion id from before.
 
-    Lesions that share a duplicate image count as one: a photograph that comes again as another lesion is not new.
+    Lesions that share a duplicate image count as one: a photograph that comes again as another lesion is none.
     """
     rows = rows.filter(pc.is_valid(rows["lesion_id"]))
     groups = pc.coalesce(rows["split_group"], rows["lesion_id"])

@@ -15,7 +15,7 @@ FITTED_ON = ("train", "val")
 
 @dataclass(frozen=True, eq=False)
 class Unseen:
-    """The images to judge by, rows of `samples` with a `split_group` each; how many test images were left out."""
+    """The images to judge by, rows of `samples` with a `split_group`; how many test images were left out."""
 
     rows: pd.DataFrame
     left_out: int

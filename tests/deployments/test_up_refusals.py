@@ -96,3 +96,14 @@ def test_credentials_are_taken_from_the_environment_alone(
     said = refusal(skinml, "--workspace", trained, "--config", file, "up", "--home", home)
     assert "set SKINML_UP_AUTH" in said
     assert "a-secret-word" not in said
+
+
+def test_a_folder_for_something_else_is_not_shut(skinml: CommandLine, trained: Path, tmp_path: Path) -> None:
+    """The home folder becomes readable by this user alone: `--home /tmp` as root would shut out everybody."""
+    shared = tmp_path / "shared"
+    shared.mkdir(mode=0o755)
+    (shared / "of others.txt").touch()
+    said = refusal(skinml, "--workspace", trained, "up", "--home", shared, "--port", 0)
+    assert "holds other files and is open to other users" in said
+    assert shared.stat().st_mode & 0o777 == 0o755
+    assert [one.name for one in shared.iterdir()] == ["of others.txt"]
