@@ -38,8 +38,8 @@ def check_tables(workspace: str) -> None:
 def _check_path(workspace: str) -> None:
     """Refuse a folder that a run of a deployment must not make.
 
-    A relative path: a worker starts the run in a temporary folder, and the workspace would go with it. And under
-    `skinml up`, which makes the folder before it starts, a folder that is missing: its disk is not mounted, or
+    A relative path: a worker starts the run in a temporary folder, and the workspace would go with it. And
+    under `skinml up`, which makes the folder when it starts, one that is missing: its disk is not mounted, or
     somebody has moved it. A second workspace in its place would be prepared and trained from the beginning.
     """
     context = FlowRunContext.get()
@@ -53,6 +53,6 @@ def _check_path(workspace: str) -> None:
         )
     if CHILD_OF_UP in os.environ and not Path(workspace).expanduser().is_dir():
         raise RequestError(
-            f"workspace {workspace}: there is no such folder; is its disk mounted? skinml up has made the folder"
-            " when it was started"
+            f"workspace {workspace}: there is no such folder, but there was one when skinml up was started; is "
+            "its disk mounted?"
         )
