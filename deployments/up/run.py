@@ -18,7 +18,7 @@ from deployments.up.api import Api
 from deployments.up.auth import choose_credentials
 from deployments.up.children import Child, Watch
 from deployments.up.database import check_database
-from deployments.up.deploy import Plan, make_pools, read_plan
+from deployments.up.deploy import Plan, check_requests, make_pools, named_variables, read_plan
 from deployments.up.not_started import why_not_started
 from deployments.up.processes import is_flow, running_flow_runs, stop
 from deployments.up.settings import Address, client_environment, common, server_environment
@@ -90,8 +90,11 @@ def _check(workspace: str, home: Home, request: UpRequest) -> _Chosen:
     }
     timezone = wrong.choose_timezone(request.timezone)
     wrong.check_cron(request.nightly)
+    wrong.check_notify(os.environ)
     shipped = Path(request.deployments) if request.deployments else PREFECT_FILE
     plan = read_plan(shipped, values, request.nightly, timezone)
+    values = named_variables(plan.file, os.environ) | values
+    check_requests(plan, values)
     if request.database is not None:
         check_database(request.database)
     gpu_worker = wrong.wants_gpu_worker(request.gpu_worker, "gpu_worker" not in request.model_fields_set)

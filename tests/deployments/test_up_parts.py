@@ -19,7 +19,7 @@ import pytest
 from deployments import PREFECT_FILE
 from deployments.up.auth import choose_credentials
 from deployments.up.children import Child
-from deployments.up.deploy import read_plan
+from deployments.up.deploy import named_variables, read_plan
 from deployments.up.logs import KEPT, LogPipe
 from deployments.up.not_started import why_not_started
 from deployments.up.processes import below, mark, stop
@@ -52,6 +52,13 @@ def home(tmp_path: Path) -> Home:
 
 
 # --- What is deployed -------------------------------------------------------------------------------------
+
+
+def test_a_changed_variable_changes_what_is_deployed() -> None:
+    """`up` deploys only what has changed: tests/services/test_up.py."""
+    file = read_plan(PREFECT_FILE, ALL, "30 1 * * *", "Asia/Tokyo").file
+    assert named_variables(file, {"SKINML_MIN_NEW": "7", "HOME": "/"})["SKINML_MIN_NEW"] == "7"
+    assert named_variables(file, {})["SKINML_MIN_NEW"] == ""
 
 
 def test_the_shipped_deployments_get_the_cron_and_the_zone_that_were_given() -> None:

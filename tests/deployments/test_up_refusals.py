@@ -66,6 +66,36 @@ def test_a_wrong_request(
     assert below(home) == []
 
 
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        (
+            "SKINML_MIN_NEW",
+            "abc",
+            "deployment retrain: SKINML_MIN_NEW is wrong: min_new: Input should be a valid",
+        ),
+        (
+            "SKINML_MIN_NEW",
+            "-5",
+            "deployment retrain: SKINML_MIN_NEW is wrong: min_new: Input should be greater",
+        ),
+        ("SKINML_NOTIFY", "nonsense", "SKINML_NOTIFY"),
+    ],
+)
+def test_a_variable_that_every_later_run_would_stumble_over(
+    skinml: CommandLine,
+    trained: Path,
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    variable: str,
+    value: str,
+    said: str,
+) -> None:
+    monkeypatch.setenv(variable, value)
+    assert said in refusal(skinml, "--workspace", trained, "up", "--port", 0, "--home", home)
+    assert not home.exists()
+
+
 def test_a_workspace_in_which_nothing_has_run(skinml: CommandLine, home: Path, tmp_path: Path) -> None:
     assert "nothing has run there yet" in refusal(skinml, "--workspace", tmp_path / "new", "up", "--home", home)
     assert not home.exists()

@@ -26,7 +26,7 @@ def test_a_missing_folder_is_refused_under_up_alone(tmp_path: Path, monkeypatch:
     workspace = tmp_path / "workspace"
     assert open_workspace.__wrapped__(str(workspace)) == str(workspace)
     monkeypatch.setenv(CHILD_OF_UP, "1 /home")
-    with pytest.raises(RequestError, match="there is no such folder, .* is its disk mounted"):
+    with pytest.raises(RequestError, match=r"there is no such folder, .* is its disk mounted"):
         open_workspace.__wrapped__(str(workspace))
     assert not workspace.exists()
     workspace.mkdir()
