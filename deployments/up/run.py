@@ -68,15 +68,16 @@ def up(workspace: str, request: UpRequest) -> dict[str, Any]:
         return _already(running, workspace, home)
     chosen = _check(workspace, home, request)
     home.make()
-    with locked(home) as free, signals.noted() as asked:
-        if not free:
-            running = read_state(home.folder)
-            if running is None:
-                raise RequestError(
-                    f"another skinml up is starting in {home.folder}: wait, or give another --home"
-                )
-            return _already(running, workspace, home)
-        return _serve(chosen, request.auth, asked)
+    try:
+        with locked(home) as free, signals.noted() as asked:
+            if free:
+                return _serve(chosen, request.auth, asked)
+    except OSError as error:  # such as a full disk
+        raise RunError(f"home {home.folder}: {error.strerror or error}; mend it, or give --home") from error
+    running = read_state(home.folder)
+    if running is None:
+        raise RequestError(f"another skinml up is starting in {home.folder}: wait, or give another --home")
+    return _already(running, workspace, home)
 
 
 def _check(workspace: str, home: Home, request: UpRequest) -> _Chosen:

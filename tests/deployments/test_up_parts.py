@@ -199,6 +199,35 @@ def test_a_log_stays_below_its_bound_and_has_no_secret_in_it(tmp_path: Path) -> 
     assert not any("a-secret-word" in file.read_text() for file in files)
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has it")
+def test_a_full_disk_neither_stops_a_child_nor_floods_the_journal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("logging.raiseExceptions", True)
+    (tmp_path / "child.log").symlink_to("/dev/full")
+    reading, writing = os.pipe()
+    pipe = LogPipe(os.fdopen(reading, "rb"), tmp_path / "child.log")
+    with os.fdopen(writing, "wb") as child:
+        for number in range(5_000):
+            child.write(f"line {number}\n".encode())
+    pipe.close()
+    assert pipe.last[-1] == "line 4999"
+    assert capsys.readouterr().err == ""
+
+
+def test_a_child_that_cannot_be_started_is_tried_again(home: Home, caplog: pytest.LogCaptureFixture) -> None:
+    """Such as while the machine has no memory or no more processes; here the program is missing."""
+    child = Child("dying", [str(home.folder / "program")], os.environ, home)
+    assert not child.tend()
+    wait_for(lambda: child.tend() or "could not be started" in caplog.text, 10, "a second try")
+    assert not child.is_alive
+    (home.folder / "program").write_text("#!/bin/sh\nexec sleep 60\n")
+    (home.folder / "program").chmod(0o700)
+    wait_for(child.tend, 10, "another try")
+    child.signal(signal.SIGKILL)
+    child.finish()
+
+
 def test_a_child_that_dies_is_started_again_after_a_while(
     home: Home, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -80,6 +80,7 @@ def test_a_wrong_request(
             "deployment retrain: SKINML_MIN_NEW is wrong: min_new: Input should be greater",
         ),
         ("SKINML_NOTIFY", "nonsense", "SKINML_NOTIFY"),
+        ("SKINML_UP_AUTH", "a-secret-word", "SKINML_UP_AUTH true, false or user:password"),
     ],
 )
 def test_a_variable_that_every_later_run_would_stumble_over(
@@ -92,7 +93,9 @@ def test_a_variable_that_every_later_run_would_stumble_over(
     said: str,
 ) -> None:
     monkeypatch.setenv(variable, value)
-    assert said in refusal(skinml, "--workspace", trained, "up", "--port", 0, "--home", home)
+    refused = refusal(skinml, "--workspace", trained, "up", "--port", 0, "--home", home)
+    assert said in refused
+    assert "a-secret-word" not in refused
     assert not home.exists()
 
 
