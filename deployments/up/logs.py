@@ -26,7 +26,7 @@ class _Handler(RotatingFileHandler):
     Python would print a traceback for every line of the child, into the journal on the same full disk.
     """
 
-    def handleError(self, record: logging.LogRecord) -> None:
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the name is Python's
         """Do nothing."""
 
     def close(self) -> None:
