@@ -213,7 +213,7 @@ def _check_cluster(request: ClusterRequest) -> None:
 
     spec = ClusterSpec(request.cluster)
     if spec.is_started:
-        check_can_start(spec)
+        check_can_start(str(spec.address), spec.kind, spec.file)
 
 
 def _check_archive(workspace: str, url: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from flows.train import train
+from skinml.errors import RunError
 from skinml.requests.handover import GPU_POOL, HERE, HandoverRequest
 from skinml.requests.training import TrainRequest
 from tasks import handover
@@ -55,6 +56,13 @@ def _pool(options: HandoverRequest) -> str | None:
         logger.info("training here: without a Prefect server there is no work pool to hand over to")
         return None
     found = handover.look_at_pool(name)
+    if found is None:
+        if options.train_fallback == "none":
+            raise RunError(
+                f"the Prefect server does not answer, so nobody of the pool {name} can train; run again"
+            )
+        logger.warning("training here, without the work pool %s", name)
+        return None
     if options.train_on is None and (not found.workers or handover.pool_of_deployment() != name):
         logger.info("training here: no worker has ever served the work pool %s", name)
         return None

@@ -74,10 +74,14 @@ class HandedOver:
     said: str = ""
 
 
-def look_at_pool(name: str) -> Pool:
-    """Ask the Prefect server for a work pool and its workers."""
-    with get_client(sync_client=True) as client:
-        return _pool(client, name)
+def look_at_pool(name: str) -> Pool | None:
+    """Ask the Prefect server for a work pool and its workers; None if the server does not answer."""
+    try:
+        with get_client(sync_client=True) as client:
+            return _pool(client, name)
+    except httpx.HTTPError as error:
+        logger.warning("the Prefect server does not answer (%s)", first_cause(error))
+        return None
 
 
 def _pool(client: SyncPrefectClient, name: str) -> Pool:
@@ -90,14 +94,15 @@ def _pool(client: SyncPrefectClient, name: str) -> Pool:
 
 
 def pool_of_deployment() -> str | None:
-    """The work pool of the deployment that trains; None if the server has no such deployment."""
+    """The work pool of the deployment that trains; None if the server has no such deployment, or fails."""
     flow, _, name = DEPLOYMENT.partition("/")
-    with get_client(sync_client=True) as client:
+    with suppress(httpx.HTTPError), get_client(sync_client=True) as client:
         found = client.read_deployments(
             flow_filter=FlowFilter(name=FlowFilterName(any_=[flow])),
             deployment_filter=DeploymentFilter(name=DeploymentFilterName(any_=[name])),
         )
-    return found[0].work_pool_name if found else None
+        return found[0].work_pool_name if found else None
+    return None
 
 
 def hand_over(workspace: str, request: TrainRequest, pool: str, worker_wait: float) -> HandedOver:
@@ -109,12 +114,16 @@ def hand_over(workspace: str, request: TrainRequest, pool: str, worker_wait: flo
         pool: the pool of the deployment that trains.
         worker_wait: seconds without a living worker after which the training counts as lost.
     """
-    asked: Any = run_deployment(
-        DEPLOYMENT,
-        parameters={"workspace": workspace, "request": request.model_dump(mode="json", exclude_unset=True)},
-        timeout=0,
-        idempotency_key=request.requested_by,
-    )
+    wanted = request.model_dump(mode="json", exclude_unset=True)
+    try:
+        asked: Any = run_deployment(
+            DEPLOYMENT,
+            parameters={"workspace": workspace, "request": wanted},
+            timeout=0,
+            idempotency_key=request.requested_by,
+        )
+    except httpx.HTTPError as error:
+        return HandedOver("lost", said=f"the Prefect server did not take the training ({first_cause(error)})")
     logger.info("training handed over to the work pool %s", pool)
     with get_client(sync_client=True) as client:
         return _wait(client, workspace, request.requested_by, asked, pool, worker_wait)
@@ -212,7 +221,10 @@ def _by_state(state: State[Any], pool: str, said: str) -> HandedOver:
 
 def refuse_unknown_pool(name: str) -> None:
     """Raise RequestError if the server has no such work pool, or the deployment that trains is elsewhere."""
-    if not look_at_pool(name).exists:
+    pool = look_at_pool(name)
+    if pool is None:  # the run goes on without the server, and trains where it is
+        return
+    if not pool.exists:
         raise RequestError(
             f"--train-on {name}: the Prefect server has no such work pool; create it with `prefect work-pool"
             f" create --type process {name}`, or leave --train-on out"

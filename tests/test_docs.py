@@ -56,7 +56,17 @@ def test_every_flag_in_the_readme_and_the_pages_for_users_exists(page: str) -> N
         for name, field in model.model_fields.items()
         if field.annotation is bool
     }
-    known |= {"--workspace", "--config", "--json", "--help", "--type", "--all", "--pool", "--prefect-file"}
+    known |= {
+        "--workspace",
+        "--config",
+        "--json",
+        "--help",
+        "--type",
+        "--all",
+        "--pool",
+        "--prefect-file",
+        "--resources",
+    }
     known |= {"--constraint", "--no-deps", "--wheel-dir"}  # of pip
     assert set(re.findall(r"--[a-z][a-z-]+", (REPOSITORY / page).read_text(encoding="utf-8"))) <= known
 

@@ -14,8 +14,10 @@ from pydantic import ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from deployments import PREFECT_FILE
 from deployments.up.api import Api
 from deployments.up.state import Home
+from deployments.up.wrong import check_cron
 from flows.cli.verbs import VERBS
 from skinml.errors import RequestError, RunError
 from skinml.requests.base import Request, asked_as
@@ -47,14 +49,16 @@ class Plan:
         return [str(one["name"]) for one in self.file["deployments"] if one["work_pool"]["name"] == pool]
 
 
-def read_plan(shipped: Path, values: Mapping[str, str], nightly: str, timezone: str) -> Plan:
+def read_plan(
+    shipped: Path, values: Mapping[str, str], nightly: str | None = None, timezone: str | None = None
+) -> Plan:
     """Change a prefect.yaml as `up` was told.
 
     Args:
         shipped: the file; may be the user's copy.
         values: the variables that it may name, such as SKINML_ARCHIVE. An empty one was not given.
-        nightly: cron of score-nightly.
-        timezone: of all schedules.
+        nightly: cron of score-nightly; None for the file's.
+        timezone: of all schedules; None for the file's.
 
     Raises:
         RequestError: it cannot be read, is no prefect.yaml, or names a work pool that `up` does not make.
@@ -81,9 +85,12 @@ def read_plan(shipped: Path, values: Mapping[str, str], nightly: str, timezone: 
     chosen = [one for one in deployments if not missing[str(one["name"])]]
     for one in chosen:
         for schedule in one.get("schedules") or ():
-            schedule["timezone"] = timezone
-            if one["name"] == NIGHTLY:
+            if timezone is not None:
+                schedule["timezone"] = timezone
+            if nightly is not None and one["name"] == NIGHTLY:
                 schedule["cron"] = nightly
+            if "cron" in schedule and shipped != PREFECT_FILE:  # checking loads Prefect
+                check_cron(str(schedule["cron"]), f"{shipped}: {one['name']}")
     left_out = {name: missing[name] for name in names if missing[name]}
     return Plan({**file, "deployments": chosen}, tuple(str(one["name"]) for one in chosen), left_out)
 

@@ -90,10 +90,12 @@ def _check(workspace: str, home: Home, request: UpRequest) -> _Chosen:
         "SKINML_METADATA": ",".join(map(normalise, request.metadata)),
     }
     timezone = wrong.choose_timezone(request.timezone)
-    wrong.check_cron(request.nightly)
+    if request.nightly is not None:
+        wrong.check_cron(request.nightly, "--nightly")
     wrong.check_notify(os.environ)
+    own = request.deployments is not None
     shipped = Path(request.deployments) if request.deployments else PREFECT_FILE
-    plan = read_plan(shipped, values, request.nightly, timezone)
+    plan = read_plan(shipped, values, request.nightly, None if own and request.timezone is None else timezone)
     values = named_variables(plan.file, os.environ) | values
     check_requests(plan, values)
     if request.database is not None:

@@ -16,7 +16,6 @@ from deployments.up.state import Home, UpState
 from flows.local_server import credentials
 from skinml.errors import RequestError, RunError, SkinmlError
 from skinml.notify.address import parse_address
-from skinml.requests.up import NIGHTLY
 from skinml.training.installed import check_installed
 
 NOTIFY = "SKINML_NOTIFY"
@@ -43,10 +42,8 @@ def choose_timezone(name: str | None) -> str:
     return name
 
 
-def check_cron(cron: str) -> None:
-    """Raise RequestError for a cron that Prefect's server would not take."""
-    if cron == NIGHTLY:
-        return
+def check_cron(cron: str, named: str) -> None:
+    """Raise RequestError for a cron that Prefect's server would not take; `named` says where it stands."""
     from prefect.client.schemas.schedules import CronSchedule
     from pydantic import ValidationError
 
@@ -54,7 +51,7 @@ def check_cron(cron: str) -> None:
         CronSchedule(cron=cron)
     except ValidationError as error:
         said = str(error.errors()[0]["msg"]).removeprefix("Value error, ")
-        raise RequestError(f"--nightly {cron!r}: {said}; give minute hour day month weekday") from error
+        raise RequestError(f"{named} {cron!r}: {said}; give minute hour day month weekday") from error
 
 
 def check_notify(environment: Mapping[str, str]) -> None:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pydantic import Field
 
 from skinml.compute.jobqueue import Bytes, JobFile, OneLine, start_jobs
-from skinml.compute.started import Started
+from skinml.compute.kinds import Started
 
 
 class FILE(JobFile):

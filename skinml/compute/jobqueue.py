@@ -17,7 +17,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field
 
 from skinml.compute.cluster_file import ClusterFile
-from skinml.compute.started import Started
+from skinml.compute.kinds import Started
 from skinml.errors import RequestError
 from skinml.process.interrupts import deferred
 

@@ -9,16 +9,31 @@ from __future__ import annotations
 import importlib
 import shutil
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import Any, Protocol, cast
 
 from skinml.compute.cluster_file import ClusterFile, read_cluster_file
 from skinml.errors import RequestError
 
-if TYPE_CHECKING:
-    from skinml.compute.spec import ClusterSpec
-    from skinml.compute.started import Started
+
+@dataclass(frozen=True)
+class Started:
+    """A cluster that this process has started.
+
+    Attributes:
+        name: what `--cluster` was given, for messages.
+        address: of its scheduler.
+        workers: how many it was asked to have.
+        where_to_look: how to see why workers do not come.
+        security: Dask's `Security` with the certificates of this cluster; None over plain TCP.
+    """
+
+    name: str
+    address: str
+    workers: int
+    where_to_look: str
+    security: Any = field(default=None, repr=False)
 
 
 class KindModule(Protocol):
@@ -63,23 +78,27 @@ def load_kind(name: str) -> KindModule:
     return cast(KindModule, importlib.import_module(KINDS[name].module))
 
 
-def check_can_start(spec: ClusterSpec) -> ClusterFile:
+def check_can_start(name: str, kind: str, path: str) -> ClusterFile:
     """Return the file of a cluster; refuse what cannot be started from this machine. Starts nothing.
+
+    Args:
+        name: what `--cluster` was given, for messages.
+        kind: a name in KINDS.
+        path: of the file.
 
     Raises:
         RequestError: the file is missing or wrong, the extra is not installed, or a command is not on the PATH.
     """
-    kind = KINDS[spec.kind]
-    file = read_cluster_file(f"--cluster {spec.address}", spec.file, load_kind(spec.kind).FILE)
-    if find_spec(kind.package) is None:
+    row = KINDS[kind]
+    file = read_cluster_file(f"--cluster {name}", path, load_kind(kind).FILE)
+    if find_spec(row.package) is None:
         raise RequestError(
-            f"--cluster {spec.address}: needs {kind.package}, not installed here: "
-            f"pip install 'skinml[{kind.extra}]'"
+            f"--cluster {name}: needs {row.package}, not installed here: pip install 'skinml[{row.extra}]'"
         )
-    missing = [command for command in kind.commands if shutil.which(command) is None]
+    missing = [command for command in row.commands if shutil.which(command) is None]
     if missing:
         raise RequestError(
-            f"--cluster {spec.address}: {' and '.join(missing)} not found on this machine's PATH; run skinml "
+            f"--cluster {name}: {' and '.join(missing)} not found on this machine's PATH; run skinml "
             "on a machine that may submit jobs"
         )
     return file

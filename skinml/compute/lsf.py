@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from skinml.compute.jobqueue import JobFile, Word, start_jobs
-from skinml.compute.started import Started
+from skinml.compute.kinds import Started
 
 
 class FILE(JobFile):

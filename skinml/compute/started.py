@@ -9,10 +9,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from skinml.compute.kinds import check_can_start, load_kind
+from skinml.compute.kinds import Started, check_can_start, load_kind
 from skinml.compute.spec import ClusterSpec
 
 if TYPE_CHECKING:
@@ -22,25 +21,6 @@ logger = logging.getLogger("skinml.compute")
 
 ANSWER_SECONDS = 30
 """Timeout for the answer of a scheduler that was just started."""
-
-
-@dataclass(frozen=True)
-class Started:
-    """A cluster that this process has started.
-
-    Attributes:
-        name: what `--cluster` was given, for messages.
-        address: of its scheduler.
-        workers: how many it was asked to have.
-        where_to_look: how to see why workers do not come.
-        security: Dask's `Security` with the certificates of this cluster; None over plain TCP.
-    """
-
-    name: str
-    address: str
-    workers: int
-    where_to_look: str
-    security: Any = field(default=None, repr=False)
 
 
 _held: dict[str, Started] = {}
@@ -54,7 +34,7 @@ def hold(spec: ClusterSpec) -> Iterator[Started]:
         RequestError: the file is wrong, something is not installed, or the engine refuses to start a cluster.
     """
     name = str(spec.address)
-    file = check_can_start(spec)
+    file = check_can_start(name, spec.kind, spec.file)
     with load_kind(spec.kind).start(name, file, spec.workers) as started:
         logger.info(
             "--cluster %s: %d workers asked for; scheduler at %s", name, started.workers, started.address

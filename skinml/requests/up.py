@@ -16,8 +16,6 @@ AUTH_VARIABLE = "SKINML_UP_AUTH"
 
 BOOLEANS = ("true", "false", "yes", "no", "on", "off", "1", "0", "")
 
-NIGHTLY = "0 2 * * *"
-
 
 def _credentials_mean_yes(value: Any) -> Any:
     """`user:password` in the environment asks for authentication; anywhere else it is refused, unnamed."""
@@ -48,8 +46,12 @@ class UpRequest(Request):
         (), description="labelled images for the deployment `prepare`; may be repeated"
     )
     metadata: Annotated[Texts, SHARED] = Field((), description="their metadata; may be repeated")
-    nightly: str = Field(NIGHTLY, description="cron of the nightly scoring")
-    timezone: str | None = Field(None, description="time zone of all schedules (default: this machine's)")
+    nightly: str | None = Field(
+        None, description="cron of the nightly scoring (default: 0 2 * * *, or that of --deployments)"
+    )
+    timezone: str | None = Field(
+        None, description="time zone of all schedules (default: this machine's, or those of --deployments)"
+    )
     host: str = Field("127.0.0.1", description="address to listen on; any other one needs --auth")
     port: int = Field(4200, ge=0, le=65535, description="port of API and UI; 0 takes a free one")
     home: str | None = Field(

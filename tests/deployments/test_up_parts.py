@@ -71,6 +71,21 @@ def test_the_shipped_deployments_get_the_cron_and_the_zone_that_were_given() -> 
     assert plan.file["pull"] == []
 
 
+def test_the_schedules_of_an_own_file_stay(tmp_path: Path) -> None:
+    own = tmp_path / "own.yaml"
+    own.write_text(
+        PREFECT_FILE.read_text(encoding="utf-8").replace('"0 2 * * *"', '"15 3 * * *"'), encoding="utf-8"
+    )
+    plan = read_plan(own, ALL)
+    [nightly] = [one for one in plan.file["deployments"] if one["name"] == "score-nightly"]
+    assert nightly["schedules"] == [{"cron": "15 3 * * *", "timezone": "Europe/Vienna", "active": True}]
+    own.write_text(
+        PREFECT_FILE.read_text(encoding="utf-8").replace('"0 5 * * 0"', '"99 5 * * 0"'), encoding="utf-8"
+    )
+    with pytest.raises(RequestError, match=r"own.yaml: compact-weekly '99 5 \* \* 0'"):
+        read_plan(own, ALL)
+
+
 def test_a_deployment_without_its_settings_is_left_out() -> None:
     plan = read_plan(PREFECT_FILE, {"SKINML_WORKSPACE": "/w", "SKINML_ARCHIVE": ""}, "0 2 * * *", "UTC")
     assert plan.left_out["prepare"] == ["SKINML_IMAGES", "SKINML_METADATA"]

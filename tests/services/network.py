@@ -84,10 +84,19 @@ def start_bucket(host: Host, folder: Path) -> None:
     host.start(weed, KEYS, folder / "weed.log")
 
 
-def worker(made: Network, host: Host, name: str) -> subprocess.Popen[bytes]:
-    """Start a worker with a nanny, as an operator would."""
+def worker(made: Network, host: Host, name: str, supervised: bool = False) -> subprocess.Popen[bytes]:
+    """Start a worker with a nanny, as an operator would.
+
+    Args:
+        made: the network.
+        host: where.
+        name: of the worker, and of its log.
+        supervised: start it again when it ends, as systemd does: a worker that was cut off ends.
+    """
     command = [sys.executable, "-m", "dask", "worker", made.scheduler, "--nthreads", "1", "--no-dashboard"]
     command += ["--name", name, "--host", host.address, "--local-directory", "/tmp/dask"]  # noqa: S108
+    if supervised:
+        command = ["bash", "-c", 'while :; do "$@"; sleep 2; done', "-", *command]
     return host.start(command, made.environment, made.folder / f"worker-{name}.log")
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import psutil
 import pytest
 from prefect import flow
+from prefect.client.orchestration import SyncPrefectClient
 from prefect.settings import (
     PREFECT_API_URL,
     PREFECT_LOGGING_TO_API_ENABLED,
@@ -27,6 +28,7 @@ from skinml.requests.handover import HandoverRequest
 from skinml.requests.training import TrainRequest
 from tasks import handover
 from tests.conftest import MadeUp
+from tests.services import answers
 from tests.services.deployed import Installation, install, nights
 from tests.services.processes import wait_for
 
@@ -77,8 +79,13 @@ def ask(
 @contextmanager
 def gpu_worker(installed: Installation, server: Server, log: str) -> Iterator[subprocess.Popen[bytes]]:
     with installed.worker(server, pool="gpu", log=log) as process:
-        wait_for(lambda: handover.look_at_pool("gpu").online > 0, 120, "the worker of the pool gpu")
+        wait_for(lambda: _served("gpu"), 120, "the worker of the pool gpu")
         yield process
+
+
+def _served(pool: str) -> bool:
+    found = handover.look_at_pool(pool)
+    return found is not None and found.online > 0
 
 
 def _asked_for(workspace: Path) -> list[dict[str, Any]]:
@@ -119,6 +126,20 @@ def test_a_worker_trains_and_a_failure_there_is_said_here(
         ("COMPLETED", "gpu"),
         ("FAILED", "gpu"),
     ]
+
+
+def test_a_server_that_fails_when_asked_is_no_reason_to_fail(
+    ask: Ask, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Once the flow run has begun, whoever is asked about the pool is too busy to answer."""
+    monkeypatch.setattr("flows.handover._here", lambda *_: "trained here")
+    monkeypatch.setenv("PREFECT_CLIENT_MAX_RETRIES", "0")
+    with answers.answering(lambda request, _: answers.send(request, 503)) as address:
+        monkeypatch.setattr(handover, "get_client", lambda **_: SyncPrefectClient(address))
+        assert ask() == "trained here"
+        assert "the Prefect server does not answer" in caplog.text
+        with pytest.raises(RunError, match="nobody of the pool gpu can train"):
+            ask(train_fallback="none")
 
 
 @pytest.mark.drill

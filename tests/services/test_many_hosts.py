@@ -121,7 +121,7 @@ def site(folder: Path) -> Iterator[Site]:
         }
         network = Network(bucket, control, second, folder, environment, "tls")
         for host, name in ((first, "first-0"), (first, "first-1"), (second, "second-0")):
-            worker(network, host, name)
+            worker(network, host, name, supervised=True)
         made = Site(network, control, gpu, environment)
         wait_for(lambda: _answers(made), 120, "the Prefect server")
         for pool in ("skinml", "gpu"):
@@ -226,7 +226,7 @@ def _on_five_hosts(made: Site, data: Path) -> Path:
     network = made.network
     for name in ("labelled", "more", "archive"):
         put(network, data / name, f"skinml/{name}")
-    cluster = ["--cluster", network.scheduler, "--workers", "3"]
+    cluster = ["--cluster", network.scheduler, "--workers", "3", "--cluster-wait", "300"]
     run(network, "prepare", "prepare", *_flags("s3://skinml/labelled"), *cluster)
     trained = run(network, "train", *TRAIN, *cluster)
     version = trained["model_version"]

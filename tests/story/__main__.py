@@ -15,13 +15,16 @@ from pathlib import Path
 
 import pandas as pd
 
-from skinml.lab.synth import make_archive
+from skinml.lab.synth.archive import METADATA, make_archive
 from tests.story import pictures
 from tests.story.site import Site, site
 from tests.story.told import Told
 
 FIRST, FEW, MANY = 600, 30, 2_600
 """Labelled images of the first champion; labelled lesions that come then; labelled images that come later."""
+
+LABELLED = "labelled"
+"""The folder of the labelled images, which one call leaves to the next."""
 
 HEAD = """# The story: from `skinml up` to a morning after a power cut
 
@@ -38,21 +41,30 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path(".story"), help="for all that is made")
     parser.add_argument("--out", type=Path, default=Path("docs"), help="where story.md is written")
     arguments = parser.parse_args()
-    shutil.rmtree(arguments.folder, ignore_errors=True)
+    _clear(arguments.folder)
     told = Told()
     with site(arguments.folder.resolve()) as made, pictures.taken(arguments.out / "story") as camera:
-        images = make_archive(made.folder / "labelled", FIRST + MANY, seed=1)
-        lesions = _lesions(images.metadata)
-        first_champion(made, told, lesions, images.metadata.parent)
+        images = made.folder / LABELLED
+        if not (images / METADATA).exists():
+            make_archive(images, FIRST + MANY, seed=1)
+        lesions = _lesions(images / METADATA)
+        first_champion(made, told, lesions, images)
         nights(made, told, camera)
-        worse_challenger(made, told, lesions, images.metadata.parent)
-        better_challenger(made, told, camera, lesions, images.metadata.parent)
+        worse_challenger(made, told, lesions, images)
+        better_challenger(made, told, camera, lesions, images)
         next_night(made, told)
         rollback(made, told)
         power_loss(made, told, camera)
         made.down()
     told.text(f"All of it took {told.minutes():.0f} minutes.")
     told.write(arguments.out / "story.md", HEAD)
+
+
+def _clear(folder: Path) -> None:
+    """Remove what an earlier call has left, but keep its labelled images: making them takes minutes."""
+    for path in folder.iterdir() if folder.exists() else ():
+        if path.name != LABELLED:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def _lesions(metadata: Path) -> list[str]:
@@ -195,7 +207,7 @@ def power_loss(made: Site, told: Told, camera: pictures.Camera) -> None:
     """Everything is killed in mid-night, and the next start makes up for it."""
     told.chapter("Power loss in mid-night")
     before = len(made.rows("scores"))
-    images = 3_000
+    images = 1_000
     made.drop_images("thursday", images, seed=14)
 
     def scoring() -> bool:

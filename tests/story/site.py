@@ -116,7 +116,7 @@ class Site:
         def ready() -> bool:
             assert self.process is not None
             assert self.process.poll() is None, log.read_text()
-            return (self.home / "up.json").exists() and "score-nightly" in log.read_text()[begun:]
+            return "running; Ctrl-C stops everything" in log.read_text()[begun:]
 
         wait_for(ready, WAIT_SECONDS, "skinml up")
         return log.read_text()[begun:]
@@ -139,9 +139,9 @@ class Site:
         return len(victims)
 
     def down(self) -> None:
-        """Ctrl-C."""
+        """Stop it as systemd does. Background jobs of a shell ignore Ctrl-C, and so does an `up` in them."""
         if self.process is not None and self.process.poll() is None:
-            self.process.send_signal(signal.SIGINT)
+            self.process.send_signal(signal.SIGTERM)
             self.process.wait(120)
 
     def ask(self, what: str, **query: Any) -> list[dict[str, Any]]:
@@ -185,7 +185,7 @@ def _every_minute() -> str:
 @contextmanager
 def site(folder: Path) -> Iterator[Site]:
     """A bucket, a receiver of notifications, and the environment of every process of the story."""
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     with seaweedfs.running(folder / "s3") as store, _receiver() as (url, messages):
         store.files().mkdir(BUCKET)
         chosen = {

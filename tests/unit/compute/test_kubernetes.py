@@ -69,7 +69,7 @@ def test_a_wrong_manifest_is_refused_in_one_line(tmp_path: Path, change: dict[st
     file = tmp_path / "cluster.yaml"
     file.write_text(yaml.safe_dump({**example(), **change}), encoding="utf-8")
     with pytest.raises(RequestError) as refusal:
-        check_can_start(ClusterSpec(f"kubernetes:{file}"))
+        check_can_start(f"kubernetes:{file}", "kubernetes", str(file))
     assert str(refusal.value).startswith(f"--cluster kubernetes:{file}: {said}")
     assert "\n" not in str(refusal.value)
 

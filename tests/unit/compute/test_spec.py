@@ -71,7 +71,7 @@ BOMB = "".join(f"x{n}: &x{n} [{', '.join(['a' if not n else f'*x{n - 1}'] * 9)}]
 def refusal_of(file: Path) -> str:
     """What is said of a cluster's file for Slurm, after its name."""
     with pytest.raises(RequestError) as refusal:
-        check_can_start(ClusterSpec(f"slurm:{file}"))
+        check_can_start(f"slurm:{file}", "slurm", str(file))
     said = str(refusal.value)
     assert "\n" not in said
     return said.removeprefix(f"--cluster slurm:{file}: ")
@@ -118,7 +118,7 @@ def test_a_file_that_is_not_there_is_said_with_its_whole_path(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(RequestError, match=f"--cluster slurm:a.toml: no such file: {tmp_path}/a.toml"):
-        check_can_start(ClusterSpec("slurm:a.toml"))
+        check_can_start("slurm:a.toml", "slurm", "a.toml")
     (tmp_path / "b.toml").mkdir()
     assert refusal_of(tmp_path / "b.toml") == "cannot be read: Is a directory"
 
