@@ -132,7 +132,7 @@ def _retrain(
         stages.measure_model(workspace, one, samples, unseen, request, record)
         for one in (champion.manifest, challenger)
     )
-    found = stages.judge(workspace, first, second, challenger, floors_of(request))
+    found = stages.judge(workspace, first, second, unseen, challenger, floors_of(request))
     due = lesions.in_words(request.min_new)
     write_page(
         workspace, found.verdict, champion.manifest, challenger, unseen, request.approve, record.run, due

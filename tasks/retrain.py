@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from skinml import tables
 from skinml.dataset.pixelstore import PixelStore, stored_format
 from skinml.dataset.samples import samples_version
@@ -108,8 +106,8 @@ def look_ahead(workspace: str, champion: Present) -> float:
     Refuses a test set without lesions, and one whose budget of looks is spent.
     """
     unseen = _unseen(workspace, read_samples(workspace), champion)
-    lesions = _by_diagnosis(unseen.rows)
-    spent = _spent(workspace, lesions)
+    lesions = unseen.lesions()
+    spent = _spent(workspace, unseen)
     budget_left(spent, sum(map(len, lesions.values())))
     counts = {name: len(ids) for name, ids in lesions.items()}
     gain = smallest_gain(counts)
@@ -125,13 +123,9 @@ def _unseen(workspace: str, samples: Samples, champion: Present) -> Unseen:
     return unseen_test_images(samples.rows, known, champion.version)
 
 
-def _by_diagnosis(rows: pd.DataFrame) -> dict[str, frozenset[str]]:
-    return {str(name): frozenset(ids.astype(str)) for name, ids in rows.groupby("dx")["lesion_id"]}
-
-
-def _spent(workspace: str, lesions: Mapping[str, frozenset[str]]) -> int:
+def _spent(workspace: str, unseen: Unseen) -> int:
     rows = promotions.history(workspace)
-    return looks_spent(rows, lesions, read_seen_lesions(workspace, rows))
+    return looks_spent(rows, unseen.lesions(), read_seen_lesions(workspace, rows, unseen.rows))
 
 
 def find_unseen(workspace: str, champion: Present, challenger: Manifest) -> tuple[Samples, Unseen]:
@@ -186,7 +180,12 @@ class Judgement:
 
 @stage("judge the challenger", tags=("storage",))
 def judge(
-    workspace: str, champion: Predicted, challenger: Predicted, manifest: Manifest, floors: Floors
+    workspace: str,
+    champion: Predicted,
+    challenger: Predicted,
+    unseen: Unseen,
+    manifest: Manifest,
+    floors: Floors,
 ) -> Judgement:
     """Let the gate judge the challenger against the champion, on the images that both have predicted."""
     first, second = paired(champion.rows, challenger.rows)
@@ -196,7 +195,7 @@ def judge(
     verdict = judge_challenger(
         first,
         second,
-        looks_spent=_spent(workspace, _by_diagnosis(first)),
+        looks_spent=_spent(workspace, unseen),
         floors=judge_floors(read_judged(workspace, manifest), floors),
         speed=speeds(champion, challenger),
         size=(len(champion.network), len(challenger.network)),

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 from prefect.context import FlowRunContext
 
 from skinml import layout, tables
 from skinml.errors import RequestError
+from skinml.process.switches import CHILD_OF_UP
 from skinml.schemas import TABLES
 from tasks.stage import stage
 
@@ -32,14 +36,23 @@ def check_tables(workspace: str) -> None:
 
 
 def _check_path(workspace: str) -> None:
-    """Refuse a relative path in a run of a deployment, which a worker starts in a temporary folder.
+    """Refuse a folder that a run of a deployment must not make.
 
-    The workspace would be made there, and be deleted with the folder when the run ends.
+    A relative path: a worker starts the run in a temporary folder, and the workspace would go with it. And
+    under `skinml up`, which makes the folder when it starts, one that is missing: its disk is not mounted, or
+    somebody has moved it. A second workspace in its place would be prepared and trained from the beginning.
     """
     context = FlowRunContext.get()
     is_deployed = context is not None and context.flow_run is not None and context.flow_run.deployment_id
-    if is_deployed and "://" not in workspace and not workspace.startswith(("/", "~")):
+    if not is_deployed or "://" in workspace:
+        return
+    if not workspace.startswith(("/", "~")):
         raise RequestError(
             f"workspace {workspace!r}: runs of a deployment start in a temporary folder; give an absolute path "
             "or s3://bucket/prefix"
+        )
+    if CHILD_OF_UP in os.environ and not Path(workspace).expanduser().is_dir():
+        raise RequestError(
+            f"workspace {workspace}: there is no such folder, but there was one when skinml up was started; is "
+            "its disk mounted?"
         )

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 from deployments.up.logs import LogPipe
 from deployments.up.state import Home
@@ -81,7 +82,13 @@ class Child:
             self._wait = min(2 * self._wait, LONGEST_WAIT)
         if now < self._again_at:
             return False
-        self.start()
+        try:
+            self.start()
+        except OSError as error:  # too many processes, no memory
+            logger.warning("the %s could not be started: %s", self.name, error)
+            self._again_at = now + self._wait
+            self._wait = min(2 * self._wait, LONGEST_WAIT)
+            return False
         return True
 
     def signal(self, number: signal.Signals) -> None:
@@ -144,7 +151,8 @@ class Watch:
     def tend(self) -> None:
         """Start it again if it is dead."""
         if self._process.poll() is not None:
-            self._process = self._started()
+            with suppress(OSError):  # next time
+                self._process = self._started()
 
     def finish(self) -> None:
         """End it."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
@@ -19,8 +20,9 @@ from deployments.up.state import Home
 from deployments.up.wrong import check_cron
 from flows.cli.verbs import VERBS
 from skinml.errors import RequestError, RunError
-from skinml.requests.base import asked_as
+from skinml.requests.base import Request, asked_as
 from skinml.storage.redaction import redacted
+from skinml.strict_json import first_problem
 
 POOLS = {"skinml": "CPU work: scoring, preparing, upkeep.", "gpu": "Training, on machines with a GPU."}
 NIGHTLY = "score-nightly"
@@ -93,6 +95,40 @@ def read_plan(
     return Plan({**file, "deployments": chosen}, tuple(str(one["name"]) for one in chosen), left_out)
 
 
+def named_variables(shipped: Mapping[str, Any], environment: Mapping[str, str]) -> dict[str, str]:
+    """The values of all variables that the deployments of a file name; "" for those that are not set."""
+    named = [name for text in _texts(shipped["deployments"]) for name in _VARIABLE.findall(text)]
+    return {name: environment.get(name, "") for name in sorted(named)}
+
+
+def check_requests(plan: Plan, values: Mapping[str, str]) -> None:
+    """Raise RequestError for a deployment whose runs would all be refused: a wrong value of a variable."""
+    for one in plan.file["deployments"]:
+        asked = (one.get("parameters") or {}).get("request")
+        model = _request_of(one)
+        if model is None or not isinstance(asked, Mapping):
+            continue
+        filled = {
+            name: _VARIABLE.sub(lambda found: values.get(found[1], ""), value)
+            if isinstance(value, str)
+            else value
+            for name, value in asked.items()
+        }
+        try:
+            model.model_validate({name: value for name, value in filled.items() if value != ""})
+        except ValidationError as error:
+            field = str((error.errors()[0]["loc"] or ("",))[0])
+            variables = _VARIABLE.findall(str(asked.get(field, "")))
+            said = f"{' '.join(variables) or 'its request'} is wrong: {first_problem(error)}"
+            raise RequestError(f"deployment {one['name']}: {said}") from error
+
+
+def _request_of(deployment: Mapping[str, Any]) -> type[Request] | None:
+    """The request of a deployment's flow; None if it is no verb's."""
+    module, _, function = str(deployment.get("entrypoint")).rpartition(".")
+    return next((verb.request for verb in VERBS if verb.entry == f"{module}:{function}"), None)
+
+
 def make_pools(api: Api) -> None:
     """Make the work pools that do not exist yet. Others, and changes made in the UI, stay as they are."""
     known = {pool["name"] for pool in api.all("/work_pools/filter")}
@@ -131,10 +167,9 @@ def _missing(deployment: Mapping[str, Any], values: Mapping[str, str]) -> list[s
     """The variables without a value that stand for the workspace or for what the flow's request must have."""
     parameters = dict(deployment.get("parameters") or {})
     asked = parameters.get("request")
-    module, _, function = str(deployment.get("entrypoint")).rpartition(".")
-    models = [verb.request for verb in VERBS if verb.entry == f"{module}:{function}"]
-    if models and isinstance(asked, Mapping):
-        fields = {asked_as(*item): item[1] for item in models[0].model_fields.items()}
+    model = _request_of(deployment)
+    if model is not None and isinstance(asked, Mapping):
+        fields = {asked_as(*item): item[1] for item in model.model_fields.items()}
         parameters["request"] = [
             one for name, one in asked.items() if name not in fields or fields[name].is_required()
         ]

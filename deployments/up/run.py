@@ -18,7 +18,7 @@ from deployments.up.api import Api
 from deployments.up.auth import choose_credentials
 from deployments.up.children import Child, Watch
 from deployments.up.database import check_database
-from deployments.up.deploy import Plan, make_pools, read_plan
+from deployments.up.deploy import Plan, check_requests, make_pools, named_variables, read_plan
 from deployments.up.not_started import why_not_started
 from deployments.up.processes import is_flow, running_flow_runs, stop
 from deployments.up.settings import Address, client_environment, common, server_environment
@@ -28,7 +28,7 @@ from flows.server import START_SECONDS
 from skinml.errors import RequestError, RunError, SkinmlError
 from skinml.layout import check_workspace
 from skinml.requests.up import UpRequest
-from skinml.storage.urls import normalise
+from skinml.storage.urls import is_remote, normalise
 
 logger = logging.getLogger("skinml.up")
 
@@ -69,15 +69,16 @@ def up(workspace: str, request: UpRequest) -> dict[str, Any]:
         return _already(running, workspace, home)
     chosen = _check(workspace, home, request)
     home.make()
-    with locked(home) as free, signals.noted() as asked:
-        if not free:
-            running = read_state(home.folder)
-            if running is None:
-                raise RequestError(
-                    f"another skinml up is starting in {home.folder}: wait, or give another --home"
-                )
-            return _already(running, workspace, home)
-        return _serve(chosen, request.auth, asked)
+    try:
+        with locked(home) as free, signals.noted() as asked:
+            if free:
+                return _serve(chosen, request.auth, asked)
+    except OSError as error:  # such as a full disk
+        raise RunError(f"home {home.folder}: {error.strerror or error}; mend it, or give --home") from error
+    running = read_state(home.folder)
+    if running is None:
+        raise RequestError(f"another skinml up is starting in {home.folder}: wait, or give another --home")
+    return _already(running, workspace, home)
 
 
 def _check(workspace: str, home: Home, request: UpRequest) -> _Chosen:
@@ -93,9 +94,12 @@ def _check(workspace: str, home: Home, request: UpRequest) -> _Chosen:
     timezone = wrong.choose_timezone(request.timezone)
     if request.nightly is not None:
         wrong.check_cron(request.nightly, "--nightly")
+    wrong.check_notify(os.environ)
     own = request.deployments is not None
     shipped = Path(request.deployments) if request.deployments else PREFECT_FILE
     plan = read_plan(shipped, values, request.nightly, None if own and request.timezone is None else timezone)
+    values = named_variables(plan.file, os.environ) | values
+    check_requests(plan, values)
     if request.database is not None:
         check_database(request.database)
     gpu_worker = wrong.wants_gpu_worker(request.gpu_worker, "gpu_worker" not in request.model_fields_set)
@@ -165,6 +169,8 @@ def _is_ready(server: Child, api: Api, asked: signals.Stop) -> bool:
 
 def _begin(chosen: _Chosen, api: Api, client: dict[str, str], auth: str | None) -> None:
     """Before the workers are started: mend what a crash has left, deploy, make up for what was missed."""
+    if not is_remote(chosen.workspace):  # a run refuses a folder that is missing: tasks/workspace.py
+        Path(chosen.workspace).mkdir(parents=True, exist_ok=True)
     found = reconcile.reconcile(api, chosen.home.worker_name, running_flow_runs(chosen.home.folder))
     if found.crashed or found.skipped:
         logger.info("%d dead runs are Crashed now, %d missed runs Skipped", found.crashed, found.skipped)

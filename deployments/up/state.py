@@ -31,6 +31,11 @@ class Home:
         return self.folder / STATE_FILE
 
     @property
+    def lock(self) -> Path:
+        """Locked by a running `up`; its name says that this is such a folder."""
+        return self.folder / "up.lock"
+
+    @property
     def secret(self) -> Path:
         """Credentials of the API, of `--auth`."""
         return self.folder / AUTH_FILE
@@ -70,23 +75,33 @@ class Home:
         """Make the folder, for this user alone.
 
         Raises:
-            RequestError: it cannot be made, or belongs to somebody else.
+            RequestError: it cannot be made, belongs to somebody else, or is a folder for something else that
+                others can read: it would be closed to them.
         """
         try:
+            if self.folder.exists():
+                self._check()
             for folder in (self.folder, self.logs, self.prefect, self.empty):
                 folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            about = self.folder.stat()
-            if about.st_uid != os.geteuid():
-                raise RequestError(f"home {self.folder}: belongs to another user; give --home or SKINML_HOME")
             self.folder.chmod(0o700)
         except OSError as error:
             raise RequestError(f"home {self.folder}: {error.strerror}; give --home or SKINML_HOME") from error
+
+    def _check(self) -> None:
+        about = self.folder.stat()
+        if about.st_uid != os.geteuid():
+            raise RequestError(f"home {self.folder}: belongs to another user; give --home or SKINML_HOME")
+        if about.st_mode & 0o077 and not self.lock.exists() and any(self.folder.iterdir()):
+            raise RequestError(
+                f"home {self.folder}: holds other files and is open to other users, who would be shut out; "
+                "give a new folder"
+            )
 
 
 @contextmanager
 def locked(home: Home) -> Iterator[bool]:
     """Hold the lock of a home until the block or this process ends; False if another `up` holds it."""
-    descriptor = os.open(home.folder / "up.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(home.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

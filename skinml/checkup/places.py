@@ -11,7 +11,7 @@ from skinml.checkup.checks import Finding, failed, ok, warning
 from skinml.checkup.nights import spoken
 from skinml.layout import check_workspace, find_archive, open_workspace
 from skinml.storage.listing import list_images
-from skinml.storage.objects import read_bytes, write_bytes
+from skinml.storage.objects import names, read_bytes, write_bytes
 from skinml.storage.probe import probe_folder
 from skinml.storage.read_ahead import read_many
 from skinml.storage.removal import delete
@@ -37,6 +37,9 @@ def check_workspace_access(workspace: str) -> Finding:
         if read_bytes(probe, len(text)) != text:
             return failed(f"{url}: what was written is not what is read", "check the store behind it")
         delete([probe])
+    if "runs" not in names(url):
+        said = f"{url}: can be written to, but nothing has run there yet"
+        return warning(said, "check its name, and that its disk is mounted; skinml prepare fills a new one")
     more = ", conditional puts work" if is_remote(url) else ""
     return ok(f"{url}: read, written and deleted{more}")
 

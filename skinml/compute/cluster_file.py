@@ -15,6 +15,11 @@ LARGEST_BYTES = 1_000_000
 """A larger file describes no cluster."""
 
 
+MOST_VALUES, DEEPEST = 100_000, 50
+"""A file with more values, or with deeper ones, describes no cluster. YAML's aliases (`*name`) make billions of
+values of a few lines, or values that contain themselves."""
+
+
 class ClusterFile(BaseModel):
     """The base class of every cluster's file: no unknown keys."""
 
@@ -38,6 +43,10 @@ def read_cluster_file(asked: str, path: str, model: type[File]) -> File:
     values = _parse(asked, Path(path).expanduser())
     if not isinstance(values, dict):
         raise RequestError(f"{asked}: the file holds no table of keys and values")
+    if not _is_small(values):
+        raise RequestError(
+            f"{asked}: more than {MOST_VALUES:,} values, or deeper than {DEEPEST}: no cluster's file"
+        )
     try:
         return model.model_validate(values)
     except ValidationError as error:
@@ -49,6 +58,22 @@ def read_cluster_file(asked: str, path: str, model: type[File]) -> File:
         if first["type"] == "missing":
             raise RequestError(f"{asked}: the key {place} is missing") from None
         raise RequestError(f"{asked}: {first_problem(error)}") from None
+
+
+def _is_small(values: Any) -> bool:
+    """Whether it has few enough values, counted as if every alias were written out."""
+    level, count = [values], 0
+    for _ in range(DEEPEST):
+        count += len(level)
+        inner: list[Any] = []
+        for one in level:
+            inner += one.values() if isinstance(one, dict) else one if isinstance(one, list) else ()
+            if count + len(inner) > MOST_VALUES:
+                return False
+        if not inner:
+            return True
+        level = inner
+    return False
 
 
 def _parse(asked: str, path: Path) -> Any:

@@ -34,10 +34,10 @@ HEALTH_ONLY = ["distributed.http.health"]
 
 
 def _expanded(path: str) -> str:
-    """A path without ~ and variables. It stands unquoted in a job script, so it has no blanks."""
+    """A path without ~ and variables. It stands unquoted in a job script, where a shell reads it."""
     expanded = str(Path(os.path.expandvars(path)).expanduser())
-    if re.search(r"\s", expanded):
-        raise ValueError(f"{expanded!r} contains blanks, which job scripts cannot have")
+    if found := re.search(r"[^\w./@%+=:,~-]", expanded):
+        raise ValueError(f"{expanded!r} contains {found[0]!r}, which job scripts cannot have")
     return expanded
 
 
@@ -49,6 +49,9 @@ def _folder(path: str) -> str:
 
 
 Word = Annotated[str, Field(pattern=r"^\S+$")]
+Name = Annotated[str, Field(pattern=r"^[\w\[][\w.:@+%\[\]-]*$")]
+"""A name or address. It stands unquoted in a job script, too."""
+
 PathText = Annotated[str, AfterValidator(_expanded)]
 SharedFolder = Annotated[str, AfterValidator(_folder)]
 OneLine = Annotated[str, Field(pattern=r"^[^\n\r]*$")]
@@ -83,9 +86,9 @@ class JobFile(ClusterFile):
     memory: Bytes
     walltime: Word | None = None
     queue: Word | None = None
-    job_name: Word = "skinml"
-    interface: Word | None = None
-    host: Word | None = None
+    job_name: Name = "skinml"
+    interface: Name | None = None
+    host: Name | None = None
     shared_directory: SharedFolder = Field("~", validate_default=True)
     local_directory: PathText | None = None
     log_directory: PathText | None = None

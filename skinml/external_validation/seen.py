@@ -15,6 +15,7 @@ import pandas as pd
 from skinml import tables
 from skinml.dataset.duplicates import find_duplicates
 from skinml.errors import RequestError
+from skinml.models.judged import has_predictions, read_own_predictions
 from skinml.models.manifest import Manifest
 from skinml.storage.spelling import resolve_rows
 
@@ -44,15 +45,16 @@ class KnownImages:
 def known_images(workspace: str, manifest: Manifest) -> KnownImages:
     """Return the samples that a model version was made from.
 
-    A bundle that was copied into another workspace comes without them: `version` is None then.
+    A bundle that was copied into another workspace comes without them: `version` is None then. So it is if the
+    table was deleted and made anew: that version has not the images that the bundle keeps predictions of.
 
     Raises:
-        RequestError: the table has no such version any more.
+        RequestError: the table has no such version any more, or the bundle's predictions were changed.
     """
     version = manifest.dataset.get("version")
     there = tables.version(workspace, "samples")
     if not isinstance(version, int) or there is None:
-        return KnownImages(pd.DataFrame({name: pd.Series(dtype="str") for name in KNOWN}), None)
+        return _nothing_known()
     if version > there:
         raise RequestError(
             f"--model {manifest.version}: was trained on version {version} of samples, and {workspace} has only"
@@ -61,7 +63,15 @@ def known_images(workspace: str, manifest: Manifest) -> KnownImages:
     rows: pd.DataFrame = resolve_rows(
         tables.read(workspace, "samples", ["uri", "etag", *KNOWN], at=version)
     ).to_pandas()[KNOWN]
+    if has_predictions(manifest):
+        judged = read_own_predictions(workspace, manifest)["image_id"]
+        if not judged.isin(rows["image_id"]).all():
+            return _nothing_known()
     return KnownImages(rows if manifest.protocol == "grouped" else rows.assign(split=""), version)
+
+
+def _nothing_known() -> KnownImages:
+    return KnownImages(pd.DataFrame({name: pd.Series(dtype="str") for name in KNOWN}), None)
 
 
 def left_out(images: pd.DataFrame, known: KnownImages) -> pd.DataFrame:

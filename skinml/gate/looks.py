@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from skinml.errors import RequestError
 from skinml.gate.rules import Rules
 from skinml.models import registry
 from skinml.models.judged import has_predictions, read_judged_predictions
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def looks_spent(
@@ -38,8 +41,8 @@ def looks_spent(
     Args:
         rows: of `promotions`.
         lesions: today's test lesions of each diagnosis.
-        seen: for each version in `rows` the lesions of its test images. A look by a version that is not there
-            counts in full.
+        seen: for each version in `rows` those of today's lesions that it has looked at
+            (`read_seen_lesions`). A look by a version that is not there counts in full.
 
     """
     looks = {
@@ -58,11 +61,20 @@ def _share(lesions: Mapping[str, Collection[str]], seen: Collection[str] | None)
     return sum(shares) / len(shares) if shares else 1.0
 
 
-def read_seen_lesions(workspace: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, frozenset[str]]:
-    """The test lesions of each version in `rows` that looked at any, for `looks_spent`.
+def read_seen_lesions(
+    workspace: str, rows: Sequence[Mapping[str, Any]], test: pd.DataFrame
+) -> dict[str, frozenset[str]]:
+    """Which of today's test lesions each version in `rows` has looked at, for `looks_spent`.
 
     Read from the versions' own predictions, once their hash is the manifest's. A version that is gone or keeps
-    no predictions is left out, so its looks count in full.
+    no predictions is left out, so its looks count in full. A lesion is seen if one of its images or lesion ids
+    is: a new lesion id for the same image, or a copy of an image as another lesion, is no new test lesion.
+
+    Args:
+        workspace: normalised URL.
+        rows: of `promotions`.
+        test: today's test images: image_id, lesion_id, and split_group, by which lesions are named in the
+            result.
     """
     found = {}
     for version in {row["model_version"] for row in rows if row["test_set"] is not None}:
@@ -73,7 +85,9 @@ def read_seen_lesions(workspace: str, rows: Sequence[Mapping[str, Any]]) -> dict
             predictions = read_judged_predictions(workspace, manifest)
         except RequestError:
             continue
-        found[version] = frozenset(predictions.loc[predictions["split"] == "test", "lesion_id"].astype(str))
+        looked = predictions[predictions["split"] == "test"]
+        seen = test["image_id"].isin(looked["image_id"]) | test["lesion_id"].isin(looked["lesion_id"])
+        found[version] = frozenset(test.loc[seen, "split_group"].astype(str))
     return found
 
 

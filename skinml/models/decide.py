@@ -99,7 +99,7 @@ def promote(
         against = _against_champion(state, manifest)
         _warn(against, proposal)
         decision = new_decision(state, manifest, kind, [*floors_met, *against], judged.test_set)
-    said = reason or _below(below) or (proposal.reason if proposal else "no reason was given")
+    said = reason or _below(below) or _of_proposal(proposal) or "no reason was given"
     return _written(state, decision.model_copy(update={"reason": said, "decided_by": by or user_name()}))
 
 
@@ -123,6 +123,15 @@ def roll_back(workspace: str, reason: str | None, by: str | None) -> Decision:
     decision = new_decision(state, manifest, "rolled_back", [], None)
     said = reason or f"rolled back from {state.version}"
     return _written(state, decision.model_copy(update={"reason": said, "decided_by": by or user_name()}))
+
+
+def _of_proposal(proposal: Proposal | None) -> str | None:
+    """The gate's reason, if it still is about today's choice."""
+    if proposal is None:
+        return None
+    return (
+        proposal.reason if proposal.is_current else f"no reason was given; the proposal was {proposal.said()}"
+    )
 
 
 def _warn(criteria: Sequence[Criterion], proposal: Proposal | None) -> None:

@@ -128,15 +128,15 @@ def _write_parquet(pieces: Iterator[pa.Table], path: Path, run_id: str) -> int:
 
 def _write_csv(pieces: Iterator[pa.Table], path: Path, _: str) -> int:
     rows = 0
-    schema = _as_text(SCORES.empty_table()).schema
+    schema = as_text(SCORES.empty_table()).schema
     with pyarrow.csv.CSVWriter(path, schema) as writer:
         for piece in pieces:
-            writer.write_table(_as_text(piece))
+            writer.write_table(as_text(piece))
             rows += piece.num_rows
     return rows
 
 
-def _as_text(rows: pa.Table) -> pa.Table:
+def as_text(rows: pa.Table) -> pa.Table:
     """Format times as ISO 8601 in UTC, and escape texts that a spreadsheet would execute."""
     for position, field in enumerate(rows.schema):
         if pa.types.is_timestamp(field.type):

@@ -70,13 +70,12 @@ def count_new_lesions(workspace: str) -> NewLesions:
         StorageError: storage failed.
     """
     look = _last_look(workspace)
-    now = _lesions(tables.read(workspace, "samples", ["lesion_id"]))
     if look is None:
-        return NewLesions(len(now), None, None)
+        return NewLesions(_count_new(_read(workspace), set()), None, None)
     before = _lesions_at(workspace, look.version)
     if before is None:
         return NewLesions(_prepared_after(workspace, look.moment), None, look.moment)
-    return NewLesions(len(now - before), look.version, look.moment)
+    return NewLesions(_count_new(_read(workspace), before), look.version, look.moment)
 
 
 def _last_look(workspace: str) -> _Look | None:
@@ -131,17 +130,31 @@ def _lesions_at(workspace: str, version: int | None) -> set[str] | None:
     return None
 
 
+def _read(workspace: str, at: int | None = None) -> pa.Table:
+    return tables.read(workspace, "samples", ["lesion_id", "split_group"], at=at)
+
+
+def _count_new(rows: pa.Table, before: set[str]) -> int:
+    """Count the lesions without a lesion id from before.
+
+    Lesions that share a duplicate image count as one: a photograph that comes again as another lesion is none.
+    """
+    rows = rows.filter(pc.is_valid(rows["lesion_id"]))
+    groups = pc.coalesce(rows["split_group"], rows["lesion_id"])
+    known = pc.is_in(rows["lesion_id"], pa.array(sorted(before), pa.string()))
+    by_group = pa.table({"group": groups, "known": known}).group_by("group").aggregate([("known", "max")])
+    return sum(not one for one in by_group["known_max"].to_pylist())
+
+
 def _lesions(rows: pa.Table) -> set[str]:
     return {lesion for lesion in rows["lesion_id"].unique().to_pylist() if lesion is not None}
 
 
 def _prepared_after(workspace: str, moment: datetime) -> int:
     """How many lesions have no image that was prepared before."""
-    rows = tables.read(workspace, "samples", ["lesion_id", "prepared_at"])
-    first = rows.group_by("lesion_id").aggregate([("prepared_at", "min")])
-    return int(
-        pc.sum(pc.greater(first["prepared_at_min"], pa.scalar(moment, pa.timestamp("us", "UTC")))).as_py() or 0
-    )
+    rows = tables.read(workspace, "samples", ["lesion_id", "split_group", "prepared_at"])
+    earlier = pc.less_equal(rows["prepared_at"], pa.scalar(moment, pa.timestamp("us", "UTC")))
+    return _count_new(rows, _lesions(rows.filter(earlier)))
 
 
 def lesions_added(workspace: str, before: int | None, after: int | None) -> int:
@@ -149,4 +162,4 @@ def lesions_added(workspace: str, before: int | None, after: int | None) -> int:
     if after is None or before == after:
         return 0
     earlier = set() if before is None else _lesions(tables.read(workspace, "samples", ["lesion_id"], at=before))
-    return len(_lesions(tables.read(workspace, "samples", ["lesion_id"], at=after)) - earlier)
+    return _count_new(_read(workspace, after), earlier)

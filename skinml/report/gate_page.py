@@ -15,6 +15,7 @@ from skinml import DISCLAIMER
 from skinml.gate.verdict import ChangedLesion, Verdict
 from skinml.labels import DIAGNOSES, MALIGNANT
 from skinml.models.floors import Criterion
+from skinml.records.export import as_text
 from skinml.report.canvas import DOTS_PER_INCH
 from skinml.report.gate_figure import draw_criteria, drawn
 from skinml.report.html import render
@@ -81,13 +82,16 @@ def shown_lesions(verdict: Verdict) -> list[ChangedLesion]:
 
 
 def worklist(verdict: Verdict) -> bytes:
-    """The images on which the two models disagree, as CSV; the header alone if there are none."""
+    """The images on which the two models disagree, as CSV; the header alone if there are none.
+
+    An id that begins like a formula gets a `'` before it: a spreadsheet would execute it.
+    """
     fields = ["image_id", "lesion_id", "dx", "champion", "challenger"]
     numbers = ["p_malignant_champion", "p_malignant_challenger"]
     schema = pa.schema([*((name, pa.string()) for name in fields), *((name, pa.float64()) for name in numbers)])
     buffer = io.BytesIO()
     rows = [one.model_dump() for one in verdict.disagreements]
-    pyarrow.csv.write_csv(pa.Table.from_pylist(rows, schema), buffer)
+    pyarrow.csv.write_csv(as_text(pa.Table.from_pylist(rows, schema)), buffer)
     return buffer.getvalue()
 
 

@@ -16,11 +16,15 @@ from skinml.requests.retraining import DueRequest
 AUTH_VARIABLE = "SKINML_UP_AUTH"
 """May hold true, false, or the credentials themselves: user:password."""
 
+BOOLEANS = ("true", "false", "yes", "no", "on", "off", "1", "0", "")
+
 
 def _credentials_mean_yes(value: Any) -> Any:
     """`user:password` in the environment asks for authentication; anywhere else it is refused, unnamed."""
-    if not isinstance(value, str) or ":" not in value:
+    if not isinstance(value, str) or value.lower() in BOOLEANS:
         return value
+    if ":" not in value:  # a password alone, perhaps: pydantic's own message would show it
+        raise RequestError(f"up: --auth is yes or no, and {AUTH_VARIABLE} true, false or user:password")
     if value != os.environ.get(AUTH_VARIABLE):
         raise RequestError(f"up: credentials are read from the environment alone: set {AUTH_VARIABLE}")
     return True

@@ -76,7 +76,8 @@ def predict_stored(workspace: str, manifest: Manifest, store: PixelStore, scratc
     if not np.isfinite(probabilities).all():
         raise RequestError(f"model {manifest.version}: its network gives probabilities that are not finite")
     predicted = rows[[*IMAGE_VERSION, *COLUMNS]].assign(
-        **dict(zip(PROBABILITY_COLUMNS, probabilities.T, strict=True))
+        lesion_id=rows["split_group"],  # lesions that share a duplicate image are one
+        **dict(zip(PROBABILITY_COLUMNS, probabilities.T, strict=True)),
     )
     some = network_input(gather(shards, positions[:TIMED]), pixels.normalisation)
     return Predicted(predicted, network, some)

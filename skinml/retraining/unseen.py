@@ -15,10 +15,18 @@ FITTED_ON = ("train", "val")
 
 @dataclass(frozen=True, eq=False)
 class Unseen:
-    """The images to judge by: rows of `samples`; and how many test images were left out."""
+    """The images to judge by, rows of `samples` with a `split_group`; how many test images were left out."""
 
     rows: pd.DataFrame
     left_out: int
+
+    def lesions(self) -> dict[str, frozenset[str]]:
+        """The lesions of each diagnosis: all that share a duplicate image are one, named by `split_group`.
+
+        The gate resamples lesions. Copies of a photograph under several lesion ids would count several times,
+        and would make every interval too narrow.
+        """
+        return {str(name): frozenset(ids.astype(str)) for name, ids in self.rows.groupby("dx")["split_group"]}
 
 
 def unseen_test_images(samples: pd.DataFrame, champion: KnownImages, version: str) -> Unseen:
@@ -43,6 +51,7 @@ def unseen_test_images(samples: pd.DataFrame, champion: KnownImages, version: st
             " be shown to be new to it; compare with skinml evaluate, and promote by hand"
         )
     test = samples[samples["split"] == "test"].reset_index(drop=True)
+    test["split_group"] = test["split_group"].where(test["split_group"].notna(), test["lesion_id"])
     trained_on = champion.rows[champion.rows["split"].isin([*FITTED_ON, ""])]
     known = left_out(test, KnownImages(trained_on, champion.version))
     groups = test.loc[test["image_id"].isin(known["image_id"]), "split_group"].unique()

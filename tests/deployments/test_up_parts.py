@@ -19,7 +19,7 @@ import pytest
 from deployments import PREFECT_FILE
 from deployments.up.auth import choose_credentials
 from deployments.up.children import Child
-from deployments.up.deploy import read_plan
+from deployments.up.deploy import named_variables, read_plan
 from deployments.up.logs import KEPT, LogPipe
 from deployments.up.not_started import why_not_started
 from deployments.up.processes import below, mark, stop
@@ -52,6 +52,13 @@ def home(tmp_path: Path) -> Home:
 
 
 # --- What is deployed -------------------------------------------------------------------------------------
+
+
+def test_a_changed_variable_changes_what_is_deployed() -> None:
+    """`up` deploys only what has changed: tests/services/test_up.py."""
+    file = read_plan(PREFECT_FILE, ALL, "30 1 * * *", "Asia/Tokyo").file
+    assert named_variables(file, {"SKINML_MIN_NEW": "7", "HOME": "/"})["SKINML_MIN_NEW"] == "7"
+    assert named_variables(file, {})["SKINML_MIN_NEW"] == ""
 
 
 def test_the_shipped_deployments_get_the_cron_and_the_zone_that_were_given() -> None:
@@ -205,6 +212,35 @@ def test_a_log_stays_below_its_bound_and_has_no_secret_in_it(tmp_path: Path) -> 
     assert sum(file.stat().st_size for file in files) < (1 + KEPT) * 10_000 + 2 * 16_384
     assert pipe.last[-1] == "line 4999"
     assert not any("a-secret-word" in file.read_text() for file in files)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has it")
+def test_a_full_disk_neither_stops_a_child_nor_floods_the_journal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("logging.raiseExceptions", True)
+    (tmp_path / "child.log").symlink_to("/dev/full")
+    reading, writing = os.pipe()
+    pipe = LogPipe(os.fdopen(reading, "rb"), tmp_path / "child.log")
+    with os.fdopen(writing, "wb") as child:
+        for number in range(5_000):
+            child.write(f"line {number}\n".encode())
+    pipe.close()
+    assert pipe.last[-1] == "line 4999"
+    assert capsys.readouterr().err == ""
+
+
+def test_a_child_that_cannot_be_started_is_tried_again(home: Home, caplog: pytest.LogCaptureFixture) -> None:
+    """Such as while the machine has no memory or no more processes; here the program is missing."""
+    child = Child("dying", [str(home.folder / "program")], os.environ, home)
+    assert not child.tend()
+    wait_for(lambda: child.tend() or "could not be started" in caplog.text, 10, "a second try")
+    assert not child.is_alive
+    (home.folder / "program").write_text("#!/bin/sh\nexec sleep 60\n")
+    (home.folder / "program").chmod(0o700)
+    wait_for(child.tend, 10, "another try")
+    child.signal(signal.SIGKILL)
+    child.finish()
 
 
 def test_a_child_that_dies_is_started_again_after_a_while(

@@ -69,6 +69,39 @@ def test_a_wrong_request(
     assert below(home) == []
 
 
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        (
+            "SKINML_MIN_NEW",
+            "abc",
+            "deployment retrain: SKINML_MIN_NEW is wrong: min_new: Input should be a valid",
+        ),
+        (
+            "SKINML_MIN_NEW",
+            "-5",
+            "deployment retrain: SKINML_MIN_NEW is wrong: min_new: Input should be greater",
+        ),
+        ("SKINML_NOTIFY", "nonsense", "SKINML_NOTIFY"),
+        ("SKINML_UP_AUTH", "a-secret-word", "SKINML_UP_AUTH true, false or user:password"),
+    ],
+)
+def test_a_variable_that_every_later_run_would_stumble_over(
+    skinml: CommandLine,
+    trained: Path,
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    variable: str,
+    value: str,
+    said: str,
+) -> None:
+    monkeypatch.setenv(variable, value)
+    refused = refusal(skinml, "--workspace", trained, "up", "--port", 0, "--home", home)
+    assert said in refused
+    assert "a-secret-word" not in refused
+    assert not home.exists()
+
+
 def test_a_workspace_in_which_nothing_has_run(skinml: CommandLine, home: Path, tmp_path: Path) -> None:
     assert "nothing has run there yet" in refusal(skinml, "--workspace", tmp_path / "new", "up", "--home", home)
     assert not home.exists()
@@ -99,3 +132,14 @@ def test_credentials_are_taken_from_the_environment_alone(
     said = refusal(skinml, "--workspace", trained, "--config", file, "up", "--home", home)
     assert "set SKINML_UP_AUTH" in said
     assert "a-secret-word" not in said
+
+
+def test_a_folder_for_something_else_is_not_shut(skinml: CommandLine, trained: Path, tmp_path: Path) -> None:
+    """The home folder becomes readable by this user alone: `--home /tmp` as root would shut out everybody."""
+    shared = tmp_path / "shared"
+    shared.mkdir(mode=0o755)
+    (shared / "of others.txt").touch()
+    said = refusal(skinml, "--workspace", trained, "up", "--home", shared, "--port", 0)
+    assert "holds other files and is open to other users" in said
+    assert shared.stat().st_mode & 0o777 == 0o755
+    assert [one.name for one in shared.iterdir()] == ["of others.txt"]

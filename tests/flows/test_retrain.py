@@ -213,7 +213,27 @@ def test_a_proposal_that_is_out_of_date_says_so(
     assert [one["state"] for one in listed][1] == "compared with v1, but v4 is champion now"
     taken = skinml("--workspace", ready, "models", "promote", "v3")
     assert "the proposal of v3 is compared with v1, but v4 is champion now" in taken.stderr
-    assert promotions.read_rows(ready)[-1]["test_looks"] is not None, "it was compared anew"
+    row = promotions.read_rows(ready)[-1]
+    assert row["test_looks"] is not None, "it was compared anew"
+    said = "no reason was given; the proposal was compared with v1, but v4 is champion now"
+    assert row["reason"] == said, "what the gate said is about another champion"
+
+
+def test_copies_under_new_lesion_ids_are_no_further_test_lesions(
+    ready: str, trains: Callable[..., list[TrainRequest]]
+) -> None:
+    """They would narrow every interval of the gate, and give back a part of the budget of looks."""
+    trains()
+    plain = retrain(ready)
+    rows = tables.read(ready, "samples").to_pylist()
+    test = sorted(row["lesion_id"] for row in rows if row["split"] == "test")
+    add_lesions(ready, lesions_of(60_000, len(test), ["test"]), "prepare-3", groups=test)
+    add_lesions(ready, lesions_of(90_000, NEW, ["train"]), "prepare-4")
+    trains("v3")
+    result = retrain(ready)
+    assert (result["new"], result["look"]) == (NEW, plain["look"] + 1)
+    assert result["images"] == 2 * plain["images"]
+    assert result["lesions"] == plain["lesions"]
 
 
 def test_a_promotion_in_the_meantime_makes_a_proposal_of_it(

@@ -12,17 +12,26 @@ import pytest
 
 from skinml.checkup import places
 from skinml.errors import SkinmlError
-from skinml.storage.objects import exists, names
+from skinml.storage.objects import exists, names, write_bytes
 from skinml.storage.urls import is_remote
 
 
 def test_a_workspace_is_written_to_and_left_as_it_was(place: str) -> None:
+    write_bytes(f"{place}/runs/row", b"something has run")
     found = places.check_workspace_access(place)
     assert found.state == "ok", found
     assert ("conditional puts work" in found.detail) == is_remote(place)
     if not is_remote(place):  # SeaweedFS still lists the prefix of an object that was deleted
-        assert names(place) == []
+        assert names(place) == ["runs"]
     assert not any(exists(f"{place}/{name}/doctor") for name in names(place))
+
+
+def test_a_workspace_in_which_nothing_has_run_is_said(place: str) -> None:
+    """Such as the mount point of a disk that is not mounted."""
+    found = places.check_workspace_access(place)
+    assert (found.state, "nothing has run there yet" in found.detail) == ("warning", True)
+    if not is_remote(place):
+        assert not exists(place) or names(place) == []
 
 
 def test_a_workspace_without_the_right_key_is_refused(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -65,6 +65,10 @@ def test_a_machines_own_cluster_is_the_default(monkeypatch: pytest.MonkeyPatch) 
 SMALLEST = 'workers = 2\nmemory = "1 GiB"\n'
 
 
+BOMB = "".join(f"x{n}: &x{n} [{', '.join(['a' if not n else f'*x{n - 1}'] * 9)}]\n" for n in range(9))
+"""Nine lines of YAML that stand for 400 million values."""
+
+
 def refusal_of(file: Path) -> str:
     """What is said of a cluster's file for Slurm, after its name."""
     with pytest.raises(RequestError) as refusal:
@@ -93,7 +97,14 @@ def refusal_of(file: Path) -> str:
             SMALLEST + 'shared_directory = "/nowhere"',
             "shared_directory: /nowhere is no folder that this",
         ),
-        ("a.toml", SMALLEST + 'log_directory = "/a b"', "log_directory: '/a b' contains blanks"),
+        ("a.toml", SMALLEST + 'log_directory = "/a b"', "log_directory: '/a b' contains ' ', which job"),
+        ("a.toml", SMALLEST + "python = '/a/$(id)'", "python: '/a/$(id)' contains '$', which job scripts"),
+        ("a.toml", SMALLEST + 'local_directory = "/a;id"', "local_directory: '/a;id' contains ';'"),
+        ("a.toml", SMALLEST + 'interface = "ib0;id"', "interface: String should match pattern"),
+        ("a.toml", SMALLEST + 'host = "--preload"', "host: String should match pattern"),
+        ("a.toml", SMALLEST + 'job_name = "a`id`"', "job_name: String should match pattern"),
+        ("a.yaml", BOMB, "more than 100,000 values, or deeper than 50: no cluster's file"),
+        ("a.yaml", "a: &a [*a]", "more than 100,000 values, or deeper than 50"),
         ("a.toml", "#" * (LARGEST_BYTES + 1), "larger than 1,000,000 bytes, so not the file of a cluster"),
     ],
 )

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from skinml import tables
@@ -88,3 +92,20 @@ def test_a_model_knows_the_version_of_samples_that_its_manifest_names(trained: o
 def test_a_bundle_in_another_workspace_knows_nothing(trained: object, tmp_path: object) -> None:
     manifest = registry.find(str(trained), "champion")
     assert known_images(str(tmp_path), manifest).version is None
+
+
+def test_a_table_that_was_made_anew_is_not_the_one_that_a_model_was_trained_on(
+    trained: Path, tmp_path: Path
+) -> None:
+    """Its version of the same number has other images: none of those that the model was trained on is known."""
+    workspace = str(tmp_path / "workspace")
+    shutil.copytree(trained, workspace)
+    rows = tables.read(workspace, "samples")
+    shutil.rmtree(Path(workspace, "samples"))
+    renamed = pa.array([f"new-{number}" for number in range(len(rows))])
+    rows = rows.set_column(rows.schema.get_field_index("image_id"), rows.schema.field("image_id"), renamed)
+    manifest = registry.find(workspace, "champion")
+    for number in range(int(manifest.dataset["version"]) + 1):
+        part = rows if not number else rows.slice(0, 1)
+        tables.append(workspace, "samples", part, f"prepare-{number}")
+    assert known_images(workspace, manifest).version is None

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from skinml.errors import RequestError
 from skinml.gate import budget_left, looks_spent
 from skinml.gate.looks import read_seen_lesions
+from skinml.models.judged import read_judged_predictions
 from tests.unit.models.bundles import make_version
 
 
@@ -95,11 +97,34 @@ def test_the_lesions_that_the_message_asks_for_bring_a_look_back() -> None:
     assert budget_left(19, 1_100) == 1
 
 
+def images(dx: str, lesion: str = "{dx}-{number}", image: str = "new-{dx}-{number}") -> pd.DataFrame:
+    """Twenty test images of a diagnosis, one of each lesion."""
+    values = [{"dx": dx, "number": number} for number in range(20)]
+    made = pd.DataFrame({"image_id": [image.format(**one) for one in values]})
+    return made.assign(dx=dx, lesion_id=[lesion.format(**one) for one in values]).assign(
+        split_group=lambda rows: rows["lesion_id"]
+    )
+
+
 def test_lesions_are_read_from_the_versions_that_looked(place: str, tmp_path: Path) -> None:
     make_version(place, tmp_path, "v2")
     rows = [look("v2"), look("gone"), look("v9", test_set=None)]
-    found = read_seen_lesions(place, rows)
+    test = pd.concat([images("mel"), images("nv")], ignore_index=True)
+    found = read_seen_lesions(place, rows, test)
     assert list(found) == ["v2"]
-    assert {"mel-0", "nv-19"} <= found["v2"]
+    assert found["v2"] == {*test["lesion_id"]}
     now = {name: [f"{name}-{number}" for number in range(20)] for name in ("mel", "nv")}
     assert looks_spent(rows, now, found) == 2
+
+
+def test_new_names_and_copies_refill_nothing(place: str, tmp_path: Path) -> None:
+    """Lesions with new ids are known by their images, and copies by the lesion whose image they share."""
+    manifest = make_version(place, tmp_path, "v2")
+    looked = read_judged_predictions(place, manifest)
+    renamed = images("mel", lesion="other-{number}").assign(image_id=looked["image_id"].tolist()[:20])
+    copied = images("nv", lesion="copy-{number}", image="copy-{number}").assign(
+        split_group=images("nv")["lesion_id"]
+    )
+    test = pd.concat([renamed, images("nv"), copied], ignore_index=True)
+    found = read_seen_lesions(place, [look("v2")], test)
+    assert found["v2"] == {*renamed["lesion_id"], *images("nv")["lesion_id"]}

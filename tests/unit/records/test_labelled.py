@@ -52,6 +52,20 @@ def test_lesions_are_new_until_a_run_has_decided_about_a_model_that_saw_them(
     assert lesions_added(place, first, first) == lesions_added(place, None, None) == 0
 
 
+@pytest.mark.parametrize("is_readable", [True, False])
+def test_the_same_photographs_under_new_lesion_ids_are_no_new_lesions(
+    place: str, tmp_path: Path, is_readable: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = add_lesions(place, lesions_of(0, 20), "prepare-1")
+    crown_first(place, make_model(place, tmp_path, "v1"), Floors(), "train-20260101T000000Z-aaaaaa")
+    if not is_readable:  # so that the time of preparation decides
+        monkeypatch.setattr("skinml.records.labelled._lesions_at", lambda *_: None)
+    copies = lesions_of(5000, 20)
+    add_lesions(place, copies, "prepare-2", groups=lesions_of(0, 19) + copies[-1:])
+    assert count_new_lesions(place).new == 1
+    assert lesions_added(place, first, tables.version(place, "samples")) == 1
+
+
 def test_a_training_by_hand_whose_model_is_champion_counts_too(place: str, tmp_path: Path) -> None:
     add_lesions(place, lesions_of(0, 70), "prepare-1")
     crown_first(place, make_model(place, tmp_path, "v1"), Floors(), "train-20260101T000000Z-aaaaaa")

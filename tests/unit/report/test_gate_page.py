@@ -12,7 +12,7 @@ from PIL import Image
 from skinml.gate import Verdict, judge_challenger
 from skinml.report.canvas import FOOTER
 from skinml.report.gate_figure import draw_criteria
-from skinml.report.gate_page import SHOWN_LESIONS, shown_lesions, wanted_thumbnails, write_gate_page
+from skinml.report.gate_page import SHOWN_LESIONS, shown_lesions, wanted_thumbnails, worklist, write_gate_page
 from skinml.storage.objects import read_bytes
 from tests.unit.gate.made_up import BETTER, CHAMPION, QUICK, worse_in
 from tests.unit.report.test_figures import _texts, inside
@@ -104,3 +104,9 @@ def test_the_picture_is_whole_and_says_every_verdict(name: str) -> None:
     for said in (FOOTER, "n = 500", "difference (fraction)", *{one.verdict for one in found.criteria[:6]}):
         assert said in texts, said
     inside(figure)
+
+
+def test_no_spreadsheet_executes_the_worklist(verdict: Verdict) -> None:
+    odd = verdict.disagreements[0].model_copy(update={"image_id": "=cmd()", "lesion_id": "@SUM(A1)"})
+    rows = worklist(verdict.model_copy(update={"disagreements": (odd,)})).decode()
+    assert """"'=cmd()","'@SUM(A1)",""" in rows

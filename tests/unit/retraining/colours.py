@@ -85,11 +85,15 @@ def lesions_of(first: int, count: int, splits: Iterable[str] = ("train", "val", 
     return found
 
 
-def add_lesions(workspace: str, lesions: Sequence[str], run_id: str) -> int:
+def add_lesions(
+    workspace: str, lesions: Sequence[str], run_id: str, groups: Sequence[str] | None = None
+) -> int:
     """Add an image of each lesion to `samples` and to the pixels, as a preparation; the version of `samples`.
 
     The diagnoses go round, and with each round the sex changes: the gate judges groups of 30 lesions.
+    `groups` are lesions that they share an image with; None if they share none.
     """
+    named = groups or lesions
     labels = np.arange(len(lesions)) % 7
     moment = datetime.now(UTC)
     rows = [
@@ -103,15 +107,15 @@ def add_lesions(workspace: str, lesions: Sequence[str], run_id: str) -> int:
             "size_bytes": 100,
             "width": 600,
             "height": 450,
-            "split": split_of(lesion),
-            "split_group": lesion,
+            "split": split_of(group),
+            "split_group": group,
             "sha256": hashlib.sha256(lesion.encode()).hexdigest(),
             "phash": hashlib.sha256(f"p{lesion}".encode()).hexdigest(),
             "metadata_row": number,
             "run_id": run_id,
             "prepared_at": moment,
         }
-        for number, (lesion, label) in enumerate(zip(lesions, labels.tolist(), strict=True))
+        for number, (lesion, group, label) in enumerate(zip(lesions, named, labels.tolist(), strict=True))
     ]
     before = read_index(workspace, KEY)
     shard = int(max(before["shard"].to_pylist(), default=-1)) + 1

@@ -48,6 +48,14 @@ def test_what_the_champion_was_trained_on_is_left_out_with_its_group(known_by: s
     assert (found.rows["image_id"].tolist(), found.left_out) == (["c", "f"], 2)
 
 
+def test_lesions_that_share_an_image_are_one_lesion() -> None:
+    new = samples(("d", "D", "test"), ("e", "E", "test"), ("f", "F", "test"))
+    new["split_group"] = ["D", "D", None]  # of an old table
+    found = unseen_test_images(pd.concat([BEFORE, new], ignore_index=True), known(BEFORE), "v1")
+    assert found.lesions() == {"nv": {"C", "D", "F"}}
+    assert found.rows["split_group"].tolist() == ["C", "D", "D", "F"]
+
+
 def test_a_champion_of_another_protocol_knows_all_its_samples() -> None:
     now = pd.concat([BEFORE, samples(("d", "D", "test"))], ignore_index=True)
     found = unseen_test_images(now, known(BEFORE.assign(split="")), "v1")
