@@ -94,7 +94,6 @@ def _check(workspace: str, home: Home, request: UpRequest) -> _Chosen:
     timezone = wrong.choose_timezone(request.timezone)
     if request.nightly is not None:
         wrong.check_cron(request.nightly, "--nightly")
-    wrong.check_notify(os.environ)
     own = request.deployments is not None
     shipped = Path(request.deployments) if request.deployments else PREFECT_FILE
     plan = read_plan(shipped, values, request.nightly, None if own and request.timezone is None else timezone)

@@ -6,7 +6,6 @@ import errno
 import shutil
 import socket
 import subprocess
-from collections.abc import Mapping
 from importlib.metadata import version
 from zoneinfo import ZoneInfo
 
@@ -15,11 +14,7 @@ from deployments.up.settings import Address
 from deployments.up.state import Home, UpState
 from flows.local_server import credentials
 from skinml.errors import RequestError, RunError, SkinmlError
-from skinml.notify.address import parse_address
 from skinml.training.installed import check_installed
-
-NOTIFY = "SKINML_NOTIFY"
-"""Whom deployments/automations.py tells."""
 
 
 def choose_timezone(name: str | None) -> str:
@@ -52,16 +47,6 @@ def check_cron(cron: str, named: str) -> None:
     except ValidationError as error:
         said = str(error.errors()[0]["msg"]).removeprefix("Value error, ")
         raise RequestError(f"{named} {cron!r}: {said}; give minute hour day month weekday") from error
-
-
-def check_notify(environment: Mapping[str, str]) -> None:
-    """Raise RequestError for a SKINML_NOTIFY that is no address: nobody would be told of failed nights."""
-    given = environment.get(NOTIFY)
-    try:
-        if given:
-            parse_address(given)
-    except ValueError as error:
-        raise RequestError(f"{NOTIFY} {error}") from error
 
 
 def choose_address(host: str, port: int) -> Address:

@@ -75,14 +75,14 @@ def test_a_wrong_request(
         (
             "SKINML_MIN_NEW",
             "abc",
-            "deployment retrain: SKINML_MIN_NEW is wrong: min_new: Input should be a valid",
+            "--min-new 'abc'",
         ),
         (
             "SKINML_MIN_NEW",
             "-5",
-            "deployment retrain: SKINML_MIN_NEW is wrong: min_new: Input should be greater",
+            "--min-new '-5'",
         ),
-        ("SKINML_NOTIFY", "nonsense", "SKINML_NOTIFY"),
+        ("SKINML_NOTIFY", "nonsense", "--notify is not an address"),
         ("SKINML_UP_AUTH", "a-secret-word", "SKINML_UP_AUTH true, false or user:password"),
     ],
 )
