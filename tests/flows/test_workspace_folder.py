@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -24,10 +25,10 @@ def deployed(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_missing_folder_is_refused_under_up_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its disk is not mounted, or it was moved: `prepare` would fill a second workspace in its place."""
     workspace = tmp_path / "workspace"
-    assert open_workspace.__wrapped__(str(workspace)) == str(workspace)
+    assert inspect.unwrap(open_workspace)(str(workspace)) == str(workspace)
     monkeypatch.setenv(CHILD_OF_UP, "1 /home")
     with pytest.raises(RequestError, match=r"there is no such folder, .* is its disk mounted"):
-        open_workspace.__wrapped__(str(workspace))
+        inspect.unwrap(open_workspace)(str(workspace))
     assert not workspace.exists()
     workspace.mkdir()
-    assert open_workspace.__wrapped__(str(workspace)) == str(workspace)
+    assert inspect.unwrap(open_workspace)(str(workspace)) == str(workspace)
