@@ -10,12 +10,14 @@ from collections.abc import Callable, Mapping
 from typing import Any, cast, get_type_hints
 from uuid import UUID
 
+import httpx
 from prefect import Flow, State
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import LogFilter, LogFilterFlowRunId, LogFilterLevel
 from prefect.context import FlowRunContext
 from prefect.states import Completed, Failed
 from pydantic import PrivateAttr, TypeAdapter, ValidationError
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_fixed
 
 from skinml.errors import RequestError, SkinmlError
 from skinml.storage.redaction import redacted
@@ -138,6 +140,18 @@ def _rename(ending: Ending) -> None:
         return
     try:
         with get_client(sync_client=True) as client:
-            client.set_flow_run_name(context.flow_run.id, f"{context.flow_run.name}: {ending.counts}")
-    except Exception as error:  # a name is no reason to fail
+            name = f"{context.flow_run.name}: {ending.counts}"
+            _while_locked(client.set_flow_run_name, context.flow_run.id, name)
+    except httpx.HTTPStatusError as error:  # a name is no reason to go on without a server that answers
+        logger.debug("the run keeps its name: %s", error)
+    except Exception as error:
         go_on_without(error)
+
+
+_while_locked = Retrying(
+    retry=retry_if_exception_type(httpx.HTTPStatusError),
+    stop=stop_after_attempt(4),
+    wait=wait_fixed(1.0),
+    reraise=True,
+)
+"""Prefect's server answers 503 while its SQLite database is locked by another request."""

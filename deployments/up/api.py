@@ -5,10 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 import httpx
+from tenacity import Retrying, retry_if_result, stop_after_attempt, wait_fixed
 
 from skinml.errors import RunError
 
 PAGE = 200
+
+_while_locked = Retrying(
+    retry=retry_if_result(lambda answer: answer.status_code == httpx.codes.SERVICE_UNAVAILABLE),
+    stop=stop_after_attempt(10),
+    wait=wait_fixed(1.0),
+    retry_error_callback=lambda state: state.outcome.result() if state.outcome else None,
+)
+"""Prefect's server answers 503 while its SQLite database is locked by another request."""
 
 
 class Api:
@@ -56,7 +65,7 @@ class Api:
 
     def _request(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
         try:
-            answer = self._client.request(method, path, json=body)
+            answer = _while_locked(self._client.request, method, path, json=body)
         except httpx.HTTPError as error:
             raise RunError(f"the Prefect server {self.url} does not answer: {error}") from error
         if answer.is_error:

@@ -66,7 +66,7 @@ def test_the_workspace_is_never_part_of_the_archive(
     assert (below["listed"], below["scored"]) == (1, 1)
     same = skinml("--workspace", workspace, "score", "--archive", workspace)
     assert (same.result["listed"], same.result["skipped"]) == (1, 1)
-    assert "its own folders (samples, scores, quarantine, runs" in same.stderr
+    assert "its own folders (samples, scores, " in same.stderr
 
     before = tables.version(workspace, "runs")
     for verb in (["score", "--archive"], ["prepare", "--metadata", made_up.metadata, "--images"]):

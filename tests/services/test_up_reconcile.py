@@ -50,8 +50,9 @@ def deployed(api: Api, flow: str, cron: str | None) -> str:
 
 def begun(api: Api, deployment: str, state: str, labels: dict[str, Any]) -> str:
     run = api.post(f"/deployments/{deployment}/create_flow_run", tags=[TAG])
-    patched = httpx.patch(f"{api.url}/flow_runs/{run['id']}/labels", json=labels)
-    assert patched.status_code < 300, patched.text
+    place = f"{api.url}/flow_runs/{run['id']}/labels"
+    # The server answers 503 while its SQLite database is locked by another request.
+    wait_for(lambda: httpx.patch(place, json=labels).status_code < 300, 60, "labels of a run")
     for kind in ("PENDING", "RUNNING")[: 1 + (state == "RUNNING")]:
         assert api.post(f"/flow_runs/{run['id']}/set_state", state={"type": kind})["status"] == "ACCEPT"
     return str(run["id"])

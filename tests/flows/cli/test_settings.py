@@ -320,6 +320,7 @@ def test_shared_fields_are_few_and_known() -> None:
         *("data_source", "data_licence", "intended_use", "ethics", "contact"),
         *("floor_balanced_accuracy", "floor_macro_auc", "floor_melanoma_sensitivity"),
         *("train_on", "worker_wait", "train_fallback", "approve", "precision", "archive", "images_in_ui"),
+        "notify",
     )
 
 
