@@ -14,6 +14,8 @@ from skinml.errors import RequestError
 if TYPE_CHECKING:
     from distributed import Client
 
+logger = logging.getLogger("skinml.compute")
+
 ANSWER_SECONDS = 10
 """Timeout for the answer of a scheduler."""
 
@@ -42,8 +44,22 @@ def open_address(spec: ClusterSpec) -> Iterator[Client]:
     except Exception as error:  # a service that is not Dask may cause any error
         how = TLS_NEEDED if address.startswith("tls://") else ""
         raise RequestError(f"--cluster {address}: no Dask scheduler answers at this address{how}") from error
-    with client:
+    try:
         yield client
+    finally:
+        close_client(client)
+
+
+def close_client(client: Client) -> None:
+    """Close a client. One whose scheduler is gone may fail to, which is no reason for a run to fail.
+
+    distributed 2026.8 cancels a connection attempt that is just timing out: "Cannot change state of expiring
+    Timeout".
+    """
+    try:
+        client.close()
+    except (RuntimeError, OSError, TimeoutError):
+        logger.debug("the client of %s could not be closed", client.scheduler, exc_info=True)
 
 
 def _try_to_connect(address: str) -> None:

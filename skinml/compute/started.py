@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from skinml.compute.address import close_client
 from skinml.compute.kinds import Started, check_can_start, load_kind
 from skinml.compute.spec import ClusterSpec
 
@@ -73,5 +74,8 @@ def _client(started: Started) -> Iterator[Client]:
     for name in ("distributed", "distributed.client", "tornado.application"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     options = {"timeout": ANSWER_SECONDS, "set_as_default": False, "security": started.security}
-    with Client(started.address, **options) as client:
+    client = Client(started.address, **options)
+    try:
         yield client
+    finally:
+        close_client(client)
