@@ -149,8 +149,7 @@ def score_shard(job: ScoreJob) -> ShardScored:
     listed = job.images.select(LISTING.names).to_pandas()
     read: list[tuple[Any, ...]] = []
     same: dict[int, Same] = {}
-    batch: list[NDArray[np.uint8]] = []
-    seen: list[dict[str, NDArray[Any]]] = []
+    predicted = Batches(job.model)
     for position, image in enumerate(load_unless_known(job.images, job.model.preprocessing, job.roots)):
         if isinstance(image, Same):
             same[position] = image
@@ -163,12 +162,8 @@ def score_shard(job: ScoreJob) -> ShardScored:
         decoded = image.decoded
         found, size = (image.etag, len(image.data), image.sha256), (decoded.width, decoded.height)
         read.append((*found, *size, datetime.now(UTC), None, None, decoded.colour_profile))
-        batch.append(decoded.pixels)
-        if len(batch) == BATCH[job.model.precision]:
-            seen.append(predict_batch(job.model, batch))
-            batch.clear()
-    if batch:
-        seen.append(predict_batch(job.model, batch))
+        predicted.add(decoded.pixels)
+    findings = predicted.finish()
     crash_point(3)
 
     names = ["etag", "size_bytes", "sha256", "width", "height", "scored_at", "reason", "detail"]
@@ -181,7 +176,6 @@ def score_shard(job: ScoreJob) -> ShardScored:
     scores_part = quarantine_part = None
     health = Tally()
     if len(scored):
-        findings = join_batches(seen)
         flags, health = judge_images(scored, findings, job.model.usual)
         rows = score_rows(scored, findings, flags, job)
         partition = {"run_date": job.run_date.isoformat()}
@@ -200,10 +194,33 @@ def score_shard(job: ScoreJob) -> ShardScored:
     )
 
 
-def predict_batch(model: ScoringModel, batch: list[NDArray[np.uint8]]) -> dict[str, NDArray[Any]]:
-    """Predict one batch. The network is loaded only here: a recheck without changes does not need it."""
-    session = load_session(model.onnx_url, model.onnx_sha256)
-    return run_network(session, np.stack(batch), model.preprocessing.normalisation)
+class Batches:
+    """Predicts pixels in batches as they are decoded, so that a shard's pixels are never all in memory."""
+
+    def __init__(self, model: ScoringModel) -> None:
+        self._model = model
+        self._waiting: list[NDArray[np.uint8]] = []
+        self._seen: list[dict[str, NDArray[Any]]] = []
+
+    def add(self, pixels: NDArray[np.uint8]) -> None:
+        """Take the pixels of one image, height x width x 3."""
+        self._waiting.append(pixels)
+        if len(self._waiting) == BATCH[self._model.precision]:
+            self._predict()
+
+    def finish(self) -> dict[str, NDArray[Any]]:
+        """Predict the rest; return one array for each name, a row for each image; empty without images."""
+        if self._waiting:
+            self._predict()
+        names = self._seen[0] if self._seen else {}
+        return {name: np.concatenate([one[name] for one in self._seen]) for name in names}
+
+    def _predict(self) -> None:
+        """Predict one batch. The network is loaded only here: a recheck without changes does not need it."""
+        session = load_session(self._model.onnx_url, self._model.onnx_sha256)
+        pixels = np.stack(self._waiting)
+        self._seen.append(run_network(session, pixels, self._model.preprocessing.normalisation))
+        self._waiting.clear()
 
 
 def _remember(job: ScoreJob, images: pd.DataFrame, same: Mapping[int, Same], name: str) -> Part | None:
@@ -236,11 +253,6 @@ def run_network(
         "sharpness": quality.sharpness,
         "brightness": quality.brightness,
     }
-
-
-def join_batches(seen: list[dict[str, NDArray[Any]]]) -> dict[str, NDArray[Any]]:
-    """Join the results of all batches, one array for each name."""
-    return {name: np.concatenate([one[name] for one in seen]) for name in seen[0]}
 
 
 def judge_images(

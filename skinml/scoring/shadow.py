@@ -28,12 +28,10 @@ from skinml.schemas import IMAGE_VERSION, LISTING
 from skinml.scoring.counted import Model
 from skinml.scoring.ledger import Known, Ledger, hash_keys, look_up, make_ledger, read_scored
 from skinml.scoring.predict import (
-    BATCH,
+    Batches,
     ScoreJob,
     ScoringModel,
-    join_batches,
     judge_images,
-    predict_batch,
     score_rows,
 )
 from skinml.tables import Part, Snapshot
@@ -121,7 +119,7 @@ def shadow_shard(job: ScoreJob) -> ShadowShard:
     before = job.images.to_pandas()
     rows: list[tuple[Any, ...] | None] = []
     left: Counter[str] = Counter()
-    batch, seen = [], []
+    predicted = Batches(job.model)
     wanted = before["sha256"].tolist()
     for image, sha256 in zip(read_images(before, job.roots), wanted, strict=True):
         if isinstance(image, Fetched) and sha256 not in {None, image.sha256}:
@@ -135,13 +133,9 @@ def shadow_shard(job: ScoreJob) -> ShadowShard:
             continue
         decoded = found.decoded
         rows.append((found.sha256, decoded.width, decoded.height, datetime.now(UTC), decoded.colour_profile))
-        batch.append(decoded.pixels)
-        if len(batch) == BATCH[job.model.precision]:
-            seen.append(predict_batch(job.model, batch))
-            batch.clear()
-    if batch:
-        seen.append(predict_batch(job.model, batch))
-    if not seen:
+        predicted.add(decoded.pixels)
+    findings = predicted.finish()
+    if not findings:
         return ShadowShard(None, 0, 0, 0, left)
     usable = np.array([row is not None for row in rows])
     read = pd.DataFrame(
@@ -150,7 +144,6 @@ def shadow_shard(job: ScoreJob) -> ShadowShard:
     )
     listed = before.loc[usable, [*LISTING.names]].reset_index(drop=True)
     images = pd.concat([listed, read], axis=1)
-    findings = join_batches(seen)
     flags, _ = judge_images(images, findings, job.model.usual)
     table = score_rows(images, findings, flags, job)
     name = tables.attempt(f"{job.flow}-{job.number:05d}")
