@@ -32,10 +32,7 @@ def prepare(workspace: str, request: PrepareRequest) -> None:
     from skinml.models.zoo import input_size
 
     input_size(request.for_model, request.size)
-    workspace = check_workspace(workspace)
-    _check_metadata(request.metadata, request.map, request.drop)
-    for url in request.images:
-        _check_archive(workspace, url)
+    _check_labelled(check_workspace(workspace), request)
     _check_cluster(request)
 
 
@@ -74,13 +71,12 @@ def retrain(workspace: str, request: RetrainRequest) -> None:
     champion = registry.find(workspace, registry.CHAMPION) if has_champion else None
     training_of(request, champion, "")
     if request.images:
-        _check_metadata(request.metadata, request.map, request.drop)
-        for url in request.images:
-            _check_archive(workspace, url)
+        _check_labelled(workspace, request)
     else:
         from skinml.dataset.samples import samples_version
 
         samples_version(workspace)
+    _check_cluster(request)
 
 
 def mislabelled(workspace: str, request: MislabelledRequest) -> None:
@@ -170,13 +166,19 @@ def up(workspace: str, request: UpRequest) -> None:
     if bool(request.images) != bool(request.metadata):
         raise RequestError("up: --images and --metadata belong together: give both, or none")
     if request.images:
-        _check_metadata(request.metadata, (), ())
-        for url in request.images:
-            _check_archive(workspace, url)
+        _check_labelled(workspace, request)
     else:
         find_workspace(workspace)  # `prepare` would make it
     if request.archive is not None:
         _check_archive(workspace, request.archive)
+
+
+def _check_labelled(workspace: str, request: PrepareRequest | RetrainRequest | UpRequest) -> None:
+    """Refuse metadata that cannot be read, and archives that cannot be listed. `up` maps and drops no class."""
+    classes = ((), ()) if isinstance(request, UpRequest) else (request.map, request.drop)
+    _check_metadata(request.metadata, *classes)
+    for url in request.images:
+        _check_archive(workspace, url)
 
 
 def _check_metadata(
