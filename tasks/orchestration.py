@@ -12,6 +12,7 @@ from typing import Any, Generic, ParamSpec, TypeVar, cast
 from uuid import UUID
 
 from prefect import Flow, State
+from prefect.concurrency.services import ConcurrencySlotAcquisitionWithLeaseService
 from prefect.context import FlowRunContext, TaskRunContext
 from prefect.events.clients import NullEventsClient
 from prefect.events.worker import EventsWorker
@@ -28,8 +29,14 @@ Answer = TypeVar("Answer")
 
 logger = logging.getLogger("skinml.engine")
 
+DRAIN_SECONDS = 5.0
+"""How long the last server of this process may take to get what it has not been told yet."""
+
 _without_prefect: set[UUID] = set()
 """Flow runs for which Prefect has failed; the rest of each runs without Prefect."""
+
+_last_address: list[str] = []
+"""Where the server of this process's last run was."""
 
 _changed = ExitStack()
 """Undoes the changes that `go_on_without` has made to Prefect in this process."""
@@ -126,8 +133,13 @@ def go_on_without(error: BaseException) -> None:
 
 
 def begin_with_prefect() -> None:
-    """Enable Prefect again, in case an earlier run of this process continued without it."""
+    """Enable Prefect again, if an earlier run of this process went on without it or had another server."""
     _changed.close()
+    address = server_address()
+    if _last_address not in ([], [address]):
+        # Prefect keeps one client per process for slots, logs and events: they would go on with the old server.
+        ConcurrencySlotAcquisitionWithLeaseService.drain_all(timeout=DRAIN_SECONDS, at_exit=False)
+    _last_address[:] = [address]
 
 
 @dataclass

@@ -139,7 +139,9 @@ def as_container(
             os.chown(one, int(image.user), int(image.group))
     ours = {**image.environment, **(environment or {}), "PYTHONPATH": str(REPOSITORY)}
     ours["PATH"] = ours["PATH"].replace("/opt/skinml/bin", str(Path(sys.prefix) / "bin"))
-    needed = dict.fromkeys(str(path) for path in (sys.base_prefix, sys.prefix, REPOSITORY, *_shared_packages()))
+    places = {str(path) for path in (sys.base_prefix, sys.prefix, REPOSITORY, *_shared_packages())}
+    # Outer folders first: mounted later, a clone would hide the environment that lies in it.
+    needed = sorted(places, key=len)
     inside = ["env", "-i", *(f"{name}={value}" for name, value in ours.items()), *command]
     start = ["env", f"NEEDED={' '.join(needed)}", "unshare", "-m", "bash", "-c", INSIDE, "-"]
     return [*start, str(home), image.user, image.group, str(hosts or os.devnull), *inside]

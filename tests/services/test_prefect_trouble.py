@@ -18,6 +18,7 @@ from typing import Any
 import httpx
 import pytest
 from prefect import flow
+from prefect.concurrency import services
 from prefect.settings import (
     PREFECT_API_AUTH_STRING,
     PREFECT_API_KEY,
@@ -266,6 +267,30 @@ def test_a_server_that_fails_once_has_the_run_as_completed(prefect_server: Serve
     query = {"flows": {"name": {"any_": ["fails once"]}}}
     [run] = httpx.post(f"{prefect_server.url}/flow_runs/filter", json=query).json()
     assert run["state_type"] == "COMPLETED"
+
+
+def test_a_run_on_another_server_than_the_last_one_of_this_process(
+    prefect_server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As in a notebook, when `skinml up` is back on another port: no client stays with the old one."""
+
+    @stage("a stage", tags=("storage",))
+    def a_stage() -> None:
+        pass
+
+    @flow(name="moves")
+    def moves() -> dict[str, Any]:
+        a_stage()
+        return {"scored": 1}
+
+    with answers.Switchable(prefect_server.url) as proxy:
+        for url in (proxy.url, prefect_server.url):
+            if url != proxy.url:
+                proxy.instead = answers.hang_up
+                services._no_limits_cache.clear()  # for 5 s Prefect does not ask again whether a tag has a limit
+            with temporary_settings({PREFECT_API_URL: url, PREFECT_LOGGING_TO_API_ENABLED: False}):
+                assert run_by_engine(moves) == {"scored": 1}
+    assert "continuing without it" not in caplog.text
 
 
 NAP = """

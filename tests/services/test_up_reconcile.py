@@ -64,6 +64,7 @@ def state_of(api: Api, run: str) -> tuple[str, str]:
 
 
 def test_runs_whose_process_is_gone_become_crashed_and_no_others(api: Api, flow: str) -> None:
+    crash_dead(api, OURS, set())  # what other tests of this server have left
     deployment = deployed(api, flow, None)
     here = {f"{LABEL}.{name}": value for name, value in this_process().items()}
     no_process = max(psutil.pids()) + 10_000
