@@ -287,7 +287,7 @@ def test_a_run_on_another_server_than_the_last_one_of_this_process(
         for url in (proxy.url, prefect_server.url):
             if url != proxy.url:
                 proxy.instead = answers.hang_up
-                services._no_limits_cache.clear()  # for 5 s Prefect does not ask again whether a tag has a limit
+                services._no_limits_cache.clear()  # kept for 5 s
             with temporary_settings({PREFECT_API_URL: url, PREFECT_LOGGING_TO_API_ENABLED: False}):
                 assert run_by_engine(moves) == {"scored": 1}
     assert "continuing without it" not in caplog.text
