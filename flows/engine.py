@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from prefect import Flow, tags
+from prefect.context import TagsContext
 from prefect.settings import (
     PREFECT_API_AUTH_STRING,
     PREFECT_API_REQUEST_TIMEOUT,
@@ -64,12 +65,16 @@ def _run_on_server(flow: Flow[..., dict[str, Any]], **parameters: Any) -> dict[s
 
 
 def _with_process(function: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
-    """Label the run with its process: the next `skinml up` then knows whether an unfinished run is dead."""
+    """Label the run with its process: the next `skinml up` then knows whether an unfinished run is dead.
+
+    Its tags stay with the flow run: a task run with tags waits for the server (tasks/stage.py).
+    """
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> dict[str, Any]:
         label_run()
-        return function(*args, **kwargs)
+        with TagsContext(current_tags=set()):
+            return function(*args, **kwargs)
 
     return call
 

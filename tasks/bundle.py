@@ -27,7 +27,7 @@ from tasks.stage import stage
 logger = logging.getLogger("skinml.bundle")
 
 
-@stage("finish the bundle", tags=("train",))
+@stage("finish the bundle")
 def finish_bundle(fitted: Fitted, place: Workplace) -> Finished:
     """Add the outlier score, the int8 network and the drift reference to a fitted network."""
     finished = run_job(_finish_job(fitted), place.scratch)
@@ -50,7 +50,7 @@ def _finish_job(fitted: Fitted) -> FinishJob:
     return finish_job(fitted.job, fitted.result.files[NETWORKS["fp32"]].sha256)
 
 
-@stage("build the bundle", tags=("train",))
+@stage("build the bundle")
 def build(
     folder: Path,
     store: PixelStore,
@@ -88,7 +88,7 @@ def _fit(store: PixelStore, fitted: Fitted) -> Fit:
     )
 
 
-@stage("register the model", tags=("storage",))
+@stage("register the model")
 def register_model(
     workspace: str,
     bundle: Path,

@@ -15,7 +15,7 @@ from tasks.stage import stage
 logger = logging.getLogger("skinml.models")
 
 
-@stage("decide on the champion", tags=("storage",))
+@stage("decide on the champion")
 def decide_first(workspace: str, manifest: Manifest, floors: Floors, run: Run) -> Decision | None:
     """Make the version champion if there is none and it meets the floors; None if nothing was decided."""
     try:

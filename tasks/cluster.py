@@ -55,7 +55,7 @@ def release_cluster(record: RunRecord) -> None:
     record.cluster.close()
 
 
-@stage("start the cluster", "start {spec.address}", tags=("dask",), retried=False)
+@stage("start the cluster", "start {spec.address}", retried=False)
 def _start_cluster(spec: compute.ClusterSpec, cluster: ExitStack) -> None:
     cluster.enter_context(compute.hold(spec))
 
@@ -65,7 +65,7 @@ def workspace_check(workspace: str, request: ClusterRequest, run: Run) -> Callab
     return None if request.cluster is None else partial(check_seen, workspace, run.run_id)
 
 
-@stage("check the cluster", "check {request.cluster}", tags=("dask",))
+@stage("check the cluster", "check {request.cluster}")
 def _check_cluster(
     workspace: str, request: ClusterRequest, archives: Sequence[Archive], images: Sequence[str]
 ) -> None:

@@ -45,7 +45,7 @@ def _tables(parameters: dict[str, Any]) -> str:
     return f"read {', '.join(parameters['metadata'])}"
 
 
-@stage("read metadata", _tables, tags=("storage",))
+@stage("read metadata", _tables)
 def read_metadata(
     metadata: Sequence[str], mapped: Sequence[str], dropped: Sequence[str], lesions_needed: bool = True
 ) -> Metadata:
@@ -59,7 +59,7 @@ def read_metadata(
     return found
 
 
-@stage("plan", "plan what is new for {dataset_key}", tags=("storage",))
+@stage("plan", "plan what is new for {dataset_key}")
 def plan_dataset(workspace: str, listing: Listing, metadata: Metadata, dataset_key: str) -> Plan:
     """Decide for every listed image whether to skip, reject or decode it."""
     known = resolve_rows(tables.read(workspace, "quarantine", ["flow", "uri", "etag", "reason"])).to_pandas()
@@ -93,7 +93,7 @@ def plan_dataset(workspace: str, listing: Listing, metadata: Metadata, dataset_k
     return plan
 
 
-@stage("check what the plan refuses", tags=("storage",))
+@stage("check what the plan refuses")
 def check_plan(workspace: str, plan: Plan, most_quarantined: float, run: Run) -> None:
     """Fail before anything is decoded if too many images have no metadata or a duplicate image_id."""
     bad = Counter(plan.rejected["reason"])
@@ -102,7 +102,7 @@ def check_plan(workspace: str, plan: Plan, most_quarantined: float, run: Run) ->
     check_quarantined(workspace, run.run_id, bad, len(plan.work), most_quarantined, rows, advice)
 
 
-@stage("check what cannot be used", tags=("storage",))
+@stage("check what cannot be used")
 def check_outcome(
     workspace: str,
     plan: Plan,
@@ -131,7 +131,7 @@ def _rejected(plan: Plan) -> pa.Table:
     return pa.Table.from_pandas(plan.rejected[list(COLUMNS)], schema, preserve_index=False)
 
 
-@stage("name what does not match", tags=("storage",))
+@stage("name what does not match")
 def name_unmatched(workspace: str, plan: Plan, run: Run) -> dict[str, int]:
     """Write metadata rows without an image and repeated ones to the run's report; return how many of each."""
     rows = unmatched(plan)
@@ -149,7 +149,7 @@ def name_unmatched(workspace: str, plan: Plan, run: Run) -> dict[str, int]:
     }
 
 
-@stage("report duplicates", tags=("storage",))
+@stage("report duplicates")
 def report_duplicates(workspace: str, duplicates: Duplicates, run: Run) -> dict[str, int]:
     """Write the pairs of duplicates to the run's report; return how many of each kind."""
     if len(duplicates.pairs):
@@ -159,7 +159,7 @@ def report_duplicates(workspace: str, duplicates: Duplicates, run: Run) -> dict[
     return duplicates.counts()
 
 
-@stage("commit the dataset", tags=("storage",))
+@stage("commit the dataset")
 def commit_dataset(
     workspace: str,
     plan: Plan,

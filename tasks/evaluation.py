@@ -47,7 +47,7 @@ from tasks.stage import stage
 logger = logging.getLogger("skinml.evaluate")
 
 
-@stage("read what the model knows", "read what {model.version} knows", tags=("storage",))
+@stage("read what the model knows", "read what {model.version} knows")
 def read_known(workspace: str, model: ScoringModel) -> KnownImages:
     """Read the samples that the model was made from."""
     known = known_images(workspace, registry.find(workspace, model.version))
@@ -98,7 +98,7 @@ def _in_words(left: pd.DataFrame) -> str:
 
 
 # Not retried as a whole, because each shard is retried alone.
-@stage("evaluate shards", "evaluate {model.version}", tags=("dask",), retried=False)
+@stage("evaluate shards", "evaluate {model.version}", retried=False)
 def predict_images(plan: Plan, model: ScoringModel, listing: Listing, request: EvaluateRequest) -> pd.DataFrame:
     """Read, decode and predict the images on Dask workers. Returns the plan's rows with those of READ."""
     images = len(plan.work)
@@ -158,7 +158,7 @@ def leave_out(plan: Plan, read: pd.DataFrame, known: KnownImages, model: Scoring
     return Chosen(images, left, rejected, counts)
 
 
-@stage("check what cannot be used", tags=("storage",))
+@stage("check what cannot be used")
 def check_unusable(workspace: str, plan: Plan, chosen: Chosen, most_quarantined: float, run: Run) -> None:
     """Fail if too many images cannot be used, or all of them."""
 
@@ -174,7 +174,7 @@ def check_unusable(workspace: str, plan: Plan, chosen: Chosen, most_quarantined:
         raise RunError(f"no image is left to evaluate: {len(chosen.rejected)} of {plan.listed} cannot be used")
 
 
-@stage("measure", "measure {model.version}", tags=("storage",))
+@stage("measure", "measure {model.version}")
 def measure_predictions(
     workspace: str, chosen: Chosen, model: ScoringModel, known: KnownImages, request: EvaluateRequest
 ) -> tuple[pa.Table, dict[str, Any]]:
@@ -209,7 +209,7 @@ def _validation(workspace: str, model: ScoringModel) -> pd.DataFrame:
     return rows[rows["split"] == "val"].reset_index(drop=True)
 
 
-@stage("write the report", tags=("storage",))
+@stage("write the report")
 def write_report(
     workspace: str,
     predictions: pa.Table,
@@ -233,7 +233,7 @@ def write_report(
     return hashlib.sha256(data).hexdigest()
 
 
-@stage("commit the evaluation", tags=("storage",))
+@stage("commit the evaluation")
 def commit_evaluation(
     workspace: str,
     predictions: pa.Table,

@@ -14,19 +14,19 @@ from tasks.stage import stage
 logger = logging.getLogger("skinml.export")
 
 
-@stage("check the file", "check {out}", tags=("storage",))
+@stage("check the file", "check {out}")
 def check_target(out: str) -> str:
     """Return the file's normalised URL, if it can be written and does not exist yet."""
     return files.check_target(out)
 
 
-@stage("find the run", "find {run_id}", tags=("storage",))
+@stage("find the run", "find {run_id}")
 def find_scored(workspace: str, run_id: str) -> dict[str, Any]:
     """Return the run's row, if it is a run that scores."""
     return find_run(workspace, run_id, files.FLOWS)
 
 
-@stage("write the file", "write {target}", tags=("storage",))
+@stage("write the file", "write {target}")
 def write_file(workspace: str, run: dict[str, Any], target: str) -> int:
     """Write the run's scores and return the number of rows."""
     rows = files.export_scores(workspace, run, target)

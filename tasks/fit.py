@@ -91,7 +91,7 @@ def check_protocol(samples: Samples, request: TrainRequest) -> None:
         RECIPES[name](numbered, request.epochs, request.batch_size)
 
 
-@stage("fit", "fit {request.model}, {protocol} protocol", tags=("train",))
+@stage("fit", "fit {request.model}, {protocol} protocol")
 def fit_model(
     store: PixelStore, protocol: str, request: TrainRequest, place: Workplace, export: bool
 ) -> Fitted:

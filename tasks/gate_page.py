@@ -20,7 +20,7 @@ HEADING = {"promoted": "promote", "kept": "keep", "proposed": "propose"}
 """The page's word for each outcome."""
 
 
-@stage("write the page", tags=("storage",))
+@stage("write the page")
 def write_page(
     workspace: str,
     verdict: Verdict,

@@ -13,7 +13,7 @@ from tasks.stage import stage
 logger = logging.getLogger("skinml.labelled")
 
 
-@stage("count new lesions", tags=("storage",))
+@stage("count new lesions")
 def count_new(workspace: str, needed: int) -> NewLesions:
     """Count and log them: "37 of 50 new lesions until retraining"."""
     found = count_new_lesions(workspace)

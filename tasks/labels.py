@@ -35,7 +35,7 @@ def _recipes(samples: pd.DataFrame, request: MislabelledRequest) -> list[Recipe]
     return fold_recipes(samples, request.folds, request.epochs, request.batch_size, request.seed)
 
 
-@stage("predict out of fold", "fit {request.folds} folds of {request.model}", tags=("train",))
+@stage("predict out of fold", "fit {request.folds} folds of {request.model}")
 def predict_out_of_fold(store: PixelStore, request: MislabelledRequest, place: Workplace) -> pd.DataFrame:
     """Fit one network a fold; every image's probabilities, by the network that has not seen its lesion."""
     by_position = store.samples.set_index("position")
@@ -48,7 +48,7 @@ def predict_out_of_fold(store: PixelStore, request: MislabelledRequest, place: W
     return pd.concat(parts, ignore_index=True)
 
 
-@stage("rank the labels", tags=("storage",))
+@stage("rank the labels")
 def write_ranking(
     workspace: str, run_id: str, predictions: pd.DataFrame, top: int
 ) -> tuple[pd.DataFrame, list[str]]:

@@ -36,7 +36,7 @@ class Listing:
     passed_over: Counter[str]
 
 
-@stage("check the archive", "check {archive}", tags=("storage",))
+@stage("check the archive", "check {archive}")
 def check_archive(workspace: str, archive: str) -> Archive:
     """Return the archive after storage has begun to list it."""
     found = _find_archive(workspace, archive)
@@ -69,7 +69,7 @@ def _archives(parameters: dict[str, Any]) -> str:
     return f"list images below {', '.join(parameters['archives'])}"
 
 
-@stage("list images", _archives, tags=("storage",))
+@stage("list images", _archives)
 def list_archives(workspace: str, archives: tuple[str, ...]) -> Listing:
     """List archives one after the other; an image that is below two of them counts once."""
     places = tuple(_find_archive(workspace, url) for url in dict.fromkeys(map(normalise, archives)))

@@ -17,7 +17,7 @@ from tasks.stage import stage
 logger = logging.getLogger("skinml.model")
 
 
-@stage("choose the model", "choose the model: {version}", tags=("storage",))
+@stage("choose the model", "choose the model: {version}")
 def choose_model(workspace: str, version: str, precision: Precision, flag: str = "--model") -> ScoringModel:
     """Return the model version for scoring, after checking its files' hashes."""
     manifest = registry.find(workspace, version, flag)

@@ -48,13 +48,13 @@ BIAS = (
 )
 
 
-@stage("check the scores", tags=("storage",))
+@stage("check the scores")
 def check_scores(workspace: str) -> None:
     """Refuse a workspace in which nothing was scored."""
     check_scored(workspace)
 
 
-@stage("read the diagnoses", tags=("storage",))
+@stage("read the diagnoses")
 def read_diagnoses(workspace: str, request: EvaluateRequest) -> pd.DataFrame:
     """Read diagnoses from the tables in the request, or from `samples`; columns DIAGNOSED."""
     if not request.metadata:
@@ -94,7 +94,7 @@ class Joined:
     counts: Counts
 
 
-@stage("join the diagnoses to the scores", tags=("storage",))
+@stage("join the diagnoses to the scores")
 def join_outcomes(workspace: str, diagnoses: pd.DataFrame, request: EvaluateRequest) -> Joined:
     """Find the scores of the diagnosed images. Refuse diagnoses of which none can be used."""
     version = None if request.model is None else registry.find(workspace, request.model).version
@@ -162,7 +162,7 @@ def measure_outcomes(joined: Joined, request: EvaluateRequest) -> dict[str, Any]
     }
 
 
-@stage("write the report", tags=("storage",))
+@stage("write the report")
 def write_outcomes(workspace: str, joined: Joined, found: Mapping[str, Any], run: Run) -> None:
     """Write the outcomes, the figures of each month, what could not be used, and a picture."""
     months = pd.DataFrame(joined.months)

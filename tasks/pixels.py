@@ -42,7 +42,7 @@ class Samples:
     version: int
 
 
-@stage("read the samples", tags=("storage",))
+@stage("read the samples")
 def read_samples(workspace: str, at: int | None = None) -> Samples:
     """Read all samples at one version of the table; None: the newest."""
     version = samples_version(workspace) if at is None else at
@@ -58,7 +58,7 @@ class Missing:
     work: pd.DataFrame
 
 
-@stage("find missing pixels", "find samples without pixels at {preprocessing.size} px", tags=("storage",))
+@stage("find missing pixels", "find samples without pixels at {preprocessing.size} px")
 def find_missing(workspace: str, samples: Samples, preprocessing: Preprocessing) -> Missing:
     """Find the samples to decode, from the uris in `samples`, before the model can be trained."""
     stored_as = stored_format(workspace, preprocessing, samples.rows)
@@ -68,7 +68,7 @@ def find_missing(workspace: str, samples: Samples, preprocessing: Preprocessing)
     return Missing(dataset_key, stored_as, work)
 
 
-@stage("commit the pixels", tags=("storage",))
+@stage("commit the pixels")
 def commit_pixels(workspace: str, missing: Missing, shards: list[ShardDone], run: Run) -> None:
     """Check that no image was lost, then commit the index and quarantine images that cannot be read now."""
     totals = add_up(shards)
@@ -80,7 +80,7 @@ def commit_pixels(workspace: str, missing: Missing, shards: list[ShardDone], run
         logger.warning("%d samples cannot be read any more; the quarantine has the reasons", rejected)
 
 
-@stage("open the pixels", tags=("storage",))
+@stage("open the pixels")
 def open_pixels(workspace: str, samples: Samples, missing: Missing) -> PixelStore:
     """Open the pixels of all samples."""
     store = open_pixel_store(workspace, missing.dataset_key, missing.stored_as, samples.rows)
@@ -126,7 +126,7 @@ def write_shards(
     return decode(workspace, before, preprocessing, stored_as, dataset_key, cluster, run, corrected, archives)
 
 
-@stage("find finished shards", tags=("storage",))
+@stage("find finished shards")
 def find_finished(workspace: str, dataset_key: str, work: pd.DataFrame) -> Resumption:
     """Find shards of this work that an interrupted run has finished."""
     before = resume(workspace, dataset_key, work)
@@ -137,7 +137,7 @@ def find_finished(workspace: str, dataset_key: str, work: pd.DataFrame) -> Resum
 
 
 # Not retried as a whole, because each shard is retried alone.
-@stage("decode into shards", "decode into {dataset_key}", tags=("dask",), retried=False)
+@stage("decode into shards", "decode into {dataset_key}", retried=False)
 def decode(
     workspace: str,
     before: Resumption,

@@ -30,13 +30,13 @@ from tasks.stage import stage
 logger = logging.getLogger("skinml.quarantine")
 
 
-@stage("find the run", "find {run_id}", tags=("storage",))
+@stage("find the run", "find {run_id}")
 def check_run(workspace: str, run_id: str) -> None:
     """Refuse a run_id that does not exist."""
     find_run(workspace, run_id, FLOWS)
 
 
-@stage("choose from the quarantine", tags=("storage",))
+@stage("choose from the quarantine")
 def choose_images(workspace: str, request: QuarantineRequest) -> pd.DataFrame:
     """Return the quarantined image versions that the request selects."""
     images = in_quarantine(workspace, request.flow, request.reason, request.run)
@@ -44,7 +44,7 @@ def choose_images(workspace: str, request: QuarantineRequest) -> pd.DataFrame:
     return images
 
 
-@stage("find images that still exist", tags=("storage",))
+@stage("find images that still exist")
 def find_replayable(
     workspace: str, images: pd.DataFrame, model: ScoringModel, request: QuarantineRequest, folder: Path
 ) -> tuple[Replayable, New]:
@@ -80,7 +80,7 @@ class Tried:
     counts: Counts
 
 
-@stage("leave out repeated failures", tags=("storage",))
+@stage("leave out repeated failures")
 def leave_known_failures(
     workspace: str, shards: Sequence[ShardScored], images: pd.DataFrame, replayable: Replayable
 ) -> Tried:

@@ -60,7 +60,7 @@ class Present:
         return self.manifest.version
 
 
-@stage("read the champion", tags=("storage",))
+@stage("read the champion")
 def read_champion(workspace: str) -> Present | None:
     """Read the champion and check its network; None if there is no champion."""
     alias = read_alias(workspace)
@@ -72,7 +72,7 @@ def read_champion(workspace: str) -> Present | None:
     return Present(alias, manifest)
 
 
-@stage("claim the retraining", tags=("storage",))
+@stage("claim the retraining")
 def claim(workspace: str, run: Run) -> Claim | str:
     """Claim it for this run, or return the run_id of the one that is at work."""
     found = claim_workspace(workspace, run.run_id)
@@ -80,7 +80,7 @@ def claim(workspace: str, run: Run) -> Claim | str:
     return found
 
 
-@stage("look for a trained challenger", tags=("storage",))
+@stage("look for a trained challenger")
 def find_trained(workspace: str, mine: Claim, training: TrainRequest) -> Manifest | None:
     """Find a challenger that a dead retraining has had trained on the same samples, and not decided on."""
     decided = {row["model_version"] for row in promotions.history(workspace) if row["run_id"] is not None}
@@ -99,7 +99,7 @@ def find_trained(workspace: str, mine: Claim, training: TrainRequest) -> Manifes
     return None
 
 
-@stage("look at the test lesions", tags=("storage",))
+@stage("look at the test lesions")
 def look_ahead(workspace: str, champion: Present) -> float:
     """Say, before anything is trained, the smallest gain that so many test lesions can show; return it.
 
@@ -134,7 +134,7 @@ def find_unseen(workspace: str, champion: Present, challenger: Manifest) -> tupl
     return samples, choose_images(workspace, samples, champion)
 
 
-@stage("choose the images to judge by", tags=("storage",))
+@stage("choose the images to judge by")
 def choose_images(workspace: str, samples: Samples, champion: Present) -> Unseen:
     """Leave out the test images that the champion was trained on."""
     found = _unseen(workspace, samples, champion)
@@ -178,7 +178,7 @@ class Judgement:
     test_set: str
 
 
-@stage("judge the challenger", tags=("storage",))
+@stage("judge the challenger")
 def judge(
     workspace: str,
     champion: Predicted,
@@ -206,7 +206,7 @@ def judge(
     return Judgement(verdict, test_set_of(first))
 
 
-@stage("decide", tags=("storage",))
+@stage("decide")
 def decide(
     workspace: str, challenger: Manifest, champion: Present, found: Judgement, approve: str, run: Run
 ) -> Decision:
@@ -235,7 +235,7 @@ def decide(
     return decision
 
 
-@stage("read the decision", tags=("storage",))
+@stage("read the decision")
 def read_first(workspace: str, version: str) -> dict[str, Any] | None:
     """Return the decision that `train` made about a first version; None if it made none."""
     return next((row for row in promotions.history(workspace) if row["model_version"] == version), None)
@@ -247,14 +247,14 @@ def evidence_of(row: Mapping[str, Any]) -> list[dict[str, Any]]:
     return found
 
 
-@stage("read who is champion", tags=("storage",))
+@stage("read who is champion")
 def read_champion_version(workspace: str) -> str | None:
     """Return the champion's version; None if there is no champion."""
     alias = read_alias(workspace)
     return None if alias is None else alias.champion.model_version
 
 
-@stage("find the stored format", tags=("storage",))
+@stage("find the stored format")
 def stored_as(workspace: str, pixels: Preprocessing) -> ShardFormat:
     """Return the format in which the samples are stored already, so that only what is new is decoded."""
     rows = tables.read(workspace, "samples", [*IMAGE_VERSION, "image_id"])

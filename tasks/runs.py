@@ -94,7 +94,7 @@ def recorded(workspace: str, run: Run) -> Iterator[RunRecord]:
         crash_point(10)
 
 
-@stage("begin the run", tags=("storage",))
+@stage("begin the run")
 def begin_run(record: RunRecord, workspace: str) -> None:
     """Record that this run has begun, and write the rows of runs that could not write their own."""
     record.workspace = workspace
@@ -113,7 +113,7 @@ def begin_run(record: RunRecord, workspace: str) -> None:
     under_way.forget(workspace, [one.run.run_id for one in dead])
 
 
-@stage("record the run", "record the run: completed", tags=("storage",))
+@stage("record the run", "record the run: completed")
 def write_run(record: RunRecord) -> None:
     """Write the run's row, once."""
     record.row = record.ended("completed", None)

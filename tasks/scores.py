@@ -74,7 +74,7 @@ class New:
     roots: tuple[str, ...] | None = None  # the archive; None if the archive of the images is not known
 
 
-@stage("find new images", "find images that {model.version} has not scored", tags=("storage",))
+@stage("find new images", "find images that {model.version} has not scored")
 def find_new(workspace: str, archive: Archive, model: ScoringModel, request: ScoreRequest, folder: Path) -> New:
     """List the archive, without what is scored and what is permanently quarantined.
 
@@ -121,13 +121,13 @@ def refuse(workspace: str, new: New, run: Run) -> list[ShardScored]:
     return _refuse(workspace, new, run) if new.pending.other_bytes.num_rows else []
 
 
-@stage("refuse other bytes", tags=("storage",))
+@stage("refuse other bytes")
 def _refuse(workspace: str, new: New, run: Run) -> list[ShardScored]:
     return refuse_other_bytes(workspace, new.pending.other_bytes, run.flow, run.run_id)
 
 
 # Not retried as a whole, because each shard is retried alone.
-@stage("score shards", "score with {model.version}", tags=("dask",), retried=False)
+@stage("score shards", "score with {model.version}", retried=False)
 def score_images(
     workspace: str, new: New, model: ScoringModel, cluster: ClusterRequest, run: Run
 ) -> list[ShardScored]:
@@ -153,7 +153,7 @@ def score_images(
         return run_shards(client, run_job, jobs, shards, "score-progress", description, sees)
 
 
-@stage("commit the scores", tags=("storage",))
+@stage("commit the scores")
 def commit_scores(
     workspace: str,
     shards: Sequence[ShardScored],

@@ -77,14 +77,14 @@ def score_shadow(
     return found
 
 
-@stage("find nights without shadow", tags=("storage",))
+@stage("find nights without shadow")
 def nights_without_shadow(workspace: str, shadow: ScoringModel, own: Night | None) -> list[Night]:
     """Find this night and earlier ones that died before their shadow was committed."""
     return find_nights(workspace, shadow.key, own)
 
 
 # Not retried as a whole, because each shard is retried alone.
-@stage("score the shadow", "score {night.run_id} with {shadow.version}", tags=("dask",), retried=False)
+@stage("score the shadow", "score {night.run_id} with {shadow.version}", retried=False)
 def shadow_night(
     workspace: str, shadow: ScoringModel, night: Night, request: ScoreRequest, run: Run
 ) -> Counter[str]:
@@ -118,7 +118,7 @@ def shadow_night(
     )
 
 
-@stage("commit the shadow", tags=("storage",))
+@stage("commit the shadow")
 def publish(workspace: str, shadow: ScoringModel, night: Night, shards: list[ShadowShard]) -> int:
     """Commit one night's shadow, once."""
     return publish_shadow(workspace, shadow.key, night, shards)

@@ -121,7 +121,7 @@ def show_suspicious(workspace: str, result: dict[str, Any], run: Run, everywhere
             )
 
 
-@stage("show the most suspicious images", tags=("storage",))
+@stage("show the most suspicious images")
 def _show_suspicious(workspace: str, run: Run, scored: int, drifted: bool) -> None:
     try:
         rows = most_suspicious(workspace, run.run_id, run.started_at.date())

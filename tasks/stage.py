@@ -36,15 +36,16 @@ RETRY_DELAYS = (2.0, 10.0, 30.0)
 def stage(
     name: str,
     run_name: str | Callable[[dict[str, Any]], str] | None = None,
-    tags: tuple[str, ...] = (),
     retried: bool = True,
 ) -> Callable[[Callable[Arguments, Answer]], Callable[Arguments, Answer]]:
     """Make a function a stage. It is retried after storage errors, never after other errors.
 
+    Its task has no tags. Prefect asks its server before each run of a task with tags whether a limit is full.
+    While SQLite is locked the answer is 503, and Prefect waits 2 s: up to 5 s of a night, measured.
+
     Args:
         name: the name of the Prefect task.
         run_name: the name of a task run: a template with parameters in braces, or a function of the parameters.
-        tags: tags for filtering in the UI, and for concurrency limits.
         retried: False for a stage whose shards are retried one by one, so that it is not repeated as a whole.
     """
 
@@ -61,7 +62,6 @@ def stage(
         prefect_task: Task[..., Any] = task(
             name=name,
             task_run_name=cast(Any, run_name or name),
-            tags=list(tags),
             retries=len(delays),
             retry_delay_seconds=delays,
             retry_condition_fn=_storage_failed,

@@ -14,13 +14,13 @@ from tasks.stage import stage
 logger = logging.getLogger("skinml.compact")
 
 
-@stage("measure the tables", tags=("storage",))
+@stage("measure the tables")
 def measure(workspace: str) -> dict[str, Size]:
     """Return files and bytes of each table's newest version."""
     return upkeep.table_sizes(workspace)
 
 
-@stage("merge small files", tags=("storage",))
+@stage("merge small files")
 def merge_small_files(workspace: str, run: Run, dry_run: bool) -> dict[str, int]:
     """Merge small files in one commit per table, which changes no row; return their number by table."""
     plan = upkeep.plan_merges(workspace)
@@ -31,7 +31,7 @@ def merge_small_files(workspace: str, run: Run, dry_run: bool) -> dict[str, int]
     return small
 
 
-@stage("delete unneeded files", "delete files not needed for {retention_hours} hours", tags=("storage",))
+@stage("delete unneeded files", "delete files not needed for {retention_hours} hours")
 def delete_unneeded_files(workspace: str, retention_hours: int, dry_run: bool) -> dict[str, int]:
     """Delete files that no version and no run needs; return their number by table."""
     unneeded = upkeep.find_unneeded(workspace, retention_hours)

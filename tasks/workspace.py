@@ -14,21 +14,21 @@ from skinml.schemas import TABLES
 from tasks.stage import stage
 
 
-@stage("open workspace", "open workspace {workspace}", tags=("storage",))
+@stage("open workspace", "open workspace {workspace}")
 def open_workspace(workspace: str) -> str:
     """Return the workspace's normalised URL after checking that it can be used."""
     _check_path(workspace)
     return layout.open_workspace(workspace)
 
 
-@stage("find workspace", "find workspace {workspace}", tags=("storage",))
+@stage("find workspace", "find workspace {workspace}")
 def find_workspace(workspace: str) -> str:
     """Return the normalised URL of an existing workspace, which may be read-only."""
     _check_path(workspace)
     return layout.find_workspace(workspace)
 
 
-@stage("check the tables", tags=("storage",))
+@stage("check the tables")
 def check_tables(workspace: str) -> None:
     """Check the tables before a run begins: refuse those of a newer skinml, and fail on broken ones."""
     for table in TABLES:

@@ -16,14 +16,15 @@ from collections.abc import Iterator
 from typing import Any
 from unittest.mock import patch
 
-from flows import engine
-from flows.cli import main as command_line
-from skinml import compute
-from tasks import shards
-
 
 def run(arguments: list[str]) -> dict[str, float]:
     """Run the command line; wall and CPU seconds of the flow and of Dask in it, CPU of the workers."""
+    # Here, because every worker process imports this file, as it imports the `skinml` command, which is light.
+    from flows import engine
+    from flows.cli import main as command_line
+    from skinml import compute
+    from tasks import shards
+
     at_work: list[tuple[float, float]] = []
     flow: list[tuple[float, float]] = []
     map_shards, run_flow = compute.map_shards, engine.run
