@@ -20,7 +20,7 @@ from tests.story import pictures
 from tests.story.site import Site, site
 from tests.story.told import Told
 
-FIRST, FEW, MANY = 350, 30, 2_850
+FIRST, FEW, MANY = 425, 30, 4_575
 """Labelled images of the first champion; labelled lesions that come then; labelled images that come later."""
 
 LABELLED = "labelled"
