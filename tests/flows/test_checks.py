@@ -135,6 +135,35 @@ def test_the_flow_refuses_in_the_same_words(
     assert words in said[0]
 
 
+CLUSTERED: list[tuple[str, dict[str, Any]]] = [
+    ("prepare", PREPARE),
+    ("train", {}),
+    ("retrain", {}),
+    ("mislabelled", {}),
+    ("evaluate", EVALUATE),
+    ("score", {"archive": "IMAGES"}),
+    ("quarantine", {"action": "replay"}),
+]
+
+
+@pytest.mark.parametrize(("verb", "asked"), CLUSTERED)
+def test_a_wrong_cluster_is_refused_before_anything_begins(
+    verb: str, asked: dict[str, Any], places: dict[str, str]
+) -> None:
+    """By the check alone: a run that reads no image starts no cluster, and does not mind."""
+    given = {name: filled_in(value, places) for name, value in asked.items()}
+    request = REQUESTS[verb].model_validate({**given, "cluster": f"slurm:{places['NOWHERE']}"})
+    check = find(verb, request).check
+    assert check is not None
+    with pytest.raises(RequestError, match="nowhere"):
+        imported(check)(places["TRAINED"], request)
+
+
+def test_every_verb_that_takes_a_cluster_is_among_these() -> None:
+    taking = {verb for verb, request in REQUESTS.items() if "cluster" in request.model_fields}
+    assert taking - {"doctor"} == {verb for verb, _ in CLUSTERED}  # doctor reports what is wrong with it
+
+
 @pytest.fixture(scope="module")
 def fresh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fresh]:
     """A process that has loaded the command line alone."""
