@@ -72,16 +72,15 @@ def crash_dead(api: Api, worker_name: str, alive: set[str]) -> int:
 def make_up(api: Api, timezone: str) -> list[str]:
     """After the deployments were made: run once now what was lost or missed last. The names of the new runs.
 
-    For each active schedule of ours the last run that was due counts. If it was skipped or has crashed, and no
-    later run of the deployment has completed, one run is made. Its key is the lost run, so it is made once,
-    however often `up` starts.
+    For each active schedule of ours the last run that was lost counts. If no later run of the deployment has
+    completed, one run is made. Its key is the lost run, so it is made once, however often `up` starts.
     """
     made = []
     for deployment in api.all("/deployments/filter", deployments={"tags": {"all_": [TAG]}}):
         if deployment["paused"] or not any(schedule["active"] for schedule in deployment["schedules"]):
             continue
-        lost = _last_due(api, deployment["id"])
-        if lost is None or not _is_lost(lost) or _completed_since(api, deployment["id"], lost):
+        lost = _last_lost(api, deployment["id"])
+        if lost is None or _completed_since(api, deployment["id"], lost):
             continue
         run = api.post(
             f"/deployments/{deployment['id']}/create_flow_run",
@@ -155,25 +154,33 @@ def _skip_missed(api: Api) -> int:
     )
 
 
-def _last_due(api: Api, deployment: str) -> Run | None:
-    """The last run of a schedule whose time has come."""
+def _last_lost(api: Api, deployment: str) -> Run | None:
+    """The run of a schedule that was lost last: skipped, or crashed. One that began late was lost late."""
     due = {
         "deployment_id": {"any_": [deployment]},
         "expected_start_time": {"before_": datetime.now(UTC).isoformat()},
         "state": {"type": {"not_any_": ["SCHEDULED"]}},
     }
     found = api.post("/flow_runs/filter", flow_runs=due, sort="EXPECTED_START_TIME_DESC", limit=50)
-    return next((run for run in found if run["auto_scheduled"]), None)
+    lost = [run for run in found if run["auto_scheduled"] and _is_lost(run)]
+    return max(lost, key=_begun, default=None)
 
 
 def _is_lost(run: Run) -> bool:
     return bool(run["state_type"] == "CRASHED" or run["state_name"] == "Skipped")
 
 
+def _begun(run: Run) -> datetime:
+    """When the work of a lost run has begun or should have. Prefect gives skipped runs a start of its own."""
+    due = moment(run["expected_start_time"])
+    began = run["start_time"] if run["state_type"] == "CRASHED" else None
+    return due if began is None else max(due, moment(began))
+
+
 def _completed_since(api: Api, deployment: str, lost: Run) -> bool:
     done = {
         "deployment_id": {"any_": [deployment]},
-        "start_time": {"after_": lost["expected_start_time"]},
+        "start_time": {"after_": _begun(lost).isoformat()},
         "state": {"type": {"any_": ["COMPLETED"]}},
     }
     return bool(api.post("/flow_runs/filter", flow_runs=done, limit=1))

@@ -37,8 +37,8 @@ DEFAULTS = {
     "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_SECONDS),
     # Nothing of ours takes a slot. If somebody adds a limit, its leases outlive a crash of the server.
     "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
-    # Otherwise whatever happens to a run that was planned minutes before is told 15 minutes later.
-    "PREFECT_SERVER_EVENTS_CAUSAL_ORDERING": "deployments.event_order",
+    # Otherwise much is told 15 minutes late, and some of it never, because SQLite was locked.
+    "PREFECT_SERVER_EVENTS_CAUSAL_ORDERING": "flows.server.changes",
 }
 """What the user's own environment may change."""
 

@@ -21,9 +21,8 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Running
 
 from deployments.automations import ensure_automations
-from deployments.up.settings import DEFAULTS
-from flows import server as servers
 from flows.server import Server, free_port
+from flows.server import start as servers
 from tests.services.receivers import Received, webhook
 
 SECRET = "/archive/ISIC_0024306.jpg"  # noqa: S105 - what must not be told
@@ -95,7 +94,6 @@ def running_site(home: Path) -> Iterator[Site]:
             "PREFECT_SERVER_SERVICES_LATE_RUNS_AFTER_SECONDS": "2",
             "PREFECT_SERVER_SERVICES_TRIGGERS_PROACTIVE_GRANULARITY": "1",
             "PREFECT_SERVER_SERVICES_SCHEDULER_ENABLED": "false",
-            "PREFECT_SERVER_EVENTS_CAUSAL_ORDERING": DEFAULTS["PREFECT_SERVER_EVENTS_CAUSAL_ORDERING"],
         }
 
     with pytest.MonkeyPatch.context() as patched:

@@ -16,9 +16,7 @@ from pathlib import Path
 import pytest
 
 from deployments.automations import ensure_automations
-from deployments.up.settings import DEFAULTS
-from flows import server as servers
-from flows.server import free_port
+from flows.server import free_port, prefect_server
 from skinml.process.crash_points import VARIABLE
 from tests.conftest import MadeUp
 from tests.services.deployed import OFTEN, install, nights, some_images
@@ -27,7 +25,6 @@ from tests.services.receivers import mail_server, webhook
 from tests.services.test_power_loss import _lose_power
 
 SECONDS = 300.0
-ORDER = "PREFECT_SERVER_EVENTS_CAUSAL_ORDERING"
 
 
 @pytest.mark.drill
@@ -38,19 +35,14 @@ def test_nights_that_are_late_killed_silent_or_failed_are_told(
     made_up: MadeUp,
     tmp_path: Path,
     jpeg: Callable[..., bytes],
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    usual = servers.server_environment
-    monkeypatch.setattr(
-        servers, "server_environment", lambda home, port: {**usual(home, port), ORDER: DEFAULTS[ORDER]}
-    )
     installed = install(tmp_path, trained, made_up, some_images(jpeg, 20), cron=OFTEN)
     order = tmp_path / "order"
     order.touch()
     with (
         webhook() as hook,
         mail_server() as mail,
-        servers.prefect_server(tmp_path / "p", free_port()) as server,
+        prefect_server(tmp_path / "p", free_port()) as server,
     ):
         server.wait_until_ready()
         installed.deploy(server)

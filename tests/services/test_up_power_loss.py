@@ -18,6 +18,7 @@ from flows.server import free_port
 from skinml import tables
 from skinml.process.crash_points import VARIABLE
 from tests.services.processes import service, wait_for
+from tests.services.receivers import webhook
 from tests.services.running_up import Up, kill_all, refused, running
 
 pytestmark = [pytest.mark.drill, pytest.mark.timeout(900)]
@@ -65,7 +66,10 @@ def test_a_night_that_was_killed_is_made_up_once(
     (archive / "tonight.jpg").write_bytes(jpeg(1000))
     time.sleep(45)  # two nights are missed: their time has to pass
 
-    with running(home, workspace, "--archive", archive, "--nightly", OFTEN) as up:
+    with (
+        webhook() as hook,
+        running(home, workspace, *flags, environment={"SKINML_NOTIFY": hook.url}) as up,
+    ):
         assert "the deployments are as they were" in up.said
         made = [run for run in up.runs_of("score-nightly", limit=50) if "made-up" in run["tags"]]
         assert len(made) == 1
@@ -75,6 +79,7 @@ def test_a_night_that_was_killed_is_made_up_once(
         runs = up.runs_of("score-nightly", limit=50)
         first = runs[0]
         assert first["state_name"] == "Crashed", first["state_name"]
+        wait_for(lambda: bool(hook.about("A run crashed")), 60, "that somebody is told")
         skipped = [run for run in runs if run["state_name"] == "Skipped"]
         assert len(skipped) >= 2
         assert len([run for run in runs if "made-up" in run["tags"]]) == 1

@@ -50,12 +50,14 @@ def deployed(api: Api, flow: str, cron: str | None) -> str:
 
 def begun(api: Api, deployment: str, state: str, labels: dict[str, Any]) -> str:
     run = api.post(f"/deployments/{deployment}/create_flow_run", tags=[TAG])
-    place = f"{api.url}/flow_runs/{run['id']}/labels"
-    # The server answers 503 while its SQLite database is locked by another request.
-    wait_for(lambda: httpx.patch(place, json=labels).status_code < 300, 60, "labels of a run")
+    label(api, run["id"], labels)
     for kind in ("PENDING", "RUNNING")[: 1 + (state == "RUNNING")]:
         assert api.post(f"/flow_runs/{run['id']}/set_state", state={"type": kind})["status"] == "ACCEPT"
     return str(run["id"])
+
+
+def label(api: Api, run: str, labels: dict[str, Any]) -> None:
+    assert httpx.patch(f"{api.url}/flow_runs/{run}/labels", json=labels, timeout=60).is_success
 
 
 def state_of(api: Api, run: str) -> tuple[str, str]:
@@ -140,6 +142,32 @@ def test_of_several_missed_runs_one_is_made_up_once(api: Api, flow: str) -> None
     for kind in ("PENDING", "RUNNING", "COMPLETED"):
         api.post(f"/flow_runs/{made_up[0]['id']}/set_state", state={"type": kind}, force=True)
     assert make_up(api, "Europe/Vienna") == [], "made up, and done"
+    httpx.delete(f"{api.url}/deployments/{deployment}")
+
+
+def test_a_run_that_began_late_and_was_killed_is_made_up(api: Api, flow: str) -> None:
+    """A worker that was busy for long starts the runs of hours ago; power goes in the second one."""
+    deployment = deployed(api, flow, SECONDS)
+    of_it = {"deployment_id": {"any_": [deployment]}}
+
+    def missed() -> list[dict[str, Any]]:
+        due = {"expected_start_time": {"before_": datetime.now(UTC).isoformat()}}
+        found = api.all("/flow_runs/filter", flow_runs={**of_it, **due})
+        return sorted(found, key=lambda run: str(run["expected_start_time"]))
+
+    wait_for(lambda: len(missed()) >= 3, 90, "three runs that nobody starts")
+    first, second, third, *_ = missed()
+    skipped = {"type": "CANCELLED", "name": "Skipped"}
+    api.post(f"/flow_runs/{third['id']}/set_state", state=skipped, force=True)
+    for run, kinds in ((first, ("PENDING", "RUNNING", "COMPLETED")), (second, ("PENDING", "RUNNING"))):
+        label(api, run["id"], {"prefect.worker.name": f"{OURS}-skinml"})
+        for kind in kinds:
+            api.post(f"/flow_runs/{run['id']}/set_state", state={"type": kind}, force=True)
+    api.post(f"/deployments/{deployment}/pause_deployment")  # the server deletes what is still planned
+    reconcile(api, OURS, set())
+    assert state_of(api, second["id"])[0] == "Crashed"
+    api.post(f"/deployments/{deployment}/resume_deployment")
+    assert len(make_up(api, "UTC")) == 1, "the first one did not see what came until the second one began"
     httpx.delete(f"{api.url}/deployments/{deployment}")
 
 

@@ -81,6 +81,7 @@ def server_environment(home: Path, port: int) -> dict[str, str]:
         # --port alone leaves the UI asking port 4200: "Can't connect to Server API".
         "PREFECT_SERVER_UI_API_URL": f"http://127.0.0.1:{port}/api",
         "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+        "PREFECT_SERVER_EVENTS_CAUSAL_ORDERING": "flows.server.changes",
     }
 
 
