@@ -12,6 +12,7 @@ import argparse
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -150,7 +151,7 @@ def better_challenger(
     row = made.rows("promotions").sort_values("promoted_at").iloc[-1]
     assert row["decision"] == "promoted", row
     assert row["previous_version"] == champion
-    [*_, retrained] = made.ask("flow_runs", flows={"name": {"any_": ["retrain"]}}, sort="START_TIME_ASC")
+    [retrained] = made.ask("flow_runs", flow_runs={"state": {"name": {"any_": ["Promoted"]}}})
     told.text(
         f"{len(made.labelled) - FIRST - FEW} more labelled images are put into the bucket. The scheduled"
         " `prepare`"
@@ -158,17 +159,11 @@ def better_challenger(
         " training"
         " to the worker of the pool `gpu`, and the gate decides:"
     )
-    told.command("skinml models history", made.printed("models", "history"))
-    told.text(f"Reason: {row['reason']}")
-    evidence = pd.DataFrame(json.loads(row["evidence"]))
-    columns = [
-        name
-        for name in ("criterion", "champion", "challenger", "difference", "interval", "margin", "verdict")
-        if name in evidence.columns
+    decisions = made.rows("promotions")[
+        ["model_version", "previous_version", "decision", "decided_by", "reason"]
     ]
-    told.command(
-        "the criteria, from the table promotions", evidence[columns].to_string(index=False, max_colwidth=46)
-    )
+    told.command("skinml models history (five of its columns)", decisions.to_string(index=False))
+    told.command("skinml models show champion --json (its criteria)", _criteria(json.loads(row["evidence"])))
     told.picture(camera.run(made, retrained, "retrain.png"), "The retraining in the Prefect UI")
     told.picture(camera.report(made, row["run_id"], "gate.png"), "The page of the decision")
 
@@ -233,8 +228,26 @@ def power_loss(made: Site, told: Told, camera: pictures.Camera) -> None:
         " once. Somebody was told:"
     )
     told.command("what the webhook received", next(one for one in made.messages if "rashed" in one))
-    told.picture(camera.runs(made, "after.png"), "The runs after the power loss")
+    told.picture(camera.run(made, crashed[0], "after.png"), "The run that died, in the Prefect UI")
     told.command("skinml status", made.printed("status"))
+
+
+def _criteria(evidence: list[dict[str, Any]]) -> str:
+    """A row for each criterion: what it compares, by how much, within which limit."""
+    lines = []
+    for one in evidence:
+        measured = [_short(one[name]) for name in ("champion", "challenger", "difference", "margin")]
+        interval = " to ".join(map(_short, one["interval"])) if one["interval"] else "-"
+        lines.append([one["criterion"], *measured, interval, one["verdict"]])
+    names = ["criterion", "champion", "challenger", "difference", "margin", "interval", "verdict"]
+    text: str = pd.DataFrame(lines, columns=names).to_string(index=False, justify="left")
+    return text
+
+
+def _short(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:,.0f}" if abs(value) >= 10 else f"{value:.3f}"
 
 
 def _champion(made: Site) -> str:
