@@ -6,7 +6,7 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,6 +43,9 @@ logger = logging.getLogger("skinml.up")
 
 SCHEDULED_SECONDS = 90.0
 """How long to wait for the server to schedule runs. Measured: 5 s, its services begin in turn."""
+
+REGISTERED_SECONDS = 30.0
+"""How long to wait for a worker before the next one is started. Measured: 4 s."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +136,8 @@ def _serve(chosen: _Chosen, with_auth: bool, asked: signals.Stop) -> dict[str, A
     client = client_environment(base, address.url, auth)
     api = Api(address.url, auth)
     server = children.server(server_environment(base, address, auth, chosen.database), home)
-    workers = [children.worker(pool, client, home) for pool in chosen.plan.pools_here(chosen.gpu_worker)]
+    pools = {pool: children.worker(pool, client, home) for pool in chosen.plan.pools_here(chosen.gpu_worker)}
+    workers = list(pools.values())
     begun = time.monotonic()
     with _stopped_at_the_end(home, api, server, workers, Watch(base, home)) as watch:
         logger.info("starting the Prefect server on %s; logs are in %s", address.ui_url, home.logs)
@@ -141,8 +145,7 @@ def _serve(chosen: _Chosen, with_auth: bool, asked: signals.Stop) -> dict[str, A
         if _is_ready(server, api, asked):
             with write_state(home, address.url, address.ui_url, chosen.workspace, auth is not None):
                 _begin(chosen, api, client, auth)
-                for worker in workers:
-                    worker.start()
+                _start_in_turn(pools, api, asked)
                 _tell(chosen, api, auth, asked)
                 _tend(home, api, server, workers, watch, asked)
         logger.info("stopping: %s", asked.by)
@@ -185,6 +188,22 @@ def _begin(chosen: _Chosen, api: Api, client: dict[str, str], auth: str | None) 
     deployed.bring_up_to_date(chosen.home, api, chosen.plan, client, chosen.values)
     _make_automations(api.url, auth, chosen.notify)
     reconcile.make_up(api, chosen.timezone)
+
+
+def _start_in_turn(pools: Mapping[str, Child], api: Api, asked: signals.Stop) -> None:
+    """Start a worker for each pool, each one once the one before has registered.
+
+    A worker writes to its pool when it connects. If two do so at once, SQLite refuses one of them ("database is
+    locked"). With Prefect 3.8.8 on a busy machine the database then stayed locked for a minute.
+    """
+    before = None
+    for pool, worker in pools.items():
+        deadline = time.monotonic() + REGISTERED_SECONDS
+        while before is not None and not api.all(f"/work_pools/{before}/workers/filter"):
+            if time.monotonic() > deadline or asked.wait(0.25):
+                break
+        worker.start()
+        before = pool
 
 
 def _make_automations(url: str, auth: str | None, notify: str) -> None:
