@@ -200,7 +200,9 @@ def _start_in_turn(pools: Mapping[str, Child], api: Api, asked: signals.Stop) ->
     for pool, worker in pools.items():
         deadline = time.monotonic() + REGISTERED_SECONDS
         while before is not None and not api.all(f"/work_pools/{before}/workers/filter"):
-            if time.monotonic() > deadline or asked.wait(0.25):
+            if asked.wait(0.25):
+                return
+            if time.monotonic() > deadline:
                 break
         worker.start()
         before = pool

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 import flows.retrain
+from flows.prepare import prepare
 from skinml import tables
 from skinml.errors import OverlapError, RunError
 from skinml.gate import Rules, judge_challenger
@@ -136,7 +137,7 @@ def test_a_preparation_that_another_run_overtakes_is_done_again(
         if len(asked) <= lost:
             raise OverlapError("samples was changed by another run")
 
-    monkeypatch.setattr(flows.retrain.prepare, "fn", overtaken)
+    monkeypatch.setattr(prepare, "fn", overtaken)
     wanted = RetrainRequest(min_new=NEW + 1, images=("/archive",), metadata=("/archive/metadata.csv",))
     if lost == flows.retrain.PREPARE_ATTEMPTS:
         with pytest.raises(OverlapError):
