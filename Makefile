@@ -21,7 +21,7 @@ help:
 	@echo "make drill-handover  a training handed to a worker that is not there, fails or is lost (about 5 minutes)"
 	@echo "make drill-slurm     scoring as jobs of a real Slurm on this machine, killed and cancelled (about 5 minutes, root)"
 	@echo "make drill-compose   the services of compose.yaml without containers, and a night on them (about 3 minutes, root)"
-	@echo "make drill-schedule  power cuts during a scheduled night, and three nights off (about 20 minutes)"
+	@echo "make drill-schedule  power cuts during a night, three nights off, a night beside a retraining (about 20 minutes)"
 	@echo "make drill-told      late, killed, silent and failed nights, and who is told of them (about 5 minutes)"
 	@echo "make drill-more      variants of tests that make test runs one of, and all examples of each property (about 15 minutes)"
 	@echo "make story  up, nights, labels, retraining, rollback, power loss: writes docs/story.md (about 20 minutes)"
@@ -100,14 +100,14 @@ drill: $(INSTALLED)
 
 drill-schedule: $(INSTALLED)
 	$(BIN)/python -m pytest -m drill tests/services/test_power_loss.py tests/services/test_up_power_loss.py \
-		tests/services/test_nights_off.py -v -s
+		tests/services/test_nights_off.py tests/services/test_up_retraining.py -v -s
 
 drill-told: $(INSTALLED)
 	$(BIN)/python -m pytest -m drill tests/services/test_told_for_real.py -v
 
 # Drills without a command of their own, and every property with all of its examples.
 OWN_DRILLS := tests/deployments/test_stack.py $(addprefix tests/services/test_,power_loss.py up_power_loss.py nights_off.py \
-	told_for_real.py two_hosts.py many_hosts.py handover.py slurm.py)
+	up_retraining.py told_for_real.py two_hosts.py many_hosts.py handover.py slurm.py)
 
 drill-more: $(INSTALLED)
 	$(PYTEST) -m drill $(addprefix --ignore=,$(OWN_DRILLS))

@@ -12,6 +12,7 @@ from flows.handover import check_handover, train_challenger
 from flows.naming import asked, dated
 from flows.prepare import prepare
 from skinml.dataset.samples import samples_version
+from skinml.errors import OverlapError
 from skinml.layout import report_url
 from skinml.models import registry
 from skinml.models.floors import floors_of
@@ -35,6 +36,9 @@ from tasks.states import of_retraining
 from tasks.workspace import check_tables, open_workspace
 
 logger = logging.getLogger("skinml.retrain")
+
+PREPARE_ATTEMPTS = 3
+"""The first may meet another preparation in its shards, the second in its commit; then all is prepared."""
 
 
 def _run_name() -> str:
@@ -113,7 +117,7 @@ def _retrain(
     if isinstance(claim, str):
         return _skipped(f"run {claim} is retraining already")
     if request.images:
-        prepare.fn(workspace, _preparation(workspace, request, training))
+        _prepare(workspace, _preparation(workspace, request, training))
         crash_point(32)
     lesions = count_new(workspace, request.min_new)
     counted = {"new": lesions.new}
@@ -161,6 +165,18 @@ def _retrain(
 def _skipped(reason: str, **more: Any) -> Outcome:
     logger.info("skipped: %s", reason)
     return Outcome("skipped", reason, more=more)
+
+
+def _prepare(workspace: str, wanted: PrepareRequest) -> None:
+    """Prepare what is new; again if the nightly preparation, which has another worker, was first."""
+    for attempt in range(1, PREPARE_ATTEMPTS + 1):
+        try:
+            prepare.fn(workspace, wanted)
+            return
+        except OverlapError as error:
+            if attempt == PREPARE_ATTEMPTS:
+                raise
+            logger.warning("%s; preparing again, attempt %d of %d", error, attempt + 1, PREPARE_ATTEMPTS)
 
 
 def _preparation(workspace: str, request: RetrainRequest, training: TrainRequest) -> PrepareRequest:

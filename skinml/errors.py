@@ -35,6 +35,10 @@ class RunError(SkinmlError):
     """The run failed, and a retry cannot help. Example: the counts of images do not add up."""
 
 
+class OverlapError(RunError):
+    """Another run has done the same work at the same time and was first. A repetition may succeed."""
+
+
 class UnusableImagesError(RunError):
     """Too many images cannot be used. `counts` says how many and why, and names no image and no place."""
 

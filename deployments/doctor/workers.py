@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from deployments.automations import OURS
 from deployments.doctor.server import Server
+from deployments.up.deploy import APART, NIGHTLY, RETRAIN
 from skinml.checkup.checks import Finding, failed, ok, warning
 
 FITS = "gpu"
@@ -28,6 +29,9 @@ def check_workers(server: Server) -> Finding:
         return warning(f"no worker is alive for work pool {FITS}: fits wait ({said})", mend)
     if none:
         return failed(f"no worker is alive for {', '.join(none)}: its runs become late ({said})", mend)
+    pool_of = {str(one["name"]): one["work_pool_name"] for one in server.deployments}
+    if RETRAIN in pool_of and pool_of[RETRAIN] == pool_of.get(NIGHTLY):
+        return warning(f"{NIGHTLY} and {RETRAIN} are in one work pool ({said})", APART)
     return ok(f"workers alive: {said}")
 
 

@@ -24,8 +24,13 @@ from skinml.requests.base import Request, asked_as
 from skinml.storage.redaction import redacted
 from skinml.strict_json import first_problem
 
-POOLS = {"skinml": "CPU work: scoring, preparing, upkeep.", "gpu": "Training, on machines with a GPU."}
-NIGHTLY = "score-nightly"
+POOLS = {
+    "skinml": "CPU work: scoring, preparing, upkeep.",
+    "retrain": "Retrainings, which take hours: nights do not wait for them.",
+    "gpu": "Training, on machines with a GPU.",
+}
+NIGHTLY, RETRAIN = "score-nightly", "retrain"
+APART = "nights wait until a retraining ends; put it into the work pool retrain, as in the shipped prefect.yaml"
 
 _VARIABLE = re.compile(r"\{\{\s*\$(\w+)\s*\}\}")
 
@@ -47,6 +52,20 @@ class Plan:
     def of_pool(self, pool: str) -> list[str]:
         """The deployments whose runs a worker of this pool starts."""
         return [str(one["name"]) for one in self.file["deployments"] if one["work_pool"]["name"] == pool]
+
+    def pools_here(self, gpu: bool) -> list[str]:
+        """The work pools that need a worker on this machine.
+
+        Args:
+            gpu: whether this machine is to train; otherwise another one may.
+        """
+        used = [pool for pool in ("skinml", "retrain") if pool == "skinml" or self.of_pool(pool)]
+        return [*used, *(["gpu"] if gpu else [])]
+
+    @property
+    def nights_wait_for_retrainings(self) -> bool:
+        """Whether one worker runs both, as in copies of the file of earlier versions."""
+        return any({NIGHTLY, RETRAIN} <= {*self.of_pool(pool)} for pool in POOLS)
 
 
 def read_plan(
@@ -79,7 +98,7 @@ def read_plan(
         if pool not in POOLS:
             raise RequestError(
                 f"--deployments {shipped}: {name} is for the work pool {pool!r}, which does not exist; "
-                f"skinml up has {' and '.join(POOLS)}"
+                f"skinml up has {', '.join(POOLS)}"
             )
     missing = {str(one["name"]): _missing(one, values) for one in deployments}
     chosen = [one for one in deployments if not missing[str(one["name"])]]

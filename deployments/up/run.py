@@ -18,7 +18,16 @@ from deployments.up.api import Api
 from deployments.up.auth import choose_credentials
 from deployments.up.children import Child, Watch
 from deployments.up.database import check_database
-from deployments.up.deploy import Plan, check_requests, make_pools, named_variables, read_plan
+from deployments.up.deploy import (
+    APART,
+    NIGHTLY,
+    RETRAIN,
+    Plan,
+    check_requests,
+    make_pools,
+    named_variables,
+    read_plan,
+)
 from deployments.up.not_started import why_not_started
 from deployments.up.processes import is_flow, running_flow_runs, stop
 from deployments.up.settings import Address, client_environment, common, server_environment
@@ -124,8 +133,7 @@ def _serve(chosen: _Chosen, with_auth: bool, asked: signals.Stop) -> dict[str, A
     client = client_environment(base, address.url, auth)
     api = Api(address.url, auth)
     server = children.server(server_environment(base, address, auth, chosen.database), home)
-    pools = ("skinml", "gpu") if chosen.gpu_worker else ("skinml",)
-    workers = [children.worker(pool, client, home) for pool in pools]
+    workers = [children.worker(pool, client, home) for pool in chosen.plan.pools_here(chosen.gpu_worker)]
     begun = time.monotonic()
     with _stopped_at_the_end(home, api, server, workers, Watch(base, home)) as watch:
         logger.info("starting the Prefect server on %s; logs are in %s", address.ui_url, home.logs)
@@ -211,6 +219,8 @@ def _tell(chosen: _Chosen, api: Api, auth: str | None, asked: signals.Stop) -> N
         logger.warning("%s: the server has scheduled no run in %.0f s; skinml doctor", name, SCHEDULED_SECONDS)
     for name, missing in chosen.plan.left_out.items():
         logger.info("%s is not deployed: it needs %s", name, " and ".join(map(_flag, missing)))
+    if chosen.plan.nights_wait_for_retrainings:
+        logger.warning("%s and %s are in one work pool: %s", NIGHTLY, RETRAIN, APART)
     waiting = [] if chosen.gpu_worker else chosen.plan.of_pool("gpu")
     if waiting:
         said = "%s: waits for a worker of the work pool gpu: give --gpu-worker, or start one on another machine"

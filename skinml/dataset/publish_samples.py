@@ -18,7 +18,7 @@ from skinml.dataset.outcome import record_url
 from skinml.dataset.plan import LABELS, Plan
 from skinml.dataset.splits import assign
 from skinml.dataset.write_shard import ShardDone
-from skinml.errors import RunError
+from skinml.errors import OverlapError
 from skinml.layout import index_url, pending_index_url, shards_url, table_url
 from skinml.records.quarantine import quarantine_rows
 from skinml.records.runs import Counts
@@ -54,7 +54,8 @@ def publish_samples(
         The version of `samples`, which is the dataset version; None if there are no samples at all.
 
     Raises:
-        RunError: the counts do not add up, or another run has changed `samples` since the plan was made.
+        OverlapError: another run has changed `samples` since the plan was made.
+        RunError: the counts do not add up.
     """
     counts.check()
     parts = [shard.samples for shard in shards if shard.samples is not None]
@@ -90,7 +91,7 @@ def _unchanged(
     if before is None or now.files == before.files:  # not the version: creating the table is a version too
         return parts, run_id
     if not tables.rearranged_only(workspace, "samples", before, now):
-        raise RunError(
+        raise OverlapError(
             f"{table_url(workspace, 'samples')} was changed by another run while this one prepared (version "
             f"{before.version} is now {now.version}); nothing was committed: run again, decoded pixels are kept"
         )

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from skinml.dataset.outcome import decode_images, read_record, write_record
 from skinml.dataset.shards import cut, encode_shard, shard_name
-from skinml.errors import RunError, StorageError
+from skinml.errors import OverlapError, StorageError
 from skinml.images.preprocessing import Preprocessing, ShardFormat
 from skinml.layout import shards_url
 from skinml.records.quarantine import quarantine_rows
@@ -122,7 +122,7 @@ def _write_pixels(job: ShardJob, pixels: NDArray[np.uint8]) -> int:
     url = _pixels_url(job)
     data = encode_shard(pixels, job.stored_as)
     if not create_bytes(url, data) and read_bytes(url) != data:
-        raise RunError(
+        raise OverlapError(
             f"{url}: exists with other pixels; another preparation is running, run again once it has ended"
         )
     return len(data)

@@ -70,7 +70,7 @@ def test_only_the_ui_is_on_a_network_that_leads_outside() -> None:
 
 def test_dask_is_reached_by_its_workers_and_by_prefects_alone() -> None:
     there = {name for name, service in SERVICES.items() if "dask" in service["networks"]}
-    assert there == {"dask-scheduler", "dask-worker", "cpu-worker", "gpu-worker"}
+    assert there == {"dask-scheduler", "dask-worker", "cpu-worker", "retrain-worker", "gpu-worker"}
 
 
 def test_no_secret_has_a_value() -> None:
@@ -97,6 +97,19 @@ def test_what_must_be_kept_lies_in_a_volume() -> None:
         volumes = [one.split(":")[0] for one in service["volumes"]]
         assert all(one in COMPOSE["volumes"] for one in volumes if not one.startswith("/")), name
         assert not [one for one in service["volumes"] if one.startswith((".", "~"))], "no folder of the host"
+
+
+def test_retrainings_have_a_worker_of_their_own_that_can_train() -> None:
+    start = ["prefect", "worker", "start", "--pool"]
+    words = {name: one.get("entrypoint", []) for name, one in SERVICES.items()}
+    pools = {name: given[4] for name, given in words.items() if given[:4] == start}
+    assert pools == {"cpu-worker": "skinml", "retrain-worker": "retrain", "gpu-worker": "gpu"}
+    built = {name: SERVICES[name]["build"] for name in pools}
+    assert {name: one["target"] for name, one in built.items()} == {
+        **{"cpu-worker": "score", "retrain-worker": "train", "gpu-worker": "train"}
+    }
+    names = {SERVICES[name]["image"] for name in pools}
+    assert len(names) == 3, "one image would be built twice, in two ways"
 
 
 def test_the_gpu_worker_starts_only_if_asked_for() -> None:

@@ -55,7 +55,8 @@ def test_every_pod_is_closed(build: str) -> None:
         assert security["runAsUser"] > 0
         assert security["seccompProfile"] == {"type": "RuntimeDefault"}
         token = spec["automountServiceAccountToken"]
-        assert token is (build == "overlays/operator" and name == "worker"), f"{name} has no use for a token"
+        starts_clusters = build == "overlays/operator" and name in ("worker", "retrain-worker")
+        assert token is starts_clusters, f"{name} has no use for a token"
         assert spec["serviceAccountName"] != "default"
         assert not {"hostNetwork", "hostPID", "hostIPC"} & spec.keys()
         assert not [volume for volume in spec.get("volumes", []) if "hostPath" in volume]
@@ -96,6 +97,15 @@ def test_the_gpu_worker_asks_for_a_gpu_and_serves_its_pool() -> None:
     assert container["resources"]["limits"]["nvidia.com/gpu"] == "1"
     assert container["args"][:2] == ["--pool", "gpu"]
     assert container["image"].startswith("skinml/train:")
+    assert container["image"].endswith("-gpu")
+
+
+@pytest.mark.parametrize("build", BUILDS)
+def test_retrainings_have_a_worker_of_their_own_that_can_train(build: str) -> None:
+    containers = {name: spec["containers"][0] for name, spec, _ in pods(build)}
+    assert containers["worker"]["args"][:2] == ["--pool", "skinml"]
+    assert containers["retrain-worker"]["args"][:2] == ["--pool", "retrain"]
+    assert re.fullmatch(r"skinml/train:[\d.]+", containers["retrain-worker"]["image"]), "without a GPU"
 
 
 # Who may talk to whom
@@ -137,6 +147,8 @@ ALLOWED = {
     ("deploy", "prefect", 4200),
     ("worker", "prefect", 4200),
     ("worker", "dask-scheduler", 8786),
+    ("retrain-worker", "prefect", 4200),
+    ("retrain-worker", "dask-scheduler", 8786),
     ("gpu-worker", "prefect", 4200),
     ("gpu-worker", "dask-scheduler", 8786),
     ("dask-worker", "dask-scheduler", 8786),
@@ -173,13 +185,14 @@ def test_a_pod_that_nobody_knows_reaches_nothing() -> None:
 
 def test_the_operators_clusters_are_closed_too() -> None:
     build = "overlays/operator"
-    worker = next(labels for name, _, labels in pods(build) if name == "worker")
-    deploy = next(labels for name, _, labels in pods(build) if name == "deploy")
-    assert allows(build, worker, of_the_operator("scheduler"), 8786)
+    labels = {name: found for name, _, found in pods(build)}
+    deploy = labels["deploy"]
+    for worker in (labels["worker"], labels["retrain-worker"]):
+        assert allows(build, worker, of_the_operator("scheduler"), 8786)
+        assert not allows(build, worker, of_the_operator("worker"), 40000)
     assert allows(build, of_the_operator("worker"), of_the_operator("scheduler"), 8786)
     assert allows(build, of_the_operator("scheduler"), of_the_operator("worker"), 40000)
     assert not allows(build, deploy, of_the_operator("scheduler"), 8786)
-    assert not allows(build, worker, of_the_operator("worker"), 40000)
 
 
 def test_nobody_reaches_the_keys_of_a_node() -> None:

@@ -191,7 +191,8 @@ def test_a_night_runs_from_schedule_to_rows(stack: Stack, trained: Path, jpeg: C
     stack.start("dask-worker")
     assert deployed.wait(timeout=300) == 0, stack.log("deploy")
     stack.start("cpu-worker")
-    for name in ("dask-worker", "cpu-worker"):
+    stack.start("retrain-worker")
+    for name in ("dask-worker", "cpu-worker", "retrain-worker"):
         stack.wait_until_healthy(name)
 
     files = stack.home("cpu-worker") / "files"

@@ -93,6 +93,20 @@ def test_a_deployment_without_its_settings_is_left_out() -> None:
     assert {"compact-weekly", "retrain"} <= {*plan.names}, "they need the workspace alone"
 
 
+def test_nights_have_a_worker_that_no_retraining_keeps_busy(tmp_path: Path) -> None:
+    plan = read_plan(PREFECT_FILE, ALL)
+    assert plan.of_pool("retrain") == ["retrain"]
+    assert {"score-nightly", "prepare"} <= {*plan.of_pool("skinml")}
+    assert plan.pools_here(gpu=False) == ["skinml", "retrain"]
+    assert plan.pools_here(gpu=True) == ["skinml", "retrain", "gpu"]
+    assert not plan.nights_wait_for_retrainings
+    own = tmp_path / "copy of an earlier version.yaml"
+    own.write_text(PREFECT_FILE.read_text(encoding="utf-8").replace("*beside_the_nights", "*on_this_machine"))
+    earlier = read_plan(own, ALL)
+    assert earlier.pools_here(gpu=False) == ["skinml"]
+    assert earlier.nights_wait_for_retrainings
+
+
 @pytest.mark.parametrize("text", ["", "[]", "deployments: 3", "deployments: [{name: x}]", "a: [", "\0"])
 def test_a_file_that_is_no_prefect_yaml_is_refused(text: str, tmp_path: Path) -> None:
     file = tmp_path / "mine.yaml"
@@ -313,7 +327,7 @@ time.sleep(600)
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: str(unit.name))
 def test_a_unit_is_hardened_and_calls_what_exists(unit: Path) -> None:
     services = [one.name for one in UNITS if one.suffix == ".service"]
-    assert services == [f"skinml-{name}.service" for name in ("score", "status", "up", "worker")]
+    assert services == [f"skinml-{name}.service" for name in ("score", "status", "up", "worker@")]
     if unit.suffix != ".service":
         return
     parser = configparser.RawConfigParser(strict=False, comment_prefixes=("#",))

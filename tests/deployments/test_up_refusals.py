@@ -120,7 +120,7 @@ def test_a_port_in_use(skinml: CommandLine, trained: Path, home: Path) -> None:
 def test_a_pool_that_does_not_exist(skinml: CommandLine, trained: Path, home: Path, tmp_path: Path) -> None:
     flags = ("--home", home, "--port", 0, "--deployments", other_pool(tmp_path))
     said = refusal(skinml, "--workspace", trained, "up", *flags)
-    assert "is for the work pool 'cpu', which does not exist; skinml up has skinml and gpu" in said
+    assert "is for the work pool 'cpu', which does not exist; skinml up has skinml, retrain, gpu" in said
     assert not home.exists()
 
 

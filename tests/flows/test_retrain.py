@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 
 import flows.retrain
+from flows.prepare import prepare
 from skinml import tables
-from skinml.errors import RunError
+from skinml.errors import OverlapError, RunError
 from skinml.gate import Rules, judge_challenger
 from skinml.layout import model_url, retraining_url
 from skinml.models import promotions, registry
@@ -24,6 +25,7 @@ from skinml.models.decide import crown_first, promote
 from skinml.models.floors import Floors
 from skinml.process.crash_points import VARIABLE
 from skinml.records.runs import Counts, begin, run_row
+from skinml.requests.dataset import PrepareRequest
 from skinml.requests.handover import HandoverRequest
 from skinml.requests.retraining import RetrainRequest
 from skinml.requests.training import TrainRequest
@@ -121,6 +123,29 @@ def test_too_few_new_lesions_are_no_reason_to_train(
     [row] = [row for row in tables.read(ready, "runs").to_pylist() if row["flow"] == "retrain"]
     assert (row["status"], row["new_lesions"], row["model_version"]) == ("completed", NEW, None)
     assert decisions(ready) == [("first", "v1", None)]
+
+
+@pytest.mark.parametrize("lost", [2, 3])
+def test_a_preparation_that_another_run_overtakes_is_done_again(
+    ready: str, monkeypatch: pytest.MonkeyPatch, lost: int
+) -> None:
+    """The nightly preparation has another worker. `lost`: how often it is first."""
+    asked: list[PrepareRequest] = []
+
+    def overtaken(_: str, request: PrepareRequest) -> None:
+        asked.append(request)
+        if len(asked) <= lost:
+            raise OverlapError("samples was changed by another run")
+
+    monkeypatch.setattr(prepare, "fn", overtaken)
+    wanted = RetrainRequest(min_new=NEW + 1, images=("/archive",), metadata=("/archive/metadata.csv",))
+    if lost == flows.retrain.PREPARE_ATTEMPTS:
+        with pytest.raises(OverlapError):
+            flows.retrain.retrain.fn(ready, wanted)
+    else:
+        assert flows.retrain.retrain.fn(ready, wanted)["decision"] == "skipped"
+    assert len(asked) == 3
+    assert asked[0].images == ("/archive",)
 
 
 # What the gate says becomes a decision

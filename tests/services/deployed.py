@@ -17,6 +17,7 @@ import pandas as pd
 from prefect.workers.process import ProcessWorker
 
 from deployments import PREFECT_FILE
+from deployments.up.deploy import POOLS
 from flows.server import Server
 from skinml import tables
 from tests.conftest import MadeUp
@@ -56,7 +57,7 @@ class Installation:
 
     def deploy(self, server: Server, *options: str) -> None:
         """Deploy everything in the folder's prefect.yaml, or what else the options name."""
-        for pool in ("skinml", "gpu"):  # `prefect work-pool create` is 4 s of CPU time each
+        for pool in POOLS:  # `prefect work-pool create` is 4 s of CPU time each
             pools = httpx.post(
                 f"{server.url}/work_pools/",
                 json={

@@ -103,6 +103,28 @@ def test_what_is_deployed_as_it_should_be_is_current(asked: Site, skinml: Comman
         asked.ask("DELETE", "/work_pools/skinml/workers/one")
 
 
+def test_nights_that_wait_for_retrainings_are_found(asked: Site, skinml: CommandLine) -> None:
+    """As earlier versions deployed them."""
+    retrain = asked.client.create_deployment(
+        asked.flow_id,
+        name="retrain",
+        tags=["skinml"],
+        work_pool_name="skinml",
+        entrypoint="flows.retrain.retrain",
+    )
+    asked.ask("POST", "/work_pools/skinml/workers/heartbeat", {"name": "one"})
+    try:
+        row = diagnose(skinml, expect=1)["workers"]
+        assert (row["state"], row["detail"]) == (
+            "warning",
+            "score-nightly and retrain are in one work pool (skinml 1)",
+        )
+        assert "put it into the work pool retrain" in row["mend"]
+    finally:
+        asked.ask("DELETE", "/work_pools/skinml/workers/one")
+        asked.client.delete_deployment(retrain)
+
+
 def test_a_server_that_schedules_nothing_is_found(
     asked: Site, skinml: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -21,6 +21,7 @@ import pandas as pd
 import pytest
 
 from deployments import PREFECT_FILE
+from deployments.up.deploy import POOLS
 from skinml import tables
 from skinml.lab.synth.archive import METADATA, PARTS, make_archive
 from skinml.models import registry
@@ -124,7 +125,7 @@ def site(folder: Path) -> Iterator[Site]:
             worker(network, host, name, supervised=True)
         made = Site(network, control, gpu, environment)
         wait_for(lambda: _answers(made), 120, "the Prefect server")
-        for pool in ("skinml", "gpu"):
+        for pool in POOLS:
             made.prefect(f"pool-{pool}", "work-pool", "create", "--type", "process", pool)
         made.prefect("deploy", "deploy", "--prefect-file", str(PREFECT_FILE), "--all", **DEPLOYED)
         start = [*prefect, "worker", "start", "--pool", "gpu", "--limit", "1"]

@@ -62,7 +62,8 @@ def _says_where_it_is_and_what_is_scheduled(up: Up) -> None:
     assert nightly.count(" 02:00") == 3
     assert nightly.endswith("(Europe/Vienna)")
     assert "prepare is not deployed: it needs --images and --metadata" in up.said
-    wait_for(lambda: bool(up.post("/work_pools/skinml/workers/filter")), 120, "its worker")
+    for pool in ("skinml", "retrain"):
+        wait_for(lambda: bool(up.post(f"/work_pools/{pool}/workers/filter")), 120, f"its worker of {pool}")  # noqa: B023
 
 
 def _lets_in_who_has_the_credentials_and_nobody_else(up: Up) -> None:

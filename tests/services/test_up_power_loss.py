@@ -97,7 +97,7 @@ def test_a_server_and_a_worker_that_are_killed_are_started_again(
         wait_for(lambda: bool(_in_state(up, "COMPLETED")), 240, "a night")
         for name in ("worker", "server"):
             kill_all([one for one in up.children() if name in one.cmdline()])
-        wait_for(lambda: up.said.count("started again in") >= 2, 60, "what up says of it")
+        wait_for(lambda: up.said.count("started again in") >= 3, 60, "what up says of server and workers")
         done = up.home / "logs" / "worker-skinml.log"
         known = done.read_text().count("submitted to infrastructure")
         wait_for(lambda: done.read_text().count("submitted to infrastructure") > known, 240, "the next night")

@@ -17,7 +17,7 @@ from skinml.dataset.resume import resume
 from skinml.dataset.shards import read_index
 from skinml.dataset.survey import SurveyJob, find_duplicates, write_pending_index
 from skinml.dataset.write_shard import ShardDone, ShardJob, write_shard
-from skinml.errors import RunError, StorageError
+from skinml.errors import OverlapError, RunError, StorageError
 from skinml.layout import index_url, shards_url, unpublished_url
 from skinml.records.runs import Counts
 from skinml.schemas import INDEX, QUARANTINE, SAMPLES
@@ -136,13 +136,13 @@ def test_of_two_preparations_at_once_the_second_commits_nothing_and_says_so(plac
     fill(f"{place}/archive", {"i1.jpg": jpeg(1), "i2.jpg": jpeg(2)})
     first, second = (prepare(place, metadata, run_id) for run_id in ("run 1", "run 2"))
     first.publish()
-    with pytest.raises(RunError, match=r"samples was changed by another run .* \(version None is now 1\)"):
+    with pytest.raises(OverlapError, match=r"samples was changed by another run .* \(version None is now 1\)"):
         second.publish()
     assert samples(place) == [("i1", "run 1"), ("i2", "run 1")]
     fill(f"{place}/archive", {"i1.jpg": jpeg(7)})  # a newer version of one, which takes the other way to commit
     third, fourth = (prepare(place, metadata, run_id) for run_id in ("run 3", "run 4"))
     third.publish()
-    with pytest.raises(RunError, match="run again"):
+    with pytest.raises(OverlapError, match="run again"):
         fourth.publish()
     assert samples(place) == [("i1", "run 3"), ("i2", "run 1")]
 

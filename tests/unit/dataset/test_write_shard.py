@@ -25,7 +25,7 @@ from skinml.dataset.plan import Plan, make_plan
 from skinml.dataset.shards import decode_parquet_shard, read_index, shard_name
 from skinml.dataset.splits import split_of
 from skinml.dataset.write_shard import ShardJob, shard_jobs, write_shard
-from skinml.errors import RunError
+from skinml.errors import OverlapError
 from skinml.images.decode import decode
 from skinml.images.fingerprint import perceptual_hashes
 from skinml.images.preprocessing import Preprocessing, ShardFormat
@@ -239,7 +239,7 @@ def test_a_shard_is_never_written_over(place: str, jpeg: Jpeg) -> None:
     fill(archive, {"i0.jpg": jpeg(0), "i1.jpg": jpeg(1)})
     write_shard(job_of(archive, workspace, "i0"))
     before = read_bytes(shard_url(workspace, 0))
-    with pytest.raises(RunError, match="exists with other pixels; another preparation is running"):
+    with pytest.raises(OverlapError, match="exists with other pixels; another preparation is running"):
         write_shard(job_of(archive, workspace, "i1"))
     assert read_bytes(shard_url(workspace, 0)) == before
 
