@@ -26,7 +26,7 @@ from tasks.server_check import server_address, why_unusable
 
 logger = logging.getLogger("skinml.engine")
 
-MAX_RETRIES = 2
+MAX_RETRIES = 1
 """How often Prefect's client repeats a request that got no answer. Its default of 5 takes 62 s."""
 
 REQUEST_SECONDS = 10.0

@@ -15,6 +15,7 @@ from prefect import flow
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.settings import (
     PREFECT_API_URL,
+    PREFECT_CLIENT_MAX_RETRIES,
     PREFECT_LOGGING_TO_API_ENABLED,
     temporary_settings,
 )
@@ -145,8 +146,8 @@ def test_a_server_that_fails_when_asked_is_no_reason_to_fail(
 ) -> None:
     """Once the flow run has begun, whoever is asked about the pool is too busy to answer."""
     monkeypatch.setattr("flows.handover._here", lambda *_: "trained here")
-    monkeypatch.setenv("PREFECT_CLIENT_MAX_RETRIES", "0")
-    with answers.answering(lambda request, _: answers.send(request, 503)) as address:
+    busy = answers.answering(lambda request, _: answers.send(request, 503))
+    with busy as address, temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}):
         monkeypatch.setattr(handover, "get_client", lambda **_: SyncPrefectClient(address))
         assert ask() == "trained here"
         assert "the Prefect server does not answer" in caplog.text
