@@ -240,8 +240,16 @@ def _criteria(evidence: list[dict[str, Any]]) -> str:
         interval = " to ".join(map(_short, one["interval"])) if one["interval"] else "-"
         lines.append([one["criterion"], *measured, interval, one["verdict"]])
     names = ["criterion", "champion", "challenger", "difference", "margin", "interval", "verdict"]
-    text: str = pd.DataFrame(lines, columns=names).to_string(index=False, justify="left")
-    return text
+    return aligned(pd.DataFrame(lines, columns=names))
+
+
+def aligned(table: pd.DataFrame) -> str:
+    """A row a line, each column as wide as its longest cell."""
+    cells = [list(table.columns), *table.astype(str).to_numpy().tolist()]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(table.columns))]
+    return "\n".join(
+        "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells
+    )
 
 
 def _short(value: float | None) -> str:

@@ -119,7 +119,7 @@ class Site:
             return "running; Ctrl-C stops everything" in log.read_text()[begun:]
 
         wait_for(ready, WAIT_SECONDS, "skinml up")
-        return log.read_text()[begun:]
+        return log.read_text()[begun:].replace(str(self.home), "~/.skinml")
 
     def state(self) -> dict[str, Any]:
         """What the running `up` says of itself."""
