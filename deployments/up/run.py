@@ -118,7 +118,8 @@ def _check(workspace: str, home: Home, request: UpRequest) -> _Chosen:
 
 def _already(running: UpState, workspace: str, home: Home) -> dict[str, Any]:
     wrong.already_running(running, workspace, home)
-    logger.info("already running, PID %d, UI at %s", running.pid, running.ui_url)
+    said = "already running, PID %d, UI at %s; to change its settings, stop it and start it with others"
+    logger.info(said, running.pid, running.ui_url)
     return {"already_running": True, "pid": running.pid, "url": running.url, "ui_url": running.ui_url}
 
 
