@@ -159,10 +159,9 @@ def better_challenger(
         " training"
         " to the worker of the pool `gpu`, and the gate decides:"
     )
-    decisions = made.rows("promotions")[
-        ["model_version", "previous_version", "decision", "decided_by", "reason"]
-    ]
-    told.command("skinml models history (five of its columns)", decisions.to_string(index=False))
+    columns = ["model_version", "decision", "decided_by", "reason"]
+    decisions = made.rows("promotions").sort_values("promoted_at")[columns]
+    told.command("skinml models history (four of its columns)", aligned(decisions))
     told.command("skinml models show champion --json (its criteria)", _criteria(json.loads(row["evidence"])))
     told.picture(camera.run(made, retrained, "retrain.png"), "The retraining in the Prefect UI")
     told.picture(camera.report(made, row["run_id"], "gate.png"), "The page of the decision")
