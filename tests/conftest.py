@@ -322,8 +322,12 @@ def shared_workers(dask_cluster: str, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A running Prefect server with a database of its own."""
+    home = tmp_path_factory.mktemp("prefect")
+    # Says when its services plan runs; a test that waits for one in vain shows it.
+    profile = 'active = "test"\n[profiles.test]\nPREFECT_LOGGING_SERVER_LEVEL = "INFO"\n'
+    (home / "profiles.toml").write_text(profile, encoding="utf-8")
     # Not the usual port: what only works on 4200 shall fail here.
-    with start_prefect_server(tmp_path_factory.mktemp("prefect"), free_port()) as server:
+    with start_prefect_server(home, free_port()) as server:
         server.wait_until_ready()
         yield server
 

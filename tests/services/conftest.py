@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
 from prefect.concurrency.services import ConcurrencySlotAcquisitionWithLeaseService
 
+from flows.server import Server
 from tasks.orchestration import DRAIN_SECONDS, begin_with_prefect
 from tests.services.site import Site, running_site
+
+LINES = 80
+"""Of the server's log, at the end of the report of a test that failed on it."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Function,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A failed test shows what the Prefect server has logged, without its list of requests."""
+    report = yield
+    server = item.funcargs.get("prefect_server")
+    if report.failed and isinstance(server, Server):
+        said = server.log.read_text(encoding="utf-8", errors="replace").splitlines()
+        shown = [line for line in said if line.strip() and not line.startswith("INFO: ")]
+        report.sections.append(("the Prefect server's log", "\n".join(shown[-LINES:])))
+    return report
 
 
 @pytest.fixture(scope="session")
