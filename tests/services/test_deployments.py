@@ -39,7 +39,7 @@ def installed(
     folder: Path,
     jpeg: Callable[..., bytes],
 ) -> Iterator[Installation]:
-    """Deployed from one folder, while its worker is started in another; no night is planned when it ends."""
+    """Deployed from one folder, while its worker is started in another; nothing is deployed when it ends."""
     made = install(folder, trained, made_up, some_images(jpeg, 5), wheel=wheel_environment)
     shipped = wheel_environment.run("python", "-m", "deployments", cwd=folder).stdout.strip()
     assert Path(shipped).is_relative_to(wheel_environment.folder)
@@ -47,6 +47,10 @@ def installed(
     made.deploy(prefect_server, "--prefect-file", shipped)
     with made.worker(prefect_server):
         yield made
+    for deployed in httpx.post(f"{prefect_server.url}/deployments/filter", json={}, timeout=60).json():
+        httpx.delete(
+            f"{prefect_server.url}/deployments/{deployed['id']}", timeout=60
+        )  # and what they have planned
 
 
 def deployment(server: Server, name: str) -> dict[str, Any]:

@@ -52,8 +52,10 @@ def server(prefect_server: Server) -> Iterator[Server]:
 
 
 def last_run(server: Server, name: str) -> dict[str, Any]:
-    """The newest run of a flow."""
-    body = {"flows": {"name": {"any_": [name]}}, "sort": "EXPECTED_START_TIME_DESC", "limit": 1}
+    """The run of a flow that began last; others may be planned."""
+    begun = {"start_time": {"is_null_": False}}
+    only = {"flows": {"name": {"any_": [name]}}, "flow_runs": begun}
+    body = {**only, "sort": "START_TIME_DESC", "limit": 1}
     [run] = httpx.post(f"{server.url}/flow_runs/filter", json=body, timeout=60).json()
     found: dict[str, Any] = run
     return found
