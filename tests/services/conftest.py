@@ -6,6 +6,7 @@ from collections.abc import Generator, Iterator
 
 import pytest
 from prefect.concurrency.services import ConcurrencySlotAcquisitionWithLeaseService
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows.server import Server
 from tasks.orchestration import DRAIN_SECONDS, begin_with_prefect
@@ -30,10 +31,17 @@ def pytest_runtest_makereport(
 
 
 @pytest.fixture(scope="session")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def shared_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """The site of this process."""
+    with running_site(tmp_path_factory.mktemp("site")) as started:
+        yield started
+
+
+@pytest.fixture
+def site(shared_site: Site) -> Iterator[Site]:
     """A Prefect server with deployments and automations of ours. Tests leave them as they were."""
-    with running_site(tmp_path_factory.mktemp("site")) as running:
-        yield running
+    with temporary_settings({PREFECT_API_URL: shared_site.server.url}):
+        yield shared_site
 
 
 @pytest.fixture(autouse=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -69,6 +69,13 @@ class Site:
         )
         return [str(run.id) for run in self.client.read_flow_runs() if run.deployment_id == deployment]
 
+    def forget(self, flow: str, deployment: str) -> None:
+        """Delete a deployment that a test has made, and the automations that are only there with it."""
+        self.client.delete_deployment(self.client.read_deployment_by_name(f"{flow}/{deployment}").id)
+        for one in self.client.read_automations():
+            if one.name == f"skinml: {flow} when enough lesions were labelled":
+                self.client.delete_automation(one.id)
+
     def ask(self, method: str, path: str, body: Any = None) -> None:
         """Ask the server for what its client has no method."""
         httpx.request(method, f"{self.server.url}{path}", json=body, timeout=60).raise_for_status()
@@ -96,18 +103,20 @@ def running_site(home: Path) -> Iterator[Site]:
             "PREFECT_SERVER_SERVICES_SCHEDULER_ENABLED": "false",
         }
 
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(servers, "server_environment", environment)
-        with webhook() as received, servers.prefect_server(home, free_port()) as server:
-            server.wait_until_ready()
-            with temporary_settings({PREFECT_API_URL: server.url}), get_client(sync_client=True) as client:
-                flow_id = client.create_flow(nothing)
-                client.create_work_pool(WorkPoolCreate(name="skinml", type="process"))
-                ours, theirs = (
-                    client.create_deployment(
-                        flow_id, name=name, tags=tags, work_pool_name="skinml", entrypoint="flows.score.score"
-                    )
-                    for name, tags in (("score-nightly", ["skinml"]), ("somebody else's", []))
+    with webhook() as received, ExitStack() as open_until_the_end:
+        with pytest.MonkeyPatch.context() as patched:  # not longer: other servers of this process schedule
+            patched.setattr(servers, "server_environment", environment)
+            server = open_until_the_end.enter_context(servers.prefect_server(home, free_port()))
+        server.wait_until_ready()
+        with temporary_settings({PREFECT_API_URL: server.url}):
+            client = open_until_the_end.enter_context(get_client(sync_client=True))
+            flow_id = client.create_flow(nothing)
+            client.create_work_pool(WorkPoolCreate(name="skinml", type="process"))
+            ours, theirs = (
+                client.create_deployment(
+                    flow_id, name=name, tags=tags, work_pool_name="skinml", entrypoint="flows.score.score"
                 )
-                ensure_automations(server.url, received.url, MISSED)
-                yield Site(server, client, flow_id, ours, theirs, received)
+                for name, tags in (("score-nightly", ["skinml"]), ("somebody else's", []))
+            )
+            ensure_automations(server.url, received.url, MISSED)
+        yield Site(server, client, flow_id, ours, theirs, received)

@@ -60,6 +60,7 @@ def test_a_scheduled_run_is_told_at_once_though_prefect_sends_no_event_of_its_pl
     site.client.set_flow_run_state(UUID(failed), Running(), force=True)
     site.client.set_flow_run_state(UUID(failed), Failed())
     wait_for(lambda: site.is_told(failed, "A run failed"), 60, "the message")
+    site.forget("score", "planned")
 
 
 def test_good_runs_and_runs_of_others_are_not_told(site: Site) -> None:
@@ -176,6 +177,8 @@ def test_enough_labelled_lesions_start_one_retraining_only(site: Site, tmp_path:
     loud = site.run(Failed())  # by when this is told, the other events have been seen
     wait_for(lambda: site.is_told(loud, "failed"), 60, "the message")
     assert runs() == 1
+    site.forget("retrain", "retrain")
+    assert len(site.names()) == 6
 
 
 def test_a_server_that_does_not_answer_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
