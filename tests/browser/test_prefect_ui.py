@@ -12,6 +12,7 @@ from PIL import Image
 from playwright.sync_api import Page, expect, sync_playwright
 
 from flows.server import Server
+from tests.services.deployed import last_run
 from tests.services.processes import skinml_process
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -41,8 +42,7 @@ def test_a_run_can_be_read_in_the_browser(
     skinml_process(
         "--workspace", workspace, "score", "--archive", archive, environment=environment, cwd=tmp_path
     )
-    query = {"flows": {"name": {"any_": ["score"]}}, "sort": "EXPECTED_START_TIME_DESC", "limit": 1}
-    [run] = httpx.post(f"{prefect_server.url}/flow_runs/filter", json=query).json()
+    run = last_run(prefect_server, "score")
     assert run["name"].endswith(": 1 scored, 0 unusable")
 
     page.goto(f"{prefect_server.ui}/runs/flow-run/{run['id']}")

@@ -126,6 +126,16 @@ def nights(server: Server, **only: Any) -> list[dict[str, Any]]:
     return found
 
 
+def last_run(server: Server, name: str) -> dict[str, Any]:
+    """The run of a flow that began last; others may be planned."""
+    begun = {"start_time": {"is_null_": False}}
+    only = {"flows": {"name": {"any_": [name]}}, "flow_runs": begun}
+    body = {**only, "sort": "START_TIME_DESC", "limit": 1}
+    [run] = httpx.post(f"{server.url}/flow_runs/filter", json=body, timeout=60).json()
+    found: dict[str, Any] = run
+    return found
+
+
 def some_images(jpeg: Callable[..., bytes], number: int) -> dict[str, bytes]:
     """So many small images for the archive, the first of them broken."""
     return {f"{index}.jpg": jpeg(index) if index else b"" for index in range(number)}

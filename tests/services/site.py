@@ -70,11 +70,9 @@ class Site:
         return [str(run.id) for run in self.client.read_flow_runs() if run.deployment_id == deployment]
 
     def forget(self, flow: str, deployment: str) -> None:
-        """Delete a deployment that a test has made, and the automations that are only there with it."""
+        """Delete a deployment that a test has made, and with it the automation that is only there for it."""
         self.client.delete_deployment(self.client.read_deployment_by_name(f"{flow}/{deployment}").id)
-        for one in self.client.read_automations():
-            if one.name == f"skinml: {flow} when enough lesions were labelled":
-                self.client.delete_automation(one.id)
+        ensure_automations(self.server.url, self.received.url, MISSED)
 
     def ask(self, method: str, path: str, body: Any = None) -> None:
         """Ask the server for what its client has no method."""

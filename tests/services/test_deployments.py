@@ -6,6 +6,7 @@ No clone is needed: all is done in folders outside of one, with the wheel.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -46,9 +47,8 @@ def installed(
     with made.worker(prefect_server):
         yield made
     for deployed in httpx.post(f"{prefect_server.url}/deployments/filter", json={}, timeout=60).json():
-        httpx.delete(
-            f"{prefect_server.url}/deployments/{deployed['id']}", timeout=60
-        )  # and what they have planned
+        url = f"{prefect_server.url}/deployments/{deployed['id']}"
+        change(partial(httpx.delete, url, timeout=60))  # what it has planned goes with it
 
 
 def deployment(server: Server, name: str) -> dict[str, Any]:

@@ -34,6 +34,7 @@ from tasks.ending import ends_as
 from tasks.server_check import is_on_this_machine
 from tasks.states import Ending
 from tests.command import CommandLine
+from tests.services.deployed import last_run
 
 PATIENT = "s3://clinic/miller-anna/ISIC_0024306.jpg"
 """What no state and no name of a run may repeat."""
@@ -49,16 +50,6 @@ def server(prefect_server: Server) -> Iterator[Server]:
     }
     with temporary_settings(settings):
         yield prefect_server
-
-
-def last_run(server: Server, name: str) -> dict[str, Any]:
-    """The run of a flow that began last; others may be planned."""
-    begun = {"start_time": {"is_null_": False}}
-    only = {"flows": {"name": {"any_": [name]}}, "flow_runs": begun}
-    body = {**only, "sort": "START_TIME_DESC", "limit": 1}
-    [run] = httpx.post(f"{server.url}/flow_runs/filter", json=body, timeout=60).json()
-    found: dict[str, Any] = run
-    return found
 
 
 def artifacts(server: Server, run: dict[str, Any]) -> dict[str, Any]:
