@@ -9,7 +9,6 @@ from typing import Any
 from uuid import UUID
 
 from skinml import DISCLAIMER
-from skinml.report.embedded import data_uri
 from tasks.orchestration import go_on_without, under_prefect
 from tasks.progress import Advance, progress_bar
 
@@ -88,6 +87,8 @@ def show_picture(key: str, title: str, picture: bytes, *notes: str) -> None:
     its text over the page. The server stores it three times: as artifact, as the newest of its key, as event.
     """
     if under_prefect():
+        from skinml.report.embedded import data_uri  # and with it Pillow
+
         _show_page(key, title, [f"![{title}]({data_uri(picture)})", *(f"\n{note}" for note in notes)])
 
 
