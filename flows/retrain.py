@@ -6,8 +6,7 @@ import logging
 from dataclasses import dataclass, field
 from typing import Any
 
-from prefect import flow
-
+from flows.flow import flow
 from flows.handover import check_handover, train_challenger
 from flows.naming import asked, dated
 from flows.prepare import prepare

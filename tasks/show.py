@@ -5,25 +5,25 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from skinml.evaluation.metrics import HEADLINE
 from skinml.layout import model_url, report_url, shards_url, table_url
-from skinml.models.manifest import Manifest
 from skinml.monitoring.health import DRIFTED, Health
 from skinml.records.quarantine import by_reason
 from skinml.records.runs import Run
-from skinml.report.contact_sheet import draw_contact_sheet
-from skinml.report.embedded import small_png
-from skinml.report.suspicious import most_suspicious, tiles_of
 from tasks import artifacts
-from tasks.fit import Fitted
 from tasks.orchestration import under_prefect
 from tasks.server_check import is_on_this_machine
 from tasks.stage import stage
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from skinml.models.manifest import Manifest
+    from tasks.fit import Fitted
 
 logger = logging.getLogger("skinml.show")
 
@@ -123,6 +123,9 @@ def show_suspicious(workspace: str, result: dict[str, Any], run: Run, everywhere
 
 @stage("show the most suspicious images")
 def _show_suspicious(workspace: str, run: Run, scored: int, drifted: bool) -> None:
+    from skinml.report.contact_sheet import draw_contact_sheet  # and with it Pillow
+    from skinml.report.suspicious import most_suspicious, tiles_of
+
     try:
         rows = most_suspicious(workspace, run.run_id, run.started_at.date())
         title = f"The most suspicious of {scored:,} images, {run.started_at:%Y-%m-%d}"
@@ -188,6 +191,7 @@ def show_confusion(key: str, about: str, metrics: Mapping[str, Any], images: str
         return
     try:
         from skinml.report.canvas import draw_confusion  # and with it matplotlib
+        from skinml.report.embedded import small_png
 
         rates = f"accuracy {metrics['accuracy']:.3f}, balanced accuracy {metrics['balanced_accuracy']:.3f}"
         confusion = np.array(metrics["confusion_matrix"], dtype=np.int64)

@@ -16,9 +16,10 @@ PLACE = "s3://archive/" + "a-long-way/" * 30 + "x.jpg"
 WORK = f"""
 import logging, sys
 import tasks.progress
+import tasks.progress_bar
 from rich.console import Console
 
-class Eager(tasks.progress.Progress):
+class Eager(tasks.progress_bar.Progress):
     def advance(self, *more):
         super().advance(*more)
         self.refresh()  # rich draws a few times a second
@@ -30,7 +31,7 @@ class Printer(logging.StreamHandler):  # prints by rich, as Prefect's does
     def emit(self, record):
         self.console.print("PREFECT", record.getMessage(), soft_wrap=True)
 
-tasks.progress.Progress = Eager
+tasks.progress_bar.Progress = Eager
 handler = logging.StreamHandler()
 handler.setFormatter(logging.Formatter("LOG %(message)s"))
 logger, other = logging.getLogger("skinml"), logging.getLogger("prefect.flow_runs")
