@@ -135,14 +135,19 @@ def replay(workspace: str, request: QuarantineRequest) -> None:
 
 
 def export(workspace: str, request: ExportRequest) -> None:
-    """Refuse a workspace in which nothing has run, a file that is there already, an unknown run."""
+    """Refuse a workspace in which nothing has run, a file that is there already, an unknown column or run."""
     from skinml.layout import find_workspace
     from skinml.records.export import FLOWS, check_target
-    from skinml.records.history import find_run
+    from skinml.records.export_rows import Choice, check_choice
+    from skinml.records.history import find_run, latest_run
 
     workspace = find_workspace(workspace)
     check_target(request.out)
-    find_run(workspace, request.run, FLOWS)
+    check_choice(Choice(request.columns, request.sort, request.top))
+    if request.run is None:
+        latest_run(workspace, FLOWS)
+    else:
+        find_run(workspace, request.run, FLOWS)
 
 
 def compact(workspace: str, request: CompactRequest) -> None:

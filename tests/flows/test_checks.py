@@ -82,6 +82,8 @@ CASES: list[tuple[str, str, dict[str, Any], str]] = [
     ("export", "TRAINED", {"run": "x", "out": "THERE"}, "exists already"),
     ("export", "TRAINED", {"run": "x", "out": "NEW.xlsx"}, "must end in .csv or .parquet"),
     ("export", "TRAINED", {"run": "x", "out": "NEW"}, "--run x: no run of score or replay"),
+    ("export", "TRAINED", {"latest": True, "out": "NEW"}, "--latest: no run of score or replay in"),
+    ("export", "TRAINED", {"latest": True, "out": "NEW", "sort": "mel"}, "--sort mel: no such column; did you"),
     ("compact", "EMPTY", {}, "nothing has run there yet"),
     ("compact", "EMPTY", {"dry_run": True}, "nothing has run there yet"),
     ("up", "EMPTY", {}, "nothing has run there yet"),

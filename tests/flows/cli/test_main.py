@@ -90,6 +90,12 @@ def test_what_is_not_loaded(code: str, absent: set[str]) -> None:
         (["quarantine", "--reason", "ugly"], "--reason 'ugly'"),
         (["quarantine", "replay"], "ws: nothing has run there yet"),
         (["export", "--run", "x"], "--out is needed"),
+        (["export", "--out", "OUT.csv"], "export: give either --run RUN_ID or --latest"),
+        (["export", "--latest", "--run", "x", "--out", "OUT.csv"], "give either --run RUN_ID or --latest"),
+        (
+            ["export", "--latest", "--top", "0", "--out", "OUT.csv"],
+            "export: --top '0': input should be greater",
+        ),
         (["export", "--run", "x", "--out", "OUT.csv"], "ws: nothing has run there yet"),
         (["compact"], "ws: nothing has run there yet"),
         (["compact", "--retention-hours", "167"], "--retention-hours '167'"),
