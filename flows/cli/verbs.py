@@ -51,6 +51,13 @@ VERBS = (
         check="flows.checks:prepare",
     ),
     Verb(
+        "explore",
+        ExploreRequest,
+        "flows.explore:explore",
+        prints=("files", "images", "lesions", "dataset_version"),
+        as_flow=False,
+    ),
+    Verb(
         "organize",
         OrganizeRequest,
         "flows.organize:organize",

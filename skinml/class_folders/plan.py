@@ -59,8 +59,8 @@ def make_plan(workspace: str, out: str, link: str) -> Plan:
 
     Raises:
         RequestError: there are no samples; the folder is a file, in a bucket, inside the workspace's own
-            folders or among the sources; it has other files under the same names, or images in the folder of another diagnosis;
-            hard links would have to lead to another disk.
+            folders or among the sources; it has other files under the same names, or images in the folder of
+            another diagnosis; hard links would have to lead to another disk.
     """
     version = samples_version(workspace)
     folder = _checked_folder(workspace, out)
