@@ -11,7 +11,7 @@ from skinml.schemas import TABLES
 from skinml.storage.objects import check_place, check_writable, names
 from skinml.storage.urls import is_below, normalise
 
-OWN_FOLDERS = (*TABLES, "shards", "models", "reports", "under_way", "unpublished")
+OWN_FOLDERS = (*TABLES, "shards", "models", "reports", "explore", "under_way", "unpublished")
 """The names that skinml uses directly below a workspace; everything else there belongs to the user."""
 
 PLAIN = re.compile(r"[0-9A-Za-z_][0-9A-Za-z._-]*")
