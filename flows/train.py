@@ -17,7 +17,7 @@ from tasks.bundle import build, finish_bundle, register_model
 from tasks.champion import decide_first
 from tasks.cluster import check_cluster, release_cluster
 from tasks.ending import ends_as
-from tasks.fit import check_protocol, fit_model, workplace
+from tasks.fit import check_protocol, fit_model, refit_honestly, workplace
 from tasks.pixels import find_missing, make_pixels, read_samples
 from tasks.runs import begin_run, recorded
 from tasks.show import show_trained
@@ -54,14 +54,14 @@ def train(workspace: str, request: TrainRequest) -> dict[str, Any]:
         release_cluster(record)
 
         with workplace(workspace, record) as place:
-            fitted = fit_model(store, request.protocol, request, place, export=True)
-            finished = finish_bundle(fitted, place)
+            fit = fit_model(store, request.protocol, request, place)
+            fitted, finished = finish_bundle(store, fit, request, place)
             honest = None
             if request.protocol == "thesis":
                 # The thesis draws before it splits. Beside its figure stands the one that its own recipe
                 # gets when whole lesions are held out: same network, epochs, batch size and number of
                 # training images.
-                honest = fit_model(store, "honest", request, place, export=False)
+                honest = refit_honestly(store, request, place)
             bundle = record.scratch / "bundle"
             build(bundle, store, request, fitted, honest, finished)
 
@@ -90,6 +90,7 @@ def train(workspace: str, request: TrainRequest) -> dict[str, Any]:
         "dataset_version": samples.version,
         "onnx_parity": fitted.result.parity,
         "precisions": finished.to_json(),
+        "views": request.views,
         "decision": None if decision is None else decision.decision,
         "criteria": [] if decision is None else decision.evidence,
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,26 +12,42 @@ from skinml.dataset.pixelstore import PixelStore
 from skinml.images.preprocessing import Preprocessing
 from skinml.models import registry
 from skinml.models.bundle import HEAD, KERAS, NETWORKS, Fit, Made, build_bundle, read_made, write_card
+from skinml.models.calibrated import say_calibration, say_operating
 from skinml.models.manifest import Manifest
 from skinml.models.precisions import explain
 from skinml.models.zoo import architecture
 from skinml.records.runs import Run, library_versions
 from skinml.requests.training import TrainRequest
-from skinml.training.dispatch import run_job
+from skinml.training.dispatch import read_probabilities, run_job
 from skinml.training.jobs import FinishJob, finish_job
 from skinml.training.misses import find_misses
-from skinml.training.results import TRAINING_FEATURES, Finished
+from skinml.training.results import PROBABILITIES, TRAINING_FEATURES, VALIDATION, Finished
 from skinml.training.training_features import training_features
-from tasks.fit import Fitted, Workplace
+from tasks.fit import Fitted, Unjudged, Workplace, judge_fit
 from tasks.stage import stage
 
 logger = logging.getLogger("skinml.bundle")
 
 
 @stage("finish the bundle")
-def finish_bundle(fitted: Fitted, place: Workplace) -> Finished:
-    """Add the outlier score, the int8 network and the drift reference to a fitted network."""
-    finished = run_job(_finish_job(fitted), place.scratch)
+def finish_bundle(
+    store: PixelStore, fit: Unjudged, request: TrainRequest, place: Workplace
+) -> tuple[Fitted, Finished]:
+    """Add outlier score, int8, views, calibration and drift reference to a fitted network, and measure that."""
+    if request.views > 1:
+        logger.info(
+            "scoring an image takes the network %d times as long: it averages as many views", request.views
+        )
+    job = _finish_job(fit, request)
+    finished = run_job(job, place.scratch)
+    test, validation = read_probabilities(job.results, finished.files)
+    fitted = judge_fit(
+        store, replace(fit, result=replace(fit.result, probabilities=test, validation=validation)), request.seed
+    )
+    for name, network in finished.precisions.items():
+        if network.calibration is not None and network.operating_point is not None:
+            logger.info("%s: %s", name, say_calibration(network.calibration))
+            logger.info("%s: %s", name, say_operating(network.operating_point))
     int8 = finished.precisions["int8"]
     if int8.file is None:
         logger.warning("no int8 network: %s", int8.failure)
@@ -42,12 +59,18 @@ def finish_bundle(fitted: Fitted, place: Workplace) -> Finished:
         )
     if not finished.held_out:
         logger.warning("the drift reference includes training images, because too few images were held out")
-    return finished
+    return fitted, finished
 
 
-def _finish_job(fitted: Fitted) -> FinishJob:
+def _finish_job(fit: Unjudged, request: TrainRequest) -> FinishJob:
     """Return the job that finishes a fit: the same dataset and positions, and its network."""
-    return finish_job(fitted.job, fitted.result.files[NETWORKS["fp32"]].sha256)
+    return finish_job(
+        fit.job,
+        fit.result.files[NETWORKS["fp32"]].sha256,
+        request.views,
+        request.calibration,
+        request.operating_sensitivity,
+    )
 
 
 @stage("build the bundle")
@@ -61,8 +84,8 @@ def build(
 ) -> None:
     """Put the bundle together in a folder: networks, reference, metrics, figures."""
     kept = {name: file for name, file in fitted.result.files.items() if name in (KERAS, HEAD)}
-    files = dict(finished.files)
-    of_training, place = files.pop(TRAINING_FEATURES, None), _finish_job(fitted).results
+    files = {name: file for name, file in finished.files.items() if name not in (PROBABILITIES, VALIDATION)}
+    of_training, place = files.pop(TRAINING_FEATURES, None), _finish_job(fitted, request).results
     made = (Made(fitted.job.results, kept), Made(place, files))
     features = None
     if of_training is not None:
@@ -112,8 +135,12 @@ def register_model(
             "epochs": fitted.recipe.epochs,
             "batch_size": fitted.recipe.batch_size,
             "seed": request.seed,
+            "views": request.views,
+            "calibration": request.calibration,
+            "operating_sensitivity": request.operating_sensitivity,
             "trainable_parameters": fitted.result.parameters,
         },
+        "views": request.views,
         "libraries": {**library_versions(), **fitted.result.libraries},
         "onnx_parity": fitted.result.parity,
         "precisions": finished.precisions,

@@ -41,13 +41,20 @@ RECIPES = {"grouped": protocols.grouped, "thesis": protocols.thesis, "honest": p
 
 
 @dataclass(frozen=True, eq=False)
-class Fitted:
-    """A recipe, the job that fitted it, its result, its predictions, and what they say of it."""
+class Unjudged:
+    """A recipe, the job that fitted it, and its result."""
 
-    title: str
+    protocol: str
     recipe: Recipe
     job: FitJob
     result: FitResult
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted(Unjudged):
+    """The same with its predictions, and what they say of it."""
+
+    title: str
     predictions: pa.Table
     judged: dict[str, Any]
     leakage: dict[str, float]
@@ -92,10 +99,19 @@ def check_protocol(samples: Samples, request: TrainRequest) -> None:
 
 
 @stage("fit", "fit {request.model}, {protocol} protocol")
-def fit_model(
-    store: PixelStore, protocol: str, request: TrainRequest, place: Workplace, export: bool
-) -> Fitted:
-    """Fit one recipe in a process of its own, and measure it on the images that the recipe holds out."""
+def fit_model(store: PixelStore, protocol: str, request: TrainRequest, place: Workplace) -> Unjudged:
+    """Fit one recipe in a process of its own, whose network is exported. `finish_bundle` measures it."""
+    return _fit(store, protocol, request, place, export=True)
+
+
+@stage("fit", "fit {request.model}, honest protocol")
+def refit_honestly(store: PixelStore, request: TrainRequest, place: Workplace) -> Fitted:
+    """Fit the thesis's recipe with whole lesions held out, and measure it on these. It leaves no network."""
+    return judge_fit(store, _fit(store, "honest", request, place, export=False), request.seed)
+
+
+def _fit(store: PixelStore, protocol: str, request: TrainRequest, place: Workplace, export: bool) -> Unjudged:
+    """Fit one recipe in a process of its own."""
     recipe = RECIPES[protocol](store.samples, request.epochs, request.batch_size)
     logger.info(
         "%s: %d training rows, %d for validation, %d for test; %d epochs, batches of %d",
@@ -103,10 +119,16 @@ def fit_model(
         *(recipe.epochs, recipe.batch_size),
     )
     job, result = run_fit(store, recipe, request.model, request.seed, place, export, request.cluster)
-    predicted = predictions(store.samples, recipe, result.probabilities, result.validation)
-    judged = judge_predictions(predicted, request.seed)
-    leakage = protocols.leakage(store.samples, recipe)
-    return Fitted(TITLES[protocol], recipe, job, result, predicted, judged, leakage)
+    return Unjudged(protocol, recipe, job, result)
+
+
+def judge_fit(store: PixelStore, fit: Unjudged, seed: int) -> Fitted:
+    """Measure a fit by its probabilities of the images that its recipe holds out."""
+    result = fit.result
+    predicted = predictions(store.samples, fit.recipe, result.probabilities, result.validation)
+    judged = judge_predictions(predicted, seed)
+    leakage = protocols.leakage(store.samples, fit.recipe)
+    return Fitted(fit.protocol, fit.recipe, fit.job, result, TITLES[fit.protocol], predicted, judged, leakage)
 
 
 def run_fit(

@@ -230,7 +230,7 @@ def choices_of(about: FieldInfo) -> list[str]:
     """The texts that a field can have, if they are few: of a Literal or an enumeration, or None beside one."""
     kinds = [about.annotation, *get_args(about.annotation)]
     members = [member for kind in kinds for member in getattr(kind, "__members__", {}).values()]
-    literals = [one for kind in kinds for one in get_args(kind) if isinstance(one, str)]
+    literals = [str(one) for kind in kinds for one in get_args(kind) if isinstance(one, str | int)]
     return list(dict.fromkeys([*map(str, members), *literals]))
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt
 
 from skinml.labels import DIAGNOSES
+from skinml.models.calibrated import Calibration, OperatingPoint
 from skinml.models.names import BundleFile
 
 Precision = Literal["fp32", "int8"]
@@ -46,6 +47,8 @@ class Network(BaseModel):
         lesions: test lesions of each diagnosis; None likewise.
         allowed: whether it may score.
         failure: why it could not be made, in one line.
+        calibration: the temperature in it; None in bundles from before there was one.
+        operating_point: the threshold for its p_malignant; None likewise.
 
     """
 
@@ -62,6 +65,8 @@ class Network(BaseModel):
     lesions: dict[str, Count] | None = None
     allowed: StrictBool = False
     failure: str | None = None
+    calibration: Calibration | None = None
+    operating_point: OperatingPoint | None = None
 
 
 def may_score(int8: Network) -> bool:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, model_validator
 
-from skinml.requests.base import SHARED, ClusterRequest, Request
+from skinml.models.calibrated import SENSITIVITY, Method
+from skinml.models.outputs import Views
+from skinml.requests.base import SHARED, ClusterRequest, Fraction, Request
 from skinml.requests.models import FloorsRequest
+
+
+def _as_number(value: Any) -> Any:
+    """A number as the command line gives it: a Literal compares without converting."""
+    return int(value) if isinstance(value, str) and value.strip().isdigit() else value
 
 
 class CardRequest(Request):
@@ -45,8 +52,28 @@ class TrainRequest(FloorsRequest, CardRequest, ClusterRequest):
         None, ge=1, le=65_536, description="batch size (default: 16 for thesis, 64 for grouped)"
     )
     seed: int = Field(42, ge=0, lt=2**32, description="seed of weights, order and dropout")
+    views: Annotated[Views, BeforeValidator(_as_number)] = Field(
+        1, description="views of each image (mirrored, turned) that the model averages over: 1, 2, 4 or 8"
+    )
+    calibration: Method = Field(
+        "temperature", description="how probabilities are calibrated on validation lesions: temperature, none"
+    )
+    operating_sensitivity: Fraction = Field(
+        SENSITIVITY,
+        gt=0.0,
+        description="sensitivity that the threshold for p_malignant has to reach on validation lesions",
+    )
     requested_by: str = Field(
         "",
         max_length=200,
         description="run_id of the retrain that asked for this training, for its row in runs",
     )
+
+    @model_validator(mode="after")
+    def _the_thesis_looked_once(self) -> TrainRequest:
+        if self.protocol == "thesis" and self.views != 1:
+            raise ValueError(
+                f"--views {self.views} contradicts --protocol thesis, which looks at each image once; leave one"
+                " of them out"
+            )
+        return self

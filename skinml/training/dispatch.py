@@ -8,15 +8,17 @@ from __future__ import annotations
 import io
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, overload
 
 import numpy as np
+from numpy.typing import NDArray
 
 from skinml.compute.gpu import offers_gpu, run_on_gpu
 from skinml.errors import RequestError, RunError, StorageError
 from skinml.models.bundle import read_made
+from skinml.models.manifest import File
 from skinml.training.jobs import FINISH, FIT, FinishJob, FitJob
 from skinml.training.process import run_in_process
 from skinml.training.results import FINISHED, PROBABILITIES, REPORT, VALIDATION, Finished, FitResult
@@ -70,11 +72,24 @@ def run_job(
     else:
         said = run_in_process(fit, (text, str(scratch)), on_epoch)
     report = REPORT.validate_json(said)
+    test, validation = read_probabilities(job.results, report.files)
+    return FitResult(**vars(report), probabilities=test, validation=validation)
+
+
+def read_probabilities(
+    results: str, files: Mapping[str, File]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The probabilities of test and validation images that a job left in its `results`.
+
+    Raises:
+        RunError: they are not what the job wrote.
+
+    """
     test, validation = (
-        np.load(io.BytesIO(read_made(f"{job.results}/{name}", report.files[name])), allow_pickle=False)
+        np.load(io.BytesIO(read_made(f"{results}/{name}", files[name])), allow_pickle=False)
         for name in (PROBABILITIES, VALIDATION)
     )
-    return FitResult(**vars(report), probabilities=test, validation=validation)
+    return test, validation
 
 
 def _fit_on_gpu(cluster: str, text: str, on_epoch: OnEpoch) -> str:

@@ -13,7 +13,9 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, TypeAdapter
 
 from skinml.images.preprocessing import ShardFormat
+from skinml.models.calibrated import Method
 from skinml.models.manifest import Sha256
+from skinml.models.outputs import Views
 from skinml.storage.urls import is_remote
 
 
@@ -69,7 +71,11 @@ class FinishJob:
         seed: of the calibration images and of the interval.
         fitted: URL of the folder with the fit's model.onnx.
         fitted_sha256: of that file.
-        results: URL of another folder, for model.onnx, model-int8.onnx and reference.json.
+        views: of each image that the networks average over (`models.views`).
+        calibration: how the probabilities are calibrated (`training.calibrate`).
+        operating_sensitivity: that the operating threshold has to reach on the validation images.
+        results: URL of another folder, for model.onnx, model-int8.onnx, reference.json, and the probabilities
+            of test and validation images as the finished fp32 network gives them.
 
     """
 
@@ -82,15 +88,23 @@ class FinishJob:
     seed: Annotated[int, Field(ge=0)]
     fitted: Url
     fitted_sha256: Sha256
+    views: Views
+    calibration: Method
+    operating_sensitivity: Annotated[float, Field(gt=0, le=1)]
     results: Url
 
 
-def finish_job(fit: FitJob, fitted_sha256: str) -> FinishJob:
+def finish_job(
+    fit: FitJob, fitted_sha256: str, views: Views, calibration: Method, operating_sensitivity: float
+) -> FinishJob:
     """The job that follows a fit: on the same dataset, positions and seed.
 
     Args:
         fit: the fit's job, which exported its network.
         fitted_sha256: of that network.
+        views: of each image, as of the job.
+        calibration: likewise.
+        operating_sensitivity: likewise.
     """
     return FinishJob(
         workspace=fit.workspace,
@@ -102,6 +116,9 @@ def finish_job(fit: FitJob, fitted_sha256: str) -> FinishJob:
         seed=fit.seed,
         fitted=fit.results,
         fitted_sha256=fitted_sha256,
+        views=views,
+        calibration=calibration,
+        operating_sensitivity=operating_sensitivity,
         results=f"{fit.results}-finished",
     )
 

@@ -14,7 +14,7 @@ from skinml.models.precisions import Network, Precision
 
 PROBABILITIES, VALIDATION = "probabilities.npy", "validation.npy"
 """Of the test and of the validation images, (n, 7) float64: 6 MB for 100,000 of them, so files and no part of
-the answer."""
+the answer. A fit leaves both as Keras gives them, and finishing as the finished fp32 network does."""
 
 TRAINING_FEATURES = "training-features.npz"
 """Positions (k,) int64 of training images, and their features (k, d) float16."""
@@ -83,8 +83,10 @@ class Finished:
         return {name: network.model_dump(mode="json") for name, network in self.precisions.items()}
 
     def measurements(self) -> dict[str, Any]:
-        """What `metrics.json` keeps of it."""
-        return {"precisions": self.to_json(), "foreign": self.foreign}
+        """What `metrics.json` keeps of it. Calibration and threshold are those of fp32."""
+        precisions = self.to_json()
+        chosen = {name: precisions["fp32"][name] for name in ("calibration", "operating_point")}
+        return {"precisions": precisions, "foreign": self.foreign, **chosen}
 
 
 REPORT = TypeAdapter(FitReport)

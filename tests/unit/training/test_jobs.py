@@ -34,6 +34,9 @@ FINISHING = FinishJob(
     seed=JOB.seed,
     fitted=JOB.results,
     fitted_sha256="1" * 64,
+    views=8,
+    calibration="temperature",
+    operating_sensitivity=0.9,
     results="s3://bucket/prefix/under_way/run/grouped-finished",
 )
 
@@ -43,7 +46,7 @@ def test_a_job_is_text_of_less_than_a_kilobyte() -> None:
         text = adapter.dump_json(job)  # type: ignore[arg-type]
         assert adapter.validate_json(text) == job
         assert len(text) < 1000
-        assert all(isinstance(value, str | int) for value in json.loads(text).values())
+        assert all(isinstance(value, str | int | float) for value in json.loads(text).values())
         assert pickle.loads(pickle.dumps(job)) == job  # noqa: S301 - our own
 
 
