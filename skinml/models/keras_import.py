@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from typing import Any
 
 UNUSED = ("IPython", "matplotlib", "sklearn")
-"""Keras loads these, if they are installed, for notebooks, galleries of images and wrappers of scikit-learn. They
-are 30 % of its import: 2.3 of 7.6 s of CPU time (Keras 3.15 on TensorFlow; benchmarks/start measures it)."""
+"""Keras loads these, if they are installed, for notebooks, galleries of images and wrappers of scikit-learn: 2.0
+of 6.8 s of CPU time of its import (Keras 3.15 on TensorFlow; benchmarks/start measures it)."""
 
 
 def import_keras() -> Any:
