@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import tempfile
 import time
@@ -10,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +22,7 @@ from skinml.models.bundle import HEAD, KERAS, NETWORKS, leave
 from skinml.models.head import check_head, write_head
 from skinml.models.inference import BATCH, infer
 from skinml.models.keras_head import linear_head
+from skinml.models.keras_import import import_keras
 from skinml.models.onnx import check_parity, export_onnx
 from skinml.models.outputs import CELLS_NAME, OUTPUT_NAME
 from skinml.models.zoo import architecture
@@ -62,7 +62,7 @@ def fit(job: FitJob, scratch: Path, on_epoch: OnEpoch) -> FitResult:
     shards = map_shards(job.workspace, job.dataset_key, job.stored_as, inputs.shards, scratch)
     _check(shape, shards, inputs.labels)
     data = _Data(shards, inputs.labels, shape.normalisation)
-    keras = _keras()
+    keras = import_keras()
     keras.utils.set_random_seed(job.seed)
     model = shape.build()
     model.compile(
@@ -194,7 +194,7 @@ def export_saved(saved: Path, exported: Path, features: str | None = None, cells
 
 def _export_saved(job: tuple[Path, Path, str | None, str | None], emit: Callable[[], None]) -> None:
     saved, exported, features, cells = job
-    export_onnx(_keras().models.load_model(saved, compile=False), exported, features, cells)
+    export_onnx(import_keras().models.load_model(saved, compile=False), exported, features, cells)
 
 
 def _nothing() -> None:
@@ -213,14 +213,6 @@ def _check(shape: Architecture, shards: Sequence[Pixels], labels: NDArray[np.int
     rows = sum(len(shard) for shard in shards)
     if rows != len(labels):
         raise RunError(f"the shards hold {rows} images for {len(labels)} labels; prepare again")
-
-
-def _keras() -> Any:
-    """Keras, with TensorFlow's start-up chatter turned down; only errors are worth a line."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    import keras
-
-    return keras
 
 
 def _libraries(backend: str) -> dict[str, str]:
