@@ -215,7 +215,7 @@ def _decoder(transfer_syntax: str) -> Any:
     logging.getLogger("pydicom").disabled = True
     logging.getLogger("pydicom.pixels").disabled = True
 
-    from pydicom.pixels import get_decoder
+    from pydicom.pixels.decoders.base import get_decoder
 
     try:
         decoder = get_decoder(transfer_syntax)

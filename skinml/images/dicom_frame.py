@@ -66,8 +66,12 @@ def as_photograph(frame: bytes, is_rgb: bool, profile: bytes | None) -> bytes:
             break
         data = frame[start + 4 : end]
         is_profile = marker == 0xE2 and data.startswith(PROFILE)
-        says = says or (marker == 0xE0 and data.startswith(b"JFIF")) or (marker == 0xEE)
-        if marker < 0xE0 or marker in (0xE0, 0xEE) or (is_profile and profile is None):
+        is_jfif = marker == 0xE0 and data.startswith(b"JFIF\0") and len(data) >= 14
+        is_adobe = (
+            marker == 0xEE and data.startswith(b"Adobe") and len(data) >= 12
+        )  # libjpeg ignores shorter ones
+        says = says or is_jfif or is_adobe
+        if marker < 0xE0 or is_jfif or is_adobe or (is_profile and profile is None):
             kept.append(frame[start:end])
         rest = end
     if is_rgb and not says:
