@@ -10,12 +10,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from skinml.errors import SkinmlError
 from skinml.evaluation.metrics import HEADLINE
 from skinml.layout import model_url, report_url, shards_url, table_url
 from skinml.models.manifest import Manifest
 from skinml.monitoring.health import DRIFTED, Health
 from skinml.records.quarantine import by_reason
 from skinml.records.runs import Run
+from skinml.report import suspicious
 from skinml.report.contact_sheet import draw_contact_sheet
 from skinml.report.embedded import small_png
 from skinml.report.suspicious import most_suspicious, tiles_of
@@ -119,6 +121,17 @@ def show_suspicious(workspace: str, result: dict[str, Any], run: Run, everywhere
             logger.info(
                 "no pictures of lesions in the Prefect UI, which others see too: --images-in-ui shows them"
             )
+
+
+def count_malignant(workspace: str, run: Run, scored: int) -> int | None:
+    """Return how many images of a run look malignant, for its closing sentence; None if that is unknown."""
+    if not scored:
+        return 0
+    try:
+        return suspicious.count_malignant(workspace, run.run_id, run.started_at.date())
+    except SkinmlError as error:  # a sentence is no reason to fail: the rows are committed
+        logger.warning("the images that look malignant are not counted: %s", error)
+        return None
 
 
 @stage("show the most suspicious images")
