@@ -77,6 +77,7 @@ def replay(workspace: str, request: QuarantineRequest) -> dict[str, Any]:
         "replaced": replayable.replaced,
         "left_to_prepare": replayable.of_prepare,
         "reasons": dict(totals.reasons),
+        "malignant": show.count_malignant(workspace, run, record.counts.done),
         "seconds": record.row["seconds"],
         "images_per_second": record.row["images_per_second"],
         "table_version": published.version,

@@ -96,6 +96,7 @@ def score(workspace: str, request: ScoreRequest) -> dict[str, Any]:
         "outside_window": new.pending.outside_window,
         "beyond_limit": new.pending.beyond_limit,
         "reasons": dict(totals.reasons),
+        "malignant": show.count_malignant(workspace, run, record.counts.done),
         "flags": health.flags if health else {},
         "shadow": shadowed,
         "health": health.verdict if health else None,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from skinml.errors import SkinmlError
 from skinml.evaluation.metrics import HEADLINE
 from skinml.layout import model_url, report_url, shards_url, table_url
 from skinml.monitoring.health import DRIFTED, Health
@@ -119,6 +120,19 @@ def show_suspicious(workspace: str, result: dict[str, Any], run: Run, everywhere
             logger.info(
                 "no pictures of lesions in the Prefect UI, which others see too: --images-in-ui shows them"
             )
+
+
+def count_malignant(workspace: str, run: Run, scored: int) -> int | None:
+    """Return how many images of a run look malignant, for its closing sentence; None if that is unknown."""
+    if not scored:
+        return 0
+    from skinml.report.suspicious import count_malignant as malignant_in
+
+    try:
+        return malignant_in(workspace, run.run_id, run.started_at.date())
+    except SkinmlError as error:  # a sentence is no reason to fail: the rows are committed
+        logger.warning("the images that look malignant are not counted: %s", error)
+        return None
 
 
 @stage("show the most suspicious images")

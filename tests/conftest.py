@@ -9,6 +9,7 @@ import os
 import secrets
 import shutil
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +31,7 @@ from skinml.compute.local import LOCAL_CLUSTER
 from skinml.lab.synth import make_archive
 from skinml.lab.synth.archive import METADATA, PARTS
 from skinml.models import registry
-from skinml.storage import connection
+from skinml.storage import connection, suffixes
 from skinml.storage.urls import file_path, normalise
 from tests import effort, wheel
 from tests.command import CommandLine
@@ -166,6 +167,17 @@ def put(request: pytest.FixtureRequest) -> Callable[[str, bytes], None]:
             Path(url).write_bytes(data)
 
     return put_object
+
+
+@pytest.fixture
+def without_dicom(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """An installation without the extra `dicom`."""
+    for module in suffixes.DICOM_MODULES:
+        monkeypatch.setitem(sys.modules, module, None)  # neither found nor imported
+    suffixes.dicom_installed.cache_clear()
+    yield
+    monkeypatch.undo()
+    suffixes.dicom_installed.cache_clear()
 
 
 @pytest.fixture(scope="session")

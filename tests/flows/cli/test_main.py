@@ -94,7 +94,7 @@ def test_what_is_not_loaded(code: str, absent: set[str]) -> None:
         (["export", "--latest", "--run", "x", "--out", "OUT.csv"], "give either --run RUN_ID or --latest"),
         (
             ["export", "--latest", "--top", "0", "--out", "OUT.csv"],
-            "export: --top '0': input should be greater",
+            "--top '0': input should be greater",
         ),
         (["export", "--run", "x", "--out", "OUT.csv"], "ws: nothing has run there yet"),
         (["compact"], "ws: nothing has run there yet"),
