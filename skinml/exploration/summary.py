@@ -37,8 +37,8 @@ class Ages:
     """The ages of the images' patients.
 
     Attributes:
-        counts: images of each bin of AGE_BIN years; the middle of bin k is 5 k, because ages are often rounded to
-            that.
+        counts: images of each bin of AGE_BIN years; the middle of bin k is 5 k, as ages are often rounded
+            to that.
         known, blank: images with an age, and without.
         mean, deviation: in years, the maximum-likelihood fit of a normal distribution; None if fewer than two
             different ages are known.
