@@ -5,23 +5,19 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from skinml import __version__
-from skinml.errors import SkinmlError
 from skinml.isic_archive.download import IMAGES, Progress
 from skinml.isic_archive.journal import MANIFEST, write_manifest
 from skinml.isic_archive.labels import EXPORT, HAM10000_FORM, as_export, as_ham10000
 from skinml.isic_archive.licence import CITATION, LICENCE, notice
 from skinml.isic_archive.pages import Collection
-from skinml.storage.objects import read_bytes, write_bytes
+from skinml.records.data_sources import SOURCE
+from skinml.storage.objects import write_bytes
 
-SOURCE, LICENCE_FILE = "SOURCE.json", "LICENCE.txt"
-
-MOST_BYTES = 2**20
+LICENCE_FILE = "LICENCE.txt"
 
 
 def write_description(
@@ -62,16 +58,3 @@ def write_description(
     }
     write_bytes(str(folder / SOURCE), json.dumps(about, indent=1, ensure_ascii=False).encode())
     return [str(folder / IMAGES), *(str(folder / name) for name in (*files, SOURCE))]
-
-
-def read_source(metadata_url: str) -> Mapping[str, Any]:
-    """Return SOURCE.json beside a metadata file; {} if there is none that can be read.
-
-    Args:
-        metadata_url: normalised URL of the metadata file.
-    """
-    try:
-        about = json.loads(read_bytes(f"{metadata_url.rpartition('/')[0]}/{SOURCE}", MOST_BYTES))
-    except (SkinmlError, ValueError):
-        return {}
-    return about if isinstance(about, dict) else {}
