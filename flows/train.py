@@ -10,6 +10,7 @@ from skinml.dataset.description import describe
 from skinml.models.floors import floors_of
 from skinml.models.zoo import DEFAULT, architecture, pixels_for
 from skinml.models.zoo.base import check_weights
+from skinml.records.data_sources import cited_sources
 from skinml.records.runs import begin
 from skinml.requests.training import TrainRequest
 from skinml.training.installed import check_installed
@@ -70,7 +71,7 @@ def train(workspace: str, request: TrainRequest) -> dict[str, Any]:
             "version": samples.version,
             "samples": len(store.samples),
             "description": describe(store.samples),
-            "told": request.told(),
+            "told": cited_sources(workspace) | request.told(),
         }
         manifest = register_model(workspace, bundle, request, pixels, dataset, fitted, finished, run)
         record.model_version = manifest.version

@@ -17,6 +17,7 @@ from skinml.requests.base import Request
 from skinml.requests.dataset import PrepareRequest
 from skinml.requests.evaluation import EvaluateRequest
 from skinml.requests.explanation import ExplainRequest
+from skinml.requests.fetching import FetchRequest
 from skinml.requests.lab import DemoRequest, DrillRequest, SynthRequest
 from skinml.requests.labels import MislabelledRequest
 from skinml.requests.models import ModelsRequest
@@ -37,6 +38,14 @@ VERBS = (
         SynthRequest,
         "flows.synth:synth",
         prints=("images", "corrupt"),
+        needs_workspace=False,
+        as_flow=False,
+    ),
+    Verb(
+        "fetch",
+        FetchRequest,
+        "flows.fetch:fetch",
+        prints=("images", "fetched", "there_already", "bytes", "licence", "files"),
         needs_workspace=False,
         as_flow=False,
     ),

@@ -36,21 +36,19 @@ class Chart:
     note: str = ""
 
 
-def as_png(figure: Figure) -> bytes:
-    """Return a figure as a PNG file; the same figure gives the same bytes."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})
-    return buffer.getvalue()
+def as_png_and_svg(figure: Figure) -> tuple[bytes, bytes]:
+    """Return a figure as a PNG file and as an SVG file; the same figure gives the same bytes.
 
-
-def as_svg(figure: Figure) -> bytes:
-    """Return a figure as an SVG file with its letters as shapes; the same figure gives the same bytes."""
+    In the SVG, letters are shapes, so that it looks the same everywhere.
+    """
     from matplotlib import rc_context
 
-    buffer = io.BytesIO()
+    png, svg = io.BytesIO(), io.BytesIO()
+    figure.savefig(png, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})
+    figure.set_layout_engine("none")  # everything has its place now; finding it takes most of the time
     with rc_context({"svg.hashsalt": "skinml", "svg.fonttype": "path"}):
-        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
-    return buffer.getvalue()
+        figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})
+    return png.getvalue(), svg.getvalue()
 
 
 def panel(axes: Axes, title: str, about: str) -> None:

@@ -63,17 +63,18 @@ def _draw_ages(axes: Axes, ages: Ages) -> None:
     if not ages.known:
         axes.text(0.5, 0.5, "no image has an age", transform=axes.transAxes, ha="center", color=GREY)
         return
-    edges = np.arange(len(ages.counts)) * AGE_BIN
-    axes.bar(edges, ages.counts, width=AGE_BIN, align="edge", color=SKY, edgecolor="black", linewidth=0.4)
+    middles = np.arange(len(ages.counts)) * AGE_BIN
+    low, high = -AGE_BIN / 2, (len(ages.counts) - 0.5) * AGE_BIN
+    axes.bar(middles, ages.counts, width=AGE_BIN, color=SKY, edgecolor="black", linewidth=0.4)
     if ages.mean is not None and ages.deviation:
-        years = np.linspace(0, len(ages.counts) * AGE_BIN, 400)
+        years = np.linspace(low, high, 400)
         density = np.exp(-0.5 * ((years - ages.mean) / ages.deviation) ** 2) / (
             ages.deviation * np.sqrt(2 * np.pi)
         )
         label = f"normal distribution: mean {ages.mean:.1f}, standard deviation {ages.deviation:.1f} years"
         axes.plot(years, density * ages.known * AGE_BIN, color=ORANGE, linewidth=2, label=label)
         axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), frameon=False, fontsize=8)  # hides nothing
-    axes.set_xlim(0, len(ages.counts) * AGE_BIN)
+    axes.set_xlim(low, high)
     whole_numbers(axes, "y")
     axes.grid(axis="y", alpha=0.3)
 

@@ -36,14 +36,15 @@ def draw_sizes(summary: Summary) -> Chart:
 
 def draw_quality(summary: Summary) -> Chart:
     """Sharpness and brightness by diagnosis, as boxes."""
-    from matplotlib.ticker import FuncFormatter, NullFormatter
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     figure = blank(9.4, 4.4)
     sharp, bright = figure.subplots(1, 2)
     panel(sharp, "Sharpness", "boxes: quartiles and median; whiskers: 5 and 95 % of the images")
     _boxes(sharp, summary.sharpness.clip(lower=LOWEST))
     sharp.set_yscale("log")
-    sharp.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    sharp.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    sharp.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
     sharp.yaxis.set_minor_formatter(NullFormatter())
     sharp.set_ylabel("Variance of the Laplacian (grey levels squared)")
     panel(bright, "Brightness", "boxes: quartiles and median; whiskers: 5 and 95 % of the images")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from skinml import DISCLAIMER
-from skinml.exploration.chart import Chart, as_png, as_svg
+from skinml.exploration.chart import Chart, as_png_and_svg
 from skinml.exploration.charts import draw_lesions, draw_missing, draw_panels, draw_sources
 from skinml.exploration.choose import EXAMPLES, Pairs, Suspicious
 from skinml.exploration.image_charts import draw_quality, draw_sizes
@@ -69,8 +69,7 @@ def files_of(findings: Findings) -> dict[str, bytes]:
         figures = {chart.name: chart.figure for chart in charts} | _pictures(findings)
         files = {}
         for name, figure in figures.items():
-            files[f"{FIGURES}/{name}.png"] = as_png(figure)
-            files[f"{FIGURES}/{name}.svg"] = as_svg(figure)
+            files[f"{FIGURES}/{name}.png"], files[f"{FIGURES}/{name}.svg"] = as_png_and_svg(figure)
     return {PAGE: _page(findings, charts, files).encode(), **files}
 
 
@@ -81,11 +80,12 @@ def _charts(summary: Summary) -> list[Chart]:
 
 def _pictures(findings: Findings) -> dict[str, Figure]:
     samples, thumbnails = findings.samples, findings.thumbnails
-    return {
-        "examples": draw_examples(findings.examples, thumbnails),
-        "duplicates": draw_pairs(samples, findings.pairs, thumbnails),
-        "suspicious": draw_suspicious(samples, findings.suspicious, thumbnails),
-    }
+    figures = {"examples": draw_examples(findings.examples, thumbnails)}
+    if len(findings.pairs.shown):
+        figures["duplicates"] = draw_pairs(samples, findings.pairs, thumbnails)
+    if len(findings.suspicious.rows):
+        figures["suspicious"] = draw_suspicious(samples, findings.suspicious, thumbnails)
+    return figures
 
 
 def _page(findings: Findings, charts: Sequence[Chart], files: Mapping[str, bytes]) -> str:
@@ -101,7 +101,6 @@ def _page(findings: Findings, charts: Sequence[Chart], files: Mapping[str, bytes
         examples_each=EXAMPLES,
         pairs=[_pair(findings, jpegs, row) for row in findings.pairs.shown.to_dict("records")],
         suspicious=[_suspicious(findings, jpegs, row) for row in findings.suspicious.rows.to_dict("records")],
-        figures=sorted({name.rpartition("/")[2].partition(".")[0] for name in files}),
     )
 
 

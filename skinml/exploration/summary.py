@@ -37,7 +37,8 @@ class Ages:
     """The ages of the images' patients.
 
     Attributes:
-        counts: images of each bin of AGE_BIN years, from 0; bin k holds ages from 5 k to below 5 k + 5.
+        counts: images of each bin of AGE_BIN years; the middle of bin k is 5 k, as ages are often rounded
+            to that.
         known, blank: images with an age, and without.
         mean, deviation: in years, the maximum-likelihood fit of a normal distribution; None if fewer than two
             different ages are known.
@@ -170,7 +171,7 @@ def measure_ages(ages: pd.Series[float]) -> Ages:
     """
     known = ages.dropna().to_numpy(np.float64)
     known = known[np.isfinite(known) & (known >= 0)]
-    counts = np.bincount((known // AGE_BIN).astype(np.int64), minlength=1)
+    counts = np.bincount(np.floor(known / AGE_BIN + 0.5).astype(np.int64), minlength=1)
     fits = len(known) > 1 and bool(np.ptp(known) > 0)
     mean, deviation = (float(known.mean()), float(known.std())) if fits else (None, None)
     return Ages(counts, len(known), len(ages) - len(known), mean, deviation)
