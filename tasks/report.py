@@ -1,4 +1,4 @@
-"""Make the page of a night: its thumbnails on Dask workers; at the end of a night, as a stage that never fails it."""
+"""Make the page of a night: its thumbnails on Dask workers; errors of the one at a night's end are warnings."""
 
 from __future__ import annotations
 
@@ -35,3 +35,23 @@ def make_page(workspace: str, run_id: str | None, cluster: ClusterRequest) -> li
                 yield done
 
     return write_night(workspace, run, MIN_NEW, on_workers)
+
+
+def page_of_tonight(workspace: str, run_id: str, cluster: ClusterRequest) -> str | None:
+    """Write the page of a run whose rows are committed; the page's URL. Whatever fails is a warning."""
+    from tasks.stage import stage  # loads Prefect, which the verb `report` does not need
+
+    @stage("write the night's page", retried=False)
+    def write_page(workspace: str, run_id: str, cluster: ClusterRequest) -> str | None:
+        try:
+            page = make_page(workspace, run_id, cluster)[0]
+        except Exception as error:
+            logger.warning(
+                "the night's page was not written: %s: %s; its rows are committed, and skinml report --run %s tries again",
+                *(type(error).__name__, error, run_id),
+            )
+            return None
+        logger.info("the night's page: %s", page)
+        return page
+
+    return write_page(workspace, run_id, cluster)

@@ -19,8 +19,8 @@ Floats = NDArray[np.float64]
 
 ASSUMPTION = (
     "It assumes that a probability means the same on this night's images as on the images that the model was tested"
-    " on. Nothing in the scores can show that. The interval is for the chance of the diagnoses alone, as if no lesion"
-    " was photographed twice, so it is rather too narrow."
+    " on. Nothing in the scores can show that. The interval counts every image as a lesion of its own, so it is rather"
+    " too narrow."
 )
 
 FEWEST_IMAGES = 50
@@ -35,6 +35,9 @@ held-out image would otherwise get an offset without bound."""
 
 STEPS, SMALL = 50, 1e-9
 """Newton steps at most, and the decrease below which they end. 5 to 9 are needed."""
+
+DRAWS, DRAWN_IMAGES = 64, 20_000
+"""Draws of the calibration, and the images that each is applied to at most: half a second."""
 
 SMALLEST = 1e-7
 """Smaller probabilities count as this: their logarithm is finite then."""
@@ -51,11 +54,13 @@ class Calibration:
         slope: one over the temperature.
         offsets: one a diagnosis, float64 (7,), sum 0.
         images: held-out images that it was fitted on.
+        covariance: of the slope and the offsets, float64 (8, 8): the inverse of the curvature of the loss.
     """
 
     slope: float
     offsets: Floats
     images: int
+    covariance: Floats
 
     def __call__(self, probabilities: NDArray[np.floating]) -> Floats:
         """Calibrated probabilities, float64 (n, 7), of probabilities (n, 7)."""
@@ -93,7 +98,8 @@ def calibrate(probabilities: NDArray[np.floating], labels: NDArray[np.integer]) 
             break
         parameters, loss = parameters - length * step, new
     offsets = parameters[1:] - parameters[1:].mean()
-    return Calibration(float(parameters[0]), offsets, len(labels))
+    covariance = np.linalg.inv(_derivatives(parameters, start, logs, truth)[1])
+    return Calibration(float(parameters[0]), offsets, len(labels), covariance)
 
 
 @dataclass(frozen=True)
@@ -116,33 +122,48 @@ class Estimate:
 
 
 def estimate(
-    calibrated: NDArray[np.floating], predicted: NDArray[np.integer], held_out: int
+    probabilities: NDArray[np.floating], predicted: NDArray[np.integer], calibration: Calibration
 ) -> Estimate | None:
     """Estimate the balanced accuracy of the predicted diagnoses; None if there are too few images.
 
     With y drawn from the calibrated probabilities, balanced accuracy is a mean of ratios A_i / B_i: of the images of
-    diagnosis i, those predicted as i. The estimate is the ratio of the expectations. Its variance is that of the
-    linearised sum over images (delta method), which are independent.
+    diagnosis i, those predicted as i. The estimate is the ratio of the expectations. Its variance has two parts: the
+    chance of the diagnoses, by the linearised sum over images (delta method), and what the held-out images leave open
+    about the calibration, by draws from its normal approximation.
 
     Args:
-        calibrated: probabilities, float (n, 7).
+        probabilities: of the network, float (n, 7).
         predicted: class numbers, (n,).
-        held_out: images that the calibration was fitted on.
+        calibration: of the network.
     """
-    if len(predicted) < FEWEST_IMAGES or held_out < FEWEST_IMAGES:
+    if len(predicted) < FEWEST_IMAGES or calibration.images < FEWEST_IMAGES:
         return None
-    hit = np.eye(len(DIAGNOSES))[predicted]
+    calibrated = calibration(probabilities)
     expected = calibrated.sum(axis=0)
     kept = np.flatnonzero(expected >= FEWEST_EXPECTED)
-    sensitivity = (calibrated * hit).sum(axis=0)[kept] / expected[kept]
+    hit = np.eye(len(DIAGNOSES))[predicted]
+    sensitivity = _sensitivities(calibrated, hit)[kept]
     mean = float(sensitivity.mean())
     influence = (hit[:, kept] - sensitivity) / (len(kept) * expected[kept])
     first, second = (calibrated[:, kept] * influence**power for power in (1, 2))
     variance = float((second.sum(axis=1) - first.sum(axis=1) ** 2).sum())
-    spread = Z * float(np.sqrt(max(variance, 0.0)))
+
+    generator = np.random.default_rng(len(predicted))
+    some = slice(None, None, max(1, len(predicted) // DRAWN_IMAGES))
+    logs, some_hit = _logs(probabilities[some]), hit[some]
+    middle = np.array([calibration.slope, *calibration.offsets])
+    drawn = generator.multivariate_normal(middle, calibration.covariance, DRAWS)
+    means = [_sensitivities(_softmax(one[0] * logs + one[1:]), some_hit)[kept].mean() for one in drawn]
+    spread = Z * float(np.sqrt(max(variance, 0.0) + np.var(means)))
     left_out = tuple(name for number, name in enumerate(DIAGNOSES) if number not in kept)
     interval = (max(0.0, mean - spread), min(1.0, mean + spread))
-    return Estimate(mean, interval, len(predicted), held_out, left_out)
+    return Estimate(mean, interval, len(predicted), calibration.images, left_out)
+
+
+def _sensitivities(calibrated: Floats, hit: Floats) -> Floats:
+    """Expected sensitivity of each diagnosis, float64 (7,)."""
+    result: Floats = (calibrated * hit).sum(axis=0) / np.maximum(calibrated.sum(axis=0), SMALLEST)
+    return result
 
 
 def _logs(probabilities: NDArray[np.floating]) -> Floats:

@@ -135,8 +135,7 @@ def _estimated(scored: Scored, model: Model, drifted: bool) -> tuple[Estimate | 
             None,
             "No estimate: the model has too few held-out predictions to calibrate its probabilities on.",
         )
-    calibrated = model.calibration(scored.probabilities)
-    found = estimate(calibrated, scored.predicted, model.calibration.images)
+    found = estimate(scored.probabilities, scored.predicted, model.calibration)
     if found is None:
         return None, f"No estimate: {scored.images:,} scored images are too few."
     return found, ""

@@ -42,8 +42,8 @@ IN_PAGE = 2_000
 GROUND = (128, 128, 128)
 """Around an image that has another shape than the box."""
 
-HERE = 300
-"""Images that are read in this process. Half a second; the workers of a cluster take longer to start."""
+HERE = 1_000
+"""Images that are read in this process: 1.5 s. The workers of a cluster take longer to start."""
 
 NEEDED = ["uri", "etag", "size_bytes", "sha256"]
 

@@ -79,7 +79,7 @@
   };
   const fill = (cell, text, share) => {
     cell.querySelector(".number").textContent = text;
-    cell.querySelector(".fill").setAttribute("width", (100 * share).toFixed(1));
+    cell.querySelector("rect").setAttribute("width", `${(100 * share).toFixed(1)}%`);
   };
   const drawn = (row) => {
     const tr = element("row").content.firstElementChild.cloneNode(true);
@@ -265,6 +265,10 @@
     if (act) { event.preventDefault(); act(); }
   };
 
+  // On a phone a row is a grid, which takes a cell its meaning unless it says it.
+  const model = element("row").content.firstElementChild;
+  model.setAttribute("role", "row");
+  for (const one of model.cells) one.setAttribute("role", one.matches("th") ? "rowheader" : "cell");
   for (const th of document.querySelectorAll("[data-sort]")) {
     const one = button(th.textContent, () => {
       const by = th.dataset.sort;
