@@ -172,6 +172,21 @@ def _folder_name(text: str) -> str:
     return f"{plain}-{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()[:12]}"
 
 
+def reports_url(workspace: str) -> str:
+    """The folder of all reports; its index.html is the page over all nights."""
+    return f"{workspace}/reports"
+
+
+def nights_url(workspace: str) -> str:
+    """The folder of what the page over all nights needs of each night that has a page."""
+    return f"{workspace}/reports/nights"
+
+
+def night_summary_url(workspace: str, run_id: str) -> str:
+    """The file of one night in that folder."""
+    return f"{nights_url(workspace)}/{run_id}.json"
+
+
 def report_url(workspace: str, run_id: str, name: str = "index.html") -> str:
     """One file of a run's report."""
     return f"{workspace}/reports/{run_id}/{name}"

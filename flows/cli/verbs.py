@@ -22,6 +22,7 @@ from skinml.requests.lab import DemoRequest, DrillRequest, SynthRequest
 from skinml.requests.labels import MislabelledRequest
 from skinml.requests.models import ModelsRequest
 from skinml.requests.operations import DoctorRequest, StatusRequest
+from skinml.requests.reporting import ReportRequest
 from skinml.requests.retraining import RetrainRequest
 from skinml.requests.samples import ExploreRequest, OrganizeRequest
 from skinml.requests.scoring import QuarantineRequest, ScoreRequest
@@ -156,6 +157,13 @@ VERBS = (
         "flows.export:export",
         prints=("run_id", "rows", "file"),
         check="flows.checks:export",
+    ),
+    Verb(
+        "report",
+        ReportRequest,
+        "flows.report:report",
+        prints=("files", "seconds"),
+        as_flow=False,
     ),
     Verb(
         "status",
