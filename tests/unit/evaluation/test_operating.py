@@ -49,9 +49,10 @@ def test_the_interval_is_by_lesion() -> None:
 
 
 def test_the_interval_holds_the_threshold_of_many_more_lesions() -> None:
-    truth = choose_threshold(*_made_up(60_000, 9), 0.9, seed=1).value
-    intervals = [choose_threshold(*_made_up(300, seed), 0.9, seed=1).interval for seed in range(40)]
-    assert sum(low <= truth <= high for low, high in intervals) >= 34  # 38 are expected of 95 %
+    labels, probabilities, _ = _made_up(60_000, 9)
+    truth = np.quantile(probabilities[:, [0, 1, 4]].sum(axis=1)[is_malignant(labels)], 0.1)
+    intervals = [choose_threshold(*_made_up(300, seed), 0.9, seed=1).interval for seed in range(20)]
+    assert sum(low <= truth <= high for low, high in intervals) >= 17  # 19 are expected of 95 %
 
 
 def test_rates_are_counted_and_their_intervals_are_by_lesion() -> None:
@@ -61,7 +62,7 @@ def test_rates_are_counted_and_their_intervals_are_by_lesion() -> None:
     assert found.sensitivity == pytest.approx(called[labels != NV].mean())
     assert found.specificity == pytest.approx((~called)[labels == NV].mean())
     once = rates(labels[::2], probabilities[::2], lesions[::2], 0.4, seed=1)
-    assert vars(found) == pytest.approx(vars(once))
+    assert found == once
     low, high = found.sensitivity_interval or (0, 0)
     assert 0.03 < high - low < 0.2
     assert malignant_lesions(labels, lesions) == 100
