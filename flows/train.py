@@ -8,6 +8,7 @@ from flows.flow import flow
 from flows.naming import asked, dated
 from skinml.dataset.description import describe
 from skinml.models.floors import floors_of
+from skinml.models.precisions import as_tables
 from skinml.models.zoo import DEFAULT, architecture, pixels_for
 from skinml.models.zoo.base import check_weights
 from skinml.records.data_sources import cited_sources
@@ -90,8 +91,8 @@ def train(workspace: str, request: TrainRequest) -> dict[str, Any]:
         "seconds": record.row["seconds"],
         "dataset_version": samples.version,
         "onnx_parity": fitted.result.parity,
-        "precisions": finished.to_json(),
         "views": request.views,
+        **as_tables(finished.precisions),
         "decision": None if decision is None else decision.decision,
         "criteria": [] if decision is None else decision.evidence,
     }

@@ -73,11 +73,19 @@ def show_trained(workspace: str, manifest: Manifest, fitted: Fitted, honest: Fit
     """Show metrics and figures in the Prefect UI: the protocol's and, if it differs, the honest ones."""
     rows = [_headline(one) for one in (fitted, honest) if one is not None]
     artifacts.show_table("train-metrics", "How well the model does on its test images.", rows)
-    networks = [
-        {"network": name, **network.model_dump(exclude_none=True)}
-        for name, network in manifest.precisions.items()
-    ]
-    artifacts.show_table("train-precisions", "The model's network in each precision.", networks)
+    said = {
+        "precisions": "The model's network in each precision.",
+        "calibration": "The temperature of each network, and its calibration error.",
+        "operating_point": "The threshold for p_malignant of each network.",
+    }
+    from skinml.models.precisions import as_tables
+
+    for key, rows in as_tables(manifest.precisions).items():
+        networks = [
+            {"network": name, **{field: value for field, value in row.items() if value is not None}}
+            for name, row in rows.items()
+        ]
+        artifacts.show_table(f"train-{key.replace('_', '-')}", said[key], networks)
     folder = model_url(workspace, manifest.name, manifest.version)
     for key, one in {"train-confusion": fitted, "train-confusion-honest": honest}.items():
         if one is not None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt
 
@@ -67,6 +68,27 @@ class Network(BaseModel):
     failure: str | None = None
     calibration: Calibration | None = None
     operating_point: OperatingPoint | None = None
+
+
+def as_tables(networks: Mapping[Precision, Network]) -> dict[str, dict[str, dict[str, Any]]]:
+    """What is known of each network as three tables with a row for each precision, as plain data.
+
+    Returns:
+        precisions, calibration and operating_point; without the last two if no network has them.
+
+    """
+    apart = ("calibration", "operating_point")
+    tables = {
+        "precisions": {
+            name: network.model_dump(mode="json", exclude={*apart, "lesions"})
+            for name, network in networks.items()
+        }
+    }
+    for name in apart:
+        rows = {precision: getattr(network, name) for precision, network in networks.items()}
+        known = {precision: row.model_dump(mode="json") for precision, row in rows.items() if row is not None}
+        tables |= {name: known} if known else {}
+    return tables
 
 
 def may_score(int8: Network) -> bool:

@@ -14,6 +14,7 @@ from typing import Any
 from skinml.errors import Reason
 from skinml.labels import DIAGNOSES, MALIGNANT, NAMES
 from skinml.report.card import NOT_REPORTED, Block, Card, Item, Section, Table
+from skinml.report.card_finished import finished_items
 from skinml.report.card_performance import judged_sections, percent
 from skinml.schemas import FLAGS
 
@@ -50,6 +51,7 @@ def model_card(fields: Mapping[str, Any], measured: Mapping[str, Any], pictures:
     title = "Performance on the test images"
     sections += judged_sections(title, measured, _under("figures/", pictures))
     sections += [
+        Section("Views, calibration, operating threshold", finished_items(fields)),
         Section("Foreign and broken images", _robustness(measured)),
         Section("Explanation, limits, monitoring", _limits(fields, measured)),
         Section("Not part of the model", _context(fields["dataset"].get("told", {}))),
