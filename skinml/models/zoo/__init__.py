@@ -12,6 +12,7 @@ from pkgutil import iter_modules
 from skinml.errors import RequestError
 from skinml.images.decode import DecodeMode
 from skinml.images.preprocessing import Preprocessing, preprocessing_for
+from skinml.models.searched_structure import is_searched
 from skinml.models.zoo.base import Architecture
 
 DEFAULT = "thesis-cnn"
@@ -41,7 +42,14 @@ ARCHITECTURES = discover()
 
 
 def architecture(name: str) -> Architecture:
-    """The architecture of this name; any other name is a RequestError that lists the known ones."""
+    """The architecture of this name; any other name is a RequestError that lists the known ones.
+
+    `searched-cnn:` and a structure name a network that `search` found.
+    """
+    if is_searched(name):
+        from skinml.models.searched_cnn import searched_architecture  # which imports this package
+
+        return searched_architecture(name)
     if name not in ARCHITECTURES:
         raise RequestError(f"no architecture is called {name!r}; known: {', '.join(sorted(ARCHITECTURES))}")
     return ARCHITECTURES[name]

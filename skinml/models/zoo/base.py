@@ -49,6 +49,7 @@ class Architecture:
         cells: the last layer with places, (batch, h, w, c), if only linear layers lead from it to the
             probabilities (`models.head`). `explain` makes class activation maps and finds the nearest training
             lesions with it; None: it shows neither.
+        structure: what describes the network beside its name (`models.searched_structure`); None: the name does.
 
     """
 
@@ -62,6 +63,12 @@ class Architecture:
     normalisation: Normalisation = "raw"
     aspect: Aspect = "stretch"
     cells: str | None = None
+    structure: str | None = None
+
+    @property
+    def model(self) -> str:
+        """What `--model` names it by: its name, and its structure if it has one."""
+        return self.name if self.structure is None else f"{self.name}:{self.structure}"
 
     def to_json(self) -> dict[str, Any]:
         """What a manifest records of it, beside its name and the preprocessing."""
@@ -74,6 +81,7 @@ class Architecture:
             "quantisable": list(self.quantisable),
             "licence": self.licence,
             "weights": weights,
+            **({} if self.structure is None else {"structure": self.structure}),
         }
 
 
