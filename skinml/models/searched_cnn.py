@@ -94,4 +94,3 @@ def _scaling(structure: Structure) -> keras.layers.Layer:
         [1 / 255 / one for one in deviations],
         [-mean / one for mean, one in zip(means, deviations, strict=True)],
     )
-

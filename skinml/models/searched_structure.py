@@ -1,8 +1,8 @@
 """The structure of a network that `search` can find: as text, as numbers, and its size. Loads no Keras.
 
 The space is that of AutoKeras's `ConvBlock` and `ClassificationHead` (autokeras 3.0.0, `blocks/basic.py` and
-`blocks/heads.py`), with two values more, so that the thesis's network lies in it: dropout 0.3, and a dense layer
-of 32 without activation.
+`blocks/heads.py`), with two values more, so that the thesis's network lies in it: dropout 0.3, and a dense
+layer of 32 without activation.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from skinml.strict_json import printable
 
 NAME = "searched-cnn"
 """What versions of such a network are called."""
+
+MILLION = 1e6
 
 SIZE = 32
 """Edge of the input in px, as the thesis has it."""
@@ -95,8 +97,8 @@ def parse_structure(text: str) -> Structure:
 
 def _refused(text: str, problem: str) -> RequestError:
     return RequestError(
-        f"{NAME} with the structure {printable(text)!r}: {printable(problem)}; give one that skinml search found,"
-        " such as filters=256-128-64,kernel=3, or upgrade skinml if a later version found it"
+        f"{NAME} with the structure {printable(text)!r}: {printable(problem)}; give one that skinml search"
+        " found, such as filters=256-128-64,kernel=3, or upgrade skinml if a later version found it"
     )
 
 

@@ -49,7 +49,7 @@ class Architecture:
         cells: the last layer with places, (batch, h, w, c), if only linear layers lead from it to the
             probabilities (`models.head`). `explain` makes class activation maps and finds the nearest training
             lesions with it; None: it shows neither.
-        structure: what describes the network beside its name (`models.searched_structure`); None: the name does.
+        structure: what describes the network beside its name (`models.searched_structure`); None: nothing.
 
     """
 
