@@ -47,10 +47,6 @@ WAITS = (2.0, 10.0, 30.0)
 shortened by up to half at random, so that shards that failed together are not retried together."""
 
 
-class _KilledError(RunError):
-    """A shard killed every worker that ran it."""
-
-
 class NotYet:
     """The kind of NOT_YET."""
 
@@ -123,12 +119,11 @@ def map_shards(
         while not exhausted and len(running) + len(resting) < room.now():
             following = next(waiting, None)
             if isinstance(following, NotYet):
-                if not (running or resting):
-                    raise RunError("the next shard waits for results, and no shard is running")
-                return
-            if following is None:
-                exhausted = True
-            else:
+                if running or resting:
+                    return
+                raise RunError("the next shard waits for results, and no shard is running")
+            exhausted = following is None
+            if following is not None:
                 hand_out(_Task(next(numbers), following))
 
     try:
@@ -147,14 +142,10 @@ def map_shards(
                 continue
             task = running.pop(future)
             try:
-                outcome = _outcome(client, future, len(running) + 1)
+                outcome = _outcome(client, future, len(running) + 1, task.shard, killed)
             except StorageError as error:
                 _rest(task, total, error)
                 resting.append(task)
-            except _KilledError as error:
-                if killed is None:
-                    raise
-                yield killed(task.shard, str(error))
             else:
                 yield outcome
     finally:
@@ -228,7 +219,13 @@ def _rest(task: _Task, total: int | None, error: StorageError) -> None:
     )
 
 
-def _outcome(client: Client, future: Future, under_way: int) -> Any:
+def _outcome(
+    client: Client,
+    future: Future,
+    under_way: int,
+    shard: Shard,
+    killed: Callable[[Shard, str], Outcome] | None,
+) -> Any:
     """Return the result of a shard, or raise its error."""
     from distributed import KilledWorker
 
@@ -237,7 +234,9 @@ def _outcome(client: Client, future: Future, under_way: int) -> Any:
     try:
         return future.result()
     except KilledWorker as error:
-        raise _KilledError(
+        if killed is not None:
+            return killed(shard, f"it killed every worker that ran it ({error})")
+        raise RunError(
             f"one shard killed every worker that ran it ({error}); check the workers' memory and libraries"
         ) from error
     finally:

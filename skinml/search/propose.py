@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skinml.search.space import INITIAL, Values, make_space
+from skinml.search.space import INITIAL, Values, has, make_space
 
 if TYPE_CHECKING:
     import keras_tuner
@@ -88,11 +88,9 @@ def _draw(space: keras_tuner.HyperParameters, kept: Values, generator: np.random
     values: dict[str, Any] = {}
     for one in space.space:
         point.merge([one])
-        if point.is_active(one):
+        if point.is_active(one) and has(values, one.name):
             drawn = one.random_sample(int(generator.integers(2**31)))
             values[one.name] = point.values[one.name] = kept.get(one.name, drawn)
-        else:
-            point.values.pop(one.name, None)
     return values
 
 

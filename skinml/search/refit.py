@@ -11,8 +11,8 @@ from skinml.search.trials import Trial
 def training_of(request: SearchRequest, trial: Trial) -> TrainRequest:
     """The request to fit a trial's network on all training lesions.
 
-    Balanced draws, the epoch chosen on validation lesions, test lesions read once: the grouped protocol. Size of
-    batches and number of epochs are those of the search.
+    By the grouped protocol: balanced draws, the epoch chosen on validation lesions, test lesions read once. The
+    size of batches and the number of epochs are those of the search.
     """
     shared = {name: value for name, value in request if name in TrainRequest.model_fields}
     return TrainRequest(**{**shared, "protocol": "grouped", "model": trial.model, "batch_size": BATCH_SIZE})

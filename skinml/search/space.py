@@ -91,11 +91,7 @@ def make_space() -> keras_tuner.HyperParameters:
     space.Choice("convolution/layers", layers, default=2)
     for block in blocks:
         for layer in layers:
-            with (
-                space.conditional_scope("convolution/blocks", blocks[block - 1 :]),
-                space.conditional_scope("convolution/layers", layers[layer - 1 :]),
-            ):
-                space.Choice(f"convolution/filters_{block}_{layer}", [16, 32, 64, 128, 256, 512], default=32)
+            space.Choice(f"convolution/filters_{block}_{layer}", [16, 32, 64, 128, 256, 512], default=32)
     space.Choice("convolution/dropout", [0.0, 0.25, 0.3, 0.5], default=0.0)
     space.Choice("head/reduction", ["flatten", "max", "mean"])
     space.Choice("head/dense", [0, 32])
@@ -103,6 +99,17 @@ def make_space() -> keras_tuner.HyperParameters:
     space.Choice("optimizer", ["adam", "sgd", "adam_weight_decay"], default="adam")
     space.Choice("learning_rate", [1e-1, 1e-2, 1e-3, 1e-4, 2e-5, 1e-5], default=1e-3)
     return space
+
+
+def has(values: Values, name: str) -> bool:
+    """Whether a network with these blocks and layers has a hyperparameter: filters are of some networks alone.
+
+    keras-tuner could say so of one condition, not of two that stand side by side.
+    """
+    if "/filters_" not in name:
+        return True
+    block, layer = map(int, name.rpartition("filters_")[2].split("_"))
+    return block <= int(values["convolution/blocks"]) and layer <= int(values["convolution/layers"])
 
 
 def structure_of(values: Values, colours: tuple[float, ...] = ()) -> Structure:
