@@ -16,12 +16,13 @@ from skinml.requests.evaluation import EvaluateRequest
 from skinml.requests.labels import MislabelledRequest
 from skinml.requests.retraining import RetrainRequest
 from skinml.requests.scoring import QuarantineRequest, ScoreRequest
+from skinml.requests.search import SearchRequest
 from skinml.requests.tables import CompactRequest, ExportRequest
 from skinml.requests.training import TrainRequest
 from skinml.requests.up import UpRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from skinml.models.precisions import Precision
 
@@ -42,10 +43,12 @@ def train(workspace: str, request: TrainRequest) -> None:
     _check_cluster(request)
 
 
-def _check_training(workspace: str, model: str) -> None:
+def _check_training(workspace: str, model: str, more: Callable[[], None] | None = None) -> None:
     from skinml.training.installed import check_installed
 
     check_installed()
+    if more is not None:
+        more()
 
     from skinml.dataset.samples import samples_version
     from skinml.layout import check_workspace
@@ -82,6 +85,15 @@ def retrain(workspace: str, request: RetrainRequest) -> None:
 def mislabelled(workspace: str, request: MislabelledRequest) -> None:
     """Refuse missing libraries, an unknown architecture, a workspace without samples."""
     _check_training(workspace, request.model)
+    _check_cluster(request)
+
+
+def search(workspace: str, request: SearchRequest) -> None:
+    """Refuse missing libraries, a workspace without samples."""
+    from skinml.models.zoo import DEFAULT
+    from skinml.training.installed import check_can_search
+
+    _check_training(workspace, DEFAULT, check_can_search)
     _check_cluster(request)
 
 

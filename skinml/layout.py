@@ -11,7 +11,7 @@ from skinml.schemas import TABLES
 from skinml.storage.objects import check_place, check_writable, names
 from skinml.storage.urls import is_below, normalise
 
-OWN_FOLDERS = (*TABLES, "shards", "models", "reports", "explore", "under_way", "unpublished")
+OWN_FOLDERS = (*TABLES, "shards", "models", "reports", "explore", "search", "under_way", "unpublished")
 """The names that skinml uses directly below a workspace; everything else there belongs to the user."""
 
 PLAIN = re.compile(r"[0-9A-Za-z_][0-9A-Za-z._-]*")
@@ -157,6 +157,11 @@ def champion_url(workspace: str) -> str:
 def retraining_url(workspace: str) -> str:
     """The file that names the run that retrains, or that retrained last."""
     return f"{workspace}/models/retraining.json"
+
+
+def search_url(workspace: str, key: str) -> str:
+    """The folder of a search: its images and the records of its trials."""
+    return f"{workspace}/search/{key}"
 
 
 def explanation_url(workspace: str, run_id: str, name: str) -> str:

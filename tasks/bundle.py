@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from skinml.dataset.pixelstore import PixelStore
@@ -121,10 +123,12 @@ def register_model(
     fitted: Fitted,
     finished: Finished,
     run: Run,
+    more: Mapping[str, Any] = MappingProxyType({}),
 ) -> Manifest:
-    """Register the bundle as an immutable version."""
+    """Register the bundle as an immutable version. `more` are further fields of its manifest."""
     fields = {
-        "name": request.model,
+        **more,
+        "name": architecture(request.model).name,
         "version": registry.new_version(),
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "run_id": run.run_id,

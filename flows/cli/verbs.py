@@ -26,6 +26,7 @@ from skinml.requests.reporting import ReportRequest
 from skinml.requests.retraining import RetrainRequest
 from skinml.requests.samples import ExploreRequest, OrganizeRequest
 from skinml.requests.scoring import QuarantineRequest, ScoreRequest
+from skinml.requests.search import SearchRequest
 from skinml.requests.shell import CompletionRequest
 from skinml.requests.tables import CompactRequest, ExportRequest
 from skinml.requests.training import TrainRequest
@@ -87,6 +88,13 @@ VERBS = (
         "flows.retrain:retrain",
         prints=("decision", "champion", "challenger", "reason", "criteria", "run_id", "new", "needed"),
         check="flows.checks:retrain",
+    ),
+    Verb(
+        "search",
+        SearchRequest,
+        "flows.search:search",
+        prints=("trials", "best", "run_id", "done", "failed", "model_version", "metrics", "files"),
+        check="flows.checks:search",
     ),
     Verb(
         "mislabelled",

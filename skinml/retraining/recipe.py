@@ -32,7 +32,7 @@ def training_of(request: RetrainRequest, champion: Manifest | None, run_id: str)
         RequestError: there is no such architecture, or the champion's manifest has a parameter that `train`
             refuses.
     """
-    model = request.model or (champion.name if champion is not None else DEFAULT)
+    model = request.model or (model_of(champion) if champion is not None else DEFAULT)
     try:
         architecture(model)
     except RequestError as error:
@@ -41,7 +41,7 @@ def training_of(request: RetrainRequest, champion: Manifest | None, run_id: str)
         raise RequestError(f"champion {champion.version}: {error}; choose one with --model") from error
     shared = {name: value for name, value in request if name in TrainRequest.model_fields}
     asked: dict[str, Any] = {name: value for name, value in shared.items() if value is not None}
-    same = champion is not None and (champion.name, champion.protocol) == (model, PROTOCOL)
+    same = champion is not None and (model_of(champion), champion.protocol) == (model, PROTOCOL)
     taken = {name: champion.parameters.get(name) for name in TAKEN_OVER} if champion and same else {}
     taken = {name: value for name, value in taken.items() if value is not None}
     try:
@@ -53,9 +53,15 @@ def training_of(request: RetrainRequest, champion: Manifest | None, run_id: str)
         ) from error
 
 
+def model_of(manifest: Manifest) -> str:
+    """What `--model` calls the architecture of a version: its name, and its structure if it has one."""
+    structure = manifest.architecture.get("structure")
+    return manifest.name if structure is None else f"{manifest.name}:{structure}"
+
+
 def is_same_recipe(challenger: Manifest, training: TrainRequest) -> bool:
     """Whether a registered version is what this request would train, as far as its manifest says."""
-    if (challenger.name, challenger.protocol) != (training.model, training.protocol):
+    if (model_of(challenger), challenger.protocol) != (training.model, training.protocol):
         return False
     asked = {name: getattr(training, name) for name in TAKEN_OVER}
     return all(value is None or challenger.parameters.get(name) == value for name, value in asked.items())

@@ -13,6 +13,7 @@ from skinml.errors import RequestError
 from skinml.images.decode import DecodeMode
 from skinml.images.preprocessing import Preprocessing, preprocessing_for
 from skinml.models.manifest import LARGEST_SIZE
+from skinml.models.searched_structure import is_searched
 from skinml.models.zoo.base import Architecture
 
 DEFAULT = "thesis-cnn"
@@ -47,11 +48,17 @@ ARCHITECTURES = discover()
 def architecture(name: str) -> Architecture:
     """The architecture of this name.
 
+    `searched-cnn:` and a structure name a network that `search` found.
+
     Raises:
         RequestError: there is none, and the known ones are listed; or its file gives it an image size that its
             network cannot take.
 
     """
+    if is_searched(name):
+        from skinml.models.searched_cnn import searched_architecture  # which imports this package
+
+        return searched_architecture(name)
     if name not in ARCHITECTURES:
         raise RequestError(f"no architecture is called {name!r}; known: {', '.join(sorted(ARCHITECTURES))}")
     shape = ARCHITECTURES[name]

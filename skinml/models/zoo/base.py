@@ -79,6 +79,7 @@ class Architecture:
         cells: the last layer with places, (batch, h, w, c), if only linear layers lead from it to the
             probabilities (`models.head`). `explain` makes class activation maps and finds the nearest training
             lesions with it; None: it shows neither.
+        structure: what describes the network beside its name (`models.searched_structure`); None: nothing.
 
     """
 
@@ -95,6 +96,12 @@ class Architecture:
     normalisation: Normalisation = "raw"
     aspect: Aspect = "stretch"
     cells: str | None = None
+    structure: str | None = None
+
+    @property
+    def model(self) -> str:
+        """What `--model` names it by: its name, and its structure if it has one."""
+        return self.name if self.structure is None else f"{self.name}:{self.structure}"
 
     def to_json(self) -> dict[str, Any]:
         """What a manifest records of it, beside its name, the preprocessing and what the fit started from."""
@@ -103,6 +110,7 @@ class Architecture:
             "cells": self.cells,
             "quantisable": list(self.quantisable),
             "licence": self.licence,
+            **({} if self.structure is None else {"structure": self.structure}),
         }
 
 
