@@ -1,8 +1,9 @@
 """Refuse wrong requests before Prefect is loaded: one check for each verb, named in the table of verbs.
 
-Importing Prefect takes two seconds of CPU. A check calls the same functions of skinml as its flow does, in the
-same order, so both refuse in the same words. It is cheap (no second listing, no large file is read) and writes
-nothing. The flow checks again, and more: deployments call it directly. Imports stand where they are needed.
+Importing Prefect, which a run on a server does, takes two seconds of CPU. A check calls the same functions of
+skinml as its flow does, in the same order, so both refuse in the same words. It is cheap (no second listing, no
+large file is read) and writes nothing. The flow checks again, and more: deployments call it directly. Imports
+stand where they are needed.
 """
 
 from __future__ import annotations

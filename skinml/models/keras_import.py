@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from typing import Any
 
 UNUSED = ("IPython", "matplotlib", "sklearn")
-"""Keras loads these, if they are installed, for notebooks, galleries of images and wrappers of scikit-learn: 2.0
-of 6.8 s of CPU time of its import (Keras 3.15 on TensorFlow; benchmarks/start measures it)."""
+"""Keras loads these, if they are installed, for notebooks, galleries of images and wrappers of scikit-learn.
+They take 2.0 of the 6.8 s of CPU time of its import, with Keras 3.15 on TensorFlow (`make bench-start`)."""
 
 
 def import_keras() -> Any:

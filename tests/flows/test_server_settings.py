@@ -1,4 +1,4 @@
-"""Whether Prefect's settings may name a server, in every place that Prefect reads, beside Prefect's own answer."""
+"""Whether Prefect's settings may name a server, in every place that Prefect reads, beside its own answer."""
 
 from __future__ import annotations
 
