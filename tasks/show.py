@@ -21,6 +21,7 @@ from skinml.report import suspicious
 from skinml.report.contact_sheet import draw_contact_sheet
 from skinml.report.embedded import small_png
 from skinml.report.suspicious import most_suspicious, tiles_of
+from skinml.words import several
 from tasks import artifacts
 from tasks.fit import Fitted
 from tasks.orchestration import under_prefect
@@ -138,7 +139,7 @@ def count_malignant(workspace: str, run: Run, scored: int) -> int | None:
 def _show_suspicious(workspace: str, run: Run, scored: int, drifted: bool) -> None:
     try:
         rows = most_suspicious(workspace, run.run_id, run.started_at.date())
-        title = f"The most suspicious of {scored:,} images, {run.started_at:%Y-%m-%d}"
+        title = f"The most suspicious of {several(scored, 'image')}, {run.started_at:%Y-%m-%d}"
         sheet = draw_contact_sheet(title, tiles_of(rows))
     except Exception as error:  # a picture is no reason to fail: the rows are committed
         logger.warning("no contact sheet: %s: %s", type(error).__name__, error)
@@ -157,7 +158,7 @@ def show_evaluated(workspace: str, result: dict[str, Any]) -> None:
         if name in result["metrics"]
     ]
     artifacts.show_table(
-        "evaluate-metrics", f"Model {result['model_version']} on {result['images']} images.", rows
+        "evaluate-metrics", f"Model {result['model_version']} on {several(result['images'], 'image')}.", rows
     )
     files = ("metrics.json", "left_out.csv") if "left_out" in result else ("metrics.json",)
     show_confusion("evaluate-confusion", f"model {result['model_version']}", result["metrics"])

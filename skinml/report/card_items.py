@@ -16,6 +16,7 @@ from skinml.labels import DIAGNOSES, MALIGNANT, NAMES
 from skinml.report.card import NOT_REPORTED, Block, Card, Item, Section, Table
 from skinml.report.card_performance import judged_sections, percent
 from skinml.schemas import FLAGS
+from skinml.words import several
 
 EXCLUDED = (
     "Not for diagnosis, triage or any decision about a patient without a physician's own judgement: it is not a"
@@ -124,7 +125,7 @@ def _data(dataset: Mapping[str, Any]) -> list[Item]:
         Item(
             "Version",
             [
-                f"Version {dataset['version']} of the table samples, {dataset['samples']:,} images; pixels"
+                f"Version {dataset['version']} of the table samples, {several(dataset['samples'], 'image')}; pixels"
                 f" {dataset['key']}."
             ],
         ),
@@ -133,7 +134,7 @@ def _data(dataset: Mapping[str, Any]) -> list[Item]:
         return [*items, Item("Composition", [NOT_REPORTED])]
     age = described["age"]
     ages = (
-        f"{age['images']:,} images with an age: median {age['median']:g} years, {age['lowest']:g} to"
+        f"{several(age['images'], 'image')} with an age: median {age['median']:g} years, {age['lowest']:g} to"
         f" {age['highest']:g}; unknown for {age['unknown']:,}."
         if age["images"]
         else f"Unknown for all {age['unknown']:,} images."
