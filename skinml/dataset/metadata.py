@@ -228,7 +228,7 @@ def _join(first: _Part, second: _Part) -> _Part:
         elif differs.any():
             count = int(differs.sum())
             notes.append(
-                f"{column} differs for {several(count, 'image')} in {second.name}: the one of {first.name} is used"
+                f"{column} differs for {several(count, 'image')} in {second.name}: that of {first.name} is used"
             )
         joined[column] = mine.where(mine.notna(), theirs)
     if found.ways:

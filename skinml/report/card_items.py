@@ -125,8 +125,8 @@ def _data(dataset: Mapping[str, Any]) -> list[Item]:
         Item(
             "Version",
             [
-                f"Version {dataset['version']} of the table samples, {several(dataset['samples'], 'image')}; pixels"
-                f" {dataset['key']}."
+                f"Version {dataset['version']} of the table samples, {several(dataset['samples'], 'image')};"
+                f" pixels {dataset['key']}."
             ],
         ),
     ]
@@ -219,7 +219,7 @@ def _training(fields: Mapping[str, Any], measured: Mapping[str, Any]) -> list[It
         ),
         Item(
             "Recipe",
-            [f"Protocol {fields['protocol']}: {recipe}; {asked['epochs']} epochs, batches of"
+            [f"Protocol {fields['protocol']}: {recipe}; {several(asked['epochs'], 'epoch')}, batches of"
              f" {asked['batch_size']}, seed {asked['seed']}; Adam, categorical cross-entropy, no augmentation."
              f" Kept weights: {kept}."],
         ),
