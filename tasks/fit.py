@@ -24,6 +24,7 @@ from skinml.training.jobs import FitJob
 from skinml.training.predictions import predictions
 from skinml.training.protocols import Recipe
 from skinml.training.results import FitResult
+from skinml.words import several
 from tasks import artifacts
 from tasks.pixels import Samples
 from tasks.runs import RunRecord
@@ -114,9 +115,9 @@ def _fit(store: PixelStore, protocol: str, request: TrainRequest, place: Workpla
     """Fit one recipe in a process of its own."""
     recipe = RECIPES[protocol](store.samples, request.epochs, request.batch_size)
     logger.info(
-        "%s: %d training rows, %d for validation, %d for test; %d epochs, batches of %d",
+        "%s: %d training rows, %d for validation, %d for test; %s, batches of %d",
         *(protocol, len(recipe.train), len(recipe.validation), len(recipe.test)),
-        *(recipe.epochs, recipe.batch_size),
+        *(several(recipe.epochs, "epoch"), recipe.batch_size),
     )
     job, result = run_fit(store, recipe, request.model, request.seed, place, export, request.cluster)
     return Unjudged(protocol, recipe, job, result)

@@ -15,6 +15,7 @@ from skinml.layout import model_url, report_url, shards_url, table_url
 from skinml.monitoring.health import DRIFTED, Health
 from skinml.records.quarantine import by_reason
 from skinml.records.runs import Run
+from skinml.words import several
 from tasks import artifacts
 from tasks.orchestration import under_prefect
 from tasks.server_check import is_on_this_machine
@@ -150,7 +151,7 @@ def _show_suspicious(workspace: str, run: Run, scored: int, drifted: bool) -> No
 
     try:
         rows = most_suspicious(workspace, run.run_id, run.started_at.date())
-        title = f"The most suspicious of {scored:,} images, {run.started_at:%Y-%m-%d}"
+        title = f"The most suspicious of {several(scored, 'image')}, {run.started_at:%Y-%m-%d}"
         sheet = draw_contact_sheet(title, tiles_of(rows))
     except Exception as error:  # a picture is no reason to fail: the rows are committed
         logger.warning("no contact sheet: %s: %s", type(error).__name__, error)
@@ -169,7 +170,7 @@ def show_evaluated(workspace: str, result: dict[str, Any]) -> None:
         if name in result["metrics"]
     ]
     artifacts.show_table(
-        "evaluate-metrics", f"Model {result['model_version']} on {result['images']} images.", rows
+        "evaluate-metrics", f"Model {result['model_version']} on {several(result['images'], 'image')}.", rows
     )
     files = ("metrics.json", "left_out.csv") if "left_out" in result else ("metrics.json",)
     show_confusion("evaluate-confusion", f"model {result['model_version']}", result["metrics"])

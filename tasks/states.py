@@ -14,6 +14,7 @@ from typing import Any
 
 from skinml.errors import RequestError, RunError, StorageError, UnusableImagesError
 from skinml.monitoring.health import DRIFTED
+from skinml.words import several
 
 COMPLETED, FAILED = "Completed", "Failed"
 """Prefect's own names, for runs of which nobody needs to tell several kinds apart."""
@@ -97,7 +98,7 @@ def of_training(result: Mapping[str, Any]) -> Ending:
     metrics = result["metrics"]
     counts = f"balanced accuracy {metrics['balanced_accuracy']:.3f}"
     decided = {None: "not compared with a champion"}.get(result["decision"], f"decision: {result['decision']}")
-    of = f"on {metrics['images']:,} test images, {result['protocol']} protocol"
+    of = f"on {several(metrics['images'], 'test image')}, {result['protocol']} protocol"
     return Ending(COMPLETED, f"{counts} {of}; {decided}", counts)
 
 
@@ -110,7 +111,7 @@ def of_search(result: Mapping[str, Any]) -> Ending:
 
 def of_evaluation(result: Mapping[str, Any]) -> Ending:
     """An evaluation. With few diagnoses there may be no balanced accuracy."""
-    images = f"{result['images']:,} images"
+    images = several(result["images"], "image")
     accuracy = result["metrics"].get("balanced_accuracy")
     counts = images if accuracy is None else f"balanced accuracy {accuracy:.3f} on {images}"
     return Ending(COMPLETED, counts, counts)
@@ -118,20 +119,21 @@ def of_evaluation(result: Mapping[str, Any]) -> Ending:
 
 def of_ranking(result: Mapping[str, Any]) -> Ending:
     """A ranking of suspicious labels."""
-    counts = f"{result['issues']:,} suspicious of {result['lesions']:,} lesions"
+    counts = f"{result['issues']:,} suspicious of {several(result['lesions'], 'lesion')}"
     return Ending(COMPLETED, counts, counts)
 
 
 def of_export(result: Mapping[str, Any]) -> Ending:
     """An export."""
-    counts = f"{result['rows']:,} rows"
+    counts = several(result["rows"], "row")
     return Ending(COMPLETED, counts, counts)
 
 
 def of_compaction(result: Mapping[str, Any]) -> Ending:
     """A compaction."""
     removed = sum(row["vacuumed"] or 0 for row in result["tables"].values())
-    counts = f"{removed:,} unneeded files in {len(result['tables'])} tables"
+    tables = several(len(result["tables"]), "table")
+    counts = f"{several(removed, 'unneeded file')} in {tables}"
     return Ending(COMPLETED, f"dry run: {counts}" if result["dry_run"] else f"{counts} deleted", counts)
 
 

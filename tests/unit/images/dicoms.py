@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import warnings
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,7 +70,7 @@ def native(
     pixels: NDArray[Any], photometric: str = "RGB", syntax: str = uid.ExplicitVRLittleEndian, **more: Any
 ) -> bytes:
     """A DICOM whose pixels are not compressed. With PlanarConfiguration=1 they must be given so."""
-    order = ">" if syntax == uid.ExplicitVRBigEndian else "<"
+    order: Literal["<", ">"] = ">" if syntax == uid.ExplicitVRBigEndian else "<"
     return file(
         dataset(pixels, photometric, **more), pixels.astype(pixels.dtype.newbyteorder(order)).tobytes(), syntax
     )

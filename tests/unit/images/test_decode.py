@@ -366,7 +366,7 @@ def test_the_first_of_several_frames_is_the_image() -> None:
         (save(smooth(), "PDF"), Reason.UNSUPPORTED_FORMAT),
         (save(smooth(), "ICO"), Reason.UNSUPPORTED_FORMAT),
         (b"\x00\x00\x00\x20ftypheic\x00\x00\x00\x00mif1heic", Reason.UNSUPPORTED_FORMAT),
-        (b"\x00" * 128 + b"DICM\x02\x00\x00\x00UL", Reason.UNSUPPORTED_FORMAT),
+        (b"\x00" * 128 + b"DICM\x02\x00\x00\x00UL", Reason.TRUNCATED),
         (save(smooth(), "TIFF", big_tiff=True), Reason.UNSUPPORTED_FORMAT),
         (b"<svg xmlns='http://www.w3.org/2000/svg'/>", Reason.UNSUPPORTED_FORMAT),
         (b"\xff\xd8\xff\xe0" + b"\x00" * 500, Reason.DECODE_ERROR),
