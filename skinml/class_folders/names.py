@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Sequence
-
-import pandas as pd
+from collections import Counter
+from collections.abc import Iterable
+from hashlib import sha256
 
 SUFFIXES = {".jpeg": ".jpg", ".jpe": ".jpg", ".jfif": ".jpg", ".pjpeg": ".jpg", ".tif": ".tiff"}
 """Suffixes that mean the same. Keras reads .jpg and passes over .jfif."""
@@ -37,7 +36,7 @@ def may_name_a_patient(uri: str) -> bool:
     return suffix_of(uri) in PATIENT_SUFFIXES
 
 
-def file_names(image_ids: Sequence[str], uris: Sequence[str]) -> pd.Series[str]:
+def file_names(image_ids: Iterable[str], uris: Iterable[str]) -> list[str]:
     """Return the file name of each image, all of them different, also if a disk ignores case.
 
     A name is the image_id and the suffix. Images that share an image_id all get the first eight hexadecimal
@@ -48,21 +47,16 @@ def file_names(image_ids: Sequence[str], uris: Sequence[str]) -> pd.Series[str]:
         uris: of the same images, all different.
 
     Example:
-        >>> file_names(["a", "b", "b"], ["s3://x/a.JPG", "s3://x/b.png", "s3://y/b.png"]).tolist()
-        ['a.jpg', 'b~e9b63e1b.png', 'b~4e2ff1cc.png']
+        >>> file_names(["a", "b", "b"], ["s3://x/a.JPG", "s3://x/b.png", "s3://y/b.png"])
+        ['a.jpg', 'b~86b2a328.png', 'b~4113c419.png']
     """
-    frame = pd.DataFrame({"image_id": pd.Series(image_ids, dtype="str"), "uri": pd.Series(uris, dtype="str")})
-    stems = [_shortened(image_id) for image_id in frame["image_id"]]
-    shared = pd.Series([stem.casefold() for stem in stems], dtype="str").duplicated(keep=False)
-    return pd.Series(
-        [
-            f"{stem}~{hashlib.sha256(uri.encode()).hexdigest()[:8]}{suffix_of(uri)}"
-            if several
-            else f"{stem}{suffix_of(uri)}"
-            for stem, uri, several in zip(stems, frame["uri"], shared, strict=True)
-        ],
-        dtype="str",
-    )
+    stems = [_shortened(image_id) for image_id in image_ids]
+    images_of = Counter(stem.casefold() for stem in stems)
+    names = []
+    for stem, uri in zip(stems, uris, strict=True):
+        mark = f"~{sha256(uri.encode()).hexdigest()[:8]}" if images_of[stem.casefold()] > 1 else ""
+        names.append(f"{stem}{mark}{suffix_of(uri)}")
+    return names
 
 
 def _shortened(image_id: str) -> str:

@@ -68,7 +68,7 @@ def make_plan(workspace: str, out: str, link: str) -> Plan:
     if rows.empty:
         raise RequestError(f"{workspace}: its table samples is empty; run skinml prepare again")
     rows = rows.sort_values(["image_id", "uri"], ignore_index=True)
-    rows["file"] = rows["dx"] + "/" + file_names(rows["image_id"].tolist(), rows["uri"].tolist())
+    rows["file"] = rows["dx"] + "/" + pd.Series(file_names(rows["image_id"], rows["uri"]), dtype="str")
     _refuse_among_sources(folder, rows["uri"], out)
     _refuse_other_diagnoses(folder, rows)
     states, conflicts = [], []
@@ -144,8 +144,8 @@ def _nearest(place: Path) -> Path:
 
 def _refuse_among_sources(folder: Path, uris: pd.Series[str], out: str) -> None:
     """Refuse a folder below one that images are prepared from: the next `prepare` would list each twice."""
-    for uri in uris[uris.str.startswith("file://")].str.rpartition("/")[0].unique():
-        source = file_path(f"{uri}/").rstrip("/")
+    for parent in sorted({uri.rpartition("/")[0] for uri in uris if uri.startswith("file://")}):
+        source = file_path(f"{parent}/").rstrip("/")
         if str(folder) == source or is_below(str(folder), source):
             raise RequestError(
                 f"--out {out}: is inside {source}, whose images are prepared: they would be listed twice; give "

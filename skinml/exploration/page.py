@@ -65,7 +65,7 @@ def files_of(findings: Findings) -> dict[str, bytes]:
     with rc_context({"text.parse_math": False}), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
         warnings.filterwarnings("ignore", message="Matplotlib currently does not support")
-        charts = _charts(findings.summary)
+        charts = draw_charts(findings.summary)
         figures = {chart.name: chart.figure for chart in charts} | _pictures(findings)
         files = {}
         for name, figure in figures.items():
@@ -73,7 +73,8 @@ def files_of(findings: Findings) -> dict[str, bytes]:
     return {PAGE: _page(findings, charts, files).encode(), **files}
 
 
-def _charts(summary: Summary) -> list[Chart]:
+def draw_charts(summary: Summary) -> list[Chart]:
+    """Draw all charts of the page, in its order."""
     draw = (draw_panels, draw_lesions, draw_missing, draw_sources, draw_sizes, draw_quality)
     return [chart(summary) for chart in draw]
 

@@ -1,4 +1,4 @@
-"""Tests of skinml/records/data_sources.py: the card cites what SOURCE.json says, and nothing fails without it."""
+"""Tests of skinml/records/data_sources.py: the card cites what SOURCE.json says, and it never fails."""
 
 from __future__ import annotations
 
