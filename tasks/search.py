@@ -25,6 +25,7 @@ from skinml.requests.search import SearchRequest
 from skinml.search.images import Images, draw_images
 from skinml.search.plan import Search, next_jobs, plan_search
 from skinml.search.run_trial import leave_record, run_trial
+from skinml.search.space import load_keras_tuner
 from skinml.search.trials import (
     MOST_BYTES,
     REFERENCE,
@@ -138,6 +139,7 @@ def try_networks(
         leave_record(job, trial)
         return trial
 
+    load_keras_tuner()  # before a progress bar is drawn: what it prints is held back
     best = best_of(finished.values())
     check = workspace_check(workspace, request, run)
     with (

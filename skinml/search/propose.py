@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skinml.search.space import INITIAL, Values, has, make_space
+from skinml.search.space import INITIAL, Value, Values, has, make_space
 
 if TYPE_CHECKING:
     import keras_tuner
@@ -82,15 +82,14 @@ def _branches(values: Values) -> dict[str, frozenset[str]]:
 
 def _draw(space: keras_tuner.HyperParameters, kept: Values, generator: np.random.Generator) -> Values:
     """A point of the space with the values kept that it has, and all others drawn."""
-    import keras_tuner
-
-    point = keras_tuner.HyperParameters()
-    values: dict[str, Any] = {}
+    values: dict[str, Value] = {}
+    space.values = (
+        values  # by which keras-tuner knows what is active; whatever a value depends on comes before it
+    )
     for one in space.space:
-        point.merge([one])
-        if point.is_active(one) and has(values, one.name):
+        if space.is_active(one) and has(values, one.name):
             drawn = one.random_sample(int(generator.integers(2**31)))
-            values[one.name] = point.values[one.name] = kept.get(one.name, drawn)
+            values[one.name] = kept.get(one.name, drawn)
     return values
 
 

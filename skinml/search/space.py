@@ -12,6 +12,8 @@ Names, values and defaults are those of autokeras 3.0.0 (`blocks/basic.py`, `blo
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -70,8 +72,27 @@ THESIS: Values = {
 Optimizer = Literal["adam", "sgd", "adam_weight_decay"]
 
 
+def load_keras_tuner() -> None:
+    """Import keras-tuner without what TensorFlow prints when it is loaded: a dozen lines that help nobody.
+
+    They come from C++, so file descriptor 2 itself points elsewhere meanwhile. An error is raised as usual.
+    """
+    if "keras_tuner" in sys.modules:
+        return
+    sys.stderr.flush()
+    kept = os.dup(2)
+    try:
+        with open(os.devnull, "wb") as nowhere:  # noqa: PTH123 - no path, a device
+            os.dup2(nowhere.fileno(), 2)
+        import keras_tuner  # noqa: F401
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
 def make_space() -> keras_tuner.HyperParameters:
     """The space. Each call makes a new one, because keras-tuner's objects change as they are used."""
+    load_keras_tuner()
     import keras_tuner
 
     space = keras_tuner.HyperParameters()
