@@ -30,6 +30,22 @@ Url = Annotated[str, AfterValidator(_url)]
 
 
 @dataclass(frozen=True)
+class SoftLabels:
+    """Where a fit finds soft labels, and how much they count.
+
+    Attributes:
+        url: of an .npz file with `positions` (k,) int64 and `probabilities` (k, 7) float16.
+        sha256: of that file.
+        weight: of the soft label in the target, 0 to 1; the label itself has the rest.
+
+    """
+
+    url: str
+    sha256: Sha256
+    weight: Annotated[float, Field(ge=0, le=1)]
+
+
+@dataclass(frozen=True)
 class FitJob:
     """Fit an architecture on a dataset.
 
@@ -44,6 +60,7 @@ class FitJob:
         seed: of weights, order and dropout. Same seed, same machine, same libraries: same weights.
         results: URL of the folder for model.keras, model.onnx and the two files of probabilities.
         export: False: leave no network (the honest refit needs only its probabilities).
+        soft_labels: what teachers say of the training images; None: the labels alone count.
 
     """
 
@@ -60,6 +77,7 @@ class FitJob:
     seed: Annotated[int, Field(ge=0)]
     results: Url
     export: bool
+    soft_labels: SoftLabels | None = None
 
 
 @dataclass(frozen=True)
