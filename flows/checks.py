@@ -39,6 +39,9 @@ def prepare(workspace: str, request: PrepareRequest) -> None:
 def train(workspace: str, request: TrainRequest) -> None:
     """Refuse missing libraries, an unknown architecture, a workspace without samples."""
     _check_training(workspace, request.model)
+    from skinml.training.settings import choose
+
+    choose(request.recipe, False, request.switched(), request.epochs, request.batch_size)
     _check_cluster(request)
 
 

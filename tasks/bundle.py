@@ -21,7 +21,7 @@ from skinml.training.jobs import FinishJob, finish_job
 from skinml.training.misses import find_misses
 from skinml.training.results import TRAINING_FEATURES, Finished
 from skinml.training.training_features import training_features
-from tasks.fit import Fitted, Workplace
+from tasks.fit import Fitted, Workplace, chosen_recipe
 from tasks.stage import stage
 
 logger = logging.getLogger("skinml.bundle")
@@ -112,6 +112,9 @@ def register_model(
             "epochs": fitted.recipe.epochs,
             "batch_size": fitted.recipe.batch_size,
             "seed": request.seed,
+            "recipe": chosen_recipe(request).name if request.protocol == "grouped" else "thesis",
+            "settings": fitted.recipe.settings.to_json(),
+            "stopped": fitted.result.stopped,
             "trainable_parameters": fitted.result.parameters,
         },
         "libraries": {**library_versions(), **fitted.result.libraries},

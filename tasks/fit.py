@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 
 from skinml.dataset.pixelstore import PixelStore
 from skinml.evaluation.judgement import judge_predictions
 from skinml.layout import under_way_files_url
+from skinml.models.zoo import architecture
 from skinml.records.under_way import forget_files
 from skinml.requests.training import TrainRequest
 from skinml.training import protocols
@@ -24,6 +26,7 @@ from skinml.training.jobs import FitJob
 from skinml.training.predictions import predictions
 from skinml.training.protocols import Recipe
 from skinml.training.results import FitResult
+from skinml.training.settings import NamedRecipe, choose, in_words
 from tasks import artifacts
 from tasks.pixels import Samples
 from tasks.runs import RunRecord
@@ -37,7 +40,6 @@ TITLES = {
     "thesis": "thesis protocol",
     "honest": "thesis recipe, whole lesions held out",
 }
-RECIPES = {"grouped": protocols.grouped, "thesis": protocols.thesis, "honest": protocols.honest}
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +90,22 @@ def check_protocol(samples: Samples, request: TrainRequest) -> None:
     numbered = samples.rows.assign(position=np.arange(len(samples.rows)))
     needed = ("thesis", "honest") if request.protocol == "thesis" else (request.protocol,)
     for name in needed:
-        RECIPES[name](numbered, request.epochs, request.batch_size)
+        _recipe(numbered, name, request)
+
+
+def _recipe(samples: pd.DataFrame, protocol: str, request: TrainRequest) -> Recipe:
+    """Return what to fit on and how, as the request says; the thesis's protocols fit as the thesis did."""
+    if protocol == "grouped":
+        chosen = chosen_recipe(request)
+        return protocols.grouped(samples, chosen.epochs, chosen.batch_size, chosen.settings)
+    function = {"thesis": protocols.thesis, "honest": protocols.honest}[protocol]
+    return function(samples, request.epochs, request.batch_size)
+
+
+def chosen_recipe(request: TrainRequest) -> NamedRecipe:
+    """Return the named recipe that a request asks for, with its changes."""
+    pretrained = architecture(request.model).weights is not None
+    return choose(request.recipe, pretrained, request.switched(), request.epochs, request.batch_size)
 
 
 @stage("fit", "fit {request.model}, {protocol} protocol")
@@ -96,11 +113,11 @@ def fit_model(
     store: PixelStore, protocol: str, request: TrainRequest, place: Workplace, export: bool
 ) -> Fitted:
     """Fit one recipe in a process of its own, and measure it on the images that the recipe holds out."""
-    recipe = RECIPES[protocol](store.samples, request.epochs, request.batch_size)
+    recipe = _recipe(store.samples, protocol, request)
     logger.info(
-        "%s: %d training rows, %d for validation, %d for test; %d epochs, batches of %d",
+        "%s: %d training rows, %d for validation, %d for test; %d epochs, batches of %d; %s",
         *(protocol, len(recipe.train), len(recipe.validation), len(recipe.test)),
-        *(recipe.epochs, recipe.batch_size),
+        *(recipe.epochs, recipe.batch_size, in_words(recipe.settings)),
     )
     job, result = run_fit(store, recipe, request.model, request.seed, place, export, request.cluster)
     predicted = predictions(store.samples, recipe, result.probabilities, result.validation)

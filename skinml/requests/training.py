@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from skinml.requests.base import SHARED, ClusterRequest, Request
 from skinml.requests.models import FloorsRequest
+from skinml.requests.recipe import RecipeRequest
 
 
 class CardRequest(Request):
@@ -30,7 +31,7 @@ class CardRequest(Request):
         return {name: text for name in CardRequest.model_fields if (text := getattr(self, name))}
 
 
-class TrainRequest(FloorsRequest, CardRequest, ClusterRequest):
+class TrainRequest(FloorsRequest, RecipeRequest, CardRequest, ClusterRequest):
     """Fit a model on the prepared images, and register it as an immutable version."""
 
     protocol: Literal["grouped", "thesis"] = Field(
@@ -39,10 +40,13 @@ class TrainRequest(FloorsRequest, CardRequest, ClusterRequest):
     )
     model: str = Field("thesis-cnn", description="architecture to fit")
     epochs: int | None = Field(
-        None, ge=1, le=10_000, description="number of epochs (default: 50 for thesis, 20 for grouped)"
+        None, ge=1, le=10_000, description="number of epochs (default: 50 for thesis, otherwise 20)"
     )
     batch_size: int | None = Field(
-        None, ge=1, le=65_536, description="batch size (default: 16 for thesis, 64 for grouped)"
+        None,
+        ge=1,
+        le=65_536,
+        description="batch size (default: 16 for thesis, 64 for plain, 32 for fine-tuning)",
     )
     seed: int = Field(42, ge=0, lt=2**32, description="seed of weights, order and dropout")
     requested_by: str = Field(
@@ -50,3 +54,11 @@ class TrainRequest(FloorsRequest, CardRequest, ClusterRequest):
         max_length=200,
         description="run_id of the retrain that asked for this training, for its row in runs",
     )
+
+    @model_validator(mode="after")
+    def _thesis_is_as_it_was(self) -> TrainRequest:
+        given = sorted(self.switched())
+        if self.protocol == "thesis" and (given or self.recipe == "fine-tuning"):
+            flag = f"--{given[0].replace('_', '-')}" if given else "--recipe fine-tuning"
+            raise ValueError(f"--protocol thesis fits as the thesis did: leave {flag} out, or use grouped")
+        return self
