@@ -78,10 +78,10 @@ def show_trained(workspace: str, manifest: Manifest, fitted: Fitted, honest: Fit
         "calibration": "The temperature of each network, and its calibration error.",
         "operating_point": "The threshold for p_malignant of each network.",
     }
-    for key, rows in as_tables(manifest.precisions).items():
+    for key, by_precision in as_tables(manifest.precisions).items():
         networks = [
             {"network": name, **{field: value for field, value in row.items() if value is not None}}
-            for name, row in rows.items()
+            for name, row in by_precision.items()
         ]
         artifacts.show_table(f"train-{key.replace('_', '-')}", said[key], networks)
     folder = model_url(workspace, manifest.name, manifest.version)

@@ -14,7 +14,8 @@ from skinml.records.runs import Run
 from skinml.requests.training import TrainRequest
 from skinml.retraining.probabilities import predict_stored
 from skinml.training import teachers as of_version
-from skinml.training.soft_labels import SoftLabels, mean_probabilities, write_soft_labels
+from skinml.training.jobs import SoftLabels
+from skinml.training.soft_labels import mean_probabilities, write_soft_labels
 from tasks.fit import Workplace
 from tasks.pixels import Samples, find_missing, make_pixels
 from tasks.stage import stage

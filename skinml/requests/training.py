@@ -10,6 +10,7 @@ from skinml.models.calibrated import SENSITIVITY, Method
 from skinml.models.outputs import Views
 from skinml.requests.base import SHARED, ClusterRequest, Fraction, Request, Texts
 from skinml.requests.models import FloorsRequest
+from skinml.requests.recipe import RecipeRequest
 
 
 def _as_number(value: Any) -> Any:
@@ -37,7 +38,7 @@ class CardRequest(Request):
         return {name: text for name in CardRequest.model_fields if (text := getattr(self, name))}
 
 
-class TrainRequest(FloorsRequest, CardRequest, ClusterRequest):
+class TrainRequest(FloorsRequest, RecipeRequest, CardRequest, ClusterRequest):
     """Fit a model on the prepared images, and register it as an immutable version."""
 
     protocol: Literal["grouped", "thesis"] = Field(
@@ -46,10 +47,13 @@ class TrainRequest(FloorsRequest, CardRequest, ClusterRequest):
     )
     model: str = Field("thesis-cnn", description="architecture to fit")
     epochs: int | None = Field(
-        None, ge=1, le=10_000, description="number of epochs (default: 50 for thesis, 20 for grouped)"
+        None, ge=1, le=10_000, description="number of epochs (default: 50 for thesis, otherwise 20)"
     )
     batch_size: int | None = Field(
-        None, ge=1, le=65_536, description="batch size (default: 16 for thesis, 64 for grouped)"
+        None,
+        ge=1,
+        le=65_536,
+        description="batch size (default: 16 for thesis, 64 for plain, 32 for fine-tuning)",
     )
     seed: int = Field(42, ge=0, lt=2**32, description="seed of weights, order and dropout")
     views: Annotated[Views, BeforeValidator(_as_number)] = Field(
@@ -65,8 +69,8 @@ class TrainRequest(FloorsRequest, CardRequest, ClusterRequest):
     )
     teachers: Texts = Field(
         (),
-        description="versions whose mean probabilities the model learns from, beside the labels; repeat the flag"
-        " or separate them by commas",
+        description="versions whose mean probabilities the model learns from, beside the labels; repeat the"
+        " flag or separate them by commas",
     )
     distill_weight: Fraction = Field(
         0.5, description="weight of what the teachers say in the target; the label has the rest"
@@ -107,4 +111,12 @@ class TrainRequest(FloorsRequest, CardRequest, ClusterRequest):
                 f"--views {self.views} contradicts --protocol thesis, which looks at each image once; leave one"
                 " of them out"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _thesis_is_as_it_was(self) -> TrainRequest:
+        given = sorted(self.switched())
+        if self.protocol == "thesis" and (given or self.recipe == "fine-tuning"):
+            flag = f"--{given[0].replace('_', '-')}" if given else "--recipe fine-tuning"
+            raise ValueError(f"--protocol thesis fits as the thesis did: leave {flag} out, or use grouped")
         return self

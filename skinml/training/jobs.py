@@ -17,6 +17,7 @@ from skinml.models.calibrated import Method
 from skinml.models.manifest import Sha256
 from skinml.models.outputs import Views
 from skinml.storage.urls import is_remote
+from skinml.training.settings import Settings
 
 
 def _url(text: str) -> str:
@@ -56,7 +57,7 @@ class FitJob:
         inputs: URL of labels and positions (`training.inputs`).
         inputs_sha256: of that object.
         architecture: a name in `models.zoo`.
-        balanced, keep_best, batch_size, epochs: of the recipe (`protocols.Recipe`).
+        settings, batch_size, epochs: of the recipe (`protocols.Recipe`).
         seed: of weights, order and dropout. Same seed, same machine, same libraries: same weights.
         results: URL of the folder for model.keras, model.onnx and the two files of probabilities.
         export: False: leave no network (the honest refit needs only its probabilities).
@@ -70,8 +71,7 @@ class FitJob:
     inputs: Url
     inputs_sha256: Sha256
     architecture: str
-    balanced: bool
-    keep_best: bool
+    settings: Settings
     batch_size: Annotated[int, Field(ge=1)]
     epochs: Annotated[int, Field(ge=1)]
     seed: Annotated[int, Field(ge=0)]

@@ -84,13 +84,15 @@ def _check(workspace: str, teacher: Manifest, samples: pd.DataFrame) -> None:
     for split, fitted_on in (("test", ("train", "val")), ("val", ("train",))):
         held_out = samples[samples["split"] == split].reset_index(drop=True)
         rows = known.rows[known.rows["split"].isin(fitted_on)]
-        seen = left_out(held_out, KnownImages(rows, known.version)) if len(held_out) and len(rows) else []
+        if held_out.empty or rows.empty:
+            continue
+        seen = left_out(held_out, KnownImages(rows, known.version))
         if len(seen):
             first = seen.iloc[0]
             raise RequestError(
                 f"{FLAG} {teacher.version}: it has seen {len(seen)} of {len(held_out)} {split} images in"
-                f" training, such as {first['image_id']} of lesion {first['lesion_id']}; train it again on the present"
-                " samples, or leave it out"
+                f" training, such as {first['image_id']} of lesion {first['lesion_id']}; train it again on the"
+                " present samples, or leave it out"
             )
 
 
