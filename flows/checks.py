@@ -39,8 +39,16 @@ def prepare(workspace: str, request: PrepareRequest) -> None:
 
 
 def train(workspace: str, request: TrainRequest) -> None:
-    """Refuse missing libraries, an unknown architecture, a workspace without samples."""
+    """Refuse missing libraries, an unknown architecture or teacher, a workspace without samples."""
     _check_training(workspace, request.model)
+    from skinml.training.settings import choose
+
+    choose(request.recipe, False, request.switched(), request.epochs, request.batch_size)
+    if request.teachers:
+        from skinml.models.registry import find
+
+        for version in request.teachers:
+            find(workspace, version, "--teachers")
     _check_cluster(request)
 
 

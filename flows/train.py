@@ -15,6 +15,7 @@ from skinml.records.data_sources import cited_sources
 from skinml.records.runs import begin
 from skinml.requests.training import TrainRequest
 from skinml.training.installed import check_installed
+from skinml.training.teachers import to_json
 from tasks.bundle import build, finish_bundle, register_model
 from tasks.champion import decide_first
 from tasks.cluster import check_cluster, release_cluster
@@ -24,6 +25,7 @@ from tasks.pixels import find_missing, make_pixels, read_samples
 from tasks.runs import begin_run, recorded
 from tasks.show import show_trained
 from tasks.states import of_training
+from tasks.teach import ask_teachers, check_teachers, pixels_of_teachers
 from tasks.workspace import open_workspace
 
 
@@ -48,15 +50,20 @@ def train(workspace: str, request: TrainRequest) -> dict[str, Any]:
         workspace = open_workspace(workspace)
         samples = read_samples(workspace)
         check_protocol(samples, request)
+        teachers = check_teachers(workspace, samples, request) if request.teachers else []
         missing = find_missing(workspace, samples, pixels)
         check_cluster(workspace, request, record, images=missing.work["uri"].head(1).to_list())
 
         begin_run(record, workspace)
         store = make_pixels(workspace, samples, missing, pixels, request, run)
+        stores = pixels_of_teachers(workspace, samples, teachers, request, run)
         release_cluster(record)
 
         with workplace(workspace, record) as place:
-            fit = fit_model(store, request.protocol, request, place)
+            soft_labels = None
+            if teachers:
+                soft_labels = ask_teachers(workspace, teachers, stores, store, request, place)
+            fit = fit_model(store, request.protocol, request, place, soft_labels)
             fitted, finished = finish_bundle(store, fit, request, place)
             honest = None
             if request.protocol == "thesis":
@@ -74,7 +81,9 @@ def train(workspace: str, request: TrainRequest) -> dict[str, Any]:
             "description": describe(store.samples),
             "told": cited_sources(workspace) | request.told(),
         }
-        manifest = register_model(workspace, bundle, request, pixels, dataset, fitted, finished, run)
+        manifest = register_model(
+            workspace, bundle, request, pixels, dataset, fitted, finished, run, to_json(teachers)
+        )
         record.model_version = manifest.version
         decision = decide_first(workspace, manifest, floors_of(request), run)
 
@@ -92,6 +101,7 @@ def train(workspace: str, request: TrainRequest) -> dict[str, Any]:
         "dataset_version": samples.version,
         "onnx_parity": fitted.result.parity,
         "views": request.views,
+        "teachers": [one.version for one in teachers],
         **as_tables(finished.precisions),
         "decision": None if decision is None else decision.decision,
         "criteria": [] if decision is None else decision.evidence,

@@ -25,7 +25,7 @@ from skinml.training.jobs import FinishJob, finish_job
 from skinml.training.misses import find_misses
 from skinml.training.results import PROBABILITIES, TRAINING_FEATURES, VALIDATION, Finished
 from skinml.training.training_features import training_features
-from tasks.fit import Fitted, Unjudged, Workplace, judge_fit
+from tasks.fit import Fitted, Unjudged, Workplace, chosen_recipe, judge_fit
 from tasks.stage import stage
 
 logger = logging.getLogger("skinml.bundle")
@@ -113,6 +113,12 @@ def _fit(store: PixelStore, fitted: Fitted) -> Fit:
     )
 
 
+def _distilled(request: TrainRequest) -> dict[str, float]:
+    """What the manifest records of how teachers counted; nothing without teachers."""
+    names = ("distill_weight", "distill_temperature") if request.teachers else ()
+    return {name: getattr(request, name) for name in names}
+
+
 @stage("register the model")
 def register_model(
     workspace: str,
@@ -123,6 +129,7 @@ def register_model(
     fitted: Fitted,
     finished: Finished,
     run: Run,
+    teachers: list[dict[str, Any]],
     more: Mapping[str, Any] = MappingProxyType({}),
 ) -> Manifest:
     """Register the bundle as an immutable version. `more` are further fields of its manifest."""
@@ -139,12 +146,18 @@ def register_model(
             "epochs": fitted.recipe.epochs,
             "batch_size": fitted.recipe.batch_size,
             "seed": request.seed,
+            "recipe": chosen_recipe(request).name if request.protocol == "grouped" else "thesis",
+            "settings": fitted.recipe.settings.to_json(),
+            "stopped": fitted.result.stopped,
             "views": request.views,
+            "teachers": teachers,
             "calibration": request.calibration,
             "operating_sensitivity": request.operating_sensitivity,
+            **_distilled(request),
             "trainable_parameters": fitted.result.parameters,
         },
         "views": request.views,
+        "teachers": teachers,
         "libraries": {**library_versions(), **fitted.result.libraries},
         "onnx_parity": fitted.result.parity,
         "precisions": finished.precisions,

@@ -10,20 +10,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 
 from skinml.dataset.pixelstore import PixelStore
 from skinml.evaluation.judgement import judge_predictions
 from skinml.layout import under_way_files_url
+from skinml.models.zoo import architecture
 from skinml.records.under_way import forget_files
 from skinml.requests.training import TrainRequest
 from skinml.training import protocols
 from skinml.training.dispatch import run_job
 from skinml.training.inputs import write_fit_job
-from skinml.training.jobs import FitJob
+from skinml.training.jobs import FitJob, SoftLabels
 from skinml.training.predictions import predictions
 from skinml.training.protocols import Recipe
 from skinml.training.results import FitResult
+from skinml.training.settings import NamedRecipe, choose, in_words
 from skinml.words import several
 from tasks import artifacts
 from tasks.pixels import Samples
@@ -38,7 +41,6 @@ TITLES = {
     "thesis": "thesis protocol",
     "honest": "thesis recipe, whole lesions held out",
 }
-RECIPES = {"grouped": protocols.grouped, "thesis": protocols.thesis, "honest": protocols.honest}
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,13 +98,34 @@ def check_protocol(samples: Samples, request: TrainRequest) -> None:
     numbered = samples.rows.assign(position=np.arange(len(samples.rows)))
     needed = ("thesis", "honest") if request.protocol == "thesis" else (request.protocol,)
     for name in needed:
-        RECIPES[name](numbered, request.epochs, request.batch_size)
+        _recipe(numbered, name, request)
+
+
+def _recipe(samples: pd.DataFrame, protocol: str, request: TrainRequest) -> Recipe:
+    """Return what to fit on and how, as the request says; the thesis's protocols fit as the thesis did."""
+    if protocol == "grouped":
+        chosen = chosen_recipe(request)
+        return protocols.grouped(samples, chosen.epochs, chosen.batch_size, chosen.settings)
+    function = {"thesis": protocols.thesis, "honest": protocols.honest}[protocol]
+    return function(samples, request.epochs, request.batch_size)
+
+
+def chosen_recipe(request: TrainRequest) -> NamedRecipe:
+    """Return the named recipe that a request asks for, with its changes."""
+    pretrained = architecture(request.model).weights is not None
+    return choose(request.recipe, pretrained, request.switched(), request.epochs, request.batch_size)
 
 
 @stage("fit", "fit {request.model}, {protocol} protocol")
-def fit_model(store: PixelStore, protocol: str, request: TrainRequest, place: Workplace) -> Unjudged:
+def fit_model(
+    store: PixelStore,
+    protocol: str,
+    request: TrainRequest,
+    place: Workplace,
+    soft_labels: SoftLabels | None = None,
+) -> Unjudged:
     """Fit one recipe in a process of its own, whose network is exported. `finish_bundle` measures it."""
-    return _fit(store, protocol, request, place, export=True)
+    return _fit(store, protocol, request, place, export=True, soft_labels=soft_labels)
 
 
 @stage("fit", "fit {request.model}, honest protocol")
@@ -111,15 +134,24 @@ def refit_honestly(store: PixelStore, request: TrainRequest, place: Workplace) -
     return judge_fit(store, _fit(store, "honest", request, place, export=False), request.seed)
 
 
-def _fit(store: PixelStore, protocol: str, request: TrainRequest, place: Workplace, export: bool) -> Unjudged:
+def _fit(
+    store: PixelStore,
+    protocol: str,
+    request: TrainRequest,
+    place: Workplace,
+    export: bool,
+    soft_labels: SoftLabels | None = None,
+) -> Unjudged:
     """Fit one recipe in a process of its own."""
-    recipe = RECIPES[protocol](store.samples, request.epochs, request.batch_size)
+    recipe = _recipe(store.samples, protocol, request)
     logger.info(
-        "%s: %d training rows, %d for validation, %d for test; %s, batches of %d",
+        "%s: %d training rows, %d for validation, %d for test; %s, batches of %d; %s",
         *(protocol, len(recipe.train), len(recipe.validation), len(recipe.test)),
-        *(several(recipe.epochs, "epoch"), recipe.batch_size),
+        *(several(recipe.epochs, "epoch"), recipe.batch_size, in_words(recipe.settings)),
     )
-    job, result = run_fit(store, recipe, request.model, request.seed, place, export, request.cluster)
+    job, result = run_fit(
+        store, recipe, request.model, request.seed, place, export, request.cluster, soft_labels
+    )
     return Unjudged(protocol, recipe, job, result)
 
 
@@ -140,10 +172,11 @@ def run_fit(
     place: Workplace,
     export: bool,
     cluster: str | None = None,
+    soft_labels: SoftLabels | None = None,
 ) -> tuple[FitJob, FitResult]:
     """Fit a recipe on a cluster's GPU or in a process of its own here, and log and show each epoch."""
     name = recipe.name
-    job = write_fit_job(store, recipe, model, seed, f"{place.url}/{name}", export)
+    job = write_fit_job(store, recipe, model, seed, f"{place.url}/{name}", export, soft_labels)
     with artifacts.progress(f"fit-{name}-progress", f"fit {name}", recipe.epochs, "epochs") as bar:
 
         def on_epoch(epoch: int, values: dict[str, float]) -> None:

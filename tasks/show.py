@@ -81,10 +81,10 @@ def show_trained(workspace: str, manifest: Manifest, fitted: Fitted, honest: Fit
     }
     from skinml.models.precisions import as_tables
 
-    for key, rows in as_tables(manifest.precisions).items():
+    for key, by_precision in as_tables(manifest.precisions).items():
         networks = [
             {"network": name, **{field: value for field, value in row.items() if value is not None}}
-            for name, row in rows.items()
+            for name, row in by_precision.items()
         ]
         artifacts.show_table(f"train-{key.replace('_', '-')}", said[key], networks)
     folder = model_url(workspace, manifest.name, manifest.version)

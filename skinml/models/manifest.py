@@ -58,6 +58,7 @@ class Manifest(BaseModel):
     libraries: dict[str, str]
     files: dict[BundleFile, File]
     precisions: dict[Precision, Network] = {}  # older bundles: none, and only fp32 is there
+    teachers: list[dict[str, Any]] = []  # versions that it was distilled from (`training.teachers.to_json`)
     views: Annotated[StrictInt, Field(ge=1)] = 1  # of each image that its networks average over
     architecture: dict[str, Any] = {}  # `zoo.base.Architecture.to_json`; older bundles do not say
 

@@ -79,16 +79,13 @@ def as_tables(networks: Mapping[Precision, Network]) -> dict[str, dict[str, dict
 
     """
     apart = ("calibration", "operating_point")
-    tables = {
-        "precisions": {
-            name: network.model_dump(mode="json", exclude={*apart, "lesions"})
-            for name, network in networks.items()
-        }
-    }
-    for name in apart:
-        rows = {precision: getattr(network, name) for precision, network in networks.items()}
-        known = {precision: row.model_dump(mode="json") for precision, row in rows.items() if row is not None}
-        tables |= {name: known} if known else {}
+    tables: dict[str, dict[str, dict[str, Any]]] = {"precisions": {}}
+    for precision, network in networks.items():
+        tables["precisions"][precision] = network.model_dump(mode="json", exclude={*apart, "lesions"})
+        for name in apart:
+            found = getattr(network, name)
+            if found is not None:
+                tables.setdefault(name, {})[precision] = found.model_dump(mode="json")
     return tables
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from skinml.models.calibrated import SENSITIVITY, Method
 from skinml.models.outputs import Views
-from skinml.requests.base import SHARED, ClusterRequest, Fraction, Request
+from skinml.requests.base import SHARED, ClusterRequest, Fraction, Request, Texts
 from skinml.requests.models import FloorsRequest
+from skinml.requests.recipe import RecipeRequest
 
 
 def _as_number(value: Any) -> Any:
@@ -37,7 +38,7 @@ class CardRequest(Request):
         return {name: text for name in CardRequest.model_fields if (text := getattr(self, name))}
 
 
-class TrainRequest(FloorsRequest, CardRequest, ClusterRequest):
+class TrainRequest(FloorsRequest, RecipeRequest, CardRequest, ClusterRequest):
     """Fit a model on the prepared images, and register it as an immutable version."""
 
     protocol: Literal["grouped", "thesis"] = Field(
@@ -46,10 +47,13 @@ class TrainRequest(FloorsRequest, CardRequest, ClusterRequest):
     )
     model: str = Field("thesis-cnn", description="architecture to fit")
     epochs: int | None = Field(
-        None, ge=1, le=10_000, description="number of epochs (default: 50 for thesis, 20 for grouped)"
+        None, ge=1, le=10_000, description="number of epochs (default: 50 for thesis, otherwise 20)"
     )
     batch_size: int | None = Field(
-        None, ge=1, le=65_536, description="batch size (default: 16 for thesis, 64 for grouped)"
+        None,
+        ge=1,
+        le=65_536,
+        description="batch size (default: 16 for thesis, 64 for plain, 32 for fine-tuning)",
     )
     seed: int = Field(42, ge=0, lt=2**32, description="seed of weights, order and dropout")
     views: Annotated[Views, BeforeValidator(_as_number)] = Field(
@@ -63,11 +67,42 @@ class TrainRequest(FloorsRequest, CardRequest, ClusterRequest):
         gt=0.0,
         description="sensitivity that the threshold for p_malignant has to reach on validation lesions",
     )
+    teachers: Texts = Field(
+        (),
+        description="versions whose mean probabilities the model learns from, beside the labels; repeat the"
+        " flag or separate them by commas",
+    )
+    distill_weight: Fraction = Field(
+        0.5, description="weight of what the teachers say in the target; the label has the rest"
+    )
+    distill_temperature: float = Field(
+        1.0, ge=1.0, le=20.0, description="above 1, what the teachers say is spread over more diagnoses"
+    )
     requested_by: str = Field(
         "",
         max_length=200,
         description="run_id of the retrain that asked for this training, for its row in runs",
     )
+
+    @field_validator("teachers", mode="after")
+    @classmethod
+    def _one_by_one(cls, given: tuple[str, ...]) -> tuple[str, ...]:
+        names = tuple(name.strip() for part in given for name in part.split(","))
+        if not all(names):
+            raise ValueError("a version has no name; give --teachers VERSION,VERSION or leave it out")
+        return names
+
+    @model_validator(mode="after")
+    def _teaching_needs_teachers(self) -> TrainRequest:
+        alone = sorted({"distill_weight", "distill_temperature"} & self.model_fields_set)
+        if alone and not self.teachers:
+            flag = f"--{alone[0].replace('_', '-')}"
+            raise ValueError(f"{flag} needs --teachers: name the versions to learn from, or leave it out")
+        if self.teachers and self.protocol == "thesis":
+            raise ValueError(
+                "--teachers contradicts --protocol thesis, which fits on labels alone; leave one out"
+            )
+        return self
 
     @model_validator(mode="after")
     def _the_thesis_looked_once(self) -> TrainRequest:
@@ -76,4 +111,12 @@ class TrainRequest(FloorsRequest, CardRequest, ClusterRequest):
                 f"--views {self.views} contradicts --protocol thesis, which looks at each image once; leave one"
                 " of them out"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _thesis_is_as_it_was(self) -> TrainRequest:
+        given = sorted(self.switched())
+        if self.protocol == "thesis" and (given or self.recipe == "fine-tuning"):
+            flag = f"--{given[0].replace('_', '-')}" if given else "--recipe fine-tuning"
+            raise ValueError(f"--protocol thesis fits as the thesis did: leave {flag} out, or use grouped")
         return self

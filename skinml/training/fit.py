@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import platform
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +17,6 @@ from numpy.typing import NDArray
 
 from skinml.dataset.shard_files import map_shards
 from skinml.errors import RunError
-from skinml.evaluation.metrics import measure
 from skinml.images.preprocessing import Normalisation, network_input
 from skinml.models.bundle import HEAD, KERAS, NETWORKS, leave
 from skinml.models.head import check_head, write_head
@@ -27,34 +27,40 @@ from skinml.models.onnx import check_parity, export_onnx
 from skinml.models.outputs import CELLS_NAME, OUTPUT_NAME
 from skinml.models.zoo import architecture
 from skinml.models.zoo.base import Architecture
-from skinml.training.inputs import Inputs, read_inputs
+from skinml.training.batch import make_source
+from skinml.training.epochs import Course, OnEpoch, Say, run_epochs
+from skinml.training.feed import BatchOrder, Feed
+from skinml.training.inputs import read_inputs
 from skinml.training.jobs import FitJob
-from skinml.training.pixels import Pixels, batches, epoch_order, gather
+from skinml.training.learner import Learner
+from skinml.training.pixels import Pixels, batches, gather
 from skinml.training.process import run_in_process
-from skinml.training.resampling import Positions
+from skinml.training.resampling import Positions, drawn_shares
 from skinml.training.results import PROBABILITIES, VALIDATION, FitResult
+from skinml.training.soft_labels import mix_targets
 
 if TYPE_CHECKING:
     import keras
 
-OnEpoch = Callable[[int, dict[str, float]], None]
+logger = logging.getLogger("skinml.train")
 
 _PREDICT_BATCH = 64  # on 2 cores 32 to 256 predict equally fast; small batches keep memory small
 _PARITY_IMAGES = 256
 
 
-def fit(job: FitJob, scratch: Path, on_epoch: OnEpoch) -> FitResult:
-    """Fit a recipe with Adam on categorical cross-entropy, and leave the kept weights and what they say.
+def fit(job: FitJob, scratch: Path, on_epoch: OnEpoch, say: Say = logger.info) -> FitResult:
+    """Fit a recipe, and leave the kept weights and what they say.
 
     Args:
         job: what to fit.
         scratch: a folder of this machine for copies of shards.
-        on_epoch: called after each epoch, counted from 1, with that epoch's history values.
+        on_epoch: called after each epoch, counted from 1, with that epoch's history values and its pace.
+        say: called with what a person should know.
 
     Raises:
         RequestError: no architecture has this name.
-        RunError: the shards do not fit the architecture or the labels, the loss is no longer finite, or
-            the exported model differs from the fitted one.
+        RunError: the shards do not fit the architecture or the labels, the loss is not finite in the first
+            epoch, or the exported model differs from the fitted one.
 
     """
     shape = architecture(job.architecture)
@@ -62,19 +68,28 @@ def fit(job: FitJob, scratch: Path, on_epoch: OnEpoch) -> FitResult:
     shards = map_shards(job.workspace, job.dataset_key, job.stored_as, inputs.shards, scratch)
     _check(shape, shards, inputs.labels)
     data = _Data(shards, inputs.labels, shape.normalisation)
+    source = make_source(inputs.labels, inputs.train, job.settings, job.batch_size, job.seed)
+    if job.soft_labels is not None:
+        source = replace(source, targets=mix_targets(source.targets, job.soft_labels, inputs.train))
+    shares = drawn_shares(inputs.labels[inputs.train], job.settings.sampling)
     keras = import_keras()
     keras.utils.set_random_seed(job.seed)
-    model = shape.build()
-    model.compile(
-        optimizer=keras.optimizers.Adam(),
-        loss="categorical_crossentropy",
-        metrics=["accuracy"],
-        # XLA on a CPU takes 10 times as long for the thesis's convolutions (30 against 300 images/s); other
-        # backends know best themselves.
-        jit_compile=False if keras.backend.backend() == "tensorflow" else "auto",
-    )
+    learner = Learner(shape, job.settings, shares, source.count, job.epochs)
+    model = learner.scorer
     started = time.perf_counter()
-    history, best_epoch = _epochs(model, job, inputs, data, on_epoch)
+    course = Course()
+    run_epochs(
+        learner,
+        Feed(source, shards, BatchOrder(source)),
+        inputs.labels[inputs.validation],
+        lambda: _predict(model, data, inputs.validation),
+        job.settings,
+        job.epochs,
+        course,
+        on_epoch,
+        say,
+        after=lambda _: None,
+    )
     probabilities = _predict(model, data, inputs.test)
     alike = np.array_equal(inputs.validation, inputs.test)  # as in the thesis
     validation = probabilities if alike else _predict(model, data, inputs.validation)
@@ -86,11 +101,13 @@ def fit(job: FitJob, scratch: Path, on_epoch: OnEpoch) -> FitResult:
             np.save(made / name, values, allow_pickle=False)
         files = leave(made, job.results)
     return FitResult(
-        history=history,
+        history=course.history,
         probabilities=probabilities,
         validation=validation,
         seconds=seconds,
-        best_epoch=best_epoch,
+        best_epoch=course.kept_epoch,
+        stopped=course.stopped,
+        pace=course.pace,
         parity=parity,
         parameters=int(model.count_params()),
         libraries=_libraries(keras.backend.backend()),
@@ -108,50 +125,6 @@ class _Data:
 
     def batches(self, positions: Positions, batch_size: int) -> keras.utils.PyDataset:
         return batches(self.shards, self.labels, positions, batch_size, self.normalisation)
-
-
-def _epochs(
-    model: keras.Model, job: FitJob, inputs: Inputs, data: _Data, on_epoch: OnEpoch
-) -> tuple[dict[str, list[float]], int]:
-    """Fit all epochs and leave the kept weights in the model; the history, and the epoch kept.
-
-    One call of `model.fit` an epoch (0.1 s each), so that every epoch gets its own order as plain data.
-    """
-    history: dict[str, list[float]] = {}
-    best_epoch, best_value, best_weights = 0, -1.0, None
-    for epoch in range(1, job.epochs + 1):
-        order = epoch_order(inputs.labels, inputs.train, job.balanced, job.seed, epoch)
-        epoch_data = data.batches(order, job.batch_size)
-        fitted = model.fit(epoch_data, initial_epoch=epoch - 1, epochs=epoch, verbose=0).history
-        loss = float(fitted["loss"][0])
-        if not np.isfinite(loss):
-            raise RunError(f"the loss is {loss} in epoch {epoch}: the fit diverged; try another --seed")
-        metrics = {"loss": loss, "accuracy": float(fitted["accuracy"][0])}
-        metrics |= _validate(model, data, inputs.validation)
-        for name, value in metrics.items():
-            history.setdefault(name, []).append(value)
-        if not job.keep_best:
-            best_epoch = epoch
-        elif metrics["val_balanced_accuracy"] > best_value:
-            best_epoch, best_value = epoch, metrics["val_balanced_accuracy"]
-            best_weights = model.get_weights()
-        on_epoch(epoch, metrics)
-    if best_weights is not None:
-        model.set_weights(best_weights)
-    return history, best_epoch
-
-
-def _validate(model: keras.Model, data: _Data, positions: Positions) -> dict[str, float]:
-    """Loss, accuracy and balanced accuracy on these positions, from one pass of prediction."""
-    probabilities = _predict(model, data, positions)
-    truth = data.labels[positions]
-    of_truth = probabilities[np.arange(len(truth)), truth]
-    measured = measure(truth, probabilities)
-    return {
-        "val_loss": float(-np.log(np.maximum(of_truth, 1e-7)).mean()),  # clipped where Keras clips
-        "val_accuracy": measured["accuracy"],
-        "val_balanced_accuracy": measured["balanced_accuracy"],
-    }
 
 
 def _predict(model: keras.Model, data: _Data, positions: Positions) -> NDArray[np.float64]:

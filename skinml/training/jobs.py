@@ -17,6 +17,7 @@ from skinml.models.calibrated import Method
 from skinml.models.manifest import Sha256
 from skinml.models.outputs import Views
 from skinml.storage.urls import is_remote
+from skinml.training.settings import Settings
 
 
 def _url(text: str) -> str:
@@ -30,6 +31,22 @@ Url = Annotated[str, AfterValidator(_url)]
 
 
 @dataclass(frozen=True)
+class SoftLabels:
+    """Where a fit finds soft labels, and how much they count.
+
+    Attributes:
+        url: of an .npz file with `positions` (k,) int64 and `probabilities` (k, 7) float16.
+        sha256: of that file.
+        weight: of the soft label in the target, 0 to 1; the label itself has the rest.
+
+    """
+
+    url: str
+    sha256: Sha256
+    weight: Annotated[float, Field(ge=0, le=1)]
+
+
+@dataclass(frozen=True)
 class FitJob:
     """Fit an architecture on a dataset.
 
@@ -40,10 +57,11 @@ class FitJob:
         inputs: URL of labels and positions (`training.inputs`).
         inputs_sha256: of that object.
         architecture: a name in `models.zoo`.
-        balanced, keep_best, batch_size, epochs: of the recipe (`protocols.Recipe`).
+        settings, batch_size, epochs: of the recipe (`protocols.Recipe`).
         seed: of weights, order and dropout. Same seed, same machine, same libraries: same weights.
         results: URL of the folder for model.keras, model.onnx and the two files of probabilities.
         export: False: leave no network (the honest refit needs only its probabilities).
+        soft_labels: what teachers say of the training images; None: the labels alone count.
 
     """
 
@@ -53,13 +71,13 @@ class FitJob:
     inputs: Url
     inputs_sha256: Sha256
     architecture: str
-    balanced: bool
-    keep_best: bool
+    settings: Settings
     batch_size: Annotated[int, Field(ge=1)]
     epochs: Annotated[int, Field(ge=1)]
     seed: Annotated[int, Field(ge=0)]
     results: Url
     export: bool
+    soft_labels: SoftLabels | None = None
 
 
 @dataclass(frozen=True)

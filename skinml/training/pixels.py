@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from skinml.images.preprocessing import Normalisation, network_input
 from skinml.labels import DIAGNOSES
-from skinml.training.resampling import Positions, balanced_draw
+from skinml.training.resampling import Positions, weighted_draw
 
 if TYPE_CHECKING:
     import keras
@@ -50,14 +50,14 @@ def gather(shards: Sequence[Pixels], positions: Positions) -> Pixels:
 
 
 def epoch_order(
-    labels: NDArray[np.int64], train: Positions, balanced: bool, seed: int, epoch: int
+    labels: NDArray[np.int64], train: Positions, sampling: float, seed: int, epoch: int
 ) -> Positions:
     """The positions one epoch is fitted on, in their order: a function of `seed` and `epoch` alone.
 
     Args:
         labels: class numbers of all positions, shape (n,).
         train: the positions to draw from, shape (k,).
-        balanced: True: a class-balanced draw of k; False: all of `train`, shuffled.
+        sampling: 0: all of `train`, shuffled; up to 1: `weighted_draw` of k with this power.
         seed: the fit's seed.
         epoch: number of the epoch.
 
@@ -66,8 +66,8 @@ def epoch_order(
 
     """
     generator = np.random.default_rng([seed, epoch])
-    if balanced:
-        return train[balanced_draw(labels[train], len(train), generator)]
+    if sampling:
+        return train[weighted_draw(labels[train], len(train), sampling, generator)]
     return generator.permutation(train)
 
 

@@ -29,6 +29,9 @@ class FitReport:
             categorical cross-entropy in nats; the training values are means while the epoch ran.
         seconds: fitting and validating, without imports and export.
         best_epoch: the epoch whose weights were kept, counted from 1.
+        stopped: why it stopped before its last epoch; empty if it did not.
+        pace: seconds, images_per_second, and waited: seconds for which the network waited for batches. One
+            value an epoch that the last process fitted.
         parity: largest difference between Keras and ONNX on real test images; None without export.
         parameters: trainable and other weights of the model.
         libraries: name to version of whatever shapes the weights.
@@ -39,6 +42,8 @@ class FitReport:
     history: dict[str, list[float]]
     seconds: float
     best_epoch: int
+    stopped: str
+    pace: dict[str, list[float]]
     parity: float | None
     parameters: int
     libraries: dict[str, str]

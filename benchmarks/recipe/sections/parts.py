@@ -90,7 +90,7 @@ def find_version(workspace: Path, model: str, part: str | None, seed: int, epoch
 
 def read_validation(folder: Path) -> pd.DataFrame:
     """The validation images of a version with their probabilities, in order of image_id."""
-    rows = pq.read_table(folder / "predictions.parquet").to_pandas()
+    rows: pd.DataFrame = pq.read_table(folder / "predictions.parquet").to_pandas()
     return rows[rows["split"] == "val"].sort_values("image_id", ignore_index=True)
 
 
