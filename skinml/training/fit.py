@@ -7,6 +7,7 @@ import platform
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -29,7 +30,7 @@ from skinml.models.zoo import architecture
 from skinml.models.zoo.base import Architecture
 from skinml.training.batch import make_source
 from skinml.training.epochs import Course, OnEpoch, Say, run_epochs
-from skinml.training.feed import BatchOrder, Feed
+from skinml.training.feed import BatchOrder, Feed, workers_for
 from skinml.training.inputs import read_inputs
 from skinml.training.jobs import FitJob
 from skinml.training.learner import Learner
@@ -78,18 +79,20 @@ def fit(job: FitJob, scratch: Path, on_epoch: OnEpoch, say: Say = logger.info) -
     model = learner.scorer
     started = time.perf_counter()
     course = Course()
-    run_epochs(
-        learner,
-        Feed(source, shards, BatchOrder(source)),
-        inputs.labels[inputs.validation],
-        lambda: _predict(model, data, inputs.validation),
-        job.settings,
-        job.epochs,
-        course,
-        on_epoch,
-        say,
-        after=lambda _: None,
-    )
+    tasks = BatchOrder(source).epochs(course.epochs + 1, job.epochs)
+    with closing(Feed(source, shards, tasks, workers_for(source), say)) as feed:
+        run_epochs(
+            learner,
+            feed,
+            inputs.labels[inputs.validation],
+            lambda: _predict(model, data, inputs.validation),
+            job.settings,
+            job.epochs,
+            course,
+            on_epoch,
+            say,
+            after=lambda _: None,
+        )
     probabilities = _predict(model, data, inputs.test)
     alike = np.array_equal(inputs.validation, inputs.test)  # as in the thesis
     validation = probabilities if alike else _predict(model, data, inputs.validation)
