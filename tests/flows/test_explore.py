@@ -30,8 +30,8 @@ def made(folder: Path) -> list[dict[str, Any]]:
     """Samples with all that a page can show: a pair, a hostile name, a blank age, an image that is gone."""
     rows = samples_of(folder, 40)
     hostile = {"image_id": HOSTILE_NAME, "localization": "$\\alpha$ <b>", "dx": "df"}
+    hostile |= {"phash": rows[31]["phash"], "lesion_id": "HAM_two"}
     rows.append(sample(folder / "hostile" / "x.jpg", 41, **hostile))
-    rows[30] |= {"phash": rows[31]["phash"], "lesion_id": "HAM_two"}
     rows[3] |= {"age": None, "source": None}
     (folder / "ISIC_0000010.jpg").unlink()
     return rows
