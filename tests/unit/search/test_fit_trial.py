@@ -114,7 +114,7 @@ def test_images_that_are_gone_are_tried_again_and_are_no_result(
         return 0, ""
 
     monkeypatch.setattr(module, "run_program", here)
-    with pytest.raises(StorageError, match="images.npz"):
+    with pytest.raises(StorageError, match=r"images\.npz"):
         run_trial(job)
     assert not Path(job.record).exists()
 
