@@ -48,7 +48,9 @@ def test_every_uri_comes_back_from_folder_id_and_suffix(columns: dict[str, Any])
     ]
     assert found == URIS
     assert columns["ids"] == NAMES
-    assert list(columns["names"].values()) == ["not the id", "script>.dcm"], "an id with a slash is no file name"
+    assert list(columns["names"].values()) == ["not the id", "script>.dcm"], (
+        "an id with a slash is no file name"
+    )
 
 
 def test_probabilities_come_back_to_half_a_step(columns: dict[str, Any]) -> None:
