@@ -17,7 +17,7 @@ from skinml.report.html import TEMPLATES, render
 from skinml.report.night.columns import as_json, packed
 from skinml.report.night.links import Linker
 from skinml.report.night.night import Night, class_counts
-from skinml.report.night.thumbnails import ACROSS, HEIGHT, IN_PAGE, IN_SPRITE, WIDTH, Thumbnails
+from skinml.report.night.thumbnails import ACROSS, HEIGHT, IN_SPRITE, WIDTH, Thumbnails
 from skinml.report.night.words import MEANINGS, card_in_short, law, sentence_of, shown_month, tiles_of
 from skinml.schemas import FLAGS, PROBABILITY_COLUMNS
 
@@ -42,7 +42,7 @@ def night_page(night: Night, thumbnails: Thumbnails, furthest: list[str | None],
         "run": run["run_id"],
         "model": run["model_version"],
         "health": run["health"],
-        "inPage": IN_PAGE,
+        "inPage": len(thumbnails.in_page),
         "sprite": {"of": IN_SPRITE, "across": ACROSS, "width": WIDTH, "height": HEIGHT},
         "malignantOnes": MALIGNANT,
     }
