@@ -34,7 +34,7 @@ Clock = Callable[[], float]
 
 
 @contextmanager
-def progress_bar(description: str, total: int, unit: str) -> Iterator[Advance]:
+def progress_bar(description: str, total: int, unit: str, done: int = 0) -> Iterator[Advance]:
     """Show the progress of long work on stderr; yield a function that counts finished steps.
 
     On a terminal it is a bar with rate and time left. It disappears when the work is done, and log lines appear
@@ -44,18 +44,23 @@ def progress_bar(description: str, total: int, unit: str) -> Iterator[Advance]:
         description: what is being done.
         total: number of steps.
         unit: the name of the steps, in the plural.
+        done: steps of an earlier run, which count as done and not for the speed.
     """
     moving = sys.stderr.isatty() and os.environ.get("TERM", "") not in ("dumb", "unknown")
-    with _bar(description, total, unit) if moving else nullcontext(lines(description, total, unit)) as advance:
+    shown = (
+        _bar(description, total, unit, done) if moving else nullcontext(lines(description, total, unit, done))
+    )
+    with shown as advance:
         yield advance
 
 
 class Pace:
     """Steps done, and how fast they are done. It has state: a class."""
 
-    def __init__(self, total: int, clock: Clock = time.monotonic) -> None:
+    def __init__(self, total: int, done: int = 0, clock: Clock = time.monotonic) -> None:
         self.total = total
-        self.done = 0
+        self.done = done
+        self._earlier = done
         self._clock = clock
         self._begun = clock()
         self._first: tuple[int, float] | None = None
@@ -78,7 +83,7 @@ class Pace:
         now, (first, since) = self._clock(), self._first
         done, seconds = self.done - first, now - since
         if not done or seconds < SETTLED:
-            done, seconds = self.done, max(now - self._begun, SETTLED)
+            done, seconds = self.done - self._earlier, max(now - self._begun, SETTLED)
         speed = done / seconds
         rate = (
             f"{1 / speed:,.3g} s each" if speed < 1 else f"{speed:,.3g}/s" if speed < 100 else f"{speed:,.0f}/s"
@@ -86,9 +91,9 @@ class Pace:
         return f"{rate}, {_in_words((self.total - self.done) / speed)} left"
 
 
-def lines(description: str, total: int, unit: str, clock: Clock = time.monotonic) -> Advance:
+def lines(description: str, total: int, unit: str, done: int = 0, clock: Clock = time.monotonic) -> Advance:
     """Return a function that counts steps and logs a line when one is due."""
-    pace, last, said = Pace(total, clock), clock(), 0
+    pace, last, said = Pace(total, done, clock), clock(), done
 
     def advance(steps: int) -> None:
         nonlocal last, said
@@ -103,15 +108,15 @@ def lines(description: str, total: int, unit: str, clock: Clock = time.monotonic
 
 
 @contextmanager
-def _bar(description: str, total: int, unit: str) -> Iterator[Advance]:
+def _bar(description: str, total: int, unit: str, done: int) -> Iterator[Advance]:
     # soft_wrap: a log line that is longer than the terminal can be copied as one line
     console = Console(file=sys.stderr, soft_wrap=True, highlight=False, markup=False)
     words = len(f"{description}  {total:,}/{total:,} {unit}, 9,999/s, 59 min 59 s left")
     width = max(4, min(40, console.width - words))  # in a narrow terminal the words are worth more than the bar
-    pace = Pace(total)
+    pace = Pace(total, done)
     columns = (TextColumn("{task.description}", markup=False), BarColumn(width), _Count(pace, unit))
     with Progress(*columns, console=console, transient=True, redirect_stdout=False) as bar, _lines_above():
-        task = bar.add_task(description, total=total)
+        task = bar.add_task(description, total=total, completed=done)
 
         def advance(steps: int) -> None:
             pace.advance(steps)
