@@ -13,7 +13,7 @@ from skinml.requests.labels import MislabelledRequest
 from skinml.training.installed import check_installed
 from tasks.cluster import check_cluster, release_cluster
 from tasks.ending import ends_as
-from tasks.fit import workplace
+from tasks.fit import forget_checkpoints, workplace
 from tasks.labels import check_folds, predict_out_of_fold, write_ranking
 from tasks.pixels import find_missing, make_pixels, read_samples
 from tasks.runs import begin_run, recorded
@@ -57,6 +57,7 @@ def mislabelled(workspace: str, request: MislabelledRequest) -> dict[str, Any]:
         with workplace(workspace, record) as place:
             predictions = predict_out_of_fold(store, request, place)
         ranked, files = write_ranking(workspace, run.run_id, predictions, request.top)
+        forget_checkpoints(place)
 
     return {
         "run_id": run.run_id,

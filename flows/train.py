@@ -20,7 +20,7 @@ from tasks.bundle import build, finish_bundle, register_model
 from tasks.champion import decide_first
 from tasks.cluster import check_cluster, release_cluster
 from tasks.ending import ends_as
-from tasks.fit import check_protocol, fit_model, refit_honestly, workplace
+from tasks.fit import check_protocol, fit_model, forget_checkpoints, refit_honestly, workplace
 from tasks.pixels import find_missing, make_pixels, read_samples
 from tasks.runs import begin_run, recorded
 from tasks.show import show_trained
@@ -85,6 +85,7 @@ def train(workspace: str, request: TrainRequest) -> dict[str, Any]:
             workspace, bundle, request, pixels, dataset, fitted, finished, run, to_json(teachers)
         )
         record.model_version = manifest.version
+        forget_checkpoints(place)
         decision = decide_first(workspace, manifest, floors_of(request), run)
 
     show_trained(workspace, manifest, fitted, honest)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 import numpy as np
@@ -14,12 +15,14 @@ import pandas as pd
 import pyarrow as pa
 
 from skinml.dataset.pixelstore import PixelStore
+from skinml.errors import SkinmlError
 from skinml.evaluation.judgement import judge_predictions
 from skinml.layout import under_way_files_url
 from skinml.models.zoo import architecture
 from skinml.records.under_way import forget_files
 from skinml.requests.training import TrainRequest
 from skinml.training import protocols
+from skinml.training.checkpoints import forget, saved_epochs
 from skinml.training.dispatch import run_job
 from skinml.training.inputs import write_fit_job
 from skinml.training.jobs import FitJob, SoftLabels
@@ -76,11 +79,13 @@ class Workplace:
     Attributes:
         url: a folder in the workspace for files that jobs pass to each other; every machine can see it.
         scratch: a folder on this machine for copies of shards, for jobs that run here.
+        fits: the fits that were done, whose checkpoints are kept until their results are.
 
     """
 
     url: str
     scratch: Path
+    fits: list[FitJob] = field(default_factory=list)
 
 
 @contextmanager
@@ -90,6 +95,15 @@ def workplace(workspace: str, record: RunRecord) -> Iterator[Workplace]:
         yield Workplace(under_way_files_url(workspace, record.run.run_id), record.scratch / "copies")
     finally:
         forget_files(workspace, [record.run.run_id])
+
+
+def forget_checkpoints(place: Workplace) -> None:
+    """Remove the checkpoints of a run's fits, because what they were made for is in the workspace."""
+    for job in place.fits:
+        try:
+            forget(job)
+        except SkinmlError as error:  # the results are safe; `compact` removes old checkpoints
+            logger.warning("a checkpoint could not be removed: %s", error)
 
 
 @stage("check the protocol", "check the {request.protocol} protocol")
@@ -177,11 +191,28 @@ def run_fit(
     """Fit a recipe on a cluster's GPU or in a process of its own here, and log and show each epoch."""
     name = recipe.name
     job = write_fit_job(store, recipe, model, seed, f"{place.url}/{name}", export, soft_labels)
-    with artifacts.progress(f"fit-{name}-progress", f"fit {name}", recipe.epochs, "epochs") as bar:
+    place.fits.append(job)
+    done, total, seconds = saved_epochs(job), recipe.epochs, list[float]()
+    with artifacts.progress(f"fit-{name}-progress", f"fit {name}", total, "epochs", done) as bar:
 
         def on_epoch(epoch: int, values: dict[str, float]) -> None:
-            shown = ", ".join(f"{name} {value:.3f}" for name, value in values.items())
-            logger.info("%s: epoch %d of %d: %s", recipe.name, epoch, recipe.epochs, shown)
+            seconds.append(values["seconds"])
+            logger.info("%s: epoch %d of %d: %s", name, epoch, total, epoch_in_words(values))
             bar.advance(1)
 
-        return job, run_job(job, place.scratch, on_epoch, cluster)
+        result = run_job(job, place.scratch, on_epoch, cluster)
+    if result.pace:
+        logger.info(
+            "%s: %d epochs in %.0f s, %.0f images/s; the network waited %.1f s for its images",
+            *(name, len(seconds), sum(seconds), mean(result.pace["images_per_second"])),
+            sum(result.pace["waited"]),
+        )
+    return job, result
+
+
+def epoch_in_words(values: dict[str, float]) -> str:
+    """An epoch's figures on one line: loss 1.234, ..., 812 images/s, waited 0.1 s."""
+    apart = ("seconds", "images_per_second", "waited")
+    shown = [f"{name} {value:.3f}" for name, value in values.items() if name not in apart]
+    pace = f"{values['images_per_second']:,.0f} images/s, waited {values['waited']:.1f} s"
+    return ", ".join([*shown, pace])

@@ -28,6 +28,7 @@ from skinml.models.onnx import check_parity, export_onnx
 from skinml.models.outputs import CELLS_NAME, OUTPUT_NAME
 from skinml.models.zoo import architecture
 from skinml.models.zoo.base import Architecture
+from skinml.training import checkpoints
 from skinml.training.batch import make_source
 from skinml.training.epochs import Course, OnEpoch, Say, run_epochs
 from skinml.training.feed import BatchOrder, Feed, workers_for
@@ -76,10 +77,12 @@ def fit(job: FitJob, scratch: Path, on_epoch: OnEpoch, say: Say = logger.info) -
     keras = import_keras()
     keras.utils.set_random_seed(job.seed)
     learner = Learner(shape, job.settings, shares, source.count, job.epochs)
+    order = BatchOrder(source)  # nothing may come between: it takes over a random state
     model = learner.scorer
     started = time.perf_counter()
-    course = Course()
-    tasks = BatchOrder(source).epochs(course.epochs + 1, job.epochs)
+    backend = keras.backend.backend()
+    course = _continue(job, learner, backend, say)
+    tasks = order.epochs(course.epochs + 1, job.epochs)
     with closing(Feed(source, shards, tasks, workers_for(source), say)) as feed:
         run_epochs(
             learner,
@@ -91,7 +94,7 @@ def fit(job: FitJob, scratch: Path, on_epoch: OnEpoch, say: Say = logger.info) -
             course,
             on_epoch,
             say,
-            after=lambda _: None,
+            after=lambda course: checkpoints.save(job, course, learner.state(), backend, say),
         )
     probabilities = _predict(model, data, inputs.test)
     alike = np.array_equal(inputs.validation, inputs.test)  # as in the thesis
@@ -113,9 +116,28 @@ def fit(job: FitJob, scratch: Path, on_epoch: OnEpoch, say: Say = logger.info) -
         pace=course.pace,
         parity=parity,
         parameters=int(model.count_params()),
-        libraries=_libraries(keras.backend.backend()),
+        libraries=_libraries(backend),
         files=files,
     )
+
+
+def _continue(job: FitJob, learner: Learner, backend: str, say: Say) -> Course:
+    """Put the learner where the last checkpoint was made; the course so far, empty if there is none."""
+    saved = checkpoints.load(job, say)
+    if saved is None:
+        return Course()
+    course = saved.course
+    learner.begin(course.epochs)
+    try:
+        learner.restore(saved.state)
+    except ValueError as error:
+        say(f"the checkpoint of epoch {course.epochs} cannot be used, the fit starts from its first: {error}")
+        return Course()
+    if course.kept is None:
+        course.kept = learner.settle()
+    elsewhere = "" if saved.backend == backend else f", which was fitted on {saved.backend}, on {backend}"
+    say(f"the fit continues after epoch {course.epochs} of {job.epochs}{elsewhere}")
+    return course
 
 
 @dataclass(frozen=True, eq=False)
