@@ -37,21 +37,23 @@ def prepare(workspace: str, request: PrepareRequest) -> None:
 
 
 def train(workspace: str, request: TrainRequest) -> None:
-    """Refuse missing libraries, an unknown architecture, a workspace without samples."""
-    _check_training(workspace, request.model)
+    """Refuse missing libraries, an unknown architecture, weights that are not there, no samples."""
+    _check_training(workspace, request.model, request.weights, request.weights_sha256)
     _check_cluster(request)
 
 
-def _check_training(workspace: str, model: str) -> None:
+def _check_training(
+    workspace: str, model: str, weights: str | None = None, weights_sha256: str | None = None
+) -> None:
     from skinml.training.installed import check_installed
 
     check_installed()
 
     from skinml.dataset.samples import samples_version
     from skinml.layout import check_workspace
-    from skinml.models.zoo import architecture
+    from skinml.training.start import choose_start
 
-    architecture(model)
+    choose_start(model, weights, weights_sha256)
     samples_version(check_workspace(workspace))
 
 

@@ -9,11 +9,11 @@ from prefect import flow
 from flows.naming import asked, dated
 from skinml.dataset.description import describe
 from skinml.models.floors import floors_of
-from skinml.models.zoo import DEFAULT, architecture, pixels_for
-from skinml.models.zoo.base import check_weights
+from skinml.models.zoo import DEFAULT, pixels_for
 from skinml.records.runs import begin
 from skinml.requests.training import TrainRequest
 from skinml.training.installed import check_installed
+from skinml.training.start import check_start, choose_start, placed
 from tasks.bundle import build, finish_bundle, register_model
 from tasks.champion import decide_first
 from tasks.cluster import check_cluster, release_cluster
@@ -40,7 +40,8 @@ def train(workspace: str, request: TrainRequest) -> dict[str, Any]:
         request: protocol, architecture, epochs, batch size, seed.
     """
     check_installed()
-    check_weights(architecture(request.model))
+    start, file = choose_start(request.model, request.weights, request.weights_sha256)
+    check_start(request.model, start, file)
     run = begin("train", request.model_dump(mode="json"))
     pixels = pixels_for(request.model, None, "exact" if request.protocol == "thesis" else "fast")
     with recorded(workspace, run) as record:
@@ -55,14 +56,15 @@ def train(workspace: str, request: TrainRequest) -> dict[str, Any]:
         release_cluster(record)
 
         with workplace(workspace, record) as place:
-            fitted = fit_model(store, request.protocol, request, place, export=True)
+            start = placed(start, file, f"{place.url}/weights")
+            fitted = fit_model(store, request.protocol, request, place, start, export=True)
             finished = finish_bundle(fitted, place)
             honest = None
             if request.protocol == "thesis":
                 # The thesis draws before it splits. Beside its figure stands the one that its own recipe
                 # gets when whole lesions are held out: same network, epochs, batch size and number of
                 # training images.
-                honest = fit_model(store, "honest", request, place, export=False)
+                honest = fit_model(store, "honest", request, place, start, export=False)
             bundle = record.scratch / "bundle"
             build(bundle, store, request, fitted, honest, finished)
 

@@ -20,6 +20,7 @@ from skinml.training.dispatch import run_job
 from skinml.training.jobs import FinishJob, finish_job
 from skinml.training.misses import find_misses
 from skinml.training.results import TRAINING_FEATURES, Finished
+from skinml.training.start import to_json
 from skinml.training.training_features import training_features
 from tasks.fit import Fitted, Workplace
 from tasks.stage import stage
@@ -112,12 +113,13 @@ def register_model(
             "epochs": fitted.recipe.epochs,
             "batch_size": fitted.recipe.batch_size,
             "seed": request.seed,
+            "weights": request.weights or ("none" if fitted.job.start.kind == "random" else "imagenet"),
             "trainable_parameters": fitted.result.parameters,
         },
         "libraries": {**library_versions(), **fitted.result.libraries},
         "onnx_parity": fitted.result.parity,
         "precisions": finished.precisions,
-        "architecture": architecture(request.model).to_json(),
+        "architecture": {**architecture(request.model).to_json(), "weights": to_json(fitted.job.start)},
     }
     write_card(bundle, fields)
     manifest = registry.register(workspace, bundle, fields)

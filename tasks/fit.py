@@ -10,17 +10,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 
 from skinml.dataset.pixelstore import PixelStore
 from skinml.evaluation.judgement import judge_predictions
 from skinml.layout import under_way_files_url
+from skinml.models.zoo import architecture
 from skinml.records.under_way import forget_files
 from skinml.requests.training import TrainRequest
 from skinml.training import protocols
 from skinml.training.dispatch import run_job
 from skinml.training.inputs import write_fit_job
-from skinml.training.jobs import FitJob
+from skinml.training.jobs import RANDOM, FitJob, Start
 from skinml.training.predictions import predictions
 from skinml.training.protocols import Recipe
 from skinml.training.results import FitResult
@@ -88,21 +90,27 @@ def check_protocol(samples: Samples, request: TrainRequest) -> None:
     numbered = samples.rows.assign(position=np.arange(len(samples.rows)))
     needed = ("thesis", "honest") if request.protocol == "thesis" else (request.protocol,)
     for name in needed:
-        RECIPES[name](numbered, request.epochs, request.batch_size)
+        _recipe(numbered, name, request)
+
+
+def _recipe(samples: pd.DataFrame, protocol: str, request: TrainRequest) -> Recipe:
+    recipe = RECIPES[protocol](samples, request.epochs, request.batch_size)
+    frozen = architecture(request.model).frozen
+    return protocols.in_one_step(recipe, request.model, request.epochs) if frozen else recipe
 
 
 @stage("fit", "fit {request.model}, {protocol} protocol")
 def fit_model(
-    store: PixelStore, protocol: str, request: TrainRequest, place: Workplace, export: bool
+    store: PixelStore, protocol: str, request: TrainRequest, place: Workplace, start: Start, export: bool
 ) -> Fitted:
     """Fit one recipe in a process of its own, and measure it on the images that the recipe holds out."""
-    recipe = RECIPES[protocol](store.samples, request.epochs, request.batch_size)
+    recipe = _recipe(store.samples, protocol, request)
     logger.info(
         "%s: %d training rows, %d for validation, %d for test; %d epochs, batches of %d",
         *(protocol, len(recipe.train), len(recipe.validation), len(recipe.test)),
         *(recipe.epochs, recipe.batch_size),
     )
-    job, result = run_fit(store, recipe, request.model, request.seed, place, export, request.cluster)
+    job, result = run_fit(store, recipe, request.model, request.seed, place, export, request.cluster, start)
     predicted = predictions(store.samples, recipe, result.probabilities, result.validation)
     judged = judge_predictions(predicted, request.seed)
     leakage = protocols.leakage(store.samples, recipe)
@@ -117,10 +125,11 @@ def run_fit(
     place: Workplace,
     export: bool,
     cluster: str | None = None,
+    start: Start = RANDOM,
 ) -> tuple[FitJob, FitResult]:
     """Fit a recipe on a cluster's GPU or in a process of its own here, and log and show each epoch."""
     name = recipe.name
-    job = write_fit_job(store, recipe, model, seed, f"{place.url}/{name}", export)
+    job = write_fit_job(store, recipe, model, seed, f"{place.url}/{name}", export, start)
     with artifacts.progress(f"fit-{name}-progress", f"fit {name}", recipe.epochs, "epochs") as bar:
 
         def on_epoch(epoch: int, values: dict[str, float]) -> None:

@@ -16,7 +16,7 @@ from skinml.strict_json import first_problem
 PROTOCOL = "grouped"
 """A challenger is always trained so: the thesis protocol holds no lesion out that a gate could judge by."""
 
-TAKEN_OVER = ("epochs", "batch_size", "seed")
+TAKEN_OVER = ("epochs", "batch_size", "seed", "weights")
 """Parameters of the champion that a challenger takes over, if it has the same architecture and protocol."""
 
 

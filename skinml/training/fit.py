@@ -30,9 +30,11 @@ from skinml.models.zoo.base import Architecture
 from skinml.training.inputs import Inputs, read_inputs
 from skinml.training.jobs import FitJob
 from skinml.training.pixels import Pixels, batches, epoch_order, gather
+from skinml.training.probe import fit_probe
 from skinml.training.process import run_in_process
 from skinml.training.resampling import Positions
 from skinml.training.results import PROBABILITIES, VALIDATION, FitResult
+from skinml.training.start import build_model
 
 if TYPE_CHECKING:
     import keras
@@ -64,7 +66,7 @@ def fit(job: FitJob, scratch: Path, on_epoch: OnEpoch) -> FitResult:
     data = _Data(shards, inputs.labels, shape.normalisation)
     keras = _keras()
     keras.utils.set_random_seed(job.seed)
-    model = shape.build()
+    model = build_model(shape, job.start)
     model.compile(
         optimizer=keras.optimizers.Adam(),
         loss="categorical_crossentropy",
@@ -74,7 +76,10 @@ def fit(job: FitJob, scratch: Path, on_epoch: OnEpoch) -> FitResult:
         jit_compile=False if keras.backend.backend() == "tensorflow" else "auto",
     )
     started = time.perf_counter()
-    history, best_epoch = _epochs(model, job, inputs, data, on_epoch)
+    if shape.frozen:
+        history, best_epoch = fit_probe(model, shards, inputs, shape.normalisation, job.seed, on_epoch), 1
+    else:
+        history, best_epoch = _epochs(model, job, inputs, data, on_epoch)
     probabilities = _predict(model, data, inputs.test)
     alike = np.array_equal(inputs.validation, inputs.test)  # as in the thesis
     validation = probabilities if alike else _predict(model, data, inputs.validation)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, TypeAdapter
 
@@ -28,6 +28,29 @@ Url = Annotated[str, AfterValidator(_url)]
 
 
 @dataclass(frozen=True)
+class Start:
+    """What a fit starts from (`training.start`).
+
+    Attributes:
+        kind: random weights, those of an installed package, or those of a file.
+        source: what the manifest says: where they come from.
+        sha256: of their file.
+        licence: SPDX expression; None: not known.
+        url: of the file, where every machine can read it.
+
+    """
+
+    kind: Literal["random", "package", "file"] = "random"
+    source: str = "none"
+    sha256: Sha256 | None = None
+    licence: str | None = None
+    url: Url | None = None
+
+
+RANDOM = Start()
+
+
+@dataclass(frozen=True)
 class FitJob:
     """Fit an architecture on a dataset.
 
@@ -42,6 +65,7 @@ class FitJob:
         seed: of weights, order and dropout. Same seed, same machine, same libraries: same weights.
         results: URL of the folder for model.keras, model.onnx and the two files of probabilities.
         export: False: leave no network (the honest refit needs only its probabilities).
+        start: what the weights are before the fit.
 
     """
 
@@ -58,6 +82,7 @@ class FitJob:
     seed: Annotated[int, Field(ge=0)]
     results: Url
     export: bool
+    start: Start = RANDOM
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ lesion_id, dx, split, metadata_row (place in the metadata, in whose order the th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -126,6 +126,23 @@ def grouped(samples: pd.DataFrame, epochs: int | None = None, batch_size: int | 
         batch_size=batch_size or GROUPED_BATCH_SIZE,
         epochs=epochs or GROUPED_EPOCHS,
     )
+
+
+def in_one_step(recipe: Recipe, model: str, epochs: int | None) -> Recipe:
+    """The recipe for an architecture of which only the last layer is fitted (`training.probe`).
+
+    Args:
+        recipe: for networks that are fitted in epochs.
+        model: the architecture's name.
+        epochs: what was asked for.
+
+    Raises:
+        RequestError: more than one epoch was asked for.
+
+    """
+    if epochs not in (None, 1):
+        raise RequestError(f"--epochs {epochs}: {model} is fitted in one step; leave --epochs out")
+    return replace(recipe, epochs=1)
 
 
 def leakage(samples: pd.DataFrame, recipe: Recipe) -> dict[str, float]:
