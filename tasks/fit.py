@@ -25,7 +25,7 @@ from skinml.training import protocols
 from skinml.training.checkpoints import forget, saved_epochs
 from skinml.training.dispatch import run_job
 from skinml.training.inputs import write_fit_job
-from skinml.training.jobs import FitJob, SoftLabels
+from skinml.training.jobs import RANDOM, FitJob, SoftLabels, Start
 from skinml.training.predictions import predictions
 from skinml.training.protocols import Recipe
 from skinml.training.results import FitResult
@@ -119,14 +119,17 @@ def _recipe(samples: pd.DataFrame, protocol: str, request: TrainRequest) -> Reci
     """Return what to fit on and how, as the request says; the thesis's protocols fit as the thesis did."""
     if protocol == "grouped":
         chosen = chosen_recipe(request)
-        return protocols.grouped(samples, chosen.epochs, chosen.batch_size, chosen.settings)
+        recipe = protocols.grouped(samples, chosen.epochs, chosen.batch_size, chosen.settings)
+        frozen = architecture(request.model).frozen
+        return protocols.in_one_step(recipe, request.model, request.epochs) if frozen else recipe
     function = {"thesis": protocols.thesis, "honest": protocols.honest}[protocol]
     return function(samples, request.epochs, request.batch_size)
 
 
 def chosen_recipe(request: TrainRequest) -> NamedRecipe:
     """Return the named recipe that a request asks for, with its changes."""
-    pretrained = architecture(request.model).weights is not None
+    shape = architecture(request.model)
+    pretrained = shape.weights is not None and not shape.frozen
     return choose(request.recipe, pretrained, request.switched(), request.epochs, request.batch_size)
 
 
@@ -136,16 +139,17 @@ def fit_model(
     protocol: str,
     request: TrainRequest,
     place: Workplace,
+    start: Start,
     soft_labels: SoftLabels | None = None,
 ) -> Unjudged:
     """Fit one recipe in a process of its own, whose network is exported. `finish_bundle` measures it."""
-    return _fit(store, protocol, request, place, export=True, soft_labels=soft_labels)
+    return _fit(store, protocol, request, place, start, export=True, soft_labels=soft_labels)
 
 
 @stage("fit", "fit {request.model}, honest protocol")
-def refit_honestly(store: PixelStore, request: TrainRequest, place: Workplace) -> Fitted:
+def refit_honestly(store: PixelStore, request: TrainRequest, place: Workplace, start: Start) -> Fitted:
     """Fit the thesis's recipe with whole lesions held out, and measure it on these. It leaves no network."""
-    return judge_fit(store, _fit(store, "honest", request, place, export=False), request.seed)
+    return judge_fit(store, _fit(store, "honest", request, place, start, export=False), request.seed)
 
 
 def _fit(
@@ -153,6 +157,7 @@ def _fit(
     protocol: str,
     request: TrainRequest,
     place: Workplace,
+    start: Start,
     export: bool,
     soft_labels: SoftLabels | None = None,
 ) -> Unjudged:
@@ -164,7 +169,7 @@ def _fit(
         *(several(recipe.epochs, "epoch"), recipe.batch_size, in_words(recipe.settings)),
     )
     job, result = run_fit(
-        store, recipe, request.model, request.seed, place, export, request.cluster, soft_labels
+        store, recipe, request.model, request.seed, place, export, request.cluster, soft_labels, start
     )
     return Unjudged(protocol, recipe, job, result)
 
@@ -187,10 +192,11 @@ def run_fit(
     export: bool,
     cluster: str | None = None,
     soft_labels: SoftLabels | None = None,
+    start: Start = RANDOM,
 ) -> tuple[FitJob, FitResult]:
     """Fit a recipe on a cluster's GPU or in a process of its own here, and log and show each epoch."""
     name = recipe.name
-    job = write_fit_job(store, recipe, model, seed, f"{place.url}/{name}", export, soft_labels)
+    job = write_fit_job(store, recipe, model, seed, f"{place.url}/{name}", export, soft_labels, start)
     place.fits.append(job)
     done, total, seconds = saved_epochs(job), recipe.epochs, list[float]()
     with artifacts.progress(f"fit-{name}-progress", f"fit {name}", total, "epochs", done) as bar:

@@ -1,8 +1,8 @@
 """Save a fit after each epoch in the workspace, and continue it after its process was killed.
 
 A checkpoint lies under a key of everything that decides the fit's result, so the same request finds it again.
-It is one file of arrays and one record with its hash, written in this order: a reader sees the old checkpoint or
-the new one. There is no pickle in it.
+It is one file of arrays and one record with its hash, written in this order: a reader sees the old checkpoint
+or the new one. There is no pickle in it.
 """
 
 from __future__ import annotations
@@ -36,6 +36,9 @@ MOST_BYTES = 4 * 2**20
 
 NOT_IN_KEY = ("workspace", "inputs", "results", "export")
 """Places of a run's files, and what is done after the fit. The hash of `inputs` is in the key."""
+
+HASHED = ("soft_labels", "start")
+"""What names files of a run by URL and SHA-256."""
 
 KEPT = "kept-"
 
@@ -77,6 +80,9 @@ class Saved:
 def key_of(job: FitJob) -> str:
     """The key of a job's content, 20 hexadecimal digits."""
     content = {name: value for name, value in asdict(job).items() if name not in NOT_IN_KEY}
+    for name in HASHED:  # a file is known by its hash; each run has another place for it
+        if content[name] is not None:
+            content[name] = {field: value for field, value in content[name].items() if field != "url"}
     text = json.dumps({"format": FORMAT, **content}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:20]
 
