@@ -18,7 +18,7 @@ import pyarrow.csv
 from skinml.class_folders.plan import LIST, THERE, TO_DO, Plan, counts_of
 from skinml.errors import RunError
 from skinml.labels import DIAGNOSES
-from skinml.records.export import as_text
+from skinml.records.export_files import as_text
 from skinml.storage.connection import explained
 from skinml.storage.folder_listing import file_etag
 from skinml.storage.objects import create_bytes, read_many, write_bytes
