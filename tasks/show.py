@@ -5,28 +5,27 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from skinml.errors import SkinmlError
 from skinml.evaluation.metrics import HEADLINE
 from skinml.layout import model_url, report_url, shards_url, table_url
-from skinml.models.manifest import Manifest
 from skinml.monitoring.health import DRIFTED, Health
 from skinml.records.quarantine import by_reason
 from skinml.records.runs import Run
-from skinml.report import suspicious
-from skinml.report.contact_sheet import draw_contact_sheet
-from skinml.report.embedded import small_png
-from skinml.report.suspicious import most_suspicious, tiles_of
 from skinml.words import several
 from tasks import artifacts
-from tasks.fit import Fitted
 from tasks.orchestration import under_prefect
 from tasks.server_check import is_on_this_machine
 from tasks.stage import stage
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from skinml.models.manifest import Manifest
+    from tasks.fit import Fitted
 
 logger = logging.getLogger("skinml.show")
 
@@ -75,11 +74,19 @@ def show_trained(workspace: str, manifest: Manifest, fitted: Fitted, honest: Fit
     """Show metrics and figures in the Prefect UI: the protocol's and, if it differs, the honest ones."""
     rows = [_headline(one) for one in (fitted, honest) if one is not None]
     artifacts.show_table("train-metrics", "How well the model does on its test images.", rows)
-    networks = [
-        {"network": name, **network.model_dump(exclude_none=True)}
-        for name, network in manifest.precisions.items()
-    ]
-    artifacts.show_table("train-precisions", "The model's network in each precision.", networks)
+    said = {
+        "precisions": "The model's network in each precision.",
+        "calibration": "The temperature of each network, and its calibration error.",
+        "operating_point": "The threshold for p_malignant of each network.",
+    }
+    from skinml.models.precisions import as_tables
+
+    for key, by_precision in as_tables(manifest.precisions).items():
+        networks = [
+            {"network": name, **{field: value for field, value in row.items() if value is not None}}
+            for name, row in by_precision.items()
+        ]
+        artifacts.show_table(f"train-{key.replace('_', '-')}", said[key], networks)
     folder = model_url(workspace, manifest.name, manifest.version)
     for key, one in {"train-confusion": fitted, "train-confusion-honest": honest}.items():
         if one is not None:
@@ -128,8 +135,10 @@ def count_malignant(workspace: str, run: Run, scored: int) -> int | None:
     """Return how many images of a run look malignant, for its closing sentence; None if that is unknown."""
     if not scored:
         return 0
+    from skinml.report.suspicious import count_malignant as malignant_in
+
     try:
-        return suspicious.count_malignant(workspace, run.run_id, run.started_at.date())
+        return malignant_in(workspace, run.run_id, run.started_at.date())
     except SkinmlError as error:  # a sentence is no reason to fail: the rows are committed
         logger.warning("the images that look malignant are not counted: %s", error)
         return None
@@ -137,6 +146,9 @@ def count_malignant(workspace: str, run: Run, scored: int) -> int | None:
 
 @stage("show the most suspicious images")
 def _show_suspicious(workspace: str, run: Run, scored: int, drifted: bool) -> None:
+    from skinml.report.contact_sheet import draw_contact_sheet  # and with it Pillow
+    from skinml.report.suspicious import most_suspicious, tiles_of
+
     try:
         rows = most_suspicious(workspace, run.run_id, run.started_at.date())
         title = f"The most suspicious of {several(scored, 'image')}, {run.started_at:%Y-%m-%d}"
@@ -202,6 +214,7 @@ def show_confusion(key: str, about: str, metrics: Mapping[str, Any], images: str
         return
     try:
         from skinml.report.canvas import draw_confusion  # and with it matplotlib
+        from skinml.report.embedded import small_png
 
         rates = f"accuracy {metrics['accuracy']:.3f}, balanced accuracy {metrics['balanced_accuracy']:.3f}"
         confusion = np.array(metrics["confusion_matrix"], dtype=np.int64)

@@ -102,6 +102,13 @@ def of_training(result: Mapping[str, Any]) -> Ending:
     return Ending(COMPLETED, f"{counts} {of}; {decided}", counts)
 
 
+def of_search(result: Mapping[str, Any]) -> Ending:
+    """A search for a network."""
+    counts = f"best of {result['done']:,} networks: balanced accuracy {result['best']['balanced_accuracy']:.3f}"
+    on_test = f"{result['metrics']['balanced_accuracy']:.3f} on test lesions"
+    return Ending(COMPLETED, f"{counts} on validation lesions, {on_test}; {result['failed']:,} failed", counts)
+
+
 def of_evaluation(result: Mapping[str, Any]) -> Ending:
     """An evaluation. With few diagnoses there may be no balanced accuracy."""
     images = several(result["images"], "image")

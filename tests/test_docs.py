@@ -24,6 +24,8 @@ USER_PAGES = (
         for name in (
             "evaluating",
             "explaining",
+            "exploring",
+            "fetching",
             "models",
             "monitoring",
             "operating",

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.harness.inputs import KINDS, REPOSITORY, Input, make_input
-from benchmarks.harness.measure import Measured, clean_environment, run
+from benchmarks.harness.measure import TIMEOUT_SECONDS, Measured, clean_environment, run
 
 Result = dict[str, Any]
 """What a section measured, as JSON: raw times and counts; ratios are made when it is rendered."""
@@ -67,11 +67,15 @@ class Bench:
         return place
 
     def run(
-        self, command: Sequence[str], more: Mapping[str, str] | None = None, memory: bool = False
+        self,
+        command: Sequence[str],
+        more: Mapping[str, str] | None = None,
+        memory: bool = False,
+        limit: float = TIMEOUT_SECONDS,
     ) -> Measured:
-        """Run one program from the repository."""
+        """Run one program from the repository, for at most `limit` seconds."""
         self.work.mkdir(parents=True, exist_ok=True)
-        return run(command, self.environment(more), REPOSITORY, self.work / "program.log", memory)
+        return run(command, self.environment(more), REPOSITORY, self.work / "program.log", memory, limit)
 
 
 def answer(measured: Measured) -> Result:

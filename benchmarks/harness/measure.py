@@ -88,7 +88,12 @@ def clean_environment(home: Path, more: Mapping[str, str] | None = None) -> dict
 
 
 def run(
-    command: Sequence[str], environment: Mapping[str, str], cwd: Path, log: Path, memory: bool = False
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    cwd: Path,
+    log: Path,
+    memory: bool = False,
+    limit: float = TIMEOUT_SECONDS,
 ) -> Measured:
     """Run a program to its end and measure it.
 
@@ -98,9 +103,10 @@ def run(
         cwd: where it runs.
         log: gets what it says on stderr.
         memory: whether to watch its memory too, which costs a little time.
+        limit: seconds that it may take.
 
     Raises:
-        ProgramError: it ended with an error or took longer than TIMEOUT_SECONDS.
+        ProgramError: it ended with an error or took longer than that.
     """
     peaks = None
     with log.open("wb") as errors, log.with_suffix(".out").open("w+b") as output:
@@ -111,10 +117,10 @@ def run(
         try:
             if memory:
                 peaks = _Peaks(process.pid)
-                _watch(process, peaks, start + TIMEOUT_SECONDS)
-            code = process.wait(timeout=max(1.0, start + TIMEOUT_SECONDS - time.perf_counter()))
+                _watch(process, peaks, start + limit)
+            code = process.wait(timeout=max(1.0, start + limit - time.perf_counter()))
         except subprocess.TimeoutExpired:
-            raise ProgramError(f"took more than {TIMEOUT_SECONDS:.0f} s") from None
+            raise ProgramError(f"took more than {limit:.0f} s") from None
         finally:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)  # its workers too

@@ -18,6 +18,7 @@ from skinml import __version__
 from skinml.errors import RequestError
 from skinml.requests.base import ClusterRequest, Request, asked_as, is_positional
 from skinml.requests.models import FloorsRequest
+from skinml.requests.recipe import RecipeRequest
 from skinml.requests.training import CardRequest
 
 DESCRIPTION = "Dermatoscopic image archives to tables: prepare, train, score every night."
@@ -173,11 +174,14 @@ def _place(name: str, about: FieldInfo) -> str:
 def _groups(model: type[Request]) -> Iterator[tuple[str, list[tuple[str, FieldInfo]]]]:
     """The fields of a request under the headings of its help, without headings that have none."""
     fields = list(model.model_fields.items())
-    cluster, floors, card = (one.model_fields for one in (ClusterRequest, FloorsRequest, CardRequest))
-    apart = {*cluster, *floors, *card}
+    kinds = (ClusterRequest, FloorsRequest, CardRequest, RecipeRequest)
+    # A verb without a recipe has a precision too, of another kind.
+    cluster, floors, card, recipe = (one.model_fields if issubclass(model, one) else {} for one in kinds)
+    apart = {*cluster, *floors, *card, *recipe}
     headings = {
         "required": [field for field in fields if field[1].is_required()],
         "options": [field for field in fields if not field[1].is_required() and field[0] not in apart],
+        "recipe": [field for field in fields if field[0] in recipe],
         "floors": [field for field in fields if field[0] in floors],
         "model card": [field for field in fields if field[0] in card],
         "cluster": [field for field in fields if field[0] in cluster],
@@ -230,7 +234,7 @@ def choices_of(about: FieldInfo) -> list[str]:
     """The texts that a field can have, if they are few: of a Literal or an enumeration, or None beside one."""
     kinds = [about.annotation, *get_args(about.annotation)]
     members = [member for kind in kinds for member in getattr(kind, "__members__", {}).values()]
-    literals = [one for kind in kinds for one in get_args(kind) if isinstance(one, str)]
+    literals = [str(one) for kind in kinds for one in get_args(kind) if isinstance(one, str | int)]
     return list(dict.fromkeys([*map(str, members), *literals]))
 
 

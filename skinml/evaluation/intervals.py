@@ -75,7 +75,7 @@ def measure_with_intervals(
     metrics, behind = measure(labels, probabilities), lesions_behind(predictions)
     behind |= behind_means(resampled, behind)
     intervals = {
-        name: None if _within(metrics, name) is None else _interval(values, behind.get(name))
+        name: None if _within(metrics, name) is None else interval_of(values, behind.get(name))
         for name, values in resampled.items()
     }
     for mean in MEANS:
@@ -91,7 +91,7 @@ def _within(metrics: dict[str, Any], name: Name) -> Any:
     return found
 
 
-def _interval(values: Values, lesions: int | None) -> list[float] | None:
+def interval_of(values: Values, lesions: int | None) -> list[float] | None:
     """The percentile interval, as wide as so many lesions ask for; None if all of them count."""
     if lesions is None:
         interval = percentile_interval(values)
@@ -151,7 +151,8 @@ def chosen_with_intervals(
         behind = lesions_behind(predictions)
         behind |= behind_means(resampled, behind)
         intervals = {
-            name: _interval(resampled[name,], behind.get((name,))) if defined[name] else None for name in chosen
+            name: interval_of(resampled[name,], behind.get((name,))) if defined[name] else None
+            for name in chosen
         }
         for name in (one for one in chosen if one in MEANS and defined[one]):
             intervals[name] = widened(name, float(found[name,][0]), intervals[name], resampled, behind)

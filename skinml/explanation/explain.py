@@ -186,7 +186,13 @@ def _explain_pixels(workspace: str, about: Explanation, manifest: Manifest, pixe
         )
     else:
         with _noting(about, "There is no class activation map"):
-            about.activation = activation_map(workspace, manifest, cells, probabilities, about.label)
+            first = network.first_view(pixels[None])
+            about.activation = activation_map(workspace, manifest, cells, first, about.label)
+        if network.views > 1:
+            about.notes.append(
+                f"The probabilities are the mean of {network.views} views of the image (mirrored and turned)."
+                " The class activation map and the nearest training lesions are of the image as it is."
+            )
     about.occlusion = occlude(network.predict, pixels, about.label, *patch_and_stride(len(pixels)))
     if about.occlusion.is_flat:
         about.notes.append("No grey square changes the answer: the network hardly uses this image.")

@@ -12,10 +12,11 @@ from skinml.images.preprocessing import Normalisation, network_input
 from skinml.models import registry
 from skinml.models.allowed import network_file
 from skinml.models.bundle import HEAD, NETWORKS
+from skinml.models.calls import call, views_of
 from skinml.models.external_data import check_whole
 from skinml.models.head import check_head, parse_head
 from skinml.models.manifest import Manifest
-from skinml.models.outputs import CELLS_NAME, OUTPUT_NAME
+from skinml.models.outputs import CELLS_NAME, FIRST_VIEW_NAME, OUTPUT_NAME
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -51,6 +52,15 @@ class Network:
         """Probabilities (n, 7) of pixels, uint8 (n, size, size, 3)."""
         return self._run(OUTPUT_NAME, pixels).astype(np.float64)
 
+    @property
+    def views(self) -> int:
+        """How many views of an image its probabilities are the mean of."""
+        return views_of(self.session)
+
+    def first_view(self, pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
+        """Probabilities (n, 7) of the pixels as they are, which `cells` are of too."""
+        return self._run(OUTPUT_NAME if self.views == 1 else FIRST_VIEW_NAME, pixels).astype(np.float64)
+
     def cells(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32] | None:
         """The last map, float32 (n, h, w, c); None if the network does not give it out."""
         if CELLS_NAME not in {output.name for output in self.session.get_outputs()}:
@@ -58,8 +68,7 @@ class Network:
         return self._run(CELLS_NAME, pixels)
 
     def _run(self, output: str, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        inputs = {self.session.get_inputs()[0].name: network_input(pixels, self.normalisation)}
-        found: NDArray[np.float32] = self.session.run([output], inputs)[0]
+        found: NDArray[np.float32] = call(self.session, [output], network_input(pixels, self.normalisation))[0]
         return found
 
 
@@ -92,7 +101,8 @@ def activation_map(
         workspace: normalised URL.
         manifest: of the model version.
         cells: the network's last map, (1, h, w, c).
-        probabilities: what the network gives, (1, 7): cells and head must give the same.
+        probabilities: what the network gives for the view that the cells are of, (1, 7): cells and head must
+            give the same, at the temperature that the manifest records.
         label: number of the diagnosis.
 
     Raises:
@@ -100,6 +110,7 @@ def activation_map(
 
     """
     head = parse_head(registry.read_verified(workspace, manifest, HEAD), manifest.version)
+    head = head.tempered(manifest.temperature("fp32"))
     check_head(head, cells, probabilities)
     parts, bias = head.contributions(cells)[0], head.bias
     of_label = (parts - parts.mean(axis=-1, keepdims=True))[..., label]

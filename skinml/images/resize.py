@@ -21,6 +21,19 @@ from skinml.images.rgb import number_scale, to_rgb
 
 BICUBIC = ResizeOptions(resize_alg=ResizeAlg.convolution(FilterType.catmull_rom))
 
+FILTERS = tuple(
+    ResizeOptions(resize_alg=ResizeAlg.convolution(kind))
+    for kind in (
+        FilterType.box,
+        FilterType.bilinear,
+        FilterType.gaussian,
+        FilterType.catmull_rom,
+        FilterType.mitchell,
+        FilterType.lanczos3,
+    )
+)
+"""Filters that people's resizers use, for augmentation."""
+
 WHOLE_PIXELS = 4_000_000
 """Images up to this size are resized at once: the most expensive mode (F) needs 36 bytes a pixel, 144 MB."""
 
@@ -167,10 +180,17 @@ def _pillow(pixels: NDArray[np.uint8], edges: tuple[int, int]) -> NDArray[np.uin
     return np.asarray(Image.fromarray(pixels).resize(edges))
 
 
-def _resample(pixels: NDArray[np.uint8], edges: tuple[int, int]) -> NDArray[np.uint8]:
+def resize_by(pixels: NDArray[np.uint8], size: int, kind: int) -> NDArray[np.uint8]:
+    """Resize pixels uint8 (h, w, 3) to (size, size, 3), smaller or larger, by `FILTERS[kind]`."""
+    return _resample(pixels, (size, size), FILTERS[kind])
+
+
+def _resample(
+    pixels: NDArray[np.uint8], edges: tuple[int, int], options: ResizeOptions = BICUBIC
+) -> NDArray[np.uint8]:
     """Resize pixels (h, w, 3) to `edges` (width, height) in AVX2 code, columns first."""
     height, width, _ = pixels.shape
     target = ImageData(*edges, PixelType.U8x3)
     source = ImageData(width, height, PixelType.U8x3, pixels.tobytes())
-    Resizer().resize(source, target, BICUBIC)  # a new one each time: a resizer is not thread-safe
+    Resizer().resize(source, target, options)  # a new one each time: a resizer is not thread-safe
     return np.frombuffer(target.get_buffer(), np.uint8).reshape(edges[1], edges[0], 3)

@@ -13,6 +13,7 @@ from skinml.models import registry
 from skinml.models.champion import read_champion_if_any, readable_champion
 from skinml.models.judged import read_metrics
 from skinml.models.manifest import Manifest
+from skinml.models.precisions import as_tables
 
 
 def list_versions(workspace: str, only: Collection[str | None] | None = None) -> list[dict[str, Any]]:
@@ -76,8 +77,9 @@ def describe(workspace: str, manifest: Manifest) -> dict[str, Any]:
 
     Returns:
         metrics and intervals of the test images, honest and honest_intervals (thesis protocol), per_class,
-        notes (what limits these figures), precisions, preprocessing, dataset, parameters, libraries, files, and
-        their folder. What the bundle does not say is not there.
+        notes (what limits these figures), views, teachers, precisions, calibration and operating_point of each
+        precision, preprocessing, dataset, parameters, libraries, files, and their folder. What the bundle does
+        not say is not there.
 
     """
     metrics = read_metrics(workspace, manifest)
@@ -95,10 +97,9 @@ def describe(workspace: str, manifest: Manifest) -> dict[str, Any]:
         "best_epoch": metrics.get("best_epoch"),
         "fit_seconds": metrics.get("fit_seconds"),
         "onnx_parity": extra.get("onnx_parity"),
-        "precisions": {
-            name: network.model_dump(mode="json", exclude={"lesions"})
-            for name, network in manifest.precisions.items()
-        },
+        "views": manifest.views,
+        "teachers": manifest.teachers,
+        **as_tables(manifest.precisions),
         "architecture": manifest.architecture,
         "preprocessing": manifest.preprocessing,
         "dataset": manifest.dataset,

@@ -64,6 +64,10 @@ class Head:
         found: NDArray[np.float64] = np.einsum("nhwc,hwck->nhwk", cells.astype(np.float64), weights)
         return found
 
+    def tempered(self, temperature: float) -> Head:
+        """The head whose softmax gives the probabilities at this temperature (`evaluation.temperature`)."""
+        return Head(self.weights / temperature, self.bias / temperature)
+
     def logits(self, cells: NDArray[np.floating]) -> NDArray[np.float64]:
         """The logits, float64 (n, 7)."""
         total: NDArray[np.float64] = self.contributions(cells).sum(axis=(1, 2)) + self.bias

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from skinml.models.calls import call
 from skinml.models.outputs import CELLS_NAME
 
 BATCH = 32
@@ -31,8 +32,7 @@ def infer(
     import onnxruntime
 
     session = onnxruntime.InferenceSession(network, providers=["CPUExecutionProvider"])
-    name = session.get_inputs()[0].name
-    found = [session.run(list(outputs), {name: batch.astype(np.float32, copy=False)}) for batch in pixels]
+    found = [call(session, outputs, batch.astype(np.float32, copy=False)) for batch in pixels]
     columns = zip(*found, strict=True)
     return {
         output: np.concatenate(values).astype(np.float64)
@@ -54,9 +54,8 @@ def mean_cells(network: Path | bytes, pixels: Iterable[NDArray[np.number]]) -> N
     import onnxruntime
 
     session = onnxruntime.InferenceSession(network, providers=["CPUExecutionProvider"])
-    name = session.get_inputs()[0].name
     found = []
     for batch in pixels:  # averaged batch by batch: 20,000 images have 3 GB of cells in a network of 128 px
-        [cells] = session.run([CELLS_NAME], {name: batch.astype(np.float32, copy=False)})
+        [cells] = call(session, [CELLS_NAME], batch.astype(np.float32, copy=False))
         found.append(cells.mean(axis=(1, 2), dtype=np.float64))
     return np.concatenate(found)

@@ -58,7 +58,14 @@ class Manifest(BaseModel):
     libraries: dict[str, str]
     files: dict[BundleFile, File]
     precisions: dict[Precision, Network] = {}  # older bundles: none, and only fp32 is there
+    teachers: list[dict[str, Any]] = []  # versions that it was distilled from (`training.teachers.to_json`)
+    views: Annotated[StrictInt, Field(ge=1)] = 1  # of each image that its networks average over
     architecture: dict[str, Any] = {}  # `zoo.base.Architecture.to_json`; older bundles do not say
+
+    def temperature(self, precision: Precision) -> float:
+        """The temperature in the network of this precision; 1 in bundles from before there was one."""
+        network = self.precisions.get(precision)
+        return 1.0 if network is None or network.calibration is None else network.calibration.temperature
 
     def samples_version(self) -> int | None:
         """The version of `samples` that it was trained on; None if the bundle does not say."""

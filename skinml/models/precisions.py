@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt
 
 from skinml.labels import DIAGNOSES
+from skinml.models.calibrated import Calibration, OperatingPoint
 from skinml.models.names import BundleFile
 from skinml.words import several
 
@@ -47,6 +49,8 @@ class Network(BaseModel):
         lesions: test lesions of each diagnosis; None likewise.
         allowed: whether it may score.
         failure: why it could not be made, in one line.
+        calibration: the temperature in it; None in bundles from before there was one.
+        operating_point: the threshold for its p_malignant; None likewise.
 
     """
 
@@ -63,6 +67,26 @@ class Network(BaseModel):
     lesions: dict[str, Count] | None = None
     allowed: StrictBool = False
     failure: str | None = None
+    calibration: Calibration | None = None
+    operating_point: OperatingPoint | None = None
+
+
+def as_tables(networks: Mapping[Precision, Network]) -> dict[str, dict[str, dict[str, Any]]]:
+    """What is known of each network as three tables with a row for each precision, as plain data.
+
+    Returns:
+        precisions, calibration and operating_point; without the last two if no network has them.
+
+    """
+    apart = ("calibration", "operating_point")
+    tables: dict[str, dict[str, dict[str, Any]]] = {"precisions": {}}
+    for precision, network in networks.items():
+        tables["precisions"][precision] = network.model_dump(mode="json", exclude={*apart, "lesions"})
+        for name in apart:
+            found = getattr(network, name)
+            if found is not None:
+                tables.setdefault(name, {})[precision] = found.model_dump(mode="json")
+    return tables
 
 
 def may_score(int8: Network) -> bool:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skinml.images.preprocessing import Normalisation, network_input
+from skinml.models.calls import call
 from skinml.models.external_data import check_whole
 from skinml.models.registry import check_sha256
 from skinml.storage.objects import read_bytes
@@ -45,5 +46,5 @@ def predict(
         float64 (n,), at least 0.
     """
     names = [output.name for output in session.get_outputs() if output.name in SCORED]
-    found = session.run(names, {session.get_inputs()[0].name: network_input(pixels, normalisation)})
+    found = call(session, names, network_input(pixels, normalisation))
     return {name: values.astype(np.float64) for name, values in zip(names, found, strict=True)}

@@ -13,7 +13,9 @@ from typing import Any
 
 from skinml.errors import Reason
 from skinml.labels import DIAGNOSES, MALIGNANT, NAMES
+from skinml.report import recipe_words
 from skinml.report.card import NOT_REPORTED, Block, Card, Item, Section, Table
+from skinml.report.card_finished import finished_items
 from skinml.report.card_performance import judged_sections, percent
 from skinml.schemas import FLAGS
 from skinml.words import several
@@ -51,6 +53,7 @@ def model_card(fields: Mapping[str, Any], measured: Mapping[str, Any], pictures:
     title = "Performance on the test images"
     sections += judged_sections(title, measured, _under("figures/", pictures))
     sections += [
+        Section("Views, teachers, calibration, operating threshold", finished_items(fields)),
         Section("Foreign and broken images", _robustness(measured)),
         Section("Explanation, limits, monitoring", _limits(fields, measured)),
         Section("Not part of the model", _context(fields["dataset"].get("told", {}))),
@@ -193,17 +196,14 @@ def _counted(head: str, counts: Mapping[str, int] | None) -> Block:
 def _training(fields: Mapping[str, Any], measured: Mapping[str, Any]) -> list[Item]:
     asked, thesis = fields["parameters"], fields["protocol"] == "thesis"
     leakage = measured["leakage"]
+    settings = asked.get("settings", {})  # older versions did not record them
     recipe = (
         "500 images of each diagnosis, drawn with replacement, of which 25 % were then split off as the test"
         " set"
         if thesis
-        else "each epoch draws equally many training images of each diagnosis, those of rare ones repeatedly"
+        else recipe_words.drawn(settings)
     )
-    kept = (
-        "the last epoch's"
-        if thesis
-        else f"those of epoch {measured['best_epoch']}, the best on validation lesions"
-    )
+    kept = "the last epoch's" if thesis else recipe_words.kept(settings, measured["best_epoch"])
     unit = (
         "Images, after copies of them were drawn. This is the thesis's protocol; its test figures do not"
         " generalise."
@@ -220,8 +220,9 @@ def _training(fields: Mapping[str, Any], measured: Mapping[str, Any]) -> list[It
         Item(
             "Recipe",
             [f"Protocol {fields['protocol']}: {recipe}; {several(asked['epochs'], 'epoch')}, batches of"
-             f" {asked['batch_size']}, seed {asked['seed']}; Adam, categorical cross-entropy, no augmentation."
-             f" Kept weights: {kept}."],
+             f" {asked['batch_size']}, seed {asked['seed']}; {recipe_words.optimised(settings)};"
+             f" {recipe_words.augmented(settings)}. Kept weights: {kept}.",
+             *filter(None, [asked.get("stopped")])],
         ),
         Item("Sample size", ["Not calculated beforehand: all labelled images were used."]),
     ]  # fmt: skip

@@ -18,6 +18,7 @@ from skinml.errors import RequestError
 from skinml.images.preprocessing import network_input
 from skinml.models import registry
 from skinml.models.allowed import network_file
+from skinml.models.calls import call
 from skinml.models.external_data import check_whole
 from skinml.models.inference import BATCH, infer
 from skinml.models.manifest import Manifest
@@ -93,7 +94,7 @@ def speeds(first: Predicted, second: Predicted) -> tuple[float, float]:
     runs = []
     for one in (first, second):
         session = onnxruntime.InferenceSession(one.network, providers=["CPUExecutionProvider"])
-        runs.append(partial(session.run, [OUTPUT_NAME], {session.get_inputs()[0].name: one.some}))
+        runs.append(partial(call, session, [OUTPUT_NAME], one.some))
     best = [float("inf"), float("inf")]
     for _ in range(ROUNDS):
         for place, run in enumerate(runs):

@@ -26,8 +26,11 @@ OTHER_WORKSPACE = "in another workspace"
 """Figures and reports of another workspace. Counted in objects in a bucket, in whole trees in a folder."""
 
 _MADE_AT = r"\d{8}T\d{6}Z-[0-9a-f]{6}"
-OF_A_WORKSPACE = rf"(^|/)(models/[^/]+/{_MADE_AT}|reports/[a-z]+-{_MADE_AT})(/|$)"
-"""Paths below which a workspace keeps images: the folders of model versions and of reports."""
+FIGURES = "skinml-figures"
+"""The folder of the figures of `explore`, which stands anywhere with `--out`."""
+
+OF_A_WORKSPACE = rf"(^|/)(models/[^/]+/{_MADE_AT}|reports/[a-z]+-{_MADE_AT}|{FIGURES})(/|$)"
+"""Paths below which a workspace keeps images: the folders of model versions, of reports and of figures."""
 
 LINK_OUT = "link out of the archive"
 LINK_TO_LISTED = "link to a listed image"

@@ -8,15 +8,18 @@ from __future__ import annotations
 import io
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, overload
 
 import numpy as np
+from numpy.typing import NDArray
 
 from skinml.compute.gpu import offers_gpu, run_on_gpu
 from skinml.errors import RequestError, RunError, StorageError
 from skinml.models.bundle import read_made
+from skinml.models.manifest import File
 from skinml.training.jobs import FINISH, FIT, FinishJob, FitJob
 from skinml.training.process import run_in_process
 from skinml.training.results import FINISHED, PROBABILITIES, REPORT, VALIDATION, Finished, FitResult
@@ -30,6 +33,8 @@ ERRORS = {kind.__name__: kind for kind in (RequestError, RunError, StorageError)
 """Errors of a job that cross by name."""
 
 OnEpoch = Callable[[int, dict[str, float]], None]
+OnLine = Callable[[dict[str, Any]], None]
+"""Takes what a fit tells while it runs, as `program` prints it: an epoch and its values, or a text to say."""
 
 
 def _nobody(epoch: int, values: dict[str, float]) -> None:
@@ -52,8 +57,8 @@ def run_job(
     Args:
         job: what to do.
         scratch: a folder of this machine for copies of shards. No part of the job: another machine has its own.
-        on_epoch: called after each epoch of a fit, counted from 1, with that epoch's history values. From 1
-            again if a cluster's worker was lost and another one fits anew.
+        on_epoch: called after each epoch of a fit, counted from 1, with that epoch's history values and pace.
+            Epochs that an earlier process has fitted are not told.
         cluster: address of a Dask scheduler. If a worker there offers a GPU, it fits; finishing takes no GPU.
 
     Raises:
@@ -62,19 +67,32 @@ def run_job(
     """
     if isinstance(job, FinishJob):
         text = FINISH.dump_json(job).decode()
-        return FINISHED.validate_json(run_in_process(finish, (text, str(scratch)), on_epoch))
+        return FINISHED.validate_json(run_in_process(finish, (text, str(scratch)), _ignore))
     text = FIT.dump_json(job).decode()
     if offers_gpu(cluster):
         logger.info("a worker of %s with a GPU fits", cluster)
         said = _fit_on_gpu(str(cluster), text, on_epoch)
     else:
-        said = run_in_process(fit, (text, str(scratch)), on_epoch)
+        said = run_in_process(fit, (text, str(scratch)), partial(_tell, on_epoch))
     report = REPORT.validate_json(said)
+    test, validation = read_probabilities(job.results, report.files)
+    return FitResult(**vars(report), probabilities=test, validation=validation)
+
+
+def read_probabilities(
+    results: str, files: Mapping[str, File]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The probabilities of test and validation images that a job left in its `results`.
+
+    Raises:
+        RunError: they are not what the job wrote.
+
+    """
     test, validation = (
-        np.load(io.BytesIO(read_made(f"{job.results}/{name}", report.files[name])), allow_pickle=False)
+        np.load(io.BytesIO(read_made(f"{results}/{name}", files[name])), allow_pickle=False)
         for name in (PROBABILITIES, VALIDATION)
     )
-    return FitResult(**vars(report), probabilities=test, validation=validation)
+    return test, validation
 
 
 def _fit_on_gpu(cluster: str, text: str, on_epoch: OnEpoch) -> str:
@@ -83,9 +101,7 @@ def _fit_on_gpu(cluster: str, text: str, on_epoch: OnEpoch) -> str:
 
     def on_line(line: str) -> None:
         answer = json.loads(line)
-        if "epoch" in answer:
-            on_epoch(answer["epoch"], answer["values"])
-        else:
+        if not _tell(on_epoch, answer):
             last.update(answer)
 
     run_on_gpu(cluster, PROGRAM, text, on_line)
@@ -94,14 +110,35 @@ def _fit_on_gpu(cluster: str, text: str, on_epoch: OnEpoch) -> str:
     return str(last["report"])
 
 
-def fit(task: tuple[str, str], emit: OnEpoch) -> str:
+def _tell(on_epoch: OnEpoch, answer: dict[str, Any]) -> bool:
+    """Pass on what a fit tells while it runs; whether it was such a thing."""
+    if "epoch" in answer:
+        on_epoch(answer["epoch"], answer["values"])
+    elif "note" in answer:
+        logger.warning("%s", answer["note"])
+    else:
+        return False
+    return True
+
+
+def _ignore(answer: dict[str, Any]) -> None:
+    """Nothing is told."""
+
+
+def fit(task: tuple[str, str], emit: OnLine) -> str:
     """Do a fit where this runs: a job as text and a folder for copies; its report as text."""
     from skinml.training.fit import fit as run
 
-    return REPORT.dump_json(run(FIT.validate_json(task[0]), Path(task[1]), emit)).decode()
+    report = run(
+        FIT.validate_json(task[0]),
+        Path(task[1]),
+        lambda epoch, values: emit({"epoch": epoch, "values": values}),
+        lambda note: emit({"note": note}),
+    )
+    return REPORT.dump_json(report).decode()
 
 
-def finish(task: tuple[str, str], emit: OnEpoch) -> str:
+def finish(task: tuple[str, str], emit: OnLine) -> str:
     """Finish a network where this runs: a job as text and a folder for copies; what came of it as text."""
     from skinml.training.finish import finish as run
 

@@ -1,4 +1,4 @@
-"""Finish a fitted network for its bundle: add `unlike_training`, int8 and the drift reference, without Keras.
+"""Finish a fitted network for its bundle: outliers, int8, views, calibration, reference; without Keras.
 
 Meant for a process of its own (`training.dispatch`): calibration holds activations in memory, and a crash in a
 library's native code must not take the run along.
@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -28,23 +27,23 @@ from skinml.models.bundle import NETWORKS, REFERENCE, leave
 from skinml.models.inference import BATCH, infer, mean_cells
 from skinml.models.outliers import OUTPUT_NAME as OUTLIERS
 from skinml.models.outliers import add_outliers
-from skinml.models.outputs import OUTPUT_NAME as PROBABILITIES
+from skinml.models.outputs import OUTPUT_NAME
 from skinml.models.precisions import Network, Precision, may_score
 from skinml.models.quantise import calibration_positions, quantise
+from skinml.models.views import turn
 from skinml.models.zoo import architecture
 from skinml.monitoring.foreign import IMAGES as FOREIGN_IMAGES
 from skinml.monitoring.foreign import behaviour
 from skinml.monitoring.reference import Measured, gather_measures, make_reference
 from skinml.storage.objects import read_bytes
-from skinml.training.inputs import Inputs, read_inputs
+from skinml.training.calibrate import Probabilities
+from skinml.training.complete import Complete, Data, complete
+from skinml.training.inputs import read_inputs
 from skinml.training.jobs import FinishJob
 from skinml.training.pixels import Pixels, gather
 from skinml.training.resampling import Positions
-from skinml.training.results import TRAINING_FEATURES, Finished
+from skinml.training.results import PROBABILITIES, TRAINING_FEATURES, VALIDATION, Finished
 from skinml.training.training_features import write_features
-
-Probabilities = NDArray[np.float64]
-"""Of n images, float64 (n, 7)."""
 
 MOST_IMAGES = 20_000
 """Images that features and reference are taken from, spread over all there are: 1 % flagged is known to a
@@ -55,7 +54,10 @@ FEWEST_HELD_OUT = 20
 
 
 def finish(job: FinishJob, scratch: Path) -> Finished:
-    """Add `unlike_training` to the network; write its int8 form, if that can be done, and the reference.
+    """Add `unlike_training`, views and temperature to the network; write its int8 form, if that can be done.
+
+    The reference, the operating threshold and all figures are of the finished networks. int8 is made before the
+    views, whose copies of the network's inputs it would quantise too.
 
     Args:
         job: what to finish.
@@ -63,14 +65,14 @@ def finish(job: FinishJob, scratch: Path) -> Finished:
 
     Raises:
         RequestError: no architecture has this name.
-        RunError: the network has no features that `unlike_training` could be made of, or its outputs are not
-            finite.
+        RunError: the network has no features that `unlike_training` could be made of, its outputs are not
+            finite, or with views or temperature it gives other probabilities than it should.
 
     """
     shape = architecture(job.architecture)
     inputs = read_inputs(job.inputs, job.inputs_sha256)
     shards = map_shards(job.workspace, job.dataset_key, job.stored_as, inputs.shards, scratch)
-    data = _Data(shards, inputs, shape.normalisation)
+    data = Data(shards, inputs, shape.normalisation)
     train = np.unique(inputs.train)
     held_out = np.setdiff1d(np.flatnonzero(inputs.labels >= 0), train)
     enough = len(held_out) >= FEWEST_HELD_OUT
@@ -85,18 +87,21 @@ def finish(job: FinishJob, scratch: Path) -> Finished:
         if shape.cells is not None:
             write_features(folder / TRAINING_FEATURES, spread, mean_cells(fp32, data.batches(spread)))
 
-        seen: dict[Precision, Measured] = {}
-        probabilities: dict[Precision, Probabilities] = {}
-        seen["fp32"], probabilities["fp32"] = _look(fp32, data, watched)
         failure = ""
         try:
             chosen = calibration_positions(inputs.labels, inputs.train, job.seed)
-            quantise(fp32, int8, data.batches(chosen), shape.quantisable)
-            seen["int8"], probabilities["int8"] = _look(int8, data, watched)
+            quantise(fp32, int8, _turned(data.batches(chosen), job.views), shape.quantisable)
         except Exception as error:  # whatever onnxruntime makes of the graph: fp32 scores all the same
+            failure = _failure(error)
+        done: dict[Precision, Complete] = {"fp32": complete(fp32, data, watched, job)}
+        if not failure:
+            try:
+                done["int8"] = complete(int8, data, watched, job)
+            except Exception as error:  # likewise
+                failure = _failure(error)
+        if failure:
             int8.unlink(missing_ok=True)
-            failure = f"quantising it failed: {type(error).__name__}: {' '.join(str(error).split())[:200]}"
-        reference = make_reference(seen, enough)
+        reference = make_reference({name: one.measured for name, one in done.items()}, enough)
         (folder / REFERENCE).write_text(reference.model_dump_json(indent=1), encoding="utf-8")
         tested = gather(shards, _spread(np.unique(inputs.test), FOREIGN_IMAGES))
         foreign = behaviour(
@@ -105,9 +110,15 @@ def finish(job: FinishJob, scratch: Path) -> Finished:
             reference.precisions["fp32"].thresholds,
             job.seed,
         )
+        np.save(folder / PROBABILITIES, done["fp32"].test, allow_pickle=False)
+        np.save(folder / VALIDATION, done["fp32"].validation, allow_pickle=False)
         files = leave(folder, job.results)
     labels, lesions = inputs.labels[inputs.test], inputs.lesions[inputs.test]
+    probabilities = {name: one.test for name, one in done.items()}
     networks = compare_networks(labels, lesions, probabilities, failure, job.seed)
+    for name, one in done.items():
+        found = {"calibration": one.calibration, "operating_point": one.operating_point}
+        networks[name] = networks[name].model_copy(update=found)
     return Finished(networks, len(watched), enough, files, foreign)
 
 
@@ -120,22 +131,13 @@ def _fitted(job: FinishJob) -> bytes:
     return data
 
 
-@dataclass(frozen=True, eq=False)
-class _Data:
-    """All pixels and what they show, and how values reach the network."""
+def _turned(batches: Iterator[NDArray[np.float32]], views: int) -> Iterator[NDArray[np.float32]]:
+    """Batches of images for the ranges of activations, each in the next view: int8 has to hold all of them."""
+    return (turn(batch, number % views) for number, batch in enumerate(batches))
 
-    shards: Sequence[Pixels]
-    inputs: Inputs
-    normalisation: Normalisation
 
-    def pixels(self, positions: Positions) -> Iterator[Pixels]:
-        """The pixels of these positions, some at a time."""
-        for start in range(0, len(positions), BATCH):
-            yield gather(self.shards, positions[start : start + BATCH])
-
-    def batches(self, positions: Positions) -> Iterator[NDArray[np.float32]]:
-        """The same as the network takes them."""
-        return (network_input(batch, self.normalisation) for batch in self.pixels(positions))
+def _failure(error: Exception) -> str:
+    return f"quantising it failed: {type(error).__name__}: {' '.join(str(error).split())[:200]}"
 
 
 def compare_networks(
@@ -189,31 +191,10 @@ def _network(precision: Precision, labels: NDArray[np.int64], probabilities: Pro
     )
 
 
-def _look(network: Path, data: _Data, watched: Positions) -> tuple[Measured, Probabilities]:
-    """The measures of the watched images, and the probabilities of the test images, repeats included."""
-    test = data.inputs.test
-    needed = np.union1d(watched, test)
-    found = infer(network, data.batches(needed), [PROBABILITIES, OUTLIERS])
-    for name, values in found.items():
-        if not np.isfinite(values).all():
-            raise RunError(f"{network.name} gives {name} that are not finite; try another --seed")
-    quality = [measure_quality(batch) for batch in data.pixels(watched)]
-    rows = np.searchsorted(needed, watched)
-    measured = gather_measures(
-        brightness=np.concatenate([batch.brightness for batch in quality]),
-        sharpness=np.concatenate([batch.sharpness for batch in quality]),
-        width=data.inputs.width[watched],
-        height=data.inputs.height[watched],
-        probabilities=found[PROBABILITIES][rows],
-        unlike_training=found[OUTLIERS][rows],
-    )
-    return measured, found[PROBABILITIES][np.searchsorted(needed, test)]
-
-
 def _score(network: Path, normalisation: Normalisation, pixels: Pixels) -> tuple[Measured, Probabilities]:
     """The measures and probabilities of images of the model's own size."""
     batches = (pixels[start : start + BATCH] for start in range(0, len(pixels), BATCH))
-    found = infer(network, (network_input(one, normalisation) for one in batches), [PROBABILITIES, OUTLIERS])
+    found = infer(network, (network_input(one, normalisation) for one in batches), [OUTPUT_NAME, OUTLIERS])
     quality = measure_quality(pixels)
     edge = np.full(len(pixels), pixels.shape[1])
     measured = gather_measures(
@@ -221,10 +202,10 @@ def _score(network: Path, normalisation: Normalisation, pixels: Pixels) -> tuple
         sharpness=quality.sharpness,
         width=edge,
         height=edge,
-        probabilities=found[PROBABILITIES],
+        probabilities=found[OUTPUT_NAME],
         unlike_training=found[OUTLIERS],
     )
-    return measured, found[PROBABILITIES]
+    return measured, found[OUTPUT_NAME]
 
 
 def _spread(positions: Positions, most: int) -> Positions:

@@ -2,59 +2,69 @@
 
 from __future__ import annotations
 
-import os
+import logging
 import platform
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from skinml.dataset.shard_files import map_shards
 from skinml.errors import RunError
-from skinml.evaluation.metrics import measure
 from skinml.images.preprocessing import Normalisation, network_input
 from skinml.models.bundle import HEAD, KERAS, NETWORKS, leave
 from skinml.models.head import check_head, write_head
 from skinml.models.inference import BATCH, infer
 from skinml.models.keras_head import linear_head
+from skinml.models.keras_import import import_keras
 from skinml.models.onnx import check_parity, export_onnx
 from skinml.models.outputs import CELLS_NAME, OUTPUT_NAME
 from skinml.models.zoo import architecture
 from skinml.models.zoo.base import Architecture
+from skinml.training import checkpoints
+from skinml.training.batch import make_source
+from skinml.training.epochs import Course, OnEpoch, Say, run_epochs
+from skinml.training.feed import BatchOrder, Feed, workers_for
 from skinml.training.inputs import Inputs, read_inputs
 from skinml.training.jobs import FitJob
-from skinml.training.pixels import Pixels, batches, epoch_order, gather
+from skinml.training.learner import Learner
+from skinml.training.pixels import Pixels, batches, gather
+from skinml.training.probe import fit_probe
 from skinml.training.process import run_in_process
-from skinml.training.resampling import Positions
+from skinml.training.resampling import Positions, drawn_shares
 from skinml.training.results import PROBABILITIES, VALIDATION, FitResult
+from skinml.training.soft_labels import mix_targets
+from skinml.training.start import build_model
 
 if TYPE_CHECKING:
     import keras
 
-OnEpoch = Callable[[int, dict[str, float]], None]
+logger = logging.getLogger("skinml.train")
 
 _PREDICT_BATCH = 64  # on 2 cores 32 to 256 predict equally fast; small batches keep memory small
 _PARITY_IMAGES = 256
 
 
-def fit(job: FitJob, scratch: Path, on_epoch: OnEpoch) -> FitResult:
-    """Fit a recipe with Adam on categorical cross-entropy, and leave the kept weights and what they say.
+def fit(job: FitJob, scratch: Path, on_epoch: OnEpoch, say: Say = logger.info) -> FitResult:
+    """Fit a recipe, and leave the kept weights and what they say.
 
     Args:
         job: what to fit.
         scratch: a folder of this machine for copies of shards.
-        on_epoch: called after each epoch, counted from 1, with that epoch's history values.
+        on_epoch: called after each epoch, counted from 1, with that epoch's history values and its pace.
+        say: called with what a person should know.
 
     Raises:
         RequestError: no architecture has this name.
-        RunError: the shards do not fit the architecture or the labels, the loss is no longer finite, or
-            the exported model differs from the fitted one.
+        RunError: the shards do not fit the architecture or the labels, the loss is not finite in the first
+            epoch, or the exported model differs from the fitted one.
 
     """
     shape = architecture(job.architecture)
@@ -62,19 +72,15 @@ def fit(job: FitJob, scratch: Path, on_epoch: OnEpoch) -> FitResult:
     shards = map_shards(job.workspace, job.dataset_key, job.stored_as, inputs.shards, scratch)
     _check(shape, shards, inputs.labels)
     data = _Data(shards, inputs.labels, shape.normalisation)
-    keras = _keras()
+    keras = import_keras()
     keras.utils.set_random_seed(job.seed)
-    model = shape.build()
-    model.compile(
-        optimizer=keras.optimizers.Adam(),
-        loss="categorical_crossentropy",
-        metrics=["accuracy"],
-        # XLA on a CPU takes 10 times as long for the thesis's convolutions (30 against 300 images/s); other
-        # backends know best themselves.
-        jit_compile=False if keras.backend.backend() == "tensorflow" else "auto",
-    )
+    backend = keras.backend.backend()
     started = time.perf_counter()
-    history, best_epoch = _epochs(model, job, inputs, data, on_epoch)
+    if shape.frozen:
+        model = build_model(shape, job.start)
+        course = Course(fit_probe(model, shards, inputs, shape.normalisation, job.seed, on_epoch), kept_epoch=1)
+    else:
+        model, course = _in_epochs(job, shape, inputs, data, backend, on_epoch, say)
     probabilities = _predict(model, data, inputs.test)
     alike = np.array_equal(inputs.validation, inputs.test)  # as in the thesis
     validation = probabilities if alike else _predict(model, data, inputs.validation)
@@ -86,16 +92,66 @@ def fit(job: FitJob, scratch: Path, on_epoch: OnEpoch) -> FitResult:
             np.save(made / name, values, allow_pickle=False)
         files = leave(made, job.results)
     return FitResult(
-        history=history,
+        history=course.history,
         probabilities=probabilities,
         validation=validation,
         seconds=seconds,
-        best_epoch=best_epoch,
+        best_epoch=course.kept_epoch,
+        stopped=course.stopped,
+        pace=course.pace,
         parity=parity,
         parameters=int(model.count_params()),
-        libraries=_libraries(keras.backend.backend()),
+        libraries=_libraries(backend),
         files=files,
     )
+
+
+def _in_epochs(
+    job: FitJob, shape: Architecture, inputs: Inputs, data: _Data, backend: str, on_epoch: OnEpoch, say: Say
+) -> tuple[keras.Model, Course]:
+    """Fit all layers, epoch after epoch; the model with the kept weights, and what the epochs came to."""
+    source = make_source(inputs.labels, inputs.train, job.settings, job.batch_size, job.seed)
+    if job.soft_labels is not None:
+        source = replace(source, targets=mix_targets(source.targets, job.soft_labels, inputs.train))
+    shares = drawn_shares(inputs.labels[inputs.train], job.settings.sampling)
+    learner = Learner(shape, job.start, job.settings, shares, source.count, job.epochs)
+    order = BatchOrder(source)  # nothing may come between: it takes over a random state
+    model = learner.scorer
+    course = _continue(job, learner, backend, say)
+    tasks = order.epochs(course.epochs + 1, job.epochs)
+    with closing(Feed(source, data.shards, tasks, workers_for(source), say)) as feed:
+        run_epochs(
+            learner,
+            feed,
+            inputs.labels[inputs.validation],
+            lambda: _predict(model, data, inputs.validation),
+            job.settings,
+            job.epochs,
+            course,
+            on_epoch,
+            say,
+            after=lambda course: checkpoints.save(job, course, learner.state(), backend, say),
+        )
+    return model, course
+
+
+def _continue(job: FitJob, learner: Learner, backend: str, say: Say) -> Course:
+    """Put the learner where the last checkpoint was made; the course so far, empty if there is none."""
+    saved = checkpoints.load(job, say)
+    if saved is None:
+        return Course()
+    course = saved.course
+    learner.begin(course.epochs)
+    try:
+        learner.restore(saved.state)
+    except ValueError as error:
+        say(f"the checkpoint of epoch {course.epochs} cannot be used, the fit starts from its first: {error}")
+        return Course()
+    if course.kept is None:
+        course.kept = learner.settle()
+    elsewhere = "" if saved.backend == backend else f", which was fitted on {saved.backend}, on {backend}"
+    say(f"the fit continues after epoch {course.epochs} of {job.epochs}{elsewhere}")
+    return course
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,50 +164,6 @@ class _Data:
 
     def batches(self, positions: Positions, batch_size: int) -> keras.utils.PyDataset:
         return batches(self.shards, self.labels, positions, batch_size, self.normalisation)
-
-
-def _epochs(
-    model: keras.Model, job: FitJob, inputs: Inputs, data: _Data, on_epoch: OnEpoch
-) -> tuple[dict[str, list[float]], int]:
-    """Fit all epochs and leave the kept weights in the model; the history, and the epoch kept.
-
-    One call of `model.fit` an epoch (0.1 s each), so that every epoch gets its own order as plain data.
-    """
-    history: dict[str, list[float]] = {}
-    best_epoch, best_value, best_weights = 0, -1.0, None
-    for epoch in range(1, job.epochs + 1):
-        order = epoch_order(inputs.labels, inputs.train, job.balanced, job.seed, epoch)
-        epoch_data = data.batches(order, job.batch_size)
-        fitted = model.fit(epoch_data, initial_epoch=epoch - 1, epochs=epoch, verbose=0).history
-        loss = float(fitted["loss"][0])
-        if not np.isfinite(loss):
-            raise RunError(f"the loss is {loss} in epoch {epoch}: the fit diverged; try another --seed")
-        metrics = {"loss": loss, "accuracy": float(fitted["accuracy"][0])}
-        metrics |= _validate(model, data, inputs.validation)
-        for name, value in metrics.items():
-            history.setdefault(name, []).append(value)
-        if not job.keep_best:
-            best_epoch = epoch
-        elif metrics["val_balanced_accuracy"] > best_value:
-            best_epoch, best_value = epoch, metrics["val_balanced_accuracy"]
-            best_weights = model.get_weights()
-        on_epoch(epoch, metrics)
-    if best_weights is not None:
-        model.set_weights(best_weights)
-    return history, best_epoch
-
-
-def _validate(model: keras.Model, data: _Data, positions: Positions) -> dict[str, float]:
-    """Loss, accuracy and balanced accuracy on these positions, from one pass of prediction."""
-    probabilities = _predict(model, data, positions)
-    truth = data.labels[positions]
-    of_truth = probabilities[np.arange(len(truth)), truth]
-    measured = measure(truth, probabilities)
-    return {
-        "val_loss": float(-np.log(np.maximum(of_truth, 1e-7)).mean()),  # clipped where Keras clips
-        "val_accuracy": measured["accuracy"],
-        "val_balanced_accuracy": measured["balanced_accuracy"],
-    }
 
 
 def _predict(model: keras.Model, data: _Data, positions: Positions) -> NDArray[np.float64]:
@@ -194,7 +206,7 @@ def export_saved(saved: Path, exported: Path, features: str | None = None, cells
 
 def _export_saved(job: tuple[Path, Path, str | None, str | None], emit: Callable[[], None]) -> None:
     saved, exported, features, cells = job
-    export_onnx(_keras().models.load_model(saved, compile=False), exported, features, cells)
+    export_onnx(import_keras().models.load_model(saved, compile=False), exported, features, cells)
 
 
 def _nothing() -> None:
@@ -213,14 +225,6 @@ def _check(shape: Architecture, shards: Sequence[Pixels], labels: NDArray[np.int
     rows = sum(len(shard) for shard in shards)
     if rows != len(labels):
         raise RunError(f"the shards hold {rows} images for {len(labels)} labels; prepare again")
-
-
-def _keras() -> Any:
-    """Keras, with TensorFlow's start-up chatter turned down; only errors are worth a line."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    import keras
-
-    return keras
 
 
 def _libraries(backend: str) -> dict[str, str]:

@@ -7,7 +7,8 @@ import pandas as pd
 
 from skinml.errors import RequestError
 from skinml.labels import DIAGNOSES, NAMES, encode
-from skinml.training.protocols import GROUPED_BATCH_SIZE, Recipe
+from skinml.training.protocols import Recipe
+from skinml.training.settings import FOLDS, NAMED
 
 EPOCHS = 10
 """Fewer than a model gets: what a network has learnt early is what most labels agree on, and a wrong label is
@@ -55,9 +56,8 @@ def fold_recipes(
                 train=positions[rest],
                 validation=positions[fold],
                 test=positions[fold],
-                balanced=True,
-                keep_best=False,
-                batch_size=batch_size or GROUPED_BATCH_SIZE,
+                settings=FOLDS,
+                batch_size=batch_size or NAMED["plain"].batch_size,
                 epochs=epochs or EPOCHS,
             )
         )

@@ -18,7 +18,7 @@ from skinml.dataset.pixelstore import PixelStore
 from skinml.dataset.shard_files import Shard
 from skinml.errors import RunError
 from skinml.storage.objects import read_bytes, write_bytes
-from skinml.training.jobs import FitJob
+from skinml.training.jobs import RANDOM, FitJob, SoftLabels, Start
 from skinml.training.protocols import Recipe
 from skinml.training.resampling import Positions
 
@@ -78,7 +78,14 @@ def write_inputs(url: str, inputs: Inputs) -> str:
 
 
 def write_fit_job(
-    store: PixelStore, recipe: Recipe, architecture: str, seed: int, results: str, export: bool
+    store: PixelStore,
+    recipe: Recipe,
+    architecture: str,
+    seed: int,
+    results: str,
+    export: bool,
+    soft_labels: SoftLabels | None = None,
+    start: Start = RANDOM,
 ) -> FitJob:
     """The job that fits a recipe on these samples. Its inputs are written beside `results`.
 
@@ -89,6 +96,8 @@ def write_fit_job(
         seed: of weights, order and dropout.
         results: URL of the folder for what the fit makes.
         export: whether it leaves its network there.
+        soft_labels: what teachers say of the training images.
+        start: what the weights are before the fit.
     """
     inputs = f"{results}.npz"
     return FitJob(
@@ -98,13 +107,14 @@ def write_fit_job(
         inputs=inputs,
         inputs_sha256=write_inputs(inputs, gather_inputs(store, recipe)),
         architecture=architecture,
-        balanced=recipe.balanced,
-        keep_best=recipe.keep_best,
+        settings=recipe.settings,
         batch_size=recipe.batch_size,
         epochs=recipe.epochs,
         seed=seed,
         results=results,
         export=export,
+        soft_labels=soft_labels,
+        start=start,
     )
 
 

@@ -33,6 +33,16 @@ def check_installed() -> None:
         raise RequestError(f"KERAS_BACKEND={backend}: not installed here: pip install {backend}, or unset it")
 
 
+def check_can_search() -> None:
+    """Refuse to search where keras-tuner is missing.
+
+    Raises:
+        RequestError: it is not installed.
+    """
+    if find_spec("keras_tuner") is None:
+        raise RequestError("search needs keras_tuner, not installed here: pip install 'skinml[train,search]'")
+
+
 def check_can_judge(verb: str) -> None:
     """Refuse a verb that measures and draws where scikit-learn, SciPy or matplotlib is missing.
 

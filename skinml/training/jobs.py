@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, TypeAdapter
 
 from skinml.images.preprocessing import ShardFormat
+from skinml.models.calibrated import Method
 from skinml.models.manifest import Sha256
+from skinml.models.outputs import Views
 from skinml.storage.urls import is_remote
+from skinml.training.settings import Settings
 
 
 def _url(text: str) -> str:
@@ -28,6 +31,45 @@ Url = Annotated[str, AfterValidator(_url)]
 
 
 @dataclass(frozen=True)
+class SoftLabels:
+    """Where a fit finds soft labels, and how much they count.
+
+    Attributes:
+        url: of an .npz file with `positions` (k,) int64 and `probabilities` (k, 7) float16.
+        sha256: of that file.
+        weight: of the soft label in the target, 0 to 1; the label itself has the rest.
+
+    """
+
+    url: str
+    sha256: Sha256
+    weight: Annotated[float, Field(ge=0, le=1)]
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a fit starts from (`training.start`).
+
+    Attributes:
+        kind: random weights, those of an installed package, or those of a file.
+        source: what the manifest says: where they come from.
+        sha256: of their file.
+        licence: SPDX expression; None: not known.
+        url: of the file, where every machine can read it.
+
+    """
+
+    kind: Literal["random", "package", "file"] = "random"
+    source: str = "none"
+    sha256: Sha256 | None = None
+    licence: str | None = None
+    url: Url | None = None
+
+
+RANDOM = Start()
+
+
+@dataclass(frozen=True)
 class FitJob:
     """Fit an architecture on a dataset.
 
@@ -38,10 +80,12 @@ class FitJob:
         inputs: URL of labels and positions (`training.inputs`).
         inputs_sha256: of that object.
         architecture: a name in `models.zoo`.
-        balanced, keep_best, batch_size, epochs: of the recipe (`protocols.Recipe`).
+        settings, batch_size, epochs: of the recipe (`protocols.Recipe`).
         seed: of weights, order and dropout. Same seed, same machine, same libraries: same weights.
         results: URL of the folder for model.keras, model.onnx and the two files of probabilities.
         export: False: leave no network (the honest refit needs only its probabilities).
+        soft_labels: what teachers say of the training images; None: the labels alone count.
+        start: what the weights are before the fit.
 
     """
 
@@ -51,13 +95,14 @@ class FitJob:
     inputs: Url
     inputs_sha256: Sha256
     architecture: str
-    balanced: bool
-    keep_best: bool
+    settings: Settings
     batch_size: Annotated[int, Field(ge=1)]
     epochs: Annotated[int, Field(ge=1)]
     seed: Annotated[int, Field(ge=0)]
     results: Url
     export: bool
+    soft_labels: SoftLabels | None = None
+    start: Start = RANDOM
 
 
 @dataclass(frozen=True)
@@ -69,7 +114,11 @@ class FinishJob:
         seed: of the calibration images and of the interval.
         fitted: URL of the folder with the fit's model.onnx.
         fitted_sha256: of that file.
-        results: URL of another folder, for model.onnx, model-int8.onnx and reference.json.
+        views: of each image that the networks average over (`models.views`).
+        calibration: how the probabilities are calibrated (`training.calibrate`).
+        operating_sensitivity: that the operating threshold has to reach on the validation images.
+        results: URL of another folder, for model.onnx, model-int8.onnx, reference.json, and the probabilities
+            of test and validation images as the finished fp32 network gives them.
 
     """
 
@@ -82,15 +131,23 @@ class FinishJob:
     seed: Annotated[int, Field(ge=0)]
     fitted: Url
     fitted_sha256: Sha256
+    views: Views
+    calibration: Method
+    operating_sensitivity: Annotated[float, Field(gt=0, le=1)]
     results: Url
 
 
-def finish_job(fit: FitJob, fitted_sha256: str) -> FinishJob:
+def finish_job(
+    fit: FitJob, fitted_sha256: str, views: Views, calibration: Method, operating_sensitivity: float
+) -> FinishJob:
     """The job that follows a fit: on the same dataset, positions and seed.
 
     Args:
         fit: the fit's job, which exported its network.
         fitted_sha256: of that network.
+        views: of each image, as of the job.
+        calibration: likewise.
+        operating_sensitivity: likewise.
     """
     return FinishJob(
         workspace=fit.workspace,
@@ -102,6 +159,9 @@ def finish_job(fit: FitJob, fitted_sha256: str) -> FinishJob:
         seed=fit.seed,
         fitted=fit.results,
         fitted_sha256=fitted_sha256,
+        views=views,
+        calibration=calibration,
+        operating_sensitivity=operating_sensitivity,
         results=f"{fit.results}-finished",
     )
 

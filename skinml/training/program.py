@@ -1,7 +1,8 @@
 """`python -m skinml.training.program`: run the fit on standard input in this process, for a Dask worker.
 
 In: one line, the job as JSON. Out: one JSON object a line, `{"epoch": 1, "values": {...}}` after each epoch,
-and at last `{"report": "..."}`, or `{"error": "...", "kind": "RunError"}` if the job raised an error of ours.
+`{"note": "..."}` for what a person should know, and at last `{"report": "..."}`, or
+`{"error": "...", "kind": "RunError"}` if the job raised an error of ours.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ def main() -> int:
 
     with tempfile.TemporaryDirectory(prefix="skinml-copies-") as copies:
         try:
-            report = fit((text, copies), lambda epoch, values: say({"epoch": epoch, "values": values}))
+            report = fit((text, copies), say)
         except SkinmlError as error:
             say({"error": str(error), "kind": type(error).__name__})
         else:

@@ -7,7 +7,7 @@ lesion_id, dx, split, metadata_row (place in the metadata, in whose order the th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -15,13 +15,12 @@ import pandas as pd
 from skinml.errors import RequestError
 from skinml.labels import DIAGNOSES, NAMES, encode
 from skinml.training.resampling import Positions, thesis_resample, thesis_split
+from skinml.training.settings import NAMED, PLAIN, THESIS, Settings
 
 THESIS_EPOCHS = 50
 THESIS_BATCH_SIZE = 16
 THESIS_PER_CLASS = 500
 HONEST_PER_CLASS = 375  # 7 * 375 = 2,625 images fitted on: as many as the thesis's 75 % of 3,500
-GROUPED_EPOCHS = 20
-GROUPED_BATCH_SIZE = 64
 
 
 @dataclass(frozen=True, eq=False)  # arrays have no single truth value to compare by
@@ -33,10 +32,7 @@ class Recipe:
         train: positions fitted on. Repeats count: a position that stands twice is seen twice an epoch.
         validation: positions measured after each epoch.
         test: positions the final probabilities are for.
-        balanced: True: each epoch is a fresh class-balanced draw of len(train) from `train`;
-            False: each epoch is `train` itself, shuffled anew.
-        keep_best: True: keep the weights of the epoch with the best balanced accuracy on `validation`;
-            False: keep those of the last epoch.
+        settings: how to fit. Each epoch is a fresh draw of len(train) from `train`, as `sampling` says.
         batch_size: images a step.
         epochs: passes.
 
@@ -46,8 +42,7 @@ class Recipe:
     train: Positions
     validation: Positions
     test: Positions
-    balanced: bool
-    keep_best: bool
+    settings: Settings
     batch_size: int
     epochs: int
 
@@ -72,8 +67,7 @@ def thesis(samples: pd.DataFrame, epochs: int | None = None, batch_size: int | N
         train=train,
         validation=test,
         test=test,
-        balanced=False,
-        keep_best=False,
+        settings=THESIS,
         batch_size=batch_size or THESIS_BATCH_SIZE,
         epochs=epochs or THESIS_EPOCHS,
     )
@@ -99,15 +93,19 @@ def honest(samples: pd.DataFrame, epochs: int | None = None, batch_size: int | N
         train=_positions(rest)[drawn],
         validation=_positions(held_out),
         test=_positions(held_out),
-        balanced=False,
-        keep_best=False,
+        settings=THESIS,
         batch_size=batch_size or THESIS_BATCH_SIZE,
         epochs=epochs or THESIS_EPOCHS,
     )
 
 
-def grouped(samples: pd.DataFrame, epochs: int | None = None, batch_size: int | None = None) -> Recipe:
-    """The default: fit on train lesions in balanced draws, choose the epoch on val, report on test.
+def grouped(
+    samples: pd.DataFrame,
+    epochs: int | None = None,
+    batch_size: int | None = None,
+    settings: Settings = PLAIN,
+) -> Recipe:
+    """The default: fit on train lesions, measure each epoch on val, report on test.
 
     Raises:
         RequestError: a diagnosis has no lesion to train on, or val or test have no lesion at all.
@@ -121,11 +119,27 @@ def grouped(samples: pd.DataFrame, epochs: int | None = None, batch_size: int | 
         train=_positions(train),
         validation=_positions(_of_split(ordered, "val")),
         test=_positions(_of_split(ordered, "test")),
-        balanced=True,
-        keep_best=True,
-        batch_size=batch_size or GROUPED_BATCH_SIZE,
-        epochs=epochs or GROUPED_EPOCHS,
+        settings=settings,
+        batch_size=batch_size or NAMED["plain"].batch_size,
+        epochs=epochs or NAMED["plain"].epochs,
     )
+
+
+def in_one_step(recipe: Recipe, model: str, epochs: int | None) -> Recipe:
+    """The recipe for an architecture of which only the last layer is fitted (`training.probe`).
+
+    Args:
+        recipe: for networks that are fitted in epochs.
+        model: the architecture's name.
+        epochs: what was asked for.
+
+    Raises:
+        RequestError: more than one epoch was asked for.
+
+    """
+    if epochs not in (None, 1):
+        raise RequestError(f"--epochs {epochs}: {model} is fitted in one step; leave --epochs out")
+    return replace(recipe, epochs=1)
 
 
 def leakage(samples: pd.DataFrame, recipe: Recipe) -> dict[str, float]:

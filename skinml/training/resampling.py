@@ -1,8 +1,7 @@
 """Draw samples with or without replacement. The result is indices, never pixels.
 
-Three draws: the thesis's resampling and its split, both by scikit-learn, and the class-balanced draw of an
-epoch. The last is our own: scikit-learn's `resample` draws n of n images one by one and leaves 37 % of them
-out.
+Three draws: the thesis's resampling and its split, both by scikit-learn, and the draw of an epoch. The last is
+our own: scikit-learn's `resample` draws n of n images one by one and leaves 37 % of them out.
 """
 
 from __future__ import annotations
@@ -84,6 +83,56 @@ def balanced_draw(labels: NDArray[np.int64], count: int, generator: np.random.Ge
         for number, of_class in enumerate(members)
     ]
     return generator.permutation(np.concatenate(drawn))
+
+
+def weighted_draw(
+    labels: NDArray[np.int64], count: int, power: float, generator: np.random.Generator
+) -> Positions:
+    """A draw for one epoch in which an image's weight is (images of its class)^-power, shuffled.
+
+    Within a class every member is drawn once before any is drawn twice, as in `balanced_draw`.
+
+    Args:
+        labels: class numbers, shape (n,), 0 to 6.
+        count: how many positions to draw, 0 or more.
+        power: 0: classes as common as in `labels`; 1: `balanced_draw`.
+        generator: source of randomness; the same state gives the same draw.
+
+    Returns:
+        Positions into `labels`, shape (count,), shuffled.
+
+    Raises:
+        RequestError: a class has no sample.
+
+    """
+    if power == 1:
+        return balanced_draw(labels, count, generator)
+    members = _members_of_each_class(labels)
+    wanted = count * drawn_shares(labels, power)
+    places = np.floor(wanted).astype(np.int64)
+    largest_rest = np.argsort(places - wanted, kind="stable")[: count - places.sum()]
+    places[largest_rest] += 1
+    drawn = [
+        _shuffle_passes(of_class, number, generator)
+        for of_class, number in zip(members, places.tolist(), strict=True)
+    ]
+    return generator.permutation(np.concatenate(drawn))
+
+
+def drawn_shares(labels: NDArray[np.int64], power: float) -> NDArray[np.float64]:
+    """The share of each class in `weighted_draw`, proportional to its count^(1 - power).
+
+    Args:
+        labels: class numbers, shape (n,), 0 to 6, n at least 1.
+        power: as there.
+
+    Returns:
+        Shape (7,), their sum is 1; 0 for a class without a sample.
+
+    """
+    counts = np.bincount(labels, minlength=len(DIAGNOSES)).astype(np.float64)
+    shares = np.where(counts > 0, np.maximum(counts, 1) ** (1 - power), 0)
+    return np.asarray(shares / shares.sum())
 
 
 def _shuffle_passes(members: Positions, count: int, generator: np.random.Generator) -> Positions:

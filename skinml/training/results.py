@@ -14,7 +14,7 @@ from skinml.models.precisions import Network, Precision
 
 PROBABILITIES, VALIDATION = "probabilities.npy", "validation.npy"
 """Of the test and of the validation images, (n, 7) float64: 6 MB for 100,000 of them, so files and no part of
-the answer."""
+the answer. A fit leaves both as Keras gives them, and finishing as the finished fp32 network does."""
 
 TRAINING_FEATURES = "training-features.npz"
 """Positions (k,) int64 of training images, and their features (k, d) float16."""
@@ -29,6 +29,9 @@ class FitReport:
             categorical cross-entropy in nats; the training values are means while the epoch ran.
         seconds: fitting and validating, without imports and export.
         best_epoch: the epoch whose weights were kept, counted from 1.
+        stopped: why it stopped before its last epoch; empty if it did not.
+        pace: seconds, images_per_second, and waited: seconds for which the network waited for batches. One
+            value an epoch that the last process fitted.
         parity: largest difference between Keras and ONNX on real test images; None without export.
         parameters: trainable and other weights of the model.
         libraries: name to version of whatever shapes the weights.
@@ -39,6 +42,8 @@ class FitReport:
     history: dict[str, list[float]]
     seconds: float
     best_epoch: int
+    stopped: str
+    pace: dict[str, list[float]]
     parity: float | None
     parameters: int
     libraries: dict[str, str]
@@ -83,8 +88,10 @@ class Finished:
         return {name: network.model_dump(mode="json") for name, network in self.precisions.items()}
 
     def measurements(self) -> dict[str, Any]:
-        """What `metrics.json` keeps of it."""
-        return {"precisions": self.to_json(), "foreign": self.foreign}
+        """What `metrics.json` keeps of it. Calibration and threshold are those of fp32."""
+        precisions = self.to_json()
+        chosen = {name: precisions["fp32"][name] for name in ("calibration", "operating_point")}
+        return {"precisions": precisions, "foreign": self.foreign, **chosen}
 
 
 REPORT = TypeAdapter(FitReport)

@@ -12,7 +12,19 @@ from benchmarks.harness import markdown
 from benchmarks.harness.benchmark import Benchmark
 from tests.conftest import REPOSITORY
 
-BENCHMARKS = ("prepare", "scoring", "scale", "accuracy", "coverage", "overhead", "thesis", "gate")
+BENCHMARKS = (
+    "prepare",
+    "scoring",
+    "scale",
+    "accuracy",
+    "coverage",
+    "overhead",
+    "start",
+    "thesis",
+    "gate",
+    "models",
+    "recipe",
+)
 ALIKE = {
     *("__init__", "__main__", "inputs", "systems", "agreement", "figures", "render"),
     *("sections/__init__", "peers/__init__", "peers/common"),

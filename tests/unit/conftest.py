@@ -6,6 +6,7 @@ from importlib.util import find_spec
 
 NEEDS_TRAIN = [
     "evaluation",
+    "exploration/test_summary.py",
     "external_validation",
     "gate",
     "models/test_bundle.py",

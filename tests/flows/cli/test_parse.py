@@ -20,7 +20,7 @@ from tests.terminal import in_terminal
 
 SKINML = [sys.executable, "-P", "-m", "skinml"]
 
-HEADINGS = ["required", "options", "floors", "model card", "cluster", "common"]
+HEADINGS = ["required", "options", "recipe", "floors", "model card", "cluster", "common"]
 
 
 def said(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 2) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from skinml.errors import RequestError
 from skinml.models.manifest import Manifest
 from skinml.requests.retraining import RetrainRequest
 from skinml.retraining.recipe import is_same_recipe, training_of
+from skinml.training.settings import NAMED, choose
 
 
 def manifest(**more: Any) -> Manifest:
@@ -37,6 +39,20 @@ def test_a_challenger_is_trained_as_the_champion_was() -> None:
     assert (found.requested_by, found.contact) == ("retrain-1", "Ada")
 
 
+def test_a_challenger_takes_over_the_settings_that_the_champion_recorded() -> None:
+    tuned = replace(NAMED["fine-tuning"].settings, mixup=0.4, sampling=0.5)
+    parameters = {"epochs": 3, "batch_size": 16, "seed": 7, "recipe": "fine-tuning"}
+    champion = manifest(parameters={**parameters, "settings": tuned.to_json()})
+    found = training_of(RetrainRequest(), champion, "retrain-1")
+    assert choose(found.recipe, False, found.switched(), found.epochs).settings == tuned
+    assert is_same_recipe(champion, found)
+    assert not is_same_recipe(manifest(), found)
+    shorter = training_of(RetrainRequest(epochs=1), champion, "retrain-1")
+    assert choose(shorter.recipe, False, shorter.switched(), shorter.epochs).settings.mixup == 0.4
+    old = training_of(RetrainRequest(), manifest(), "retrain-1")
+    assert (old.recipe, old.switched()) == ("plain", {})
+
+
 def test_what_was_asked_comes_first() -> None:
     found = training_of(RetrainRequest(epochs=9, seed=0), manifest(), "retrain-1")
     assert (found.epochs, found.batch_size, found.seed) == (9, 16, 0)
@@ -56,6 +72,11 @@ def test_another_protocol_has_another_recipe_and_without_a_champion_the_defaults
         (manifest(name="tiny"), {}, r"champion v1: no architecture is called 'tiny'.*choose one with --model"),
         (manifest(name="tiny"), {"model": "vgg16"}, "^no architecture is called 'vgg16'"),
         (manifest(parameters={"epochs": 0}), {}, "the champion's manifest cannot be trained by: .*epochs"),
+        (
+            manifest(parameters={"settings": {"mixup": -1}}),
+            {},
+            "the champion's manifest cannot be trained by: .*mixup",
+        ),
         (manifest(parameters={"seed": "x"}), {}, "the champion's manifest cannot be trained by: .*seed"),
     ],
 )

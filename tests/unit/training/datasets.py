@@ -17,6 +17,7 @@ from skinml.storage.objects import write_bytes
 from skinml.training import jobs
 from skinml.training.inputs import Inputs, write_inputs
 from skinml.training.jobs import FinishJob, FitJob
+from skinml.training.settings import THESIS
 
 KEY = "tiny"
 
@@ -57,8 +58,7 @@ def fit_job(workspace: str, inputs: Inputs, **changes: Any) -> FitJob:
         inputs=url,
         inputs_sha256="0" * 64,
         architecture="thesis-cnn",
-        balanced=False,
-        keep_best=False,
+        settings=THESIS,
         batch_size=16,
         epochs=2,
         seed=7,
@@ -75,4 +75,4 @@ def with_inputs(job: FitJob, inputs: Inputs) -> FitJob:
 
 def finish_job(job: FitJob, sha256: str, **changes: Any) -> FinishJob:
     """What comes after this fit, which left a network with this hash."""
-    return replace(jobs.finish_job(job, sha256), **changes)
+    return replace(jobs.finish_job(job, sha256, 1, "none", 0.9), **changes)

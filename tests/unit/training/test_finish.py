@@ -32,6 +32,7 @@ LABELS[390:] = -1  # shards may hold rows that are no sample any more
 LESIONS = np.arange(400) // 14 * 7 + LABELS  # two images each
 TRAIN, VALIDATION, TEST = np.arange(280), np.arange(280, 330), np.arange(330, 390)
 OUTPUTS = ["probabilities", "unlike_training"]
+FP32_ALONE = {"model.onnx", "reference.json", "probabilities.npy", "validation.npy"}
 
 
 SMALL = Architecture("small", SIZE, lambda: None, "features1", ("Conv", "Relu"))
@@ -71,7 +72,7 @@ def finished(job: FinishJob) -> Finished:
 
 def test_the_bundle_has_both_networks_and_the_reference(job: FinishJob, finished: Finished) -> None:
     assert {path.name for path in Path(job.results).iterdir()} == {
-        "model.onnx", "model-int8.onnx", "reference.json",
+        "model.onnx", "model-int8.onnx", "reference.json", "probabilities.npy", "validation.npy",
     }  # fmt: skip
     assert (finished.reference_images, finished.held_out) == (110, True)
 
@@ -159,7 +160,7 @@ def test_a_failed_quantisation_leaves_a_bundle_that_scores_in_fp32(tmp_path: Pat
     assert int8.failure is not None
     assert int8.failure.startswith("quantising it failed: ValueError: No data is collected")
     assert "\n" not in int8.failure
-    assert {path.name for path in Path(job.results).iterdir()} == {"model.onnx", "reference.json"}
+    assert {path.name for path in Path(job.results).iterdir()} == FP32_ALONE
     reference = parse_reference((Path(job.results) / "reference.json").read_bytes(), "v")
     assert set(reference.precisions) == {"fp32"}
 
@@ -172,7 +173,7 @@ def test_an_architecture_that_names_no_operators_has_no_int8(
     assert finished.precisions["int8"].failure == (
         "quantising it failed: ValueError: the architecture names no operators that may be quantised"
     )
-    assert set(finished.files) == {"model.onnx", "reference.json"}
+    assert set(finished.files) == FP32_ALONE
 
 
 def test_of_a_large_archive_some_images_are_taken(job: FinishJob, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,6 +18,7 @@ from skinml.training.inputs import Inputs, read_inputs
 from skinml.training.jobs import FitJob
 from skinml.training.pixels import batches
 from skinml.training.results import FitResult
+from skinml.training.settings import NAMED, PLAIN
 from tests.unit.training.datasets import KEY, fit_job, inputs_of, with_inputs, write_shards
 
 LABELS = (np.arange(112) % 7).astype(np.int64)
@@ -81,6 +82,9 @@ def test_the_result_describes_the_fit(
     assert [epoch for epoch, _ in epochs_told] == [1, 2]
     for name, values in exported.history.items():
         assert values == [metrics[name] for _, metrics in epochs_told]
+    for name in ("seconds", "images_per_second", "waited"):
+        assert exported.pace[name] == [metrics[name] for _, metrics in epochs_told]
+    assert exported.stopped == ""
     assert exported.probabilities.shape == (24, 7)
     np.testing.assert_allclose(exported.probabilities.sum(axis=1), 1, atol=1e-5)
     assert exported.best_epoch == 2
@@ -145,11 +149,33 @@ def test_same_seed_same_weights(job: FitJob, exported: FitResult, tmp_path: Path
 def test_the_best_epoch_is_kept(job: FitJob, tmp_path: Path) -> None:
     validation = _inputs(job).validation
     other = _elsewhere(job, tmp_path, test=validation)
-    result = fit(replace(other, balanced=True, keep_best=True, epochs=4), tmp_path, _ignore)
+    result = fit(replace(other, settings=PLAIN, epochs=4), tmp_path, _ignore)
     values = result.history["val_balanced_accuracy"]
     assert result.best_epoch == 1 + int(np.argmax(values))
     kept = measure(LABELS[validation], result.probabilities)["balanced_accuracy"]
     assert kept == pytest.approx(max(values))
+
+
+def test_fine_tuning_keeps_the_average_of_the_last_epoch(job: FitJob, tmp_path: Path) -> None:
+    """All parts at once: the head alone first, schedule, weights, mixing, and a network in bfloat16."""
+    tuned = replace(
+        NAMED["fine-tuning"].settings, sampling=0.5, class_weights=0.5, loss="focal", precision="bfloat16"
+    )
+    result = fit(replace(job, settings=tuned, epochs=3), tmp_path, _ignore)
+    assert result.best_epoch == 3
+    assert np.isfinite(result.history["loss"]).all()
+    kept = measure(LABELS[_inputs(job).validation], result.validation)
+    assert kept["accuracy"] == pytest.approx(result.history["val_accuracy"][-1])
+    np.testing.assert_allclose(result.probabilities.sum(axis=1), 1, atol=1e-5)
+
+
+def test_a_fit_without_gain_stops(job: FitJob, tmp_path: Path) -> None:
+    told: list[str] = []
+    still = replace(PLAIN, learning_rate=1e-9, patience=2)
+    result = fit(replace(job, settings=still, epochs=9), tmp_path, _ignore, told.append)
+    assert len(result.history["loss"]) < 9
+    assert result.stopped == told[0]
+    assert "no better balanced accuracy on validation for 2 epochs" in result.stopped
 
 
 def test_batches_are_raw_pixels_and_one_hot_labels(job: FitJob) -> None:

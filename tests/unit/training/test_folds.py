@@ -31,7 +31,7 @@ def test_every_image_is_predicted_once_and_no_fold_shares_a_group_with_what_it_i
     for recipe in recipes:
         assert not set(groups[recipe.train]) & set(groups[recipe.test])
         assert sorted(np.concatenate([recipe.train, recipe.test])) == list(range(len(samples)))
-        assert (recipe.balanced, recipe.keep_best, recipe.epochs) == (True, False, 10)
+        assert (recipe.settings.sampling, recipe.settings.keep, recipe.epochs) == (1, "last", 10)
         assert set(samples.set_index("position").loc[recipe.train, "dx"]) == set(DIAGNOSES)
     assert len({recipe.name for recipe in recipes}) == 5
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import pickle
 from dataclasses import replace
+from types import NoneType
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
 from skinml.training.jobs import FINISH, FIT, FinishJob, FitJob
+from skinml.training.settings import NAMED, Settings
 
 JOB = FitJob(
     workspace="s3://bucket/prefix",
@@ -19,8 +21,7 @@ JOB = FitJob(
     inputs="s3://bucket/prefix/under_way/run/grouped.npz",
     inputs_sha256="0" * 64,
     architecture="thesis-cnn",
-    balanced=True,
-    keep_best=True,
+    settings=NAMED["fine-tuning"].settings,
     batch_size=64,
     epochs=20,
     seed=42,
@@ -34,16 +35,21 @@ FINISHING = FinishJob(
     seed=JOB.seed,
     fitted=JOB.results,
     fitted_sha256="1" * 64,
+    views=8,
+    calibration="temperature",
+    operating_sensitivity=0.9,
     results="s3://bucket/prefix/under_way/run/grouped-finished",
 )
 
 
-def test_a_job_is_text_of_less_than_a_kilobyte() -> None:
+def test_a_job_is_text_of_a_kilobyte() -> None:
     for adapter, job in ((FIT, JOB), (FINISH, FINISHING)):
         text = adapter.dump_json(job)  # type: ignore[arg-type]
         assert adapter.validate_json(text) == job
-        assert len(text) < 1000
-        assert all(isinstance(value, str | int) for value in json.loads(text).values())
+        assert len(text) < 1300
+        plain = json.loads(text)
+        values = [*plain.values(), *plain.pop("settings", {}).values()]
+        assert all(isinstance(value, str | int | float | dict | NoneType) for value in values)
         assert pickle.loads(pickle.dumps(job)) == job  # noqa: S301 - our own
 
 
@@ -58,6 +64,8 @@ def test_a_job_is_text_of_less_than_a_kilobyte() -> None:
         {"epochs": 0},
         {"seed": -1},
         {"stored_as": "hdf5"},
+        {"settings": Settings(mixup=-1)},
+        {"settings": Settings(loss="hinge")},  # type: ignore[arg-type]
     ],
 )
 def test_what_no_other_machine_could_run_is_no_job(changes: dict[str, Any]) -> None:

@@ -45,21 +45,22 @@ def test_gather_returns_a_copy_of_memory_maps(tmp_path: Path) -> None:
 def test_epoch_order_is_a_function_of_seed_and_epoch() -> None:
     labels = np.arange(60) % 7
     train = np.concatenate([np.arange(10, 40), [10, 10]])  # repeats, as resampling gives them
-    for balanced in (False, True):
-        order = epoch_order(labels, train, balanced, seed=1, epoch=3)
+    for sampling in (0, 0.5, 1):
+        order = epoch_order(labels, train, sampling, seed=1, epoch=3)
         assert len(order) == len(train)
-        assert order.tolist() == epoch_order(labels, train, balanced, seed=1, epoch=3).tolist()
-        assert order.tolist() != epoch_order(labels, train, balanced, seed=1, epoch=4).tolist()
-        assert order.tolist() != epoch_order(labels, train, balanced, seed=2, epoch=3).tolist()
-    assert sorted(epoch_order(labels, train, False, 1, 3)) == sorted(train)
-    counts = np.bincount(labels[epoch_order(labels, train, True, 1, 3)], minlength=7)
+        assert order.tolist() == epoch_order(labels, train, sampling, seed=1, epoch=3).tolist()
+        assert order.tolist() != epoch_order(labels, train, sampling, seed=1, epoch=4).tolist()
+        assert order.tolist() != epoch_order(labels, train, sampling, seed=2, epoch=3).tolist()
+    assert sorted(epoch_order(labels, train, 0, 1, 3)) == sorted(train)
+    counts = np.bincount(labels[epoch_order(labels, train, 1, 1, 3)], minlength=7)
     assert counts.max() - counts.min() <= 1
 
 
 def test_names_and_orders_are_had_without_keras() -> None:
     code = (
         "import sys, skinml.training.pixels, skinml.training.protocols, skinml.evaluation.metrics,"
-        " skinml.training.process, skinml.training.fit, skinml.models.zoo, skinml.models.onnx;"
+        " skinml.training.process, skinml.training.fit, skinml.training.learner, skinml.models.zoo,"
+        " skinml.models.onnx;"
         " skinml.models.zoo.architecture('thesis-cnn').size;"
         " loaded = {'keras', 'tensorflow', 'sklearn', 'onnx', 'matplotlib'} & set(sys.modules);"
         " sys.exit(', '.join(loaded) or None)"

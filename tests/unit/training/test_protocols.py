@@ -10,6 +10,7 @@ from skinml.dataset.splits import assign
 from skinml.errors import RequestError
 from skinml.labels import DIAGNOSES, encode
 from skinml.training.protocols import Recipe, grouped, honest, leakage, thesis
+from skinml.training.settings import THESIS, Settings
 
 HAM10000 = Path(__file__).parents[3].parent / "shared" / "ham10000"
 
@@ -43,7 +44,7 @@ def test_thesis_draws_500_of_each_class_then_splits(samples: pd.DataFrame) -> No
     both = np.concatenate([recipe.train, recipe.test])
     assert _column(samples, both, "dx").value_counts().to_dict() == dict.fromkeys(DIAGNOSES, 500)
     assert (recipe.epochs, recipe.batch_size) == (50, 16)
-    assert (recipe.balanced, recipe.keep_best) == (False, False)
+    assert recipe.settings == THESIS
 
 
 def test_honest_holds_whole_lesions_out_before_it_draws(samples: pd.DataFrame) -> None:
@@ -61,7 +62,7 @@ def test_grouped_uses_the_three_splits(samples: pd.DataFrame) -> None:
         assert sorted(positions) == sorted(samples.loc[samples["split"] == split, "position"])
     assert leakage(samples, recipe) == {"image": 0.0, "lesion": 0.0}
     assert (recipe.epochs, recipe.batch_size) == (20, 64)
-    assert (recipe.balanced, recipe.keep_best) == (True, True)
+    assert (recipe.settings.sampling, recipe.settings.keep) == (1, "best")
 
 
 @pytest.mark.parametrize("protocol", [thesis, honest, grouped])
@@ -77,7 +78,7 @@ def test_the_order_of_the_table_does_not_matter(samples: pd.DataFrame, protocol:
 def test_leakage_counts_test_rows_met_in_training(samples: pd.DataFrame) -> None:
     ordered = samples.sort_values("image_id")["position"].to_numpy()  # I0000 and I0001 are one lesion
     recipe = Recipe(
-        "made-up", ordered[[0, 0, 2]], ordered[[9]], ordered[[0, 1, 3, 8]], False, False, batch_size=1, epochs=1
+        "made-up", ordered[[0, 0, 2]], ordered[[9]], ordered[[0, 1, 3, 8]], THESIS, batch_size=1, epochs=1
     )
     assert leakage(samples, recipe) == {"image": 0.25, "lesion": 0.75}
 
@@ -95,6 +96,22 @@ def test_a_class_without_a_training_lesion_is_named(
 def test_thesis_names_a_class_without_images(samples: pd.DataFrame) -> None:
     with pytest.raises(RequestError, match="no sample of akiec"):
         thesis(samples[samples["dx"] != "akiec"])
+
+
+def test_one_class_alone_is_refused_by_the_name_of_the_first_that_is_missing(samples: pd.DataFrame) -> None:
+    for protocol in (thesis, honest, grouped):
+        with pytest.raises(RequestError, match="akiec"):
+            protocol(samples[samples["dx"] == "nv"])
+
+
+def test_two_lesions_are_fewer_than_there_are_splits(samples: pd.DataFrame) -> None:
+    few = samples[samples["lesion_id"].isin(["L0000", "L0001"])].assign(split="train")
+    with pytest.raises(RequestError, match="no lesion of"):
+        grouped(few)
+
+
+def test_grouped_fits_as_it_is_told(samples: pd.DataFrame) -> None:
+    assert grouped(samples, settings=Settings(mixup=0.3)).settings.mixup == 0.3
 
 
 def test_an_empty_split_is_named(samples: pd.DataFrame) -> None:

@@ -1,0 +1,1 @@
+"""The zoo compared: what each architecture reaches on held-out lesions, what it costs to train and to score."""

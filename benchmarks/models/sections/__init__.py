@@ -1,0 +1,1 @@
+"""The questions: what each contestant reaches, and how fast it scores."""
