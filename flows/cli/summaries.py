@@ -18,7 +18,7 @@ def summary(verb: str, action: str | None, result: Result) -> str:
         action: its action, such as `verify`; None if it has none.
         result: what the verb gave back.
     """
-    return SUMMARIES[(verb, action)](result)
+    return SUMMARIES.get((verb, action), _nothing)(result)
 
 
 def _nothing(_: Result) -> str:
