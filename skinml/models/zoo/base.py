@@ -9,8 +9,8 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from skinml.errors import RequestError
+from skinml.images.choices import Aspect
 from skinml.images.preprocessing import Normalisation
-from skinml.images.resize import Aspect
 
 if TYPE_CHECKING:
     import keras
