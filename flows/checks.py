@@ -39,8 +39,8 @@ def prepare(workspace: str, request: PrepareRequest) -> None:
 
 
 def train(workspace: str, request: TrainRequest) -> None:
-    """Refuse missing libraries, an unknown architecture or teacher, a workspace without samples."""
-    _check_training(workspace, request.model)
+    """Refuse missing libraries, an unknown architecture or teacher, weights that are not there, no samples."""
+    _check_training(workspace, request.model, weights=request.weights, weights_sha256=request.weights_sha256)
     from skinml.training.settings import choose
 
     choose(request.recipe, False, request.switched(), request.epochs, request.batch_size)
@@ -52,7 +52,13 @@ def train(workspace: str, request: TrainRequest) -> None:
     _check_cluster(request)
 
 
-def _check_training(workspace: str, model: str, more: Callable[[], None] | None = None) -> None:
+def _check_training(
+    workspace: str,
+    model: str,
+    more: Callable[[], None] | None = None,
+    weights: str | None = None,
+    weights_sha256: str | None = None,
+) -> None:
     from skinml.training.installed import check_installed
 
     check_installed()
@@ -61,9 +67,9 @@ def _check_training(workspace: str, model: str, more: Callable[[], None] | None 
 
     from skinml.dataset.samples import samples_version
     from skinml.layout import check_workspace
-    from skinml.models.zoo import architecture
+    from skinml.training.start import choose_start
 
-    architecture(model)
+    choose_start(model, weights, weights_sha256)
     samples_version(check_workspace(workspace))
 
 

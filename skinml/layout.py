@@ -11,7 +11,17 @@ from skinml.schemas import TABLES
 from skinml.storage.objects import check_place, check_writable, names
 from skinml.storage.urls import is_below, normalise
 
-OWN_FOLDERS = (*TABLES, "shards", "models", "reports", "explore", "search", "under_way", "unpublished")
+OWN_FOLDERS = (
+    *TABLES,
+    "shards",
+    "models",
+    "reports",
+    "explore",
+    "search",
+    "checkpoints",
+    "under_way",
+    "unpublished",
+)
 """The names that skinml uses directly below a workspace; everything else there belongs to the user."""
 
 PLAIN = re.compile(r"[0-9A-Za-z_][0-9A-Za-z._-]*")
@@ -132,6 +142,11 @@ def under_way_url(workspace: str, run_id: str = "") -> str:
 def under_way_files_url(workspace: str, run_id: str) -> str:
     """The folder of what jobs of a run that is under way hand to each other."""
     return f"{workspace}/under_way/{run_id}"
+
+
+def checkpoints_url(workspace: str, key: str = "") -> str:
+    """The folder of all checkpoints of unfinished fits, or of one fit's."""
+    return f"{workspace}/checkpoints/{key}".rstrip("/")
 
 
 def unpublished_parts_url(workspace: str, run_id: str = "") -> str:

@@ -18,10 +18,10 @@ SECONDS_BETWEEN_UPDATES = 1.0
 class Progress:
     """How much of a stage is done: a bar on the terminal and an artifact that moves. It has state: a class."""
 
-    def __init__(self, show: Advance, total: int, artifact: UUID | None) -> None:
+    def __init__(self, show: Advance, total: int, artifact: UUID | None, done: int = 0) -> None:
         self._show = show
         self._total = total
-        self._done = 0
+        self._done = done
         self._artifact = artifact
         self._updated = time.monotonic()
 
@@ -39,7 +39,7 @@ class Progress:
 
 
 @contextmanager
-def progress(key: str, description: str, total: int, unit: str) -> Iterator[Progress]:
+def progress(key: str, description: str, total: int, unit: str, done: int = 0) -> Iterator[Progress]:
     """Show the progress of a long stage.
 
     Args:
@@ -47,6 +47,7 @@ def progress(key: str, description: str, total: int, unit: str) -> Iterator[Prog
         description: what is being done.
         total: steps in all.
         unit: what a step is.
+        done: steps of an earlier run, which count as done and not for the speed.
     """
     artifact: UUID | None = None
     if under_prefect():
@@ -55,8 +56,8 @@ def progress(key: str, description: str, total: int, unit: str) -> Iterator[Prog
         with _never_in_the_way():
             made = create_progress_artifact(progress=0.0, key=key, description=f"{description}: {total} {unit}")
             artifact = made if isinstance(made, UUID) else None
-    with progress_bar(description, total, unit) as show:
-        yield Progress(show, total, artifact)
+    with progress_bar(description, total, unit, done) as show:
+        yield Progress(show, total, artifact, done)
 
 
 def show_table(key: str, description: str, rows: list[dict[str, Any]]) -> None:

@@ -24,6 +24,7 @@ from skinml.training.dispatch import read_probabilities, run_job
 from skinml.training.jobs import FinishJob, finish_job
 from skinml.training.misses import find_misses
 from skinml.training.results import PROBABILITIES, TRAINING_FEATURES, VALIDATION, Finished
+from skinml.training.start import to_json
 from skinml.training.training_features import training_features
 from tasks.fit import Fitted, Unjudged, Workplace, chosen_recipe, judge_fit
 from tasks.stage import stage
@@ -154,6 +155,7 @@ def register_model(
             "calibration": request.calibration,
             "operating_sensitivity": request.operating_sensitivity,
             **_distilled(request),
+            "weights": request.weights or ("none" if fitted.job.start.kind == "random" else "imagenet"),
             "trainable_parameters": fitted.result.parameters,
         },
         "views": request.views,
@@ -161,7 +163,7 @@ def register_model(
         "libraries": {**library_versions(), **fitted.result.libraries},
         "onnx_parity": fitted.result.parity,
         "precisions": finished.precisions,
-        "architecture": architecture(request.model).to_json(),
+        "architecture": {**architecture(request.model).to_json(), "weights": to_json(fitted.job.start)},
     }
     write_card(bundle, fields)
     manifest = registry.register(workspace, bundle, fields)

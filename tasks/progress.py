@@ -28,7 +28,7 @@ Clock = Callable[[], float]
 
 
 @contextmanager
-def progress_bar(description: str, total: int, unit: str) -> Iterator[Advance]:
+def progress_bar(description: str, total: int, unit: str, done: int = 0) -> Iterator[Advance]:
     """Show the progress of long work on stderr; yield a function that counts finished steps.
 
     On a terminal it is a bar with rate and time left. It disappears when the work is done, and log lines appear
@@ -38,23 +38,25 @@ def progress_bar(description: str, total: int, unit: str) -> Iterator[Advance]:
         description: what is being done.
         total: number of steps.
         unit: the name of the steps, in the plural.
+        done: steps of an earlier run, which count as done and not for the speed.
     """
     moving = sys.stderr.isatty() and os.environ.get("TERM", "") not in ("dumb", "unknown")
     if not moving:
-        yield lines(description, total, unit)
+        yield lines(description, total, unit, done)
         return
     from tasks.progress_bar import bar  # and with it rich: a tenth of a second
 
-    with bar(description, total, Pace(total), unit) as advance:
+    with bar(description, total, Pace(total, done), unit) as advance:
         yield advance
 
 
 class Pace:
     """Steps done, and how fast they are done. It has state: a class."""
 
-    def __init__(self, total: int, clock: Clock = time.monotonic) -> None:
+    def __init__(self, total: int, done: int = 0, clock: Clock = time.monotonic) -> None:
         self.total = total
-        self.done = 0
+        self.done = done
+        self._earlier = done
         self._clock = clock
         self._begun = clock()
         self._first: tuple[int, float] | None = None
@@ -77,7 +79,7 @@ class Pace:
         now, (first, since) = self._clock(), self._first
         done, seconds = self.done - first, now - since
         if not done or seconds < SETTLED:
-            done, seconds = self.done, max(now - self._begun, SETTLED)
+            done, seconds = self.done - self._earlier, max(now - self._begun, SETTLED)
         speed = done / seconds
         rate = (
             f"{1 / speed:,.3g} s each" if speed < 1 else f"{speed:,.3g}/s" if speed < 100 else f"{speed:,.0f}/s"
@@ -85,9 +87,9 @@ class Pace:
         return f"{rate}, {_in_words((self.total - self.done) / speed)} left"
 
 
-def lines(description: str, total: int, unit: str, clock: Clock = time.monotonic) -> Advance:
+def lines(description: str, total: int, unit: str, done: int = 0, clock: Clock = time.monotonic) -> Advance:
     """Return a function that counts steps and logs a line when one is due."""
-    pace, last, said = Pace(total, clock), clock(), 0
+    pace, last, said = Pace(total, done, clock), clock(), done
 
     def advance(steps: int) -> None:
         nonlocal last, said

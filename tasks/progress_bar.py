@@ -25,7 +25,7 @@ def bar(description: str, total: int, pace: Pace, unit: str) -> Iterator[Advance
     width = max(4, min(40, console.width - words))  # in a narrow terminal the words are worth more than the bar
     columns = (TextColumn("{task.description}", markup=False), BarColumn(width), _Count(pace, unit))
     with Progress(*columns, console=console, transient=True, redirect_stdout=False) as shown, _lines_above():
-        task = shown.add_task(description, total=total)
+        task = shown.add_task(description, total=total, completed=pace.done)
 
         def advance(steps: int) -> None:
             pace.advance(steps)

@@ -77,9 +77,9 @@ def describe(workspace: str, manifest: Manifest) -> dict[str, Any]:
 
     Returns:
         metrics and intervals of the test images, honest and honest_intervals (thesis protocol), per_class,
-        notes (what limits these figures), views, precisions, calibration and operating_point of each precision,
-        preprocessing, dataset, parameters, libraries, files, and their folder. What the bundle does not say is
-        not there.
+        notes (what limits these figures), views, teachers, precisions, calibration and operating_point of each
+        precision, preprocessing, dataset, parameters, libraries, files, and their folder. What the bundle does
+        not say is not there.
 
     """
     metrics = read_metrics(workspace, manifest)
@@ -98,6 +98,7 @@ def describe(workspace: str, manifest: Manifest) -> dict[str, Any]:
         "fit_seconds": metrics.get("fit_seconds"),
         "onnx_parity": extra.get("onnx_parity"),
         "views": manifest.views,
+        "teachers": manifest.teachers,
         **as_tables(manifest.precisions),
         "architecture": manifest.architecture,
         "preprocessing": manifest.preprocessing,

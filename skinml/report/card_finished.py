@@ -1,4 +1,4 @@
-"""The part of a model card on what happens to a network after its fit: views, temperature, threshold."""
+"""The part of a model card on views, teachers, temperature and operating threshold."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from skinml.report.card import NOT_REPORTED, Block, Item
 
 
 def finished_items(fields: Mapping[str, Any]) -> list[Item]:
-    """Items on views, calibration and operating threshold.
+    """Items on views, teachers, calibration and operating threshold.
 
     Args:
-        fields: of the manifest: `views`, and `precisions` as networks or plain data; older ones have neither.
+        fields: of the manifest: `views`, `teachers`, and `precisions` as networks or plain data. Older ones have
+            none of them.
 
     """
     networks = {
@@ -41,9 +42,22 @@ def finished_items(fields: Mapping[str, Any]) -> list[Item]:
     )
     return [
         Item("Views", [_views(int(fields.get("views", 1)))]),
+        Item("Teachers", [_teachers(fields)]),
         Item("Calibration by temperature", calibrated or [NOT_REPORTED]),
         Item("Operating threshold", [*rule, *chosen] if chosen else [NOT_REPORTED]),
     ]
+
+
+def _teachers(fields: Mapping[str, Any]) -> str:
+    teachers = fields.get("teachers") or []
+    if not teachers:
+        return "None: it learnt from labels alone."
+    names = ", ".join(f"{one['name']} {one['version']}" for one in teachers)
+    weight = fields["parameters"]["distill_weight"]
+    return (
+        f"It learnt from the labels and from the mean probabilities of {names}, which had a weight of"
+        f" {weight:g}. None of them was fitted on a lesion that is held out here."
+    )
 
 
 def _views(views: int) -> str:

@@ -53,7 +53,7 @@ def model_card(fields: Mapping[str, Any], measured: Mapping[str, Any], pictures:
     title = "Performance on the test images"
     sections += judged_sections(title, measured, _under("figures/", pictures))
     sections += [
-        Section("Views, calibration, operating threshold", finished_items(fields)),
+        Section("Views, teachers, calibration, operating threshold", finished_items(fields)),
         Section("Foreign and broken images", _robustness(measured)),
         Section("Explanation, limits, monitoring", _limits(fields, measured)),
         Section("Not part of the model", _context(fields["dataset"].get("told", {}))),

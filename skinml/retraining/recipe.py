@@ -22,7 +22,7 @@ PROTOCOL = "grouped"
 FINISHING = ("views", "calibration", "operating_sensitivity")
 """Parameters of what follows a fit."""
 
-TAKEN_OVER = ("epochs", "batch_size", "seed", "recipe", *FINISHING)
+TAKEN_OVER = ("epochs", "batch_size", "seed", "recipe", "weights", *FINISHING)
 """Parameters of the champion that a challenger takes over, if it has the same architecture and protocol. Its
 settings too; a champion of a version that did not record them was fitted by the recipe `plain`. Not its
 teachers: they may have seen lesions that are test lesions by now."""

@@ -83,7 +83,7 @@ class Feed:
         self._pages = Pages(shards)
         self._epochs = epochs
         self._next = next(self._epochs, [])
-        self._workers = Workers(source, shards, workers, self._make, say) if workers else None
+        self._workers = Workers(source, shards, workers, self._make, say) if workers and self._next else None
 
     def epoch(self) -> Iterator[Batch]:
         """The batches of the next epoch."""

@@ -28,17 +28,20 @@ from skinml.models.onnx import check_parity, export_onnx
 from skinml.models.outputs import CELLS_NAME, OUTPUT_NAME
 from skinml.models.zoo import architecture
 from skinml.models.zoo.base import Architecture
+from skinml.training import checkpoints
 from skinml.training.batch import make_source
 from skinml.training.epochs import Course, OnEpoch, Say, run_epochs
 from skinml.training.feed import BatchOrder, Feed, workers_for
-from skinml.training.inputs import read_inputs
+from skinml.training.inputs import Inputs, read_inputs
 from skinml.training.jobs import FitJob
 from skinml.training.learner import Learner
 from skinml.training.pixels import Pixels, batches, gather
+from skinml.training.probe import fit_probe
 from skinml.training.process import run_in_process
 from skinml.training.resampling import Positions, drawn_shares
 from skinml.training.results import PROBABILITIES, VALIDATION, FitResult
 from skinml.training.soft_labels import mix_targets
+from skinml.training.start import build_model
 
 if TYPE_CHECKING:
     import keras
@@ -69,30 +72,15 @@ def fit(job: FitJob, scratch: Path, on_epoch: OnEpoch, say: Say = logger.info) -
     shards = map_shards(job.workspace, job.dataset_key, job.stored_as, inputs.shards, scratch)
     _check(shape, shards, inputs.labels)
     data = _Data(shards, inputs.labels, shape.normalisation)
-    source = make_source(inputs.labels, inputs.train, job.settings, job.batch_size, job.seed)
-    if job.soft_labels is not None:
-        source = replace(source, targets=mix_targets(source.targets, job.soft_labels, inputs.train))
-    shares = drawn_shares(inputs.labels[inputs.train], job.settings.sampling)
     keras = import_keras()
     keras.utils.set_random_seed(job.seed)
-    learner = Learner(shape, job.settings, shares, source.count, job.epochs)
-    model = learner.scorer
+    backend = keras.backend.backend()
     started = time.perf_counter()
-    course = Course()
-    tasks = BatchOrder(source).epochs(course.epochs + 1, job.epochs)
-    with closing(Feed(source, shards, tasks, workers_for(source), say)) as feed:
-        run_epochs(
-            learner,
-            feed,
-            inputs.labels[inputs.validation],
-            lambda: _predict(model, data, inputs.validation),
-            job.settings,
-            job.epochs,
-            course,
-            on_epoch,
-            say,
-            after=lambda _: None,
-        )
+    if shape.frozen:
+        model = build_model(shape, job.start)
+        course = Course(fit_probe(model, shards, inputs, shape.normalisation, job.seed, on_epoch), kept_epoch=1)
+    else:
+        model, course = _in_epochs(job, shape, inputs, data, backend, on_epoch, say)
     probabilities = _predict(model, data, inputs.test)
     alike = np.array_equal(inputs.validation, inputs.test)  # as in the thesis
     validation = probabilities if alike else _predict(model, data, inputs.validation)
@@ -113,9 +101,57 @@ def fit(job: FitJob, scratch: Path, on_epoch: OnEpoch, say: Say = logger.info) -
         pace=course.pace,
         parity=parity,
         parameters=int(model.count_params()),
-        libraries=_libraries(keras.backend.backend()),
+        libraries=_libraries(backend),
         files=files,
     )
+
+
+def _in_epochs(
+    job: FitJob, shape: Architecture, inputs: Inputs, data: _Data, backend: str, on_epoch: OnEpoch, say: Say
+) -> tuple[keras.Model, Course]:
+    """Fit all layers, epoch after epoch; the model with the kept weights, and what the epochs came to."""
+    source = make_source(inputs.labels, inputs.train, job.settings, job.batch_size, job.seed)
+    if job.soft_labels is not None:
+        source = replace(source, targets=mix_targets(source.targets, job.soft_labels, inputs.train))
+    shares = drawn_shares(inputs.labels[inputs.train], job.settings.sampling)
+    learner = Learner(shape, job.start, job.settings, shares, source.count, job.epochs)
+    order = BatchOrder(source)  # nothing may come between: it takes over a random state
+    model = learner.scorer
+    course = _continue(job, learner, backend, say)
+    tasks = order.epochs(course.epochs + 1, job.epochs)
+    with closing(Feed(source, data.shards, tasks, workers_for(source), say)) as feed:
+        run_epochs(
+            learner,
+            feed,
+            inputs.labels[inputs.validation],
+            lambda: _predict(model, data, inputs.validation),
+            job.settings,
+            job.epochs,
+            course,
+            on_epoch,
+            say,
+            after=lambda course: checkpoints.save(job, course, learner.state(), backend, say),
+        )
+    return model, course
+
+
+def _continue(job: FitJob, learner: Learner, backend: str, say: Say) -> Course:
+    """Put the learner where the last checkpoint was made; the course so far, empty if there is none."""
+    saved = checkpoints.load(job, say)
+    if saved is None:
+        return Course()
+    course = saved.course
+    learner.begin(course.epochs)
+    try:
+        learner.restore(saved.state)
+    except ValueError as error:
+        say(f"the checkpoint of epoch {course.epochs} cannot be used, the fit starts from its first: {error}")
+        return Course()
+    if course.kept is None:
+        course.kept = learner.settle()
+    elsewhere = "" if saved.backend == backend else f", which was fitted on {saved.backend}, on {backend}"
+    say(f"the fit continues after epoch {course.epochs} of {job.epochs}{elsewhere}")
+    return course
 
 
 @dataclass(frozen=True, eq=False)

@@ -108,7 +108,7 @@ def told(caplog: pytest.LogCaptureFixture, seconds: float, steps: int) -> list[s
         return now
 
     try:
-        advance = lines("score", steps, "images", clock)
+        advance = lines("score", steps, "images", clock=clock)
         for _ in range(steps):
             now += seconds / steps
             advance(1)
@@ -124,7 +124,7 @@ def test_short_work_says_nothing(caplog: pytest.LogCaptureFixture) -> None:
 def test_the_time_before_the_first_step_does_not_slow_the_rate() -> None:
     """30 s of loading libraries, then 3 s an epoch."""
     now = 0.0
-    pace = Pace(20, lambda: now)
+    pace = Pace(20, clock=lambda: now)
     assert str(pace) == ""
     for step in range(10):
         now = 30.0 + 3 * step
@@ -134,7 +134,7 @@ def test_the_time_before_the_first_step_does_not_slow_the_rate() -> None:
 
 def test_a_first_burst_is_no_rate() -> None:
     now = 0.0
-    pace = Pace(4000, lambda: now)
+    pace = Pace(4000, clock=lambda: now)
     for _ in range(2):
         now += 0.001
         pace.advance(19)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
-import tempfile
+import re
 import zipfile
-from pathlib import Path
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from skinml.errors import RequestError
 from skinml.models.zoo.base import Architecture, NamedArrays
@@ -29,7 +30,7 @@ FORMS = "model.keras of a version, Keras's .weights.h5, or an .h5 file of keras.
 def put(model: keras.Model, shape: Architecture, data: bytes, name: str) -> None:
     """Put the weights of a file into a new model of an architecture.
 
-    A file with the weights of all layers sets them all. A file without the last layer, such as ImageNet weights,
+    A file with the weights of all layers sets them all. A file without the last layer, as ImageNet weights are,
     leaves that one random.
 
     Args:
@@ -43,14 +44,9 @@ def put(model: keras.Model, shape: Architecture, data: bytes, name: str) -> None
             named.
 
     """
-    if data.startswith(ZIP_START) and (weights := _keras_member(data)) is not None:
-        _load_keras(model, shape, weights, name)
-    elif data.startswith(HDF5_START):
-        legacy = _read_legacy(data, name)
-        if legacy is None:
-            _load_keras(model, shape, data, name)
-        else:
-            put_in_order(model, shape.name, legacy, name)
+    weights = _keras_member(data) if data.startswith(ZIP_START) else data
+    if weights is not None and weights.startswith(HDF5_START):
+        put_in_order(model, shape.name, _read_hdf5(weights, model, name), name)
     elif shape.convert is not None:
         put_in_order(model, shape.name, shape.convert(data, name), name)
     else:
@@ -84,15 +80,19 @@ def put_in_order(model: keras.Model, architecture: str, found: NamedArrays, name
                 f" {theirs} with {_shapes(arrays)}"
             )
     if len(found) > len(layers):
-        raise RequestError(f"{refusal}: it has {len(found)} layers, and {found[len(layers)][0]} is one too many")
+        raise RequestError(
+            f"{refusal}: it has {len(found)} layers, and {found[len(layers)][0]} is one too many"
+        )
     for layer, (_, arrays) in zip(layers, found, strict=False):
         if not all(np.isfinite(array).all() for array in arrays):
-            raise RequestError(f"{name}: the weights of layer {layer.name} are not all finite; give another file")
+            raise RequestError(
+                f"{name}: the weights of layer {layer.name} are not all finite; give another file"
+            )
         layer.set_weights(arrays)
 
 
 def _shapes(arrays: Any) -> str:
-    return ", ".join("x".join(map(str, array.shape)) or "one number" for array in arrays)
+    return ", ".join("x".join(map(str, array.shape)) or "one number" for array in arrays) or "no weights"
 
 
 def _keras_member(data: bytes) -> bytes | None:
@@ -108,45 +108,47 @@ def _keras_member(data: bytes) -> bytes | None:
         return None
 
 
-def _read_legacy(data: bytes, name: str) -> NamedArrays | None:
-    """Layers and weights of an HDF5 file of Keras 1 and 2, in its order; None if it is one of Keras 3."""
+def _read_hdf5(data: bytes, model: keras.Model, name: str) -> NamedArrays:
+    """Layers and weights of an HDF5 file as Keras writes it, in the order of the network."""
     import h5py
 
     try:
         with h5py.File(io.BytesIO(data)) as file:
-            group = file["model_weights"] if "model_weights" in file else file
-            if "layer_names" not in group.attrs:
-                return None
-            found = []
-            for layer in map(_text, group.attrs["layer_names"]):
-                names = map(_text, group[layer].attrs["weight_names"])
-                arrays = [np.asarray(group[layer][weight], np.float32) for weight in names]
-                if arrays:
-                    found.append((layer, arrays))
-            return found
+            group = file.get("model_weights", file)
+            return _of_keras_2(group) if "layer_names" in group.attrs else _of_keras_3(file["layers"], model)
     except (OSError, KeyError, ValueError, TypeError, RuntimeError) as error:  # h5py's
-        raise RequestError(f"{name}: is a damaged HDF5 file: {_line(error)}") from error
+        raise RequestError(f"{name}: is no HDF5 file of a network's weights, or damaged: {error}") from error
 
 
-def _load_keras(model: keras.Model, shape: Architecture, weights: bytes, name: str) -> None:
-    """Weights as Keras 3 saves them, of the whole network."""
-    with tempfile.TemporaryDirectory(prefix="skinml-weights-") as folder:
-        path = Path(folder, "start.weights.h5")
-        path.write_bytes(weights)
-        try:
-            model.load_weights(path)
-        except Exception as error:  # Keras and h5py raise many kinds; all say that the file does not fit
-            raise RequestError(
-                f"{name}: is of another architecture than {shape.name}, or damaged: {_line(error)}"
-            ) from error
+def _of_keras_2(file: Any) -> NamedArrays:
+    """Keras 1 and 2, and keras.applications: the file lists its layers in their order."""
+    found = []
+    for layer in map(_text, file.attrs["layer_names"]):
+        weights = [np.asarray(file[layer][_text(weight)]) for weight in file[layer].attrs["weight_names"]]
+        if weights:
+            found.append((layer, weights))
+    return found
+
+
+def _of_keras_3(file: Any, model: keras.Model) -> NamedArrays:
+    """Keras 3: a group a layer, called by its class and, from the second of a class on, a number."""
+    numbers: Counter[str] = Counter()
+    found: NamedArrays = []
     for layer in model.layers:
-        if not all(np.isfinite(array).all() for array in layer.get_weights()):
-            raise RequestError(f"{name}: the weights of layer {layer.name} are not all finite; give another file")
+        kind = re.sub(
+            "([a-z])([A-Z])", r"\1_\2", re.sub("(.)([A-Z][a-z]+)", r"\1_\2", type(layer).__name__)
+        ).lower()
+        group = f"{kind}_{numbers[kind]}" if numbers[kind] else kind
+        numbers[kind] += 1
+        if layer.weights:
+            found.append((group, _variables(file[group]) if group in file else []))
+    others = sorted(name for name in set(file) - {name for name, _ in found} if _variables(file[name]))
+    return [*found, *((name, _variables(file[name])) for name in others)]
+
+
+def _variables(group: Any) -> list[NDArray[np.float32]]:
+    return [np.asarray(group["vars"][str(number)]) for number in range(len(group["vars"]))]
 
 
 def _text(value: Any) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300]

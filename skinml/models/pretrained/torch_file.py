@@ -1,16 +1,16 @@
 """Read the tensors of a PyTorch file without PyTorch, and without running anything that the file says.
 
-`torch.save` writes pickle. Reading pickle with Python's own reader runs whatever the file names. This reader knows
-four names: OrderedDict, the two functions that rebuild tensors, and the classes of storages. It refuses all
-others. Both forms are read: the one of PyTorch before 1.6 (five pickles, then the storages one after the
-other: torch/serialization.py, `_legacy_load`), and the zip file of 1.6 and later (data.pkl and data/<key>).
+`torch.save` writes pickle, and Python's own reader of pickle runs whatever a file names. This reader knows
+OrderedDict, the two functions that rebuild tensors and the classes of storages, and refuses all other names.
+Both forms are read: the one of PyTorch before 1.6 (five pickles, then the storages one after the other:
+torch/serialization.py, `_legacy_load`), and the zip file of 1.6 and later (data.pkl and data/<key>).
 """
 
 from __future__ import annotations
 
 import io
 import math
-import pickle  # every name is refused but those in _Reader  # noqa: S403
+import pickle  # _Reader refuses every name but its own
 import zipfile
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
@@ -98,8 +98,8 @@ def read_tensors(data: bytes, name: str) -> Tensors:
         raise
     except Exception as error:  # pickle and zipfile raise whatever broken bytes lead them to
         raise RequestError(
-            f"{name}: cannot be read as a PyTorch file of weights: {error}; give a file that torch.save has made"
-            " of a state dict"
+            f"{name}: cannot be read as a PyTorch file of weights: {error}; give a file that torch.save has"
+            " made of a state dict"
         ) from error
 
 

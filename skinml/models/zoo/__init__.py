@@ -64,8 +64,8 @@ def architecture(name: str) -> Architecture:
     shape = ARCHITECTURES[name]
     if not shape.smallest <= shape.size <= LARGEST_SIZE:
         raise RequestError(
-            f"{name} reads images of {shape.size} px, but its network takes {shape.smallest} to {LARGEST_SIZE} px:"
-            " change `size` in its file in skinml/models/zoo"
+            f"{name} reads images of {shape.size} px, but its network takes {shape.smallest} to {LARGEST_SIZE}"
+            " px: change `size` in its file in skinml/models/zoo"
         )
     return shape
 

@@ -68,8 +68,8 @@ class Architecture:
         licence: SPDX expression of the architecture; the manifest records it.
         weights: what `--weights imagenet` means, and the default of `train`; None: there are none, and weights
             begin random.
-        convert: the weights of all layers but the last, in the order of the network, from a file of the form that
-            `weights` has, with the name that messages call it; None: Keras's own files alone are read.
+        convert: reads a file that is not one of Keras's, given its bytes and what messages call it: the weights
+            of all layers but the last, in the order of the network; None: only files of Keras are read.
         frozen: whether only the last layer is fitted, in one step, on the outputs of the layer before
             (`training.probe`).
         smallest: the smallest edge in px that the network takes.

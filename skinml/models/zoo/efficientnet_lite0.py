@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0 for images of 128 px, fine-tuned from ImageNet weights: small and quick to fine-tune: the first choice on a CPU."""
+"""EfficientNet-Lite0 for images of 128 px, fine-tuned from ImageNet weights: the first choice on a CPU."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """The EfficientNet-Lite networks: their layers, and their ImageNet weights from files of PyTorch tensors.
 
 EfficientNet (Tan & Le, ICML 2019) without squeeze-and-excitation and with ReLU6, so that it takes little to
-compute and loses little in 8 bits. The definition follows google's `efficientnet_lite_builder.py` and the package
-`efficientnet-lite-pytorch`, whose weights these are: pixels become (x - 127) / 128, and padding is TensorFlow's
-"same". tests/unit/models/zoo/test_efficientnet_lite.py compares features with that definition.
+compute and loses little in 8 bits. The definition follows Google's `efficientnet_lite_builder.py` and the
+package `efficientnet-lite-pytorch`, whose weights these are: pixels become (x - 127) / 128, and padding is
+TensorFlow's "same". tests/unit/models/zoo/test_efficientnet_lite.py compares features with that definition.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     import keras
 
 SIZE = 128
-"""px. The originals read 224 to 260. On HAM10000 an EfficientNet-Lite0 that was fine-tuned at 168 px had a balanced
-accuracy of 0.751, at 128 px 0.740 to 0.775, and Lite2 at 168 px 0.746 (single runs): more pixels cost 1.7 times the
-time and gave nothing that could be shown. Lite1 and Lite2 read 128 px too, so that all three train on the same
-shards."""
+"""px. The originals read 224 to 260. On HAM10000 an EfficientNet-Lite0 that was fine-tuned at 168 px had a
+balanced accuracy of 0.751, at 128 px 0.740 to 0.775, and Lite2 at 168 px 0.746 (single runs): more pixels cost
+1.7 times the time and gave nothing that could be shown. Lite1 and Lite2 read 128 px too, so that all three
+train on the same shards."""
 
 SMALLEST = 32
 """px. Five strides of 2 leave one cell of it."""
@@ -105,8 +105,8 @@ class Block:
 def scaled(scale: Scale) -> list[Block]:
     """The blocks of a member, called block1a, block2a, block2b and so on: stage and place in it.
 
-    Channels are rounded to multiples of 8, not by more than 10 % down; the first and last entry of STAGES are not
-    repeated more often.
+    Channels are rounded to multiples of 8, but not down by more than 10 %. The first and last entry of STAGES
+    are not repeated more often.
     """
     found = []
     for number, stage in enumerate(STAGES, 1):
@@ -166,7 +166,7 @@ def build(scale: Scale, size: int = SIZE, dropout: bool = True) -> keras.Model:
     return Model(pixels, probabilities, name=scale.name)
 
 
-def convert(data: bytes, name: str, scale: Scale) -> list[NamedArrays]:
+def convert(data: bytes, name: str, scale: Scale) -> NamedArrays:
     """The weights of all layers but the last, in the order of `build`, from a file of PyTorch tensors.
 
     Args:
@@ -179,7 +179,7 @@ def convert(data: bytes, name: str, scale: Scale) -> list[NamedArrays]:
 
     """
     tensors = read_tensors(data, name)
-    found = []
+    found: NamedArrays = []
     for layer, part in _layers(scale):
         wanted = [f"{part}.{kind}" for kind in (NORM if "_bn" in part else CONV)]
         missing = [key for key in wanted if key not in tensors]

@@ -1,7 +1,7 @@
 """Networks from keras.applications: their layers, our rescaling before and our head behind them.
 
-Their own preprocessing is left out: the Normalization in EfficientNetV2 exports a graph whose constants are further
-inputs that nobody gives. A Rescaling does the same.
+Their own preprocessing is left out: the Normalization in EfficientNetV2 exports a graph whose constants are
+further inputs that nobody gives. A Rescaling does the same.
 """
 
 from __future__ import annotations
@@ -37,9 +37,10 @@ def build(
     """The network of keras.applications with random weights, and a head of seven classes.
 
     Args:
-        make: the network without its head and preprocessing, given keras.applications and the tensor that it reads.
+        make: the network without head and preprocessing, given keras.applications and the tensor that it reads.
         name: of the Keras model.
-        scale, offset: what pixel values 0 to 255 are multiplied by, and what is then added.
+        scale: what pixel values 0 to 255 are multiplied by.
+        offset: what is then added.
         size: edge of the input in px.
 
     """
