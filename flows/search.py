@@ -15,10 +15,11 @@ from skinml.records.runs import begin
 from skinml.requests.search import SearchRequest
 from skinml.search.refit import training_of
 from skinml.training.installed import check_can_search, check_installed
+from skinml.training.jobs import RANDOM
 from tasks.bundle import build, finish_bundle, register_model
 from tasks.cluster import check_cluster, release_cluster
 from tasks.ending import ends_as
-from tasks.fit import fit_model, workplace
+from tasks.fit import fit_model, forget_checkpoints, workplace
 from tasks.pixels import find_missing, make_pixels, read_samples
 from tasks.runs import begin_run, recorded
 from tasks.search import (
@@ -73,7 +74,7 @@ def search(workspace: str, request: SearchRequest) -> dict[str, Any]:
         if manifest is None:
             training = training_of(request, searched.best)
             with workplace(workspace, record) as place:
-                fit = fit_model(store, training.protocol, training, place)
+                fit = fit_model(store, training.protocol, training, place, RANDOM)
                 fitted, finishing = finish_bundle(store, fit, training, place)
                 bundle = record.scratch / "bundle"
                 build(bundle, store, training, fitted, None, finishing)
@@ -90,6 +91,7 @@ def search(workspace: str, request: SearchRequest) -> dict[str, Any]:
                 workspace, bundle, training, pixels, dataset, fitted, finishing, run, [], found
             )
             remember(drawn, searched.best, manifest)
+            forget_checkpoints(place)
         record.model_version = manifest.version
 
     show_searched(searched)

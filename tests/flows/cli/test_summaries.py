@@ -33,6 +33,10 @@ TRAINED: dict[str, Any] = {
     **{"model_name": "thesis-cnn", "model_version": "v1", "seconds": 130.4, "metrics": METRICS},
     **{"intervals": {"balanced_accuracy": [0.6, 0.75]}, "decision": "first"},
 }
+SEARCHED: dict[str, Any] = {
+    **{"done": 24, "failed": 1, "best": {"network": "32+64-128", "balanced_accuracy": 0.512}},
+    **{"thesis": {"balanced_accuracy": 0.43}, "model_version": "v3", "metrics": {"balanced_accuracy": 0.54}},
+}
 EXPORTED: dict[str, Any] = {
     **{"run_id": "score-1", "rows": 50, "of": 1_024, "file": "top.csv", "sort": "p_malignant"},
     "health": "usual",
