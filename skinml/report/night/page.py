@@ -195,12 +195,14 @@ def _tested(night: Night) -> float | None:
 
 
 def _measure(one: Mapping[str, Any]) -> dict[str, Any]:
-    shown = {name: _short(one.get(name)) for name in ("tonight", "reference")}
+    """A measure of `health_detail` as texts."""
     return {
-        **one,
-        **shown,
-        "psi": f"{one.get('psi') or 0.0:.2f}",
         "measure": str(one.get("measure")).replace("_", " "),
+        "drifted": bool(one.get("drifted")),
+        "change": one.get("change") or "",
+        "tonight": _short(one.get("tonight")),
+        "reference": _short(one.get("reference")),
+        "psi": f"{one.get('psi') or 0.0:.2f}",
     }
 
 
