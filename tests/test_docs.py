@@ -28,6 +28,7 @@ USER_PAGES = (
             "monitoring",
             "operating",
             "preparing",
+            "reports",
             "retraining",
             "scoring",
             "tables",

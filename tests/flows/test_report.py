@@ -1,4 +1,4 @@
-"""The verb `report` and the page that `score` writes: on folder and bucket, for empty nights, and if it fails."""
+"""The verb `report`, and the page that `score` writes: on folder and bucket, of empty nights, if it fails."""
 
 from __future__ import annotations
 
