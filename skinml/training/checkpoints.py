@@ -1,8 +1,8 @@
 """Save a fit after each epoch in the workspace, and continue it after its process was killed.
 
 A checkpoint lies under a key of everything that decides the fit's result, so the same request finds it again.
-It is one file of arrays and one record with its hash, written in this order: a reader sees the old checkpoint or
-the new one. There is no pickle in it.
+It is one file of arrays and one record with its hash, written in this order: a reader sees the old checkpoint
+or the new one. There is no pickle in it.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ import io
 import json
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, overload
@@ -17,7 +18,8 @@ import numpy as np
 
 from skinml.compute.gpu import offers_gpu, run_on_gpu
 from skinml.errors import RequestError, RunError, StorageError
-from skinml.models.bundle import read_made
+from skinml.models.bundle import NETWORKS, read_made
+from skinml.training.export import export_fitted
 from skinml.training.jobs import FINISH, FIT, FinishJob, FitJob
 from skinml.training.process import run_in_process
 from skinml.training.results import FINISHED, PROBABILITIES, REPORT, VALIDATION, Finished, FitResult
@@ -73,6 +75,9 @@ def run_job(
     else:
         said = run_in_process(fit, (text, str(scratch)), partial(_tell, on_epoch))
     report = REPORT.validate_json(said)
+    if job.export and NETWORKS["fp32"] not in report.files:
+        exported = export_fitted(job, report, scratch)
+        report = replace(report, parity=exported.parity, files={**report.files, **exported.files})
     test, validation = (
         np.load(io.BytesIO(read_made(f"{job.results}/{name}", report.files[name])), allow_pickle=False)
         for name in (PROBABILITIES, VALIDATION)
