@@ -17,7 +17,8 @@ MOST_SECONDS = 20
 INTRODUCTION = """\
 `make bench-train` fits made-up images with our trainer and, in turn in the same process, with Keras's own `fit`
 on arrays in memory; the ratio is the median over pairs of epochs. Our trainer gathers uint8 pixels batch by
-batch. Augmentation is timed on one core in CPU time, all parts of the recipe fine-tuning together and each alone. Memory is the peak of the process that trains and of its worker, over one epoch of all samples.
+batch. Augmentation is timed on one core in CPU time, all parts of the recipe fine-tuning together and each
+alone. Memory is the peak of the process that trains and of its worker, over one epoch of all samples.
 """
 
 
