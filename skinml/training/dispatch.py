@@ -91,7 +91,8 @@ def _fit_on_gpu(cluster: str, text: str, on_epoch: OnEpoch) -> str:
 
     def on_line(line: str) -> None:
         answer = json.loads(line)
-        if not _tell(on_epoch, answer):
+        _tell(on_epoch, answer)
+        if not answer.keys() & {"epoch", "note"}:
             last.update(answer)
 
     run_on_gpu(cluster, PROGRAM, text, on_line)
@@ -100,15 +101,12 @@ def _fit_on_gpu(cluster: str, text: str, on_epoch: OnEpoch) -> str:
     return str(last["report"])
 
 
-def _tell(on_epoch: OnEpoch, answer: dict[str, Any]) -> bool:
-    """Pass on what a fit tells while it runs; whether it was such a thing."""
+def _tell(on_epoch: OnEpoch, answer: dict[str, Any]) -> None:
+    """Pass on what a fit tells while it runs."""
     if "epoch" in answer:
         on_epoch(answer["epoch"], answer["values"])
     elif "note" in answer:
         logger.warning("%s", answer["note"])
-    else:
-        return False
-    return True
 
 
 def _ignore(answer: dict[str, Any]) -> None:
