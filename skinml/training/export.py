@@ -122,7 +122,6 @@ def export_fitted(job: FitJob, report: FitReport, scratch: Path) -> Exported:
 
 def _export(task: tuple[str, dict[str, str], str], emit: Callable[[], None]) -> str:
     """Export where this runs."""
-
     job = FIT.validate_json(task[0])
     data = {
         name: read_made(f"{job.results}/{name}", File.model_validate_json(text))
