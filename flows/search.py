@@ -10,14 +10,16 @@ from flows.naming import asked, dated
 from skinml.dataset.description import describe
 from skinml.models.judged import read_metrics
 from skinml.models.zoo import DEFAULT, pixels_for
+from skinml.records.data_sources import cited_sources
 from skinml.records.runs import begin
 from skinml.requests.search import SearchRequest
 from skinml.search.refit import training_of
 from skinml.training.installed import check_can_search, check_installed
+from skinml.training.jobs import RANDOM
 from tasks.bundle import build, finish_bundle, register_model
 from tasks.cluster import check_cluster, release_cluster
 from tasks.ending import ends_as
-from tasks.fit import fit_model, workplace
+from tasks.fit import fit_model, forget_checkpoints, workplace
 from tasks.pixels import find_missing, make_pixels, read_samples
 from tasks.runs import begin_run, recorded
 from tasks.search import (
@@ -72,8 +74,8 @@ def search(workspace: str, request: SearchRequest) -> dict[str, Any]:
         if manifest is None:
             training = training_of(request, searched.best)
             with workplace(workspace, record) as place:
-                fitted = fit_model(store, training.protocol, training, place, export=True)
-                finishing = finish_bundle(fitted, place)
+                fit = fit_model(store, training.protocol, training, place, RANDOM)
+                fitted, finishing = finish_bundle(store, fit, training, place)
                 bundle = record.scratch / "bundle"
                 build(bundle, store, training, fitted, None, finishing)
             add_trials(bundle, searched)
@@ -82,13 +84,14 @@ def search(workspace: str, request: SearchRequest) -> dict[str, Any]:
                 "version": samples.version,
                 "samples": len(store.samples),
                 "description": describe(store.samples),
-                "told": request.told(),
+                "told": cited_sources(workspace) | request.told(),
             }
             found = {"search": searched.summary(searched.best)}
             manifest = register_model(
-                workspace, bundle, training, pixels, dataset, fitted, finishing, run, found
+                workspace, bundle, training, pixels, dataset, fitted, finishing, run, [], found
             )
             remember(drawn, searched.best, manifest)
+            forget_checkpoints(place)
         record.model_version = manifest.version
 
     show_searched(searched)

@@ -132,6 +132,18 @@ def _train(result: Result) -> str:
     return f"{trained}{honest} Version {result['model_version']}: {became}."
 
 
+def _search(result: Result) -> str:
+    done, thesis = several(result["done"], "network"), (result.get("thesis") or {}).get("balanced_accuracy")
+    failed = f", {result['failed']:,} failed" if result["failed"] else ""
+    best = result["best"]
+    compared = "" if thesis is None else f" (the thesis's network {thesis:.3f})"
+    return (
+        f"Measured {done}{failed}. The best one, {best['network']}, reached a balanced accuracy of"
+        f" {best['balanced_accuracy']:.3f} on validation lesions{compared}. Version {result['model_version']}:"
+        f" {_figures(result)} on test lesions; skinml models promote would make it champion."
+    )
+
+
 def _retrain(result: Result) -> str:
     challenger = result["challenger"]
     begun = {

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from skinml import tables
@@ -192,14 +191,3 @@ def _refuse_other_disk(folder: Path, uris: pd.Series[str], out: str) -> None:
 def _some(names: list[str]) -> str:
     shown = ", ".join(names[:NAMED])
     return f"{shown}, ..." if len(names) > NAMED else shown
-
-
-def counts_of(states: pd.Series[str]) -> dict[str, int]:
-    """Count the rows of each state.
-
-    Example:
-        >>> counts_of(pd.Series(["linked", "linked", "missing"]))
-        {'linked': 2, 'missing': 1}
-    """
-    names, counts = np.unique(states.astype(str).to_numpy(), return_counts=True)
-    return {str(name): int(count) for name, count in zip(names, counts, strict=True)}

@@ -1,8 +1,8 @@
 """Render a page of HTML from a template. Only this module uses Jinja.
 
-Every page extends `templates/base.html` and has one stylesheet, `templates/style.css`. A page needs no other file
-to look right, and its Content-Security-Policy lets run only what has the hash of our own text: no style or script
-that came with a name from an archive.
+Every page extends `templates/base.html` and has one stylesheet, `templates/style.css`. A page needs no other
+file to look right, and its Content-Security-Policy lets run only what has the hash of our own text: no style or
+script that came with a name from an archive.
 """
 
 from __future__ import annotations

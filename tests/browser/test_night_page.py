@@ -28,7 +28,7 @@ HEALTH = {
         {
             "measure": "brightness",
             "drifted": True,
-            "change": "lower",
+            "change": "less",
             "tonight": 0.1,
             "reference": 0.6,
             "psi": 3.0,
@@ -48,7 +48,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, MadeUpNight]:
-    """The page of a drifted night of 260 images with hostile names, three of them gone; sprites from row 200."""
+    """The page of a drifted night of 260 images with hostile names, three of them gone, with sprites."""
     folder = tmp_path_factory.mktemp("night")
     workspace = str(folder / "workspace")
     night = add_night(

@@ -33,6 +33,10 @@ TRAINED: dict[str, Any] = {
     **{"model_name": "thesis-cnn", "model_version": "v1", "seconds": 130.4, "metrics": METRICS},
     **{"intervals": {"balanced_accuracy": [0.6, 0.75]}, "decision": "first"},
 }
+SEARCHED: dict[str, Any] = {
+    **{"done": 24, "failed": 1, "best": {"network": "32+64-128", "balanced_accuracy": 0.512}},
+    **{"thesis": {"balanced_accuracy": 0.43}, "model_version": "v3", "metrics": {"balanced_accuracy": 0.54}},
+}
 EXPORTED: dict[str, Any] = {
     **{"run_id": "score-1", "rows": 50, "of": 1_024, "file": "top.csv", "sort": "p_malignant"},
     "health": "usual",
@@ -96,6 +100,12 @@ SENTENCES: list[tuple[str, str | None, dict[str, Any], str]] = [
     (
         *("retrain", None, {"decision": "promoted", "challenger": "v2", "reason": "it is better."}),
         "Retrained: v2 is the new champion: it is better.",
+    ),
+    (
+        *("search", None, SEARCHED),
+        "Measured 24 networks, 1 failed. The best one, 32+64-128, reached a balanced accuracy of 0.512 on"
+        " validation lesions (the thesis's network 0.430). Version v3: balanced accuracy 0.540 on test lesions;"
+        " skinml models promote would make it champion.",
     ),
     ("mislabelled", None, {"issues": 1, "lesions": 120}, "1 of 120 lesions has a suspicious label."),
     ("mislabelled", None, {"issues": 0, "lesions": 1}, "No label of 1 lesion is suspicious."),

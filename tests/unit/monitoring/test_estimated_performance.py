@@ -1,4 +1,4 @@
-"""Tests of skinml/monitoring/estimated_performance.py: calibration, and the estimate against simulated nights."""
+"""Tests of skinml/monitoring/estimated_performance.py: calibration, and estimates of simulated nights."""
 
 from __future__ import annotations
 
