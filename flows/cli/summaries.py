@@ -80,18 +80,9 @@ def _organize(result: Result) -> str:
     return f"Put {several(made, 'image')} into one folder for each class{known}{gone}."
 
 
-def _search(result: Result) -> str:
-    failed = f" ({result['failed']:,} failed)" if result["failed"] else ""
-    tried = (
-        f"Tried {several(result['done'] + result['failed'], 'network')}{failed} in {in_time(result['seconds'])}"
-    )
-    return f"{tried}: the best has {_figures(result)}. Version {result['model_version']} is registered."
-
-
 def _report(result: Result) -> str:
-    return (
-        f"Wrote {several(len(result['files']), 'file')} in {in_time(result['seconds'])}: {result['files'][0]}"
-    )
+    files = several(len(result["files"]), "file")
+    return f"Wrote {files} in {in_time(result['seconds'])}: {result['files'][0]}"
 
 
 def _prepare(result: Result) -> str:
@@ -261,11 +252,9 @@ def _compact(result: Result) -> str:
 
 
 def _demo(result: Result) -> str:
-    unusable = several(result["quarantined"], "broken image")
-    done = (
-        f"The demo scored {several(result['scored'], 'image')} and put {unusable} in quarantine; "
-        f"its model has a balanced accuracy of {result['balanced_accuracy']:.3f}."
-    )
+    scored, unusable = several(result["scored"], "image"), several(result["quarantined"], "broken image")
+    done = f"The demo scored {scored} and put {unusable} in quarantine; its model has a balanced accuracy of"
+    done = f"{done} {result['balanced_accuracy']:.3f}."
     return _joined(done, f"Report: {result['report']}" if result.get("report") else "")
 
 

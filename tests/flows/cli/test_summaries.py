@@ -159,11 +159,6 @@ SENTENCES: list[tuple[str, str | None, dict[str, Any], str]] = [
         *("organize", None, {"linked": 3, "copied": 1, "there_already": 1, "missing": 2}),
         "Put 4 images into one folder for each class; 1 was there already; 2 are gone.",
     ),
-    (
-        *("search", None, {"done": 24, "failed": 1, "seconds": 61, "model_version": "v3", "metrics": METRICS}),
-        "Tried 25 networks (1 failed) in 1 min 1 s: the best has balanced accuracy 0.680, melanoma sensitivity "
-        "0.714. Version v3 is registered.",
-    ),
     ("report", None, {"files": ["a/index.html"], "seconds": 0.5}, "Wrote 1 file in 0.5 s: a/index.html"),
     ("synth", None, {"images": 200, "corrupt": 1}, "Made 200 images; 1 is broken on purpose."),
     ("status", None, {"problems": [], "last_completed": None}, "Healthy; no night has completed yet."),
