@@ -101,7 +101,7 @@ class Summary:
 
 
 def summarise(samples: pd.DataFrame) -> Summary:
-    """Count the samples: 10,000 take 50 ms, a million 3 s.
+    """Count the samples: a million take 5 s of CPU time.
 
     Args:
         samples: COLUMNS, at least one row.
