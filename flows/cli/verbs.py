@@ -166,13 +166,7 @@ VERBS = (
         prints=("run_id", "rows", "file"),
         check="flows.checks:export",
     ),
-    Verb(
-        "report",
-        ReportRequest,
-        "flows.report:report",
-        prints=("files", "seconds"),
-        as_flow=False,
-    ),
+    Verb("report", ReportRequest, "flows.report:report", prints=("files", "seconds"), as_flow=False),
     Verb(
         "status",
         StatusRequest,

@@ -98,7 +98,7 @@ def calibrate(probabilities: NDArray[np.floating], labels: NDArray[np.integer]) 
             break
         parameters, loss = parameters - length * step, new
     offsets = parameters[1:] - parameters[1:].mean()
-    covariance = np.linalg.inv(_derivatives(parameters, start, logs, truth)[1])
+    covariance: Floats = np.linalg.inv(_derivatives(parameters, start, logs, truth)[1])
     return Calibration(float(parameters[0]), offsets, len(labels), covariance)
 
 

@@ -52,7 +52,7 @@ def night_page(night: Night, thumbnails: Thumbnails, furthest: list[str | None],
     outcomes_run, months = night.outcomes or ("", [])
     page: str = render(
         TEMPLATE,
-        PROGRAM.read_text(encoding="utf-8") if shown else "",
+        program=PROGRAM.read_text(encoding="utf-8") if shown else "",
         title=f"Night of {run['started_at']:%Y-%m-%d}, {run['started_at']:%H:%M} UTC",
         disclaimer=DISCLAIMER,
         drifted=night.has_drifted,
