@@ -35,7 +35,8 @@ def test_the_seed_decides_and_the_originals_stay(photographs: NDArray[np.uint8])
     np.testing.assert_array_equal(one[0], two[0])
     np.testing.assert_array_equal(one[1], two[1])
     assert (one[0] != other[0]).any()
-    assert (one[0].dtype, one[0].shape) == (np.uint8, photographs.shape)
+    assert one[0].dtype == np.uint8
+    assert one[0].shape == photographs.shape
     assert one[1].dtype == np.float32
     np.testing.assert_array_equal(photographs, before)
 
