@@ -58,7 +58,8 @@ def check_student(shape: Architecture) -> None:
     """
     if getattr(shape, "frozen", False):  # of architectures whose head alone is fitted
         raise RequestError(
-            f"{FLAG}: {shape.name} has frozen features and fits its head on labels alone; choose another --model"
+            f"{FLAG}: {shape.name} has frozen features, and its head is fitted on labels alone; choose another"
+            " --model"
         )
 
 
