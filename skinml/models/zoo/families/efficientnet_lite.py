@@ -124,16 +124,26 @@ def _rounded(channels: float, divisor: int = 8) -> int:
     return nearest + divisor if nearest < 0.9 * channels else nearest
 
 
-def build(scale: Scale, size: int = SIZE, dropout: bool = True) -> keras.Model:
+def build(scale: Scale, size: int = SIZE) -> keras.Model:
     """A member with random weights and a head of seven classes.
 
     Args:
         scale: which one.
         size: edge of the input in px, SMALLEST or more.
-        dropout: whether there is dropout before the last layer.
 
     """
     from keras import Model, layers
+
+    pixels, values = backbone(scale, size)
+    values = layers.GlobalAveragePooling2D(name="pooled")(values)
+    values = layers.Dropout(scale.dropout, name="dropout")(values)
+    probabilities = layers.Dense(len(DIAGNOSES), activation="softmax", name="probabilities")(values)
+    return Model(pixels, probabilities, name=scale.name)
+
+
+def backbone(scale: Scale, size: int) -> tuple[Any, Any]:
+    """The Keras tensors that a member begins with, its pixels, and ends with, the layer CELLS."""
+    from keras import layers
 
     def normalised(values: Any, name: str, active: bool = True) -> Any:
         values = layers.BatchNormalization(epsilon=EPSILON, momentum=MOMENTUM, name=f"{name}_norm")(values)
@@ -158,12 +168,7 @@ def build(scale: Scale, size: int = SIZE, dropout: bool = True) -> keras.Model:
         if block.stride == 1 and block.channels == channels:
             values = layers.Add(name=f"{name}_add")([values, before])
         channels = block.channels
-    values = normalised(conv(HEAD, 1, name="top_conv")(values), "top")
-    values = layers.GlobalAveragePooling2D(name="pooled")(values)
-    if dropout:
-        values = layers.Dropout(scale.dropout, name="dropout")(values)
-    probabilities = layers.Dense(len(DIAGNOSES), activation="softmax", name="probabilities")(values)
-    return Model(pixels, probabilities, name=scale.name)
+    return pixels, normalised(conv(HEAD, 1, name="top_conv")(values), "top")
 
 
 def convert(data: bytes, name: str, scale: Scale) -> NamedArrays:
