@@ -17,7 +17,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.csv
 
-from skinml.class_folders.plan import LIST, TO_DO, Plan
+from skinml.class_folders.folder import LIST
+from skinml.class_folders.plan import TO_DO, Plan
 from skinml.errors import RunError
 from skinml.labels import DIAGNOSES
 from skinml.records.export_files import as_text
