@@ -196,7 +196,7 @@ def choose(workspace: str, finished: dict[int, Trial], request: SearchRequest, r
 def _csv(table: pa.Table) -> bytes:
     buffer = pa.BufferOutputStream()
     pacsv.write_csv(table, buffer)
-    return buffer.getvalue().to_pybytes()
+    return bytes(buffer.getvalue())
 
 
 def add_trials(bundle: Path, searched: Searched) -> None:

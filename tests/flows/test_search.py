@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import logging
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import dask
 import pandas as pd
+import psutil
 import pytest
 from distributed import LocalCluster
 
@@ -20,6 +23,7 @@ from skinml.models import registry
 from skinml.search import program
 from skinml.search.trials import JOB
 from tests.command import CommandLine
+from tests.services.processes import wait_for
 
 ASKED = ("--epochs", 1, "--per-class", 5, "--max-multiply-adds", 3)
 
@@ -161,3 +165,34 @@ def test_numbers_that_make_no_search_are_refused(
     refused = skinml("--workspace", prepared, "search", flag, value, expect=2)
     assert flag in refused.stderr
     assert not (prepared / "search").exists()
+
+
+@pytest.mark.drill
+@pytest.mark.timeout(1800)
+def test_a_search_that_is_killed_for_real_continues(prepared: Path) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "skinml",
+        "--json",
+        "--workspace",
+        str(prepared),
+        "search",
+        "--workers",
+        "2",
+    ]
+    command += [str(one) for one in (*ASKED, "--trials", 3)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as first:
+        wait_for(lambda: bool(list(prepared.glob("search/*/trial-*.json"))), seconds=900, what="a trial")
+        children = psutil.Process(first.pid).children(recursive=True)
+        first.kill()
+    _, alive = psutil.wait_procs(children, timeout=60)
+    assert not alive, "the trials end with the run"
+    left = {path: path.stat().st_mtime_ns for path in prepared.glob("search/*/trial-*.json")}
+
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout.splitlines()[-1])
+    assert result["done"] + result["failed"] == 3
+    assert result["taken_over"] == len([path for path in left if path.name != "trial-0000.json"])
+    assert {path: path.stat().st_mtime_ns for path in left} == left, "what was finished is not fitted again"

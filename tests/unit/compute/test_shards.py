@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 from distributed import LocalCluster
 
-from skinml.compute import call, connect, map_shards
+from skinml.compute import NOT_YET, NotYet, call, connect, map_shards
 from skinml.compute.shards import AHEAD, LEAST_UNDER_WAY, WAITS
 from skinml.errors import ImageRejected, Reason, RunError, StorageError
 from tests.services.processes import wait_for
@@ -63,6 +63,26 @@ def test_shards_are_taken_as_workers_get_free(client: Client) -> None:
     assert next(outcomes, None) is None
 
 
+def test_a_shard_may_depend_on_the_results_before_it(client: Client) -> None:
+    known: list[int] = []
+
+    def doubling() -> Iterator[int | NotYet]:
+        yield 2
+        for needed in (1, 2, 3):
+            while len(known) < needed:
+                yield NOT_YET
+            yield known[-1]
+
+    for outcome in map_shards(client, work.square, doubling()):
+        known.append(outcome)
+    assert known == [4, 16, 256, 65_536]
+
+
+def test_a_shard_that_waits_for_nothing_fails_the_run(client: Client) -> None:
+    with pytest.raises(RunError, match="waits for results, and no shard is running"):
+        list(map_shards(client, work.square, [NOT_YET]))
+
+
 def test_an_exception_of_a_shard_comes_as_itself(client: Client) -> None:
     with pytest.raises(ImageRejected) as raised:
         list(map_shards(client, work.fail_at_three, range(100)))
@@ -98,6 +118,13 @@ def test_a_shard_that_kills_every_worker_fails_the_run() -> None:
         pytest.raises(RunError, match="one shard killed every worker that ran it"),
     ):
         list(map_shards(client, work.die, [0]))
+
+
+def test_a_shard_that_kills_every_worker_can_be_a_result() -> None:
+    with connect(workers=1) as client:
+        [(shard, reason)] = map_shards(client, work.die, [7], killed=lambda *said: said)
+    assert shard == 7
+    assert reason.startswith("it killed every worker that ran it")
 
 
 # Storage that fails
