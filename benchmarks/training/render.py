@@ -112,7 +112,7 @@ def _augmentation(figures: Result) -> str:
 
 def _thesis(figures: Result) -> str:
     images = number(figures["images"])
-    what = f"{figures['epochs']} epochs of the thesis ({images} images, batch 16, with validation)"
+    what = f"{figures['epochs']} of the epochs of the thesis ({images} images, batch 16, with validation)"
     took = f"{what} took {figures['seconds']:.1f} s on {figures['backend']}, {figures['device']}."
     return (
         took

@@ -128,6 +128,8 @@ class Learner:
                 }
                 learnt = [twins[id(variable)] for variable in self.model.trainable_variables]
                 self.model.optimizer.finalize_variable_values(learnt)
+                # On JAX both share their memory now, which predicting gives back. Copies do not.
+                self.scorer.set_weights(self.scorer.get_weights())
         weights: list[NDArray[Any]] = self.scorer.get_weights()
         return weights
 

@@ -13,7 +13,7 @@ NETWORKS = ("thesis-cnn", "efficientnet-lite0")
 
 BATCHES = {"cpu": (16, 64), "gpu": (16, 128, 1024)}
 IMAGES = {
-    "cpu": {"thesis-cnn": 512, "efficientnet-lite0": 64},
+    "cpu": {"thesis-cnn": 256, "efficientnet-lite0": 64},
     "gpu": {"thesis-cnn": 51_200, "efficientnet-lite0": 10_240},
 }
 ROUNDS = 6

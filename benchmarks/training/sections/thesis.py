@@ -1,4 +1,4 @@
-"""The time of the thesis's 80 epochs, if there is a GPU; a few epochs of them if there is none."""
+"""The time of the thesis's 80 epochs, if there is a GPU; one of them if there is none."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from skinml.training.jobs import FitJob
 from skinml.training.protocols import THESIS_BATCH_SIZE, THESIS_PER_CLASS
 from skinml.training.settings import THESIS
 
-EPOCHS = {"gpu": 80, "cpu": 2}
+EPOCHS = {"gpu": 80, "cpu": 1}
 KEY = "made-up"
 
 
