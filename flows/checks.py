@@ -1,8 +1,9 @@
 """Refuse wrong requests before Prefect is loaded: one check for each verb, named in the table of verbs.
 
-Importing Prefect takes two seconds of CPU. A check calls the same functions of skinml as its flow does, in the
-same order, so both refuse in the same words. It is cheap (no second listing, no large file is read) and writes
-nothing. The flow checks again, and more: deployments call it directly. Imports stand where they are needed.
+Importing Prefect, which a run on a server does, takes two seconds of CPU. A check calls the same functions of
+skinml as its flow does, in the same order, so both refuse in the same words. It is cheap (no second listing, no
+large file is read) and writes nothing. The flow checks again, and more: deployments call it directly. Imports
+stand where they are needed.
 """
 
 from __future__ import annotations
@@ -16,12 +17,13 @@ from skinml.requests.evaluation import EvaluateRequest
 from skinml.requests.labels import MislabelledRequest
 from skinml.requests.retraining import RetrainRequest
 from skinml.requests.scoring import QuarantineRequest, ScoreRequest
+from skinml.requests.search import SearchRequest
 from skinml.requests.tables import CompactRequest, ExportRequest
 from skinml.requests.training import TrainRequest
 from skinml.requests.up import UpRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from skinml.models.precisions import Precision
 
@@ -37,8 +39,8 @@ def prepare(workspace: str, request: PrepareRequest) -> None:
 
 
 def train(workspace: str, request: TrainRequest) -> None:
-    """Refuse missing libraries, an unknown architecture or teacher, a workspace without samples."""
-    _check_training(workspace, request.model)
+    """Refuse missing libraries, an unknown architecture or teacher, weights that are not there, no samples."""
+    _check_training(workspace, request.model, weights=request.weights, weights_sha256=request.weights_sha256)
     from skinml.training.settings import choose
 
     choose(request.recipe, False, request.switched(), request.epochs, request.batch_size)
@@ -50,16 +52,24 @@ def train(workspace: str, request: TrainRequest) -> None:
     _check_cluster(request)
 
 
-def _check_training(workspace: str, model: str) -> None:
+def _check_training(
+    workspace: str,
+    model: str,
+    more: Callable[[], None] | None = None,
+    weights: str | None = None,
+    weights_sha256: str | None = None,
+) -> None:
     from skinml.training.installed import check_installed
 
     check_installed()
+    if more is not None:
+        more()
 
     from skinml.dataset.samples import samples_version
     from skinml.layout import check_workspace
-    from skinml.models.zoo import architecture
+    from skinml.training.start import choose_start
 
-    architecture(model)
+    choose_start(model, weights, weights_sha256)
     samples_version(check_workspace(workspace))
 
 
@@ -90,6 +100,15 @@ def retrain(workspace: str, request: RetrainRequest) -> None:
 def mislabelled(workspace: str, request: MislabelledRequest) -> None:
     """Refuse missing libraries, an unknown architecture, a workspace without samples."""
     _check_training(workspace, request.model)
+    _check_cluster(request)
+
+
+def search(workspace: str, request: SearchRequest) -> None:
+    """Refuse missing libraries, a workspace without samples."""
+    from skinml.models.zoo import DEFAULT
+    from skinml.training.installed import check_can_search
+
+    _check_training(workspace, DEFAULT, check_can_search)
     _check_cluster(request)
 
 
@@ -143,14 +162,19 @@ def replay(workspace: str, request: QuarantineRequest) -> None:
 
 
 def export(workspace: str, request: ExportRequest) -> None:
-    """Refuse a workspace in which nothing has run, a file that is there already, an unknown run."""
+    """Refuse a workspace in which nothing has run, a file that is there already, an unknown column or run."""
     from skinml.layout import find_workspace
     from skinml.records.export import FLOWS, check_target
-    from skinml.records.history import find_run
+    from skinml.records.export_rows import Choice, check_choice
+    from skinml.records.history import find_run, latest_run
 
     workspace = find_workspace(workspace)
     check_target(request.out)
-    find_run(workspace, request.run, FLOWS)
+    check_choice(Choice(request.columns, request.sort, request.top))
+    if request.run is None:
+        latest_run(workspace, FLOWS)
+    else:
+        find_run(workspace, request.run, FLOWS)
 
 
 def compact(workspace: str, request: CompactRequest) -> None:

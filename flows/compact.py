@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from prefect import flow
-
+from flows.flow import flow
 from flows.naming import dated
 from skinml.records.runs import begin
 from skinml.requests.tables import CompactRequest

@@ -11,21 +11,29 @@ import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flows.cli.summaries import SUMMARIES, summary
+from flows.cli.verbs import REQUESTS
 from flows.server import Server, prefect_server
 from skinml import DISCLAIMER, tables
 from skinml.errors import RequestError, RunError
 from skinml.layout import champion_url, open_workspace, table_url
 from skinml.requests.lab import DemoRequest
 from skinml.schemas import PROBABILITY_COLUMNS
+from skinml.storage.objects import exists
+from skinml.storage.urls import file_uri
 from skinml.training.installed import check_installed
 
 if TYPE_CHECKING:
     import pandas as pd
 
 MARKER = ".skinml-demo"
+REPORTS_PAGE = "reports/index.html"
+"""The page of all nights in a workspace."""
+
 EPOCHS = 8
 BATCH_SIZE = 16
 """Enough for the made-up classes to be told apart, in half a minute on two cores."""
@@ -67,6 +75,7 @@ def demo(request: DemoRequest) -> dict[str, Any]:
         scored = _skinml("--workspace", workspace, "score", "--archive", tonight)
         again = _skinml("--workspace", workspace, "score", "--archive", tonight)
         likeliest = _show(workspace)
+        report = _report(workspace)
         _where_next(out, workspace, server, likeliest)
         _linger(server)
     return {
@@ -77,6 +86,7 @@ def demo(request: DemoRequest) -> dict[str, Any]:
         "quarantined": scored["quarantined"],
         "scored_again": again["scored"],
         "workspace": workspace,
+        "report": report,
     }
 
 
@@ -109,14 +119,16 @@ def _skinml(*arguments: object) -> dict[str, Any]:
         _say(stderr)
         raise RunError(f"this step failed with exit code {process.returncode}: {_why(stdout, stderr)}")
     result: dict[str, Any] = json.loads(stdout.splitlines()[-1])
-    shown = {**result, **result.get("metrics", {})}
-    facts = ("images", "corrupt", "listed", "skipped", "prepared", "scored", "quarantined", "seconds")
-    measures = ("accuracy", "balanced_accuracy", "macro_auc", "melanoma_sensitivity")
-    line = [
-        f"{name} {shown[name]:,.4g}" for name in (*facts, *measures) if isinstance(shown.get(name), int | float)
-    ]
-    _say("  " + ", ".join(line))
+    verb, action = _verb_of(words)
+    _say(f"  {summary(verb, action, result)}")
     return result
+
+
+def _verb_of(words: Sequence[str]) -> tuple[str, str | None]:
+    """The verb of a command line, and its action."""
+    start = next(place for place, word in enumerate(words) if word in REQUESTS)
+    action = words[start + 1] if (words[start], words[start + 1]) in SUMMARIES else None
+    return words[start], action
 
 
 def _why(stdout: str, stderr: str) -> str:
@@ -142,6 +154,12 @@ def _show(workspace: str) -> str:
     reasons = quarantine.groupby("reason").agg(images=("uri", "size"), for_example=("detail", "first"))
     _say(_table(reasons.reset_index(), ["reason", "images", "for_example"]))
     return str(scores["image_id"].iloc[0])
+
+
+def _report(workspace: str) -> str | None:
+    """The address of the page of all nights, for a browser; None if there is none."""
+    page = f"{open_workspace(workspace)}/{REPORTS_PAGE}"
+    return file_uri(page) if exists(page) else None
 
 
 def _table(rows: pd.DataFrame, columns: list[str]) -> str:

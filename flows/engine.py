@@ -4,25 +4,20 @@ from __future__ import annotations
 
 import functools
 import logging
+import sys
 from collections.abc import Callable
-from typing import Any
-
-from prefect import Flow, tags
-from prefect.context import TagsContext
-from prefect.settings import (
-    PREFECT_API_AUTH_STRING,
-    PREFECT_API_REQUEST_TIMEOUT,
-    PREFECT_API_URL,
-    PREFECT_CLIENT_MAX_RETRIES,
-    get_current_settings,
-    temporary_settings,
-)
+from typing import TYPE_CHECKING, Any
 
 from flows.local_server import running_server
+from flows.server_settings import may_name_a_server
+from skinml.process.interrupts import deferred
 from tasks.ending import ends_of, function_of
 from tasks.orchestration import begin_with_prefect, call_as_run
 from tasks.run_process import label_run
 from tasks.server_check import server_address, why_unusable
+
+if TYPE_CHECKING:
+    from prefect import Flow
 
 logger = logging.getLogger("skinml.engine")
 
@@ -36,21 +31,44 @@ REQUEST_SECONDS = 10.0
 def run(flow: Flow[..., dict[str, Any]], **parameters: Any) -> dict[str, Any]:
     """Call the flow, as a Prefect flow run if a server is configured and usable; say which it is.
 
+    Prefect is loaded if there may be a server; that takes two seconds of CPU time.
+
     If the server fails on the way, the run goes on without it from where it is: tasks/orchestration.py.
     """
-    if not PREFECT_API_URL.value():
+    if not _names_a_server():
         found = running_server()
         if found is None:
             logger.info("no Prefect server configured (PREFECT_API_URL): running without one")
             return function_of(flow)(**parameters)
         state, secret = found
+        _load_prefect()
+        from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
+
         logger.info("on the server of skinml up (PID %d): %s", state.pid, state.ui_url)
         with temporary_settings({PREFECT_API_URL: state.url, PREFECT_API_AUTH_STRING: secret}):
             return _run_on_server(flow, **parameters)
     return _run_on_server(flow, **parameters)
 
 
+def _names_a_server() -> bool:
+    """Whether Prefect's settings name a server. Prefect itself says so, if it is loaded or might say yes."""
+    if "prefect.settings" not in sys.modules and not may_name_a_server():
+        return False
+    _load_prefect()
+    from prefect.settings import PREFECT_API_URL
+
+    return bool(PREFECT_API_URL.value())
+
+
+def _load_prefect() -> None:
+    with deferred():  # the import swallows exceptions, so a signal waits
+        import prefect.main  # noqa: F401
+
+
 def _run_on_server(flow: Flow[..., dict[str, Any]], **parameters: Any) -> dict[str, Any]:
+    from prefect import tags
+    from prefect.settings import temporary_settings
+
     function = function_of(flow)
     trouble = why_unusable()
     if trouble is not None:
@@ -72,6 +90,8 @@ def _with_process(function: Callable[..., dict[str, Any]]) -> Callable[..., dict
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> dict[str, Any]:
+        from prefect.context import TagsContext
+
         label_run()
         with TagsContext(current_tags=set()):
             return function(*args, **kwargs)
@@ -81,6 +101,8 @@ def _with_process(function: Callable[..., dict[str, Any]]) -> Callable[..., dict
 
 def _short_timeouts() -> dict[Any, Any]:
     """Settings of Prefect's client for a dead server not to delay a run for long. The user's own stand."""
+    from prefect.settings import PREFECT_API_REQUEST_TIMEOUT, PREFECT_CLIENT_MAX_RETRIES, get_current_settings
+
     settings = get_current_settings()
     chosen: dict[Any, Any] = {}
     if "max_retries" not in settings.client.model_fields_set:

@@ -1,4 +1,7 @@
-"""Train a challenger: on a worker of the work pool `gpu` if there is one, otherwise in this process."""
+"""Train a challenger: on a worker of the work pool `gpu` if there is one, otherwise in this process.
+
+`tasks.handover` loads Prefect, so it is imported only in a run on a server.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,6 @@ from flows.train import train
 from skinml.errors import RunError
 from skinml.requests.handover import GPU_POOL, HERE, HandoverRequest
 from skinml.requests.training import TrainRequest
-from tasks import handover
 from tasks.orchestration import under_prefect
 
 logger = logging.getLogger("skinml.handover")
@@ -21,6 +23,8 @@ def check_handover(options: HandoverRequest) -> None:
         RequestError: in one line, with what to do.
     """
     if options.train_on not in (None, HERE) and under_prefect():
+        from tasks import handover
+
         handover.refuse_unknown_pool(str(options.train_on))
 
 
@@ -38,6 +42,8 @@ def train_challenger(workspace: str, request: TrainRequest, options: HandoverReq
     pool = _pool(options)
     if pool is None:
         return _here(workspace, request)
+    from tasks import handover
+
     handed = handover.hand_over(workspace, request, pool, options.worker_wait)
     if handed.outcome == "trained":
         return str(handed.model_version)
@@ -55,6 +61,8 @@ def _pool(options: HandoverRequest) -> str | None:
     if not under_prefect():
         logger.info("training here: without a Prefect server there is no work pool to hand over to")
         return None
+    from tasks import handover
+
     found = handover.look_at_pool(name)
     if found is None:
         if options.train_fallback == "none":

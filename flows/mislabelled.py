@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from prefect import flow
-
+from flows.flow import flow
 from flows.naming import asked, dated
-from skinml.models.zoo import DEFAULT, architecture, pixels_for
-from skinml.models.zoo.base import check_weights
+from skinml.models.zoo import DEFAULT, pixels_for
 from skinml.records.runs import begin
 from skinml.requests.labels import MislabelledRequest
 from skinml.training.installed import check_installed
+from skinml.training.start import choose_start, placed
 from tasks.cluster import check_cluster, release_cluster
 from tasks.ending import ends_as
-from tasks.fit import workplace
+from tasks.fit import forget_checkpoints, workplace
 from tasks.labels import check_folds, predict_out_of_fold, write_ranking
 from tasks.pixels import find_missing, make_pixels, read_samples
 from tasks.runs import begin_run, recorded
@@ -42,7 +41,7 @@ def mislabelled(workspace: str, request: MislabelledRequest) -> dict[str, Any]:
         `top` most suspicious (`evaluation.mislabelled.rank_labels`); files.
     """
     check_installed()
-    check_weights(architecture(request.model))
+    start, file = choose_start(request.model, None)
     run = begin("mislabelled", request.model_dump(mode="json"))
     pixels = pixels_for(request.model, None, "fast")
     with recorded(workspace, run) as record:
@@ -56,8 +55,10 @@ def mislabelled(workspace: str, request: MislabelledRequest) -> dict[str, Any]:
         store = make_pixels(workspace, samples, missing, pixels, request, run)
         release_cluster(record)
         with workplace(workspace, record) as place:
-            predictions = predict_out_of_fold(store, request, place)
+            start = placed(start, file, f"{place.url}/weights")
+            predictions = predict_out_of_fold(store, request, place, start)
         ranked, files = write_ranking(workspace, run.run_id, predictions, request.top)
+        forget_checkpoints(place)
 
     return {
         "run_id": run.run_id,

@@ -6,8 +6,6 @@ import re
 from datetime import UTC, datetime
 from typing import Any
 
-from prefect.runtime import flow_run
-
 
 def dated(*words: str) -> str:
     """The name of a run while it runs: verb, date in UTC as in the column `run_date`, and what tells it apart.
@@ -21,5 +19,7 @@ def dated(*words: str) -> str:
 
 def asked(field: str) -> Any:
     """One field of the running flow's request, which a deployment hands over as a plain dictionary."""
+    from prefect.runtime import flow_run
+
     request = flow_run.parameters.get("request", {})
     return request.get(field) if isinstance(request, dict) else getattr(request, field, None)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from prefect import flow
-
+from flows.flow import flow
 from flows.naming import asked, dated
 from skinml.errors import SkinmlError
 from skinml.models.zoo import input_size, pixels_for

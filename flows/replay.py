@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from prefect import flow
-
+from flows.flow import flow
 from flows.naming import asked, dated
 from skinml.errors import Reason
 from skinml.records.quarantine import by_reason
@@ -78,6 +77,7 @@ def replay(workspace: str, request: QuarantineRequest) -> dict[str, Any]:
         "replaced": replayable.replaced,
         "left_to_prepare": replayable.of_prepare,
         "reasons": dict(totals.reasons),
+        "malignant": show.count_malignant(workspace, run, record.counts.done),
         "seconds": record.row["seconds"],
         "images_per_second": record.row["images_per_second"],
         "table_version": published.version,

@@ -6,8 +6,7 @@ import logging
 from dataclasses import dataclass, field
 from typing import Any
 
-from prefect import flow
-
+from flows.flow import flow
 from flows.handover import check_handover, train_challenger
 from flows.naming import asked, dated
 from flows.prepare import prepare
@@ -16,8 +15,7 @@ from skinml.errors import OverlapError
 from skinml.layout import report_url
 from skinml.models import registry
 from skinml.models.floors import floors_of
-from skinml.models.zoo import architecture, pixels_for
-from skinml.models.zoo.base import check_weights
+from skinml.models.zoo import pixels_for
 from skinml.process.crash_points import crash_point
 from skinml.records.runs import begin
 from skinml.requests.dataset import PrepareRequest
@@ -25,6 +23,7 @@ from skinml.requests.retraining import RetrainRequest
 from skinml.requests.training import TrainRequest
 from skinml.retraining.recipe import training_of
 from skinml.training.installed import check_installed
+from skinml.training.start import check_start, choose_start
 from tasks import retrain as stages
 from tasks.ending import ends_as
 from tasks.gate_page import write_page
@@ -83,7 +82,7 @@ def retrain(workspace: str, request: RetrainRequest) -> dict[str, Any]:
         check_handover(request)
         champion = stages.read_champion(workspace)
         training = training_of(request, champion.manifest if champion else None, run.run_id)
-        check_weights(architecture(training.model))
+        check_start(training.model, *choose_start(training.model, training.weights))
         if not request.images:
             samples_version(workspace)
 

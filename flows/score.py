@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from prefect import flow
-
+from flows.flow import flow
 from flows.naming import asked, dated
 from skinml.records.runs import begin
 from skinml.requests.scoring import ScoreRequest
@@ -16,6 +15,7 @@ from tasks.cluster import check_cluster
 from tasks.ending import ends_as
 from tasks.listing import check_archive
 from tasks.model import choose_model
+from tasks.report import page_of_tonight
 from tasks.runs import begin_run, recorded
 from tasks.shadow import choose_shadow, score_shadow
 from tasks.states import of_night
@@ -97,11 +97,15 @@ def score(workspace: str, request: ScoreRequest) -> dict[str, Any]:
         "outside_window": new.pending.outside_window,
         "beyond_limit": new.pending.beyond_limit,
         "reasons": dict(totals.reasons),
+        "malignant": show.count_malignant(workspace, run, record.counts.done),
         "flags": health.flags if health else {},
         "shadow": shadowed,
         "health": health.verdict if health else None,
         "health_sentence": health.sentence if health else None,
+        "report": None,
     }
     show.show_scored(workspace, result, health)
     show.show_suspicious(workspace, result, run, request.images_in_ui)
+    if request.report:
+        result["report"] = page_of_tonight(workspace, run.run_id, request)
     return result

@@ -6,6 +6,7 @@ import logging
 from datetime import UTC, datetime
 from typing import Any
 
+from skinml.checkup.archive import note_of_archive
 from skinml.checkup.status import Status, read_status
 from skinml.errors import RunError, SkinmlError
 from skinml.notify.address import Address, parse_address
@@ -46,7 +47,7 @@ def _result(workspace: str, request: StatusRequest, found: Status, now: datetime
         "hours_ago": None if last is None else round((now - last).total_seconds() / 3600, 2),
         "problems": [one.detail for one in found.problems],
         "kinds": [one.kind for one in found.problems],
-        "notes": list(found.notes),
+        "notes": [*found.notes, *note_of_archive(request.archive or found.archive)],
         "last_night": found.last_night,
         "champion": found.champion,
         **_new_lesions(workspace, request.min_new, found),

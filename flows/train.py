@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
-from prefect import flow
-
+from flows.flow import flow
 from flows.naming import asked, dated
 from skinml.dataset.description import describe
 from skinml.models.floors import floors_of
 from skinml.models.precisions import as_tables
-from skinml.models.zoo import DEFAULT, architecture, pixels_for
-from skinml.models.zoo.base import check_weights
+from skinml.models.zoo import DEFAULT, pixels_for
+from skinml.records.data_sources import cited_sources
 from skinml.records.runs import begin
 from skinml.requests.training import TrainRequest
 from skinml.training.installed import check_installed
+from skinml.training.start import check_start, choose_start, placed
 from skinml.training.teachers import to_json
 from tasks.bundle import build, finish_bundle, register_model
 from tasks.champion import decide_first
 from tasks.cluster import check_cluster, release_cluster
 from tasks.ending import ends_as
-from tasks.fit import check_protocol, fit_model, refit_honestly, workplace
+from tasks.fit import check_protocol, fit_model, forget_checkpoints, refit_honestly, workplace
 from tasks.pixels import find_missing, make_pixels, read_samples
 from tasks.runs import begin_run, recorded
 from tasks.show import show_trained
@@ -43,7 +43,8 @@ def train(workspace: str, request: TrainRequest) -> dict[str, Any]:
         request: protocol, architecture, epochs, batch size, seed.
     """
     check_installed()
-    check_weights(architecture(request.model))
+    start, file = choose_start(request.model, request.weights, request.weights_sha256)
+    check_start(request.model, start, file)
     run = begin("train", request.model_dump(mode="json"))
     pixels = pixels_for(request.model, None, "exact" if request.protocol == "thesis" else "fast")
     with recorded(workspace, run) as record:
@@ -60,17 +61,18 @@ def train(workspace: str, request: TrainRequest) -> dict[str, Any]:
         release_cluster(record)
 
         with workplace(workspace, record) as place:
+            start = placed(start, file, f"{place.url}/weights")
             soft_labels = None
             if teachers:
                 soft_labels = ask_teachers(workspace, teachers, stores, store, request, place)
-            fit = fit_model(store, request.protocol, request, place, soft_labels)
+            fit = fit_model(store, request.protocol, request, place, start, soft_labels)
             fitted, finished = finish_bundle(store, fit, request, place)
             honest = None
             if request.protocol == "thesis":
                 # The thesis draws before it splits. Beside its figure stands the one that its own recipe
                 # gets when whole lesions are held out: same network, epochs, batch size and number of
                 # training images.
-                honest = refit_honestly(store, request, place)
+                honest = refit_honestly(store, request, place, start)
             bundle = record.scratch / "bundle"
             build(bundle, store, request, fitted, honest, finished)
 
@@ -79,12 +81,13 @@ def train(workspace: str, request: TrainRequest) -> dict[str, Any]:
             "version": samples.version,
             "samples": len(store.samples),
             "description": describe(store.samples),
-            "told": request.told(),
+            "told": cited_sources(workspace) | request.told(),
         }
         manifest = register_model(
             workspace, bundle, request, pixels, dataset, fitted, finished, run, to_json(teachers)
         )
         record.model_version = manifest.version
+        forget_checkpoints(place)
         decision = decide_first(workspace, manifest, floors_of(request), run)
 
     show_trained(workspace, manifest, fitted, honest)

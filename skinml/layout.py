@@ -11,7 +11,17 @@ from skinml.schemas import TABLES
 from skinml.storage.objects import check_place, check_writable, names
 from skinml.storage.urls import is_below, normalise
 
-OWN_FOLDERS = (*TABLES, "shards", "models", "reports", "under_way", "unpublished")
+OWN_FOLDERS = (
+    *TABLES,
+    "shards",
+    "models",
+    "reports",
+    "explore",
+    "search",
+    "checkpoints",
+    "under_way",
+    "unpublished",
+)
 """The names that skinml uses directly below a workspace; everything else there belongs to the user."""
 
 PLAIN = re.compile(r"[0-9A-Za-z_][0-9A-Za-z._-]*")
@@ -134,6 +144,11 @@ def under_way_files_url(workspace: str, run_id: str) -> str:
     return f"{workspace}/under_way/{run_id}"
 
 
+def checkpoints_url(workspace: str, key: str = "") -> str:
+    """The folder of all checkpoints of unfinished fits, or of one fit's."""
+    return f"{workspace}/checkpoints/{key}".rstrip("/")
+
+
 def unpublished_parts_url(workspace: str, run_id: str = "") -> str:
     """The folder of the records of uncommitted parts of `scores` and `quarantine`, of all runs or of one."""
     return f"{workspace}/unpublished/{run_id}".rstrip("/")
@@ -159,6 +174,11 @@ def retraining_url(workspace: str) -> str:
     return f"{workspace}/models/retraining.json"
 
 
+def search_url(workspace: str, key: str) -> str:
+    """The folder of a search: its images and the records of its trials."""
+    return f"{workspace}/search/{key}"
+
+
 def explanation_url(workspace: str, run_id: str, name: str) -> str:
     """The folder of the explanation of one image in a run's report; any text is made a plain folder's name."""
     return f"{workspace}/reports/{_folder_name(run_id)}/explain-{_folder_name(name)}"
@@ -170,6 +190,21 @@ def _folder_name(text: str) -> str:
         return text
     plain = re.sub(r"[^0-9A-Za-z._-]", "_", text)[:LONGEST_FOLDER].lstrip(".")
     return f"{plain}-{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()[:12]}"
+
+
+def reports_url(workspace: str) -> str:
+    """The folder of all reports; its index.html is the page over all nights."""
+    return f"{workspace}/reports"
+
+
+def nights_url(workspace: str) -> str:
+    """The folder of what the page over all nights needs of each night that has a page."""
+    return f"{workspace}/reports/nights"
+
+
+def night_summary_url(workspace: str, run_id: str) -> str:
+    """The file of one night in that folder."""
+    return f"{nights_url(workspace)}/{run_id}.json"
 
 
 def report_url(workspace: str, run_id: str, name: str = "index.html") -> str:

@@ -8,15 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
-from prefect.artifacts import (
-    create_markdown_artifact,
-    create_progress_artifact,
-    create_table_artifact,
-    update_progress_artifact,
-)
-
 from skinml import DISCLAIMER
-from skinml.report.embedded import data_uri
 from tasks.orchestration import go_on_without, under_prefect
 from tasks.progress import Advance, progress_bar
 
@@ -26,10 +18,10 @@ SECONDS_BETWEEN_UPDATES = 1.0
 class Progress:
     """How much of a stage is done: a bar on the terminal and an artifact that moves. It has state: a class."""
 
-    def __init__(self, show: Advance, total: int, artifact: UUID | None) -> None:
+    def __init__(self, show: Advance, total: int, artifact: UUID | None, done: int = 0) -> None:
         self._show = show
         self._total = total
-        self._done = 0
+        self._done = done
         self._artifact = artifact
         self._updated = time.monotonic()
 
@@ -40,12 +32,14 @@ class Progress:
         due = time.monotonic() - self._updated > SECONDS_BETWEEN_UPDATES or self._done >= self._total
         if self._artifact is not None and due and under_prefect():
             self._updated = time.monotonic()
+            from prefect.artifacts import update_progress_artifact
+
             with _never_in_the_way():
                 update_progress_artifact(self._artifact, progress=100.0 * self._done / self._total)
 
 
 @contextmanager
-def progress(key: str, description: str, total: int, unit: str) -> Iterator[Progress]:
+def progress(key: str, description: str, total: int, unit: str, done: int = 0) -> Iterator[Progress]:
     """Show the progress of a long stage.
 
     Args:
@@ -53,19 +47,24 @@ def progress(key: str, description: str, total: int, unit: str) -> Iterator[Prog
         description: what is being done.
         total: steps in all.
         unit: what a step is.
+        done: steps of an earlier run, which count as done and not for the speed.
     """
     artifact: UUID | None = None
     if under_prefect():
+        from prefect.artifacts import create_progress_artifact
+
         with _never_in_the_way():
             made = create_progress_artifact(progress=0.0, key=key, description=f"{description}: {total} {unit}")
             artifact = made if isinstance(made, UUID) else None
-    with progress_bar(description, total, unit) as show:
-        yield Progress(show, total, artifact)
+    with progress_bar(description, total, unit, done) as show:
+        yield Progress(show, total, artifact, done)
 
 
 def show_table(key: str, description: str, rows: list[dict[str, Any]]) -> None:
     """Show a small table."""
     if under_prefect():
+        from prefect.artifacts import create_table_artifact
+
         with _never_in_the_way():
             table = [{name: _rounded(value) for name, value in row.items()} for row in rows]
             create_table_artifact(table=table, key=key, description=f"{description} {DISCLAIMER}")
@@ -89,10 +88,14 @@ def show_picture(key: str, title: str, picture: bytes, *notes: str) -> None:
     its text over the page. The server stores it three times: as artifact, as the newest of its key, as event.
     """
     if under_prefect():
+        from skinml.report.embedded import data_uri  # and with it Pillow
+
         _show_page(key, title, [f"![{title}]({data_uri(picture)})", *(f"\n{note}" for note in notes)])
 
 
 def _show_page(key: str, title: str, lines: Sequence[str]) -> None:
+    from prefect.artifacts import create_markdown_artifact
+
     with _never_in_the_way():
         create_markdown_artifact("\n".join(lines), key=key, description=f"{title}. {DISCLAIMER}")
 

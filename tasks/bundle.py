@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from skinml.dataset.pixelstore import PixelStore
@@ -22,6 +24,7 @@ from skinml.training.dispatch import read_probabilities, run_job
 from skinml.training.jobs import FinishJob, finish_job
 from skinml.training.misses import find_misses
 from skinml.training.results import PROBABILITIES, TRAINING_FEATURES, VALIDATION, Finished
+from skinml.training.start import to_json
 from skinml.training.training_features import training_features
 from tasks.fit import Fitted, Unjudged, Workplace, chosen_recipe, judge_fit
 from tasks.stage import stage
@@ -128,10 +131,12 @@ def register_model(
     finished: Finished,
     run: Run,
     teachers: list[dict[str, Any]],
+    more: Mapping[str, Any] = MappingProxyType({}),
 ) -> Manifest:
-    """Register the bundle as an immutable version."""
+    """Register the bundle as an immutable version. `more` are further fields of its manifest."""
     fields = {
-        "name": request.model,
+        **more,
+        "name": architecture(request.model).name,
         "version": registry.new_version(),
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "run_id": run.run_id,
@@ -150,6 +155,7 @@ def register_model(
             "calibration": request.calibration,
             "operating_sensitivity": request.operating_sensitivity,
             **_distilled(request),
+            "weights": request.weights or ("none" if fitted.job.start.kind == "random" else "imagenet"),
             "trainable_parameters": fitted.result.parameters,
         },
         "views": request.views,
@@ -157,7 +163,7 @@ def register_model(
         "libraries": {**library_versions(), **fitted.result.libraries},
         "onnx_parity": fitted.result.parity,
         "precisions": finished.precisions,
-        "architecture": architecture(request.model).to_json(),
+        "architecture": {**architecture(request.model).to_json(), "weights": to_json(fitted.job.start)},
     }
     write_card(bundle, fields)
     manifest = registry.register(workspace, bundle, fields)

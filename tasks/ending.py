@@ -7,22 +7,20 @@ import inspect
 import logging
 import traceback
 from collections.abc import Callable, Mapping
-from typing import Any, cast, get_type_hints
+from typing import TYPE_CHECKING, Any, cast, get_type_hints
 from uuid import UUID
 
-import httpx
-from prefect import Flow, State
-from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.client.schemas.filters import LogFilter, LogFilterFlowRunId, LogFilterLevel
-from prefect.context import FlowRunContext
-from prefect.states import Completed, Failed
-from pydantic import PrivateAttr, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_fixed
 
 from skinml.errors import RequestError, SkinmlError
 from skinml.storage.redaction import redacted
-from tasks.orchestration import Ends, go_on_without, under_prefect
+from tasks.orchestration import Ends, flow_run_context, go_on_without, under_prefect
 from tasks.states import Ending, of_error
+
+if TYPE_CHECKING:
+    from prefect import Flow, State
+    from prefect.client.orchestration import SyncPrefectClient
 
 logger = logging.getLogger("skinml.flow")
 
@@ -47,7 +45,7 @@ def ends_as(describe: Callable[[Mapping[str, Any]], Ending]) -> Callable[[FlowFu
 
         @functools.wraps(function)
         def run(*args: Any, **kwargs: Any) -> Any:
-            context = FlowRunContext.get()
+            context = flow_run_context()
             if context is None or getattr(context.flow, "fn", None) is not run:
                 return function(*args, **kwargs)
             try:
@@ -77,6 +75,8 @@ def logged_error(client: SyncPrefectClient, flow_run_id: UUID) -> str:
 
     A run sends its last lines when its process ends, a moment after its state.
     """
+    from prefect.client.schemas.filters import LogFilter, LogFilterFlowRunId, LogFilterLevel
+
     query = LogFilter(
         level=LogFilterLevel(ge_=logging.ERROR), flow_run_id=LogFilterFlowRunId(any_=[flow_run_id])
     )
@@ -101,30 +101,23 @@ def _checked(function: FlowFunction, *args: Any, **kwargs: Any) -> dict[str, Any
     return checked
 
 
-class _Trouble(State[Any]):
-    """A state of type FAILED of a flow that has a result.
-
-    Prefect would raise an error in its place, and a worker would log it with its traceback in the run's page.
-    """
-
-    _kept: Any = PrivateAttr(None)
-
-    def result(self, *args: Any, **kwargs: Any) -> Any:
-        """Return the flow's result, whatever Prefect asks for."""
-        return self._kept
-
-
 def _completed(ending: Ending, result: Result) -> State[Any]:
+    from prefect.states import Completed, Failed
+
+    from tasks.prefect_types import Trouble
+
     _rename(ending)
     if not ending.trouble:
         return Completed(name=ending.name, message=ending.message, data=result)
-    state = cast(_Trouble, Failed(cls=_Trouble, name=ending.name, message=ending.message))
+    state = cast(Trouble, Failed(cls=Trouble, name=ending.name, message=ending.message))
     state._kept = result
     return state
 
 
 def _failed(error: Exception) -> State[Any]:
     """The state of a failed run; what the error says goes to the log alone."""
+    from prefect.states import Failed
+
     ending = of_error(error)
     _rename(ending)
     ours = isinstance(error, SkinmlError)
@@ -135,23 +128,24 @@ def _failed(error: Exception) -> State[Any]:
 
 def _rename(ending: Ending) -> None:
     """Put the counts behind the run's name, which was given before they were known."""
-    context = FlowRunContext.get()
+    context = flow_run_context()
     if not ending.counts or context is None or context.flow_run is None or not under_prefect():
         return
+    import httpx
+    from prefect.client.orchestration import get_client
+
     try:
         with get_client(sync_client=True) as client:
             name = f"{context.flow_run.name}: {ending.counts}"
-            _while_locked(client.set_flow_run_name, context.flow_run.id, name)
+            _while_locked(httpx.HTTPStatusError)(client.set_flow_run_name, context.flow_run.id, name)
     except httpx.HTTPStatusError as error:  # a name is no reason to go on without a server that answers
         logger.debug("the run keeps its name: %s", error)
     except Exception as error:
         go_on_without(error)
 
 
-_while_locked = Retrying(
-    retry=retry_if_exception_type(httpx.HTTPStatusError),
-    stop=stop_after_attempt(4),
-    wait=wait_fixed(1.0),
-    reraise=True,
-)
-"""Prefect's server answers 503 while its SQLite database is locked by another request."""
+def _while_locked(error: type[Exception]) -> Retrying:
+    """Try again after this error: Prefect's server answers 503 while another request locks its database."""
+    return Retrying(
+        retry=retry_if_exception_type(error), stop=stop_after_attempt(4), wait=wait_fixed(1.0), reraise=True
+    )

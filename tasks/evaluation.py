@@ -40,6 +40,7 @@ from skinml.scoring.predict import ScoringModel, images_per_shard
 from skinml.storage.listed import in_words
 from skinml.storage.objects import write_bytes
 from skinml.storage.parquet import as_parquet
+from skinml.words import several
 from tasks.listing import Listing
 from tasks.shards import run_shards
 from tasks.stage import stage
@@ -115,7 +116,7 @@ def predict_images(plan: Plan, model: ScoringModel, listing: Listing, request: E
                 jobs,
                 -(-images // each),
                 "evaluate-progress",
-                f"evaluate {images} images",
+                f"evaluate {several(images, 'image')}",
             )
         ).to_pandas()
     labels = plan.work.drop(columns=["etag", "size_bytes", "split", "in_samples", "split_group"])
@@ -219,7 +220,7 @@ def write_report(
     run: Run,
 ) -> str:
     """Write predictions, metrics, what was left out, and figures. Returns the SHA-256 of the predictions."""
-    size = f"{found['images']:,} images of {found['lesions']:,} lesions"
+    size = f"{several(found['images'], 'image')} of {several(found['lesions'], 'lesion')}"
     title = f"{found['model_name']} {found['model_version']} on {size}"
     data = as_parquet(predictions)
     files = {

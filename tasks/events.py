@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import logging
 
-from prefect.events import emit_event
-
 from skinml.notify.workspace_id import resource_of
 from tasks.orchestration import under_prefect
 
@@ -31,6 +29,8 @@ def emit_lesions(workspace: str, added: int, new: int, needed: int) -> None:
     """
     if not added or not under_prefect():
         return
+    from prefect.events import emit_event
+
     resource = {"prefect.resource.id": resource_of(workspace)}
     events = [LESIONS_ARRIVED, *([RETRAINING_DUE] if new >= needed else [])]
     for event in events:

@@ -6,7 +6,6 @@ also has the row of a run whose worker lost the Prefect server.
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from contextlib import suppress
@@ -14,7 +13,6 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import httpx
-import pyarrow.compute as pc
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import (
     DeploymentFilter,
@@ -27,8 +25,8 @@ from prefect.deployments import run_deployment
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Cancelled
 
-from skinml import tables
 from skinml.errors import RequestError, RunError
+from skinml.records.trainings import trained_row
 from skinml.requests.training import TrainRequest
 from tasks.ending import logged_error
 from tasks.server_check import first_cause
@@ -188,22 +186,6 @@ def _give_up(client: SyncPrefectClient, asked: FlowRun) -> None:
     message = "no worker took it in time: the run that asked for it goes on without it"
     with suppress(httpx.HTTPError):
         client.set_flow_run_state(asked.id, Cancelled(message=message), force=True)
-
-
-def trained_row(workspace: str, requested_by: str) -> dict[str, Any] | None:
-    """The row in `runs` of the training that a run asked for; None if it has none yet."""
-    columns = ["flow", "status", "model_version", "parameters", "error", "started_at"]
-    rows = tables.read(workspace, "runs", columns)
-    found = rows.filter(
-        pc.and_(pc.equal(rows["flow"], "train"), pc.match_substring(rows["parameters"], requested_by))
-    )
-    mine = [
-        row
-        for row in found.sort_by([("started_at", "descending")]).to_pylist()
-        if json.loads(row["parameters"]).get("requested_by") == requested_by
-    ]
-    trained = [row for row in mine if row["status"] == "completed"]
-    return next(iter(trained or mine), None)
 
 
 def _by_row(row: dict[str, Any]) -> HandedOver:

@@ -11,12 +11,14 @@ import pyarrow as pa
 from skinml.dataset.pixelstore import PixelStore
 from skinml.evaluation.mislabelled import out_of_fold_accuracy, rank_labels
 from skinml.layout import report_url
+from skinml.models.zoo import architecture
 from skinml.requests.labels import MislabelledRequest
 from skinml.schemas import PROBABILITY_COLUMNS
 from skinml.storage.objects import write_bytes
 from skinml.storage.parquet import as_parquet
 from skinml.training.folds import fold_recipes
-from skinml.training.protocols import Recipe
+from skinml.training.jobs import Start
+from skinml.training.protocols import Recipe, in_one_step
 from tasks import artifacts
 from tasks.fit import Workplace, run_fit
 from tasks.pixels import Samples
@@ -32,16 +34,21 @@ def check_folds(samples: Samples, request: MislabelledRequest) -> None:
 
 
 def _recipes(samples: pd.DataFrame, request: MislabelledRequest) -> list[Recipe]:
-    return fold_recipes(samples, request.folds, request.epochs, request.batch_size, request.seed)
+    recipes = fold_recipes(samples, request.folds, request.epochs, request.batch_size, request.seed)
+    if not architecture(request.model).frozen:
+        return recipes
+    return [in_one_step(recipe, request.model, request.epochs) for recipe in recipes]
 
 
 @stage("predict out of fold", "fit {request.folds} folds of {request.model}")
-def predict_out_of_fold(store: PixelStore, request: MislabelledRequest, place: Workplace) -> pd.DataFrame:
+def predict_out_of_fold(
+    store: PixelStore, request: MislabelledRequest, place: Workplace, start: Start
+) -> pd.DataFrame:
     """Fit one network a fold; every image's probabilities, by the network that has not seen its lesion."""
     by_position = store.samples.set_index("position")
     parts = []
     for recipe in _recipes(store.samples, request):
-        _, result = run_fit(store, recipe, request.model, request.seed, place, export=False)
+        _, result = run_fit(store, recipe, request.model, request.seed, place, export=False, start=start)
         part = by_position.loc[recipe.test, ["image_id", "lesion_id", "dx", "dx_type"]].reset_index(drop=True)
         part[list(PROBABILITY_COLUMNS)] = result.probabilities
         parts.append(part.assign(fold=recipe.name))

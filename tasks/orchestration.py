@@ -1,28 +1,28 @@
-"""Call a function as a Prefect run, and keep its result if Prefect fails around it."""
+"""Call a function as a Prefect run, and keep its result if Prefect fails around it.
+
+This module and those that import it load no Prefect: a run that has no server must not wait for it. A function
+that is called in a Prefect run imports what it needs of Prefect itself.
+"""
 
 from __future__ import annotations
 
 import copy
 import functools
 import logging
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Any, Generic, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast
 from uuid import UUID
-
-from prefect import Flow, State
-from prefect.concurrency.services import ConcurrencySlotAcquisitionWithLeaseService
-from prefect.context import FlowRunContext, TaskRunContext
-from prefect.events.clients import NullEventsClient
-from prefect.events.worker import EventsWorker
-from prefect.exceptions import Abort, PrefectSignal
-from prefect.logging.handlers import set_api_log_sink
-from prefect.states import get_state_exception
-from prefect.tasks import Task
 
 from skinml.process.interrupts import Interrupted
 from tasks.server_check import first_cause, server_address, why_unusable
+
+if TYPE_CHECKING:
+    from prefect import Flow, State
+    from prefect.context import FlowRunContext
+    from prefect.tasks import Task
 
 Arguments = ParamSpec("Arguments")
 Answer = TypeVar("Answer")
@@ -55,12 +55,29 @@ class Ends:
     failed: Callable[[Exception], State[Any]]
 
 
+def flow_run_context() -> FlowRunContext | None:
+    """The Prefect flow run that this code runs in; None if there is none."""
+    if "prefect.context" not in sys.modules:  # so nothing runs in Prefect
+        return None
+    from prefect.context import FlowRunContext
+
+    return FlowRunContext.get()
+
+
 def under_prefect() -> bool:
     """Whether this code runs in a Prefect run for which Prefect has not failed."""
-    context = FlowRunContext.get()
+    context = flow_run_context()
     if context is None or context.flow_run is None:
-        return context is not None or TaskRunContext.get() is not None
+        return context is not None or _in_a_task()
     return context.flow_run.id not in _without_prefect
+
+
+def _in_a_task() -> bool:
+    if "prefect.context" not in sys.modules:
+        return False
+    from prefect.context import TaskRunContext
+
+    return TaskRunContext.get() is not None
 
 
 def call_as_run(
@@ -85,6 +102,11 @@ def call_as_run(
         args: arguments of both.
         kwargs: arguments of both.
     """
+    from prefect.exceptions import PrefectSignal
+    from prefect.states import get_state_exception
+
+    from tasks.prefect_types import NotReported
+
     outcome: _Outcome[Answer] = _Outcome()
     run = copy.copy(kind)
     run.fn = _remembered(function, outcome, ends)
@@ -100,7 +122,7 @@ def call_as_run(
         if outcome.error is not None:
             # Also if Prefect has raised an error of its own on top, such as a lost connection.
             raise outcome.error  # noqa: B904
-        if not isinstance(error, _NotReported):
+        if not isinstance(error, NotReported):
             if not isinstance(error, Exception | PrefectSignal):
                 raise  # a signal
             if isinstance(error, PrefectSignal) and not outcome.finished:
@@ -114,7 +136,11 @@ def call_as_run(
 
 def go_on_without(error: BaseException) -> None:
     """Run the rest of this flow run without Prefect, and log why, once per run."""
-    context = FlowRunContext.get()
+    from prefect.events.clients import NullEventsClient
+    from prefect.events.worker import EventsWorker
+    from prefect.logging.handlers import set_api_log_sink
+
+    context = flow_run_context()
     if context is not None and context.flow_run is not None:
         if context.flow_run.id in _without_prefect:
             return
@@ -134,6 +160,8 @@ def go_on_without(error: BaseException) -> None:
 
 def begin_with_prefect() -> None:
     """Enable Prefect again, if an earlier run of this process went on without it or had another server."""
+    from prefect.concurrency.services import ConcurrencySlotAcquisitionWithLeaseService
+
     _changed.close()
     address = server_address()
     if _last_address not in ([], [address]):
@@ -155,10 +183,6 @@ class _Outcome(Generic[Answer]):
     def ended(self) -> bool:
         """Whether the function has returned or raised."""
         return self.finished or self.error is not None
-
-
-class _NotReported(Abort):
-    """Makes Prefect leave a run without reporting to a server that is gone."""
 
 
 def _remembered(
@@ -190,9 +214,11 @@ def _leave_a_lost_server(error: BaseException | None) -> None:
     """Do not report the end of a run to a server that has failed and is not back."""
     if under_prefect():
         return
-    in_a_hurry = TaskRunContext.get() is not None or not isinstance(error, Exception | None)
+    in_a_hurry = _in_a_task() or not isinstance(error, Exception | None)
     if in_a_hurry or why_unusable() is not None:
-        raise _NotReported("the Prefect server is gone")
+        from tasks.prefect_types import NotReported
+
+        raise NotReported("the Prefect server is gone")
 
 
 @contextmanager

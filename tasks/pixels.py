@@ -27,6 +27,7 @@ from skinml.layout import Archive
 from skinml.records.runs import Counts, Run
 from skinml.requests.base import ClusterRequest
 from skinml.storage.spelling import resolve_rows
+from skinml.words import several
 from tasks.cluster import workspace_check
 from tasks.shards import run_shards
 from tasks.stage import stage
@@ -159,7 +160,7 @@ def decode(
     shards = len(before.finished) + len(cut(before.left["size_bytes"].to_numpy(), preprocessing.size))
     with connect(cluster.cluster, cluster.workers, shards) as client:
         images = len(before.left) + sum(len(images) for images in before.finished.values())
-        description = f"decode {images} images"
+        description = f"decode {several(images, 'image')}"
         jobs = chain(finished, new)
         sees = workspace_check(workspace, cluster, run)
         done = run_shards(client, write_shard, jobs, shards, "prepare-progress", description, sees)

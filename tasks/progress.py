@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import logging
 import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
-from typing import IO, TextIO, cast
-
-from rich.console import Console
-from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
-from rich.text import Text
+from contextlib import contextmanager
 
 logger = logging.getLogger("skinml.progress")
 
@@ -34,7 +28,7 @@ Clock = Callable[[], float]
 
 
 @contextmanager
-def progress_bar(description: str, total: int, unit: str) -> Iterator[Advance]:
+def progress_bar(description: str, total: int, unit: str, done: int = 0) -> Iterator[Advance]:
     """Show the progress of long work on stderr; yield a function that counts finished steps.
 
     On a terminal it is a bar with rate and time left. It disappears when the work is done, and log lines appear
@@ -44,18 +38,25 @@ def progress_bar(description: str, total: int, unit: str) -> Iterator[Advance]:
         description: what is being done.
         total: number of steps.
         unit: the name of the steps, in the plural.
+        done: steps of an earlier run, which count as done and not for the speed.
     """
     moving = sys.stderr.isatty() and os.environ.get("TERM", "") not in ("dumb", "unknown")
-    with _bar(description, total, unit) if moving else nullcontext(lines(description, total, unit)) as advance:
+    if not moving:
+        yield lines(description, total, unit, done)
+        return
+    from tasks.progress_bar import bar  # and with it rich: a tenth of a second
+
+    with bar(description, total, Pace(total, done), unit) as advance:
         yield advance
 
 
 class Pace:
     """Steps done, and how fast they are done. It has state: a class."""
 
-    def __init__(self, total: int, clock: Clock = time.monotonic) -> None:
+    def __init__(self, total: int, done: int = 0, clock: Clock = time.monotonic) -> None:
         self.total = total
-        self.done = 0
+        self.done = done
+        self._earlier = done
         self._clock = clock
         self._begun = clock()
         self._first: tuple[int, float] | None = None
@@ -78,7 +79,7 @@ class Pace:
         now, (first, since) = self._clock(), self._first
         done, seconds = self.done - first, now - since
         if not done or seconds < SETTLED:
-            done, seconds = self.done, max(now - self._begun, SETTLED)
+            done, seconds = self.done - self._earlier, max(now - self._begun, SETTLED)
         speed = done / seconds
         rate = (
             f"{1 / speed:,.3g} s each" if speed < 1 else f"{speed:,.3g}/s" if speed < 100 else f"{speed:,.0f}/s"
@@ -86,9 +87,9 @@ class Pace:
         return f"{rate}, {_in_words((self.total - self.done) / speed)} left"
 
 
-def lines(description: str, total: int, unit: str, clock: Clock = time.monotonic) -> Advance:
+def lines(description: str, total: int, unit: str, done: int = 0, clock: Clock = time.monotonic) -> Advance:
     """Return a function that counts steps and logs a line when one is due."""
-    pace, last, said = Pace(total, clock), clock(), 0
+    pace, last, said = Pace(total, done, clock), clock(), done
 
     def advance(steps: int) -> None:
         nonlocal last, said
@@ -102,38 +103,6 @@ def lines(description: str, total: int, unit: str, clock: Clock = time.monotonic
     return advance
 
 
-@contextmanager
-def _bar(description: str, total: int, unit: str) -> Iterator[Advance]:
-    # soft_wrap: a log line that is longer than the terminal can be copied as one line
-    console = Console(file=sys.stderr, soft_wrap=True, highlight=False, markup=False)
-    words = len(f"{description}  {total:,}/{total:,} {unit}, 9,999/s, 59 min 59 s left")
-    width = max(4, min(40, console.width - words))  # in a narrow terminal the words are worth more than the bar
-    pace = Pace(total)
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(width), _Count(pace, unit))
-    with Progress(*columns, console=console, transient=True, redirect_stdout=False) as bar, _lines_above():
-        task = bar.add_task(description, total=total)
-
-        def advance(steps: int) -> None:
-            pace.advance(steps)
-            bar.advance(task, steps)
-
-        yield advance
-
-
-class _Count(ProgressColumn):
-    """Steps done, how fast, and the time left. Rich asks for a class."""
-
-    def __init__(self, pace: Pace, unit: str) -> None:
-        super().__init__()
-        self._pace = pace
-        self._unit = unit
-
-    def render(self, task: Task) -> Text:
-        """The words behind the bar."""
-        words = [f"{self._pace.done:,}/{self._pace.total:,} {self._unit}", str(self._pace)]
-        return Text(", ".join(filter(None, words)), no_wrap=True)
-
-
 def _in_words(seconds: float) -> str:
     """`45 s`, `3 min 20 s`, `2 h 5 min`."""
     minutes, rest = divmod(round(seconds), 60)
@@ -141,45 +110,3 @@ def _in_words(seconds: float) -> str:
     if hours:
         return f"{hours:,} h {minutes} min"
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
-
-
-@contextmanager
-def _lines_above() -> Iterator[None]:
-    """Let log handlers write above the bar, although they hold the stream on which it is drawn.
-
-    Rich has replaced `sys.stderr` by a file that writes above the bar, but handlers keep the old stream.
-    """
-    above = sys.stderr
-    stderr = getattr(above, "rich_proxied_file", above)
-    loggers = [logging.getLogger(name) for name in list(logging.root.manager.loggerDict)]
-    handlers = {handler for one in (logging.getLogger(), *loggers) for handler in one.handlers}
-    streams = [one for one in handlers if isinstance(one, logging.StreamHandler) and one.stream is stderr]
-    printers = [getattr(one, "console", None) for one in streams]  # Prefect's handler prints by rich
-    consoles = [one for one in printers if isinstance(one, Console)]
-    for handler in streams:
-        handler.setStream(above)
-    for console in consoles:
-        console.file = cast(IO[str], _Above(above))
-    try:
-        yield
-    finally:
-        for handler in streams:
-            handler.setStream(stderr)
-        for console in consoles:
-            console.file = stderr
-
-
-class _Above(io.TextIOBase):
-    """A file for a rich console, which would otherwise bypass the file that rich has put in place."""
-
-    def __init__(self, file: TextIO) -> None:
-        super().__init__()
-        self._file = file
-
-    def write(self, text: str) -> int:
-        """Pass on what is written."""
-        return self._file.write(text)
-
-    def flush(self) -> None:
-        """Pass on that a line is complete."""
-        self._file.flush()

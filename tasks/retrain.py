@@ -28,6 +28,7 @@ from skinml.models.manifest import Manifest
 from skinml.models.promotions import Decision
 from skinml.process.crash_points import crash_point
 from skinml.records.runs import Run
+from skinml.records.trainings import trained_row
 from skinml.requests.retraining import RetrainRequest
 from skinml.requests.training import TrainRequest
 from skinml.retraining.claim import Claim, check_claim
@@ -39,7 +40,6 @@ from skinml.retraining.unseen import Unseen, unseen_test_images
 from skinml.schemas import IMAGE_VERSION
 from skinml.storage.spelling import resolve_rows
 from tasks.cluster import check_cluster, release_cluster
-from tasks.handover import trained_row
 from tasks.pixels import Samples, find_missing, make_pixels, open_pixels, read_samples
 from tasks.runs import RunRecord
 from tasks.stage import stage

@@ -46,6 +46,7 @@ from skinml.scoring.totals import Totals
 from skinml.storage.list_ahead import list_ahead
 from skinml.storage.listed import in_words
 from skinml.tables import Snapshot
+from skinml.words import several
 from tasks.cluster import workspace_check
 from tasks.listing import warn_of_passed_over
 from tasks.shards import rejected_rows, run_shards
@@ -148,7 +149,7 @@ def score_images(
                 counted=new.counted.models,
             ),
         )
-        description = f"score {pending.images} images"
+        description = f"score {several(pending.images, 'image')}"
         sees = workspace_check(workspace, cluster, run)
         return run_shards(client, run_job, jobs, shards, "score-progress", description, sees)
 

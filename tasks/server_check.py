@@ -6,19 +6,20 @@ import contextvars
 import ipaddress
 import re
 import threading
+from http import HTTPStatus
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-import httpx
-from prefect.client.orchestration import get_client
-from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
-
 from skinml.storage.redaction import redacted
+
+if TYPE_CHECKING:
+    import httpx
 
 MAX_SECONDS = 10.0
 """Timeout for the server's answer, including the name lookup. Measured: 0.05 s on an idle machine, 4 s on an
 overloaded one."""
 
-NEEDS_KEYS = (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN, httpx.codes.PROXY_AUTHENTICATION_REQUIRED)
+NEEDS_KEYS = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.PROXY_AUTHENTICATION_REQUIRED)
 
 
 def is_on_this_machine() -> bool:
@@ -27,6 +28,8 @@ def is_on_this_machine() -> bool:
     The name is not looked up: any but localhost counts as another machine. No address: Prefect starts a server
     of its own for the run, on loopback.
     """
+    from prefect.settings import PREFECT_API_URL
+
     host = urlsplit(PREFECT_API_URL.value() or "//localhost").hostname or ""
     try:
         return ipaddress.ip_address(host).is_loopback
@@ -50,6 +53,9 @@ def why_unusable() -> str | None:
 
 def _ask() -> str | None:
     """Ask for health and version, each once."""
+    from prefect.client.orchestration import get_client
+    from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
+
     answers: list[httpx.Response] = []
     settings = {"timeout": MAX_SECONDS, "event_hooks": {"response": [answers.append]}}
     try:
@@ -68,6 +74,8 @@ def _ask() -> str | None:
 
 def _described(error: Exception, answers: list[httpx.Response]) -> str:
     """Describe what is wrong with the answer, or that there was none."""
+    import httpx
+
     chain = _causes(error)
     if any(isinstance(cause, httpx.UnsupportedProtocol | httpx.InvalidURL) for cause in chain):
         return f"is not the address of a server ({first_cause(error)})"
@@ -86,6 +94,8 @@ def _described(error: Exception, answers: list[httpx.Response]) -> str:
 
 def server_address() -> str:
     """Return PREFECT_API_URL without the secrets that it may contain."""
+    from prefect.settings import PREFECT_API_URL
+
     return redacted(re.sub(r"//[^/]*@", "//", PREFECT_API_URL.value() or ""))
 
 

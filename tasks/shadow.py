@@ -23,6 +23,7 @@ from skinml.scoring.shadow import (
     shadow_shard,
 )
 from skinml.storage.urls import normalise
+from skinml.words import several
 from tasks.cluster import workspace_check
 from tasks.model import choose_model
 from tasks.shards import run_shards
@@ -101,7 +102,7 @@ def shadow_night(
             roots = None if night.archive is None else (normalise(night.archive),)
             jobs = shadow_jobs(pieces, workspace, shadow, night, run.run_id, roots)
             sees = workspace_check(workspace, request, run)
-            description = f"shadow of {images} images"
+            description = f"shadow of {several(images, 'image')}"
             count = math.ceil(images / each)
             shards = run_shards(client, shadow_shard, jobs, count, "shadow-progress", description, sees)
     rows = publish(workspace, shadow, night, shards)

@@ -5,26 +5,27 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
+from skinml.errors import SkinmlError
 from skinml.evaluation.metrics import HEADLINE
 from skinml.layout import model_url, report_url, shards_url, table_url
-from skinml.models.manifest import Manifest
-from skinml.models.precisions import as_tables
 from skinml.monitoring.health import DRIFTED, Health
 from skinml.records.quarantine import by_reason
 from skinml.records.runs import Run
-from skinml.report.contact_sheet import draw_contact_sheet
-from skinml.report.embedded import small_png
-from skinml.report.suspicious import most_suspicious, tiles_of
+from skinml.words import several
 from tasks import artifacts
-from tasks.fit import Fitted
 from tasks.orchestration import under_prefect
 from tasks.server_check import is_on_this_machine
 from tasks.stage import stage
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from skinml.models.manifest import Manifest
+    from tasks.fit import Fitted
 
 logger = logging.getLogger("skinml.show")
 
@@ -78,6 +79,8 @@ def show_trained(workspace: str, manifest: Manifest, fitted: Fitted, honest: Fit
         "calibration": "The temperature of each network, and its calibration error.",
         "operating_point": "The threshold for p_malignant of each network.",
     }
+    from skinml.models.precisions import as_tables
+
     for key, by_precision in as_tables(manifest.precisions).items():
         networks = [
             {"network": name, **{field: value for field, value in row.items() if value is not None}}
@@ -128,11 +131,27 @@ def show_suspicious(workspace: str, result: dict[str, Any], run: Run, everywhere
             )
 
 
+def count_malignant(workspace: str, run: Run, scored: int) -> int | None:
+    """Return how many images of a run look malignant, for its closing sentence; None if that is unknown."""
+    if not scored:
+        return 0
+    from skinml.report.suspicious import count_malignant as malignant_in
+
+    try:
+        return malignant_in(workspace, run.run_id, run.started_at.date())
+    except SkinmlError as error:  # a sentence is no reason to fail: the rows are committed
+        logger.warning("the images that look malignant are not counted: %s", error)
+        return None
+
+
 @stage("show the most suspicious images")
 def _show_suspicious(workspace: str, run: Run, scored: int, drifted: bool) -> None:
+    from skinml.report.contact_sheet import draw_contact_sheet  # and with it Pillow
+    from skinml.report.suspicious import most_suspicious, tiles_of
+
     try:
         rows = most_suspicious(workspace, run.run_id, run.started_at.date())
-        title = f"The most suspicious of {scored:,} images, {run.started_at:%Y-%m-%d}"
+        title = f"The most suspicious of {several(scored, 'image')}, {run.started_at:%Y-%m-%d}"
         sheet = draw_contact_sheet(title, tiles_of(rows))
     except Exception as error:  # a picture is no reason to fail: the rows are committed
         logger.warning("no contact sheet: %s: %s", type(error).__name__, error)
@@ -151,7 +170,7 @@ def show_evaluated(workspace: str, result: dict[str, Any]) -> None:
         if name in result["metrics"]
     ]
     artifacts.show_table(
-        "evaluate-metrics", f"Model {result['model_version']} on {result['images']} images.", rows
+        "evaluate-metrics", f"Model {result['model_version']} on {several(result['images'], 'image')}.", rows
     )
     files = ("metrics.json", "left_out.csv") if "left_out" in result else ("metrics.json",)
     show_confusion("evaluate-confusion", f"model {result['model_version']}", result["metrics"])
@@ -195,6 +214,7 @@ def show_confusion(key: str, about: str, metrics: Mapping[str, Any], images: str
         return
     try:
         from skinml.report.canvas import draw_confusion  # and with it matplotlib
+        from skinml.report.embedded import small_png
 
         rates = f"accuracy {metrics['accuracy']:.3f}, balanced accuracy {metrics['balanced_accuracy']:.3f}"
         confusion = np.array(metrics["confusion_matrix"], dtype=np.int64)

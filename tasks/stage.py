@@ -5,12 +5,8 @@ from __future__ import annotations
 import functools
 import logging
 from collections.abc import Callable
-from typing import Any, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
-from prefect import task
-from prefect.cache_policies import NO_CACHE
-from prefect.client.schemas.objects import State, TaskRun
-from prefect.tasks import Task
 from tenacity import (
     RetryCallState,
     Retrying,
@@ -23,6 +19,10 @@ from tenacity import (
 from skinml.errors import StorageError
 from skinml.process.memory import release_memory
 from tasks.orchestration import call_as_run, under_prefect
+
+if TYPE_CHECKING:
+    from prefect.client.schemas.objects import State, TaskRun
+    from prefect.tasks import Task
 
 Arguments = ParamSpec("Arguments")
 Answer = TypeVar("Answer")
@@ -39,6 +39,8 @@ def stage(
     retried: bool = True,
 ) -> Callable[[Callable[Arguments, Answer]], Callable[Arguments, Answer]]:
     """Make a function a stage. It is retried after storage errors, never after other errors.
+
+    Its Prefect task is made when the stage is first called in a flow run: no other run loads Prefect.
 
     Its task has no tags. Prefect asks its server before each run of a task with tags whether a limit is full.
     While SQLite is locked the answer is 503, and Prefect waits 2 s: up to 5 s of a night, measured.
@@ -59,14 +61,20 @@ def stage(
             finally:
                 release_memory()
 
-        prefect_task: Task[..., Any] = task(
-            name=name,
-            task_run_name=cast(Any, run_name or name),
-            retries=len(delays),
-            retry_delay_seconds=delays,
-            retry_condition_fn=_storage_failed,
-            cache_policy=NO_CACHE,  # the tables, not Prefect, say which work is done
-        )(tidy)
+        @functools.cache
+        def prefect_task() -> Task[..., Any]:
+            from prefect import task
+            from prefect.cache_policies import NO_CACHE
+
+            made: Task[..., Any] = task(
+                name=name,
+                task_run_name=cast(Any, run_name or name),
+                retries=len(delays),
+                retry_delay_seconds=delays,
+                retry_condition_fn=_storage_failed,
+                cache_policy=NO_CACHE,  # the tables, not Prefect, say which work is done
+            )(tidy)
+            return made
 
         @functools.wraps(function)
         def plainly(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Answer:
@@ -75,7 +83,7 @@ def stage(
         @functools.wraps(function)
         def run(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Answer:
             if under_prefect():
-                return call_as_run(prefect_task, tidy, plainly, None, *args, **kwargs)
+                return call_as_run(prefect_task(), tidy, plainly, None, *args, **kwargs)
             return plainly(*args, **kwargs)
 
         return run

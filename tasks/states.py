@@ -14,6 +14,7 @@ from typing import Any
 
 from skinml.errors import RequestError, RunError, StorageError, UnusableImagesError
 from skinml.monitoring.health import DRIFTED
+from skinml.words import several
 
 COMPLETED, FAILED = "Completed", "Failed"
 """Prefect's own names, for runs of which nobody needs to tell several kinds apart."""
@@ -97,13 +98,20 @@ def of_training(result: Mapping[str, Any]) -> Ending:
     metrics = result["metrics"]
     counts = f"balanced accuracy {metrics['balanced_accuracy']:.3f}"
     decided = {None: "not compared with a champion"}.get(result["decision"], f"decision: {result['decision']}")
-    of = f"on {metrics['images']:,} test images, {result['protocol']} protocol"
+    of = f"on {several(metrics['images'], 'test image')}, {result['protocol']} protocol"
     return Ending(COMPLETED, f"{counts} {of}; {decided}", counts)
+
+
+def of_search(result: Mapping[str, Any]) -> Ending:
+    """A search for a network."""
+    counts = f"best of {result['done']:,} networks: balanced accuracy {result['best']['balanced_accuracy']:.3f}"
+    on_test = f"{result['metrics']['balanced_accuracy']:.3f} on test lesions"
+    return Ending(COMPLETED, f"{counts} on validation lesions, {on_test}; {result['failed']:,} failed", counts)
 
 
 def of_evaluation(result: Mapping[str, Any]) -> Ending:
     """An evaluation. With few diagnoses there may be no balanced accuracy."""
-    images = f"{result['images']:,} images"
+    images = several(result["images"], "image")
     accuracy = result["metrics"].get("balanced_accuracy")
     counts = images if accuracy is None else f"balanced accuracy {accuracy:.3f} on {images}"
     return Ending(COMPLETED, counts, counts)
@@ -111,20 +119,21 @@ def of_evaluation(result: Mapping[str, Any]) -> Ending:
 
 def of_ranking(result: Mapping[str, Any]) -> Ending:
     """A ranking of suspicious labels."""
-    counts = f"{result['issues']:,} suspicious of {result['lesions']:,} lesions"
+    counts = f"{result['issues']:,} suspicious of {several(result['lesions'], 'lesion')}"
     return Ending(COMPLETED, counts, counts)
 
 
 def of_export(result: Mapping[str, Any]) -> Ending:
     """An export."""
-    counts = f"{result['rows']:,} rows"
+    counts = several(result["rows"], "row")
     return Ending(COMPLETED, counts, counts)
 
 
 def of_compaction(result: Mapping[str, Any]) -> Ending:
     """A compaction."""
     removed = sum(row["vacuumed"] or 0 for row in result["tables"].values())
-    counts = f"{removed:,} unneeded files in {len(result['tables'])} tables"
+    tables = several(len(result["tables"]), "table")
+    counts = f"{several(removed, 'unneeded file')} in {tables}"
     return Ending(COMPLETED, f"dry run: {counts}" if result["dry_run"] else f"{counts} deleted", counts)
 
 

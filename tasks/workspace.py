@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from prefect.context import FlowRunContext
-
 from skinml import layout, tables
 from skinml.errors import RequestError
 from skinml.process.switches import CHILD_OF_UP
 from skinml.schemas import TABLES
+from tasks.orchestration import flow_run_context
 from tasks.stage import stage
 
 
@@ -42,7 +41,7 @@ def _check_path(workspace: str) -> None:
     under `skinml up`, which makes the folder when it starts, one that is missing: its disk is not mounted, or
     somebody has moved it. A second workspace in its place would be prepared and trained from the beginning.
     """
-    context = FlowRunContext.get()
+    context = flow_run_context()
     is_deployed = context is not None and context.flow_run is not None and context.flow_run.deployment_id
     if not is_deployed or "://" in workspace:
         return

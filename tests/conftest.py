@@ -9,6 +9,7 @@ import os
 import secrets
 import shutil
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +31,7 @@ from skinml.compute.local import LOCAL_CLUSTER
 from skinml.lab.synth import make_archive
 from skinml.lab.synth.archive import METADATA, PARTS
 from skinml.models import registry
-from skinml.storage import connection
+from skinml.storage import connection, suffixes
 from skinml.storage.urls import file_path, normalise
 from tests import effort, wheel
 from tests.command import CommandLine
@@ -168,6 +169,17 @@ def put(request: pytest.FixtureRequest) -> Callable[[str, bytes], None]:
     return put_object
 
 
+@pytest.fixture
+def without_dicom(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """An installation without the extra `dicom`."""
+    for module in suffixes.DICOM_MODULES:
+        monkeypatch.setitem(sys.modules, module, None)  # neither found nor imported
+    suffixes.dicom_installed.cache_clear()
+    yield
+    monkeypatch.undo()
+    suffixes.dicom_installed.cache_clear()
+
+
 @pytest.fixture(scope="session")
 def jpeg() -> Callable[..., bytes]:
     """Make the bytes of a JPEG of smooth colours: `jpeg(seed, width, height)`."""
@@ -229,9 +241,12 @@ def trained(made_up: MadeUp, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """
 
     def make(workspace: Path) -> None:
-        assert main(["--workspace", str(workspace), "prepare", *map(str, made_up.flags())]) == 0
+        prepare = ["prepare", *map(str, made_up.flags()), "--workers", "1"]
+        assert main(["--workspace", str(workspace), *prepare]) == 0
         train = ["train", "--epochs", "1", "--floor-balanced-accuracy", "1"]
-        assert main(["--workspace", str(workspace), *train]) == 0
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr("skinml.training.dispatch.run_in_process", run_here)
+            assert main(["--workspace", str(workspace), *train]) == 0
         [version] = registry.versions(str(workspace))
         promote = ["models", "promote", version, "--force", "--reason", "tests need a champion"]
         assert main(["--workspace", str(workspace), *promote]) == 0
@@ -302,15 +317,16 @@ def dask_cluster(object_store: ObjectStore) -> Iterator[str]:
 
 @pytest.fixture
 def jobs_here(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Training jobs run in this process: one of their own takes 8 s of CPU time before it fits, each time.
+    """Training jobs run in this process: one of their own takes 6 s of CPU time before it fits, each time.
 
     That they run in such processes is shown in tests/unit/training/test_dispatch.py.
     """
+    monkeypatch.setattr("skinml.training.dispatch.run_in_process", run_here)
 
-    def run(function: Callable[..., Any], job: Any, on_message: Callable[..., None]) -> Any:
-        return function(job, on_message)
 
-    monkeypatch.setattr("skinml.training.dispatch.run_in_process", run)
+def run_here(function: Callable[..., Any], job: Any, on_message: Callable[..., None]) -> Any:
+    """Do a training job in this process."""
+    return function(job, on_message)
 
 
 @pytest.fixture

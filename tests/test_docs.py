@@ -24,10 +24,13 @@ USER_PAGES = (
         for name in (
             "evaluating",
             "explaining",
+            "exploring",
+            "fetching",
             "models",
             "monitoring",
             "operating",
             "preparing",
+            "reports",
             "retraining",
             "scoring",
             "tables",

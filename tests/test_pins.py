@@ -45,13 +45,13 @@ def test_they_hold_names_and_versions_only(file: str) -> None:
 
 def test_the_pinned_versions_are_within_the_bounds() -> None:
     pins = pinned("constraints.txt")
-    for one in declared("train", "test", "dev", "jobqueue", "kubernetes"):
+    for one in declared("train", "test", "dev", "dicom", "jobqueue", "kubernetes", "notebook"):
         assert pins[canonicalize_name(one.name)] in one.specifier, one
 
 
 def test_the_lowest_versions_are_those_that_are_declared() -> None:
     pins = pinned("constraints-lowest.txt")
-    for one in declared("train", "test", "jobqueue", "kubernetes"):
+    for one in declared("train", "test", "dicom", "jobqueue", "kubernetes", "notebook"):
         pin = pins[canonicalize_name(one.name)]
         assert pin in one.specifier, one
         for lowest in (Version(bound.version) for bound in one.specifier if bound.operator == ">="):
@@ -59,7 +59,7 @@ def test_the_lowest_versions_are_those_that_are_declared() -> None:
 
 
 def test_what_is_installed_is_within_the_bounds_and_fits_together() -> None:
-    for one in declared("train", "test", "jobqueue", "kubernetes"):
+    for one in declared("train", "test", "dicom", "jobqueue", "kubernetes", "notebook"):
         assert Version(metadata.version(one.name)) in one.specifier, one
     checked = subprocess.run(
         [sys.executable, "-m", "pip", "check"], capture_output=True, text=True, check=False

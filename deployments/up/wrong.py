@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import errno
+import logging
 import shutil
 import socket
 import subprocess
 from importlib.metadata import version
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from deployments.up.api import Api
@@ -15,6 +17,21 @@ from deployments.up.state import Home, UpState
 from flows.local_server import credentials
 from skinml.errors import RequestError, RunError, SkinmlError
 from skinml.training.installed import check_installed
+
+logger = logging.getLogger("skinml.up")
+
+
+def check_new_home(folder: Path) -> None:
+    """Let nobody get a new home by a misspelt name: it needs a folder above it, and it is said.
+
+    Raises:
+        RequestError: the folder above it does not exist.
+    """
+    if folder.exists():
+        return
+    if not folder.parent.exists():
+        raise RequestError(f"--home {folder}: there is no folder {folder.parent}; create it first")
+    logger.warning("--home %s is new: its server begins without the runs of other homes", folder)
 
 
 def choose_timezone(name: str | None) -> str:

@@ -17,6 +17,7 @@ from flows.cli.parse import parse
 from flows.cli.parts import clean
 from flows.cli.printing import print_result
 from flows.cli.settings import choose_workspace, load, names_of, read_file
+from flows.cli.summaries import summary
 from flows.cli.variables import check_variables
 from flows.cli.verbs import REQUESTS, call, find
 from skinml.errors import RunError, SkinmlError
@@ -65,7 +66,15 @@ def _run(arguments: Sequence[str]) -> int:
         with suppress(OSError):  # else Python would fail over it again at its end
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise RunError(f"done, but the result could not be written to stdout: {error.strerror}") from error
+    _close(summary(verb.name, verb.action, result))
     return 0 if verb.went_well(result) else 1
+
+
+def _close(sentence: str) -> None:
+    """End with what a person would quote, on stderr: stdout is for results."""
+    if sentence:
+        with suppress(OSError):  # nobody reads it
+            print(clean(sentence), file=sys.stderr, flush=True)
 
 
 # --- Saying what goes on ----------------------------------------------------------------------------------

@@ -6,65 +6,33 @@ README, settings and deployments are made from the rows or tested against them.
 
 from __future__ import annotations
 
-import importlib
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
+from flows.cli.verb import Verb, imported
 from skinml.errors import RequestError, SkinmlError
-from skinml.process.interrupts import deferred
 from skinml.requests.base import Request
 from skinml.requests.dataset import PrepareRequest
 from skinml.requests.evaluation import EvaluateRequest
 from skinml.requests.explanation import ExplainRequest
+from skinml.requests.fetching import FetchRequest
 from skinml.requests.lab import DemoRequest, DrillRequest, SynthRequest
 from skinml.requests.labels import MislabelledRequest
 from skinml.requests.models import ModelsRequest
 from skinml.requests.operations import DoctorRequest, StatusRequest
+from skinml.requests.reporting import ReportRequest
 from skinml.requests.retraining import RetrainRequest
+from skinml.requests.samples import ExploreRequest, OrganizeRequest
 from skinml.requests.scoring import QuarantineRequest, ScoreRequest
+from skinml.requests.search import SearchRequest
 from skinml.requests.shell import CompletionRequest
 from skinml.requests.tables import CompactRequest, ExportRequest
 from skinml.requests.training import TrainRequest
 from skinml.requests.up import UpRequest
 
-
-def _always(_: Mapping[str, Any]) -> bool:
-    return True
-
-
-@dataclass(frozen=True)
-class Verb:
-    """One row: a verb of the command line, or one action of it.
-
-    Attributes:
-        name: the verb on the command line, also its table in the configuration file.
-        request: what can be asked of it.
-        entry: "module:function", imported when the verb is called. The function takes `request`, and
-            `workspace` if the verb needs one, and returns what is printed.
-        prints: the keys that its result always has, in the order of the contract. There may be more.
-        action: the value of the request's field `action` that this row is for; None if the verb has no actions.
-        check: "module:function", called with the same arguments before `entry` is imported. It raises
-            RequestError for what can be refused without Prefect, within a second.
-        needs_workspace: whether it takes a workspace, which must be named.
-        workspace_optional: whether it can do without: its function then gets "".
-        as_flow: whether `entry` is a Prefect flow, to be run by flows.engine; if not, it is called plainly.
-        went_well: whether a result means exit code 0; a verb may print a result and still end with 1.
-    """
-
-    name: str
-    request: type[Request]
-    entry: str
-    prints: tuple[str, ...]
-    action: str | None = None
-    check: str | None = None
-    needs_workspace: bool = True
-    workspace_optional: bool = False
-    as_flow: bool = True
-    went_well: Callable[[Mapping[str, Any]], bool] = _always
-
+__all__ = ["REQUESTS", "VERBS", "Verb", "call", "find", "imported"]  # two of them of flows/cli/verb.py
 
 VERBS = (
     Verb(
@@ -72,6 +40,14 @@ VERBS = (
         SynthRequest,
         "flows.synth:synth",
         prints=("images", "corrupt"),
+        needs_workspace=False,
+        as_flow=False,
+    ),
+    Verb(
+        "fetch",
+        FetchRequest,
+        "flows.fetch:fetch",
+        prints=("images", "fetched", "there_already", "bytes", "licence", "files"),
         needs_workspace=False,
         as_flow=False,
     ),
@@ -86,6 +62,20 @@ VERBS = (
         check="flows.checks:prepare",
     ),
     Verb(
+        "explore",
+        ExploreRequest,
+        "flows.explore:explore",
+        prints=("files", "images", "lesions", "dataset_version"),
+        as_flow=False,
+    ),
+    Verb(
+        "organize",
+        OrganizeRequest,
+        "flows.organize:organize",
+        prints=("files", "listed", "linked", "copied", "there_already", "missing", "left_out"),
+        as_flow=False,
+    ),
+    Verb(
         "train",
         TrainRequest,
         "flows.train:train",
@@ -98,6 +88,13 @@ VERBS = (
         "flows.retrain:retrain",
         prints=("decision", "champion", "challenger", "reason", "criteria", "run_id", "new", "needed"),
         check="flows.checks:retrain",
+    ),
+    Verb(
+        "search",
+        SearchRequest,
+        "flows.search:search",
+        prints=("trials", "best", "run_id", "done", "failed", "model_version", "metrics", "files"),
+        check="flows.checks:search",
     ),
     Verb(
         "mislabelled",
@@ -169,6 +166,7 @@ VERBS = (
         prints=("run_id", "rows", "file"),
         check="flows.checks:export",
     ),
+    Verb("report", ReportRequest, "flows.report:report", prints=("files", "seconds"), as_flow=False),
     Verb(
         "status",
         StatusRequest,
@@ -287,11 +285,3 @@ def _only_refusing() -> Iterator[None]:
         logger.debug("left to the flow: %s", error)
     finally:
         logger.setLevel(level)
-
-
-def imported(place: str) -> Any:
-    """The function at "module:function"."""
-    module, _, name = place.partition(":")
-    # A signal waits until it is imported: Prefect's import swallows exceptions, so that the run would go on.
-    with deferred():
-        return getattr(importlib.import_module(module), name)

@@ -9,6 +9,7 @@ from typing import Any
 
 from skinml import tables
 from skinml.checkup import nights
+from skinml.checkup.archive import archive_of
 from skinml.checkup.champion import champion_problems
 from skinml.checkup.problems import Problem
 from skinml.checkup.running import stuck
@@ -30,6 +31,7 @@ class Status:
         running: run_ids of the runs that are alive.
         last_night: counts of the last good night.
         notes: what people should know, and what is no problem.
+        archive: the archive of the last good night, as it was asked for.
     """
 
     problems: Sequence[Problem]
@@ -38,6 +40,7 @@ class Status:
     running: Sequence[str] = ()
     last_night: dict[str, Any] = field(default_factory=dict)
     notes: Sequence[str] = ()
+    archive: str | None = None
 
 
 def read_status(
@@ -137,6 +140,7 @@ def _read(
         running,
         {} if last is None else {name: last[name] for name in ("run_id", "done", "quarantined", "health")},
         _notes(found),
+        archive_of(last),
     )
 
 

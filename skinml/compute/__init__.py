@@ -12,11 +12,23 @@ from typing import TYPE_CHECKING
 from skinml.compute.connect import connect
 from skinml.compute.cores import cores, width
 from skinml.compute.preflight import check_cluster
-from skinml.compute.shards import call, map_shards
+from skinml.compute.shards import NOT_YET, NotYet, call, map_shards
 from skinml.compute.spec import ClusterSpec
 from skinml.compute.started import hold
 
 if TYPE_CHECKING:
     from distributed import Client as Client
 
-__all__ = ["Client", "ClusterSpec", "call", "check_cluster", "connect", "cores", "hold", "map_shards", "width"]
+__all__ = [
+    "NOT_YET",
+    "Client",
+    "ClusterSpec",
+    "NotYet",
+    "call",
+    "check_cluster",
+    "connect",
+    "cores",
+    "hold",
+    "map_shards",
+    "width",
+]

@@ -3,11 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import subprocess
-import sys
-import tempfile
-import threading
 import time
 import uuid
 from collections.abc import Callable
@@ -15,6 +10,7 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
 from skinml.compute.connect import connect
+from skinml.compute.program import ASK_SECONDS, run_program
 from skinml.errors import RunError
 
 if TYPE_CHECKING:
@@ -27,10 +23,6 @@ RESOURCE = "GPU"
 
 DESERTED_SECONDS = 600.0
 """How long a program waits for a worker with a GPU to come back."""
-
-ASK_SECONDS = 5.0
-"""How often the scheduler is asked whether a GPU is still offered, and a worker whether its task was cancelled.
-Dask says neither by itself: work that wants a resource which nobody offers waits for ever."""
 
 
 def offers_gpu(address: str | None) -> bool:
@@ -111,48 +103,8 @@ def _wait(client: Client, future: Future, lines: SimpleQueue[str], on_line: Call
 
 
 def _run_here(module: str, text: str, topic: str) -> tuple[int, str]:
-    """Run in a worker: start the program, send its lines, end it if nobody wants it any more.
-
-    A program and not a function in a process of multiprocessing, because Dask's workers are daemons of their
-    nannies, and daemons may have no children.
-    """
+    """Run in a worker: start the program and send its lines."""
     from distributed import get_worker
 
     worker = get_worker()
-    over = threading.Event()
-    with (
-        tempfile.TemporaryDirectory(prefix="skinml-") as scratch,  # removed here, also if the program is killed
-        tempfile.TemporaryFile() as printed,
-    ):
-        process = subprocess.Popen(  # noqa: S603 - this Python, and a module that the caller names
-            [sys.executable, "-m", module],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=printed,
-            env={**os.environ, "TMPDIR": scratch},
-        )
-        asked, answers = process.stdin, process.stdout
-        if asked is None or answers is None:  # never: both are pipes
-            raise RunError(f"{module} was started without pipes")
-
-        def end_if_cancelled() -> None:
-            while not over.wait(ASK_SECONDS):
-                task = worker.state.tasks.get(topic)
-                if task is None or task.state in ("cancelled", "released", "forgotten"):
-                    process.kill()
-
-        threading.Thread(target=end_if_cancelled, daemon=True).start()
-        try:
-            asked.write(text.encode() + b"\n")
-            asked.flush()  # and left open: its end tells the program that this process is gone
-            for line in answers:
-                worker.log_event(topic, line.decode("utf-8", "replace").rstrip("\n"))
-            code = process.wait()
-        finally:
-            over.set()
-            process.kill()
-            asked.close()
-            answers.close()
-            process.wait()
-        printed.seek(0)
-        return code, printed.read()[-4000:].decode("utf-8", "replace")
+    return run_program(module, text, lambda line: worker.log_event(topic, line))

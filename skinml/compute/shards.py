@@ -10,6 +10,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import count
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -46,6 +47,15 @@ WAITS = (2.0, 10.0, 30.0)
 shortened by up to half at random, so that shards that failed together are not retried together."""
 
 
+class NotYet:
+    """The kind of NOT_YET."""
+
+
+NOT_YET = NotYet()
+"""What an iterable of shards gives if the next shard depends on results that are still missing. It is asked
+again after the next result."""
+
+
 @dataclass
 class _Task:
     """A shard that is not done yet: its number, the number of attempts, and when to retry it."""
@@ -59,9 +69,10 @@ class _Task:
 def map_shards(
     client: Client,
     function: Callable[[Shard], Outcome],
-    shards: Iterable[Shard],
+    shards: Iterable[Shard | NotYet],
     check: Callable[[], object] | None = None,
     total: int | None = None,
+    killed: Callable[[Shard, str], Outcome] | None = None,
 ) -> Iterator[Outcome]:
     """Run a function on every shard, on all workers; yield the results as they come, in any order.
 
@@ -72,18 +83,19 @@ def map_shards(
     Args:
         client: the client of the cluster.
         function: the function to run on a shard.
-        shards: the shards. A submitted shard stays in memory here until it is done.
+        shards: the shards, or NOT_YET. A submitted shard stays in memory here until it is done.
         check: called once in every worker process before its first shard, also in one that joined late. If it
             raises, the run ends with one line that names the worker; after a StorageError the shard is retried.
         total: the number of shards, for the log.
+        killed: the result of a shard that killed every worker that ran it, with the reason; None: the run ends.
 
     Raises:
         RunError: a shard killed every worker that ran it, `check` failed, there have been no workers for ten
-            minutes, or the scheduler ended.
+            minutes, the scheduler ended, or a shard waits for results although none is running.
         StorageError: a shard failed with it four times.
         Exception: any exception of `function`, unchanged.
     """
-    waiting = iter(enumerate(shards, 1))
+    waiting, numbers = iter(shards), count(1)
     name = getattr(function, "__name__", "shard")
     preparation = _preparation(client, check)
     room = _Room(client)
@@ -101,6 +113,19 @@ def map_shards(
         future.add_done_callback(finished.put)
 
     exhausted = False
+
+    def hand_out_more() -> None:
+        nonlocal exhausted
+        while not exhausted and len(running) + len(resting) < room.now():
+            following = next(waiting, None)
+            if isinstance(following, NotYet):
+                if running or resting:
+                    return
+                raise RunError("the next shard waits for results, and no shard is running")
+            exhausted = following is None
+            if following is not None:
+                hand_out(_Task(next(numbers), following))
+
     try:
         while True:
             _check_connected(client, running)
@@ -108,12 +133,7 @@ def map_shards(
             for task in [task for task in resting if task.due <= now]:
                 resting.remove(task)
                 hand_out(task)
-            while not exhausted and len(running) + len(resting) < room.now():
-                following = next(waiting, None)
-                if following is None:
-                    exhausted = True
-                else:
-                    hand_out(_Task(*following))
+            hand_out_more()
             if not (running or resting):
                 return
             try:
@@ -122,7 +142,7 @@ def map_shards(
                 continue
             task = running.pop(future)
             try:
-                outcome = _outcome(client, future, len(running) + 1)
+                outcome = _outcome(client, future, len(running) + 1, task.shard, killed)
             except StorageError as error:
                 _rest(task, total, error)
                 resting.append(task)
@@ -199,7 +219,13 @@ def _rest(task: _Task, total: int | None, error: StorageError) -> None:
     )
 
 
-def _outcome(client: Client, future: Future, under_way: int) -> Any:
+def _outcome(
+    client: Client,
+    future: Future,
+    under_way: int,
+    shard: Shard,
+    killed: Callable[[Shard, str], Outcome] | None,
+) -> Any:
     """Return the result of a shard, or raise its error."""
     from distributed import KilledWorker
 
@@ -208,6 +234,8 @@ def _outcome(client: Client, future: Future, under_way: int) -> Any:
     try:
         return future.result()
     except KilledWorker as error:
+        if killed is not None:
+            return killed(shard, f"it killed every worker that ran it ({error})")
         raise RunError(
             f"one shard killed every worker that ran it ({error}); check the workers' memory and libraries"
         ) from error

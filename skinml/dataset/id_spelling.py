@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from skinml.storage.listed import IMAGE_SUFFIXES
+from skinml.storage.suffixes import IMAGE_SUFFIXES
 from skinml.tables.matching import is_in
 
 _SUFFIX = re.compile("(" + "|".join(re.escape(suffix) for suffix in IMAGE_SUFFIXES) + ")$", re.IGNORECASE)

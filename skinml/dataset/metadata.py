@@ -13,6 +13,7 @@ from skinml.dataset.id_spelling import Respelled, respell
 from skinml.dataset.metadata_table import Table, each_text, parse_table, read_table
 from skinml.errors import RequestError
 from skinml.tables.matching import is_in, texts
+from skinml.words import several
 
 LABELS = ("lesion_id", "dx", "dx_type", "age", "sex", "localization", "source")
 
@@ -132,7 +133,7 @@ def _each_its_own(
     alone = rows["lesion_id"].isna()
     if choices.without_lesion or not alone.any():  # they are dropped, or there are none
         return rows, group
-    notes.append(f"{int(alone.sum())} images have no {group}: each counts as a lesion of its own")
+    notes.append(f"{several(int(alone.sum()), 'image')} without {group}: each counts as a lesion of its own")
     own = rows.assign(lesion_id=rows["lesion_id"].where(~alone, rows["image_id"]))
     return own, "image_id" if alone.all() else group
 
@@ -227,7 +228,7 @@ def _join(first: _Part, second: _Part) -> _Part:
         elif differs.any():
             count = int(differs.sum())
             notes.append(
-                f"{column} differs for {count} images in {second.name}: the one of {first.name} is used"
+                f"{column} differs for {several(count, 'image')} in {second.name}: that of {first.name} is used"
             )
         joined[column] = mine.where(mine.notna(), theirs)
     if found.ways:

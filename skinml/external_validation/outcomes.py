@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from skinml import tables
 from skinml.evaluation.realised import realised
 from skinml.labels import encode
-from skinml.storage.listed import IMAGE_SUFFIXES
+from skinml.storage.suffixes import IMAGE_SUFFIXES
 from skinml.tables.matching import is_in
 
 SCORED = ["image_id", "uri", "sha256", "run_date", "scored_at", "model_name", "model_version", "predicted_dx"]

@@ -15,8 +15,7 @@ from __future__ import annotations
 
 import io
 import warnings
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,16 +26,14 @@ from PIL.TiffImagePlugin import TiffImageFile
 from skinml.errors import ImageRejected, Reason
 from skinml.images import bmp, jpeg, png, tiff, webp
 from skinml.images.budget import MAX_PIXELS, MAX_SCALED_PIXELS, check_bytes, check_pixels, resizing_bytes
-from skinml.images.colour import Colour, conversion_for
-from skinml.images.formats import identify
+from skinml.images.choices import Aspect, Colour, DecodeMode
+from skinml.images.colour import conversion_for
+from skinml.images.dicom import open_dicom
+from skinml.images.formats import DICOM, identify
 from skinml.images.jpeg_header import Header, read_header, without_metadata
-from skinml.images.resize import UPRIGHT, WHOLE_PIXELS, Aspect, crop, resize, shrink, shrink_inks
+from skinml.images.resize import UPRIGHT, WHOLE_PIXELS, crop, resize, shrink, shrink_inks
 from skinml.images.tiff import silence_libtiff
 from skinml.images.whole import ends_early
-
-DecodeMode = Literal["fast", "exact"]
-RESIZE_FILTER = "bicubic"
-"""Catmull-Rom, anti-aliased, Pillow's default for RGB; part of the dataset key and of every model bundle."""
 
 ORIENTATION_TAG = 0x0112
 
@@ -92,6 +89,8 @@ def decode(
             # Pillow warns about EXIF and TIFF tags, which are not used, and about sizes, which are checked
             # here.
             warnings.simplefilter("ignore")
+            if kind == DICOM:
+                return _decode_dicom(data, size, mode, colour, aspect)
             return _decode(data, kind, size, mode, colour, aspect)
     except Image.DecompressionBombError as error:
         raise ImageRejected(Reason.TOO_LARGE, f"more than {MAX_PIXELS:,} pixels: {error}") from error
@@ -173,6 +172,21 @@ def _decode(data: bytes, kind: str, size: int, mode: DecodeMode, colour: Colour,
             else:
                 pixels = conversion.convert(pixels)
         return Decoded(pixels, width, height, conversion is not None)
+
+
+def _decode_dicom(data: bytes, size: int, mode: DecodeMode, colour: Colour, aspect: Aspect) -> Decoded:
+    """Decode the photograph in a DICOM file; a JPEG gives the same pixels as it does alone."""
+    photograph = open_dicom(data, size)
+    if photograph.image is None:
+        decoded = decode(photograph.jpeg, size, mode, colour, aspect)
+    else:
+        image = photograph.image
+        pixels = shrink(image, 1, size, exact=mode == "exact", aspect=aspect)
+        conversion = conversion_for(photograph.profile, "L" if image.mode == "L" else "RGB")
+        if conversion is not None and colour == "srgb":
+            pixels = conversion.convert(pixels)
+        decoded = Decoded(pixels, image.width, image.height, conversion is not None)
+    return replace(decoded, pixels=255 - decoded.pixels) if photograph.inverted else decoded
 
 
 def _prepare(data: bytes, kind: str, size: int) -> _Source:

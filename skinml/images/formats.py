@@ -6,6 +6,7 @@ import struct
 
 from skinml.errors import ImageRejected, Reason
 from skinml.storage.objects import MAX_OBJECT_BYTES
+from skinml.storage.suffixes import dicom_installed
 
 FORMATS: dict[str, tuple[bytes, ...]] = {
     "JPEG": (b"\xff\xd8\xff",),
@@ -17,6 +18,8 @@ FORMATS: dict[str, tuple[bytes, ...]] = {
 """The first bytes of each format that is decoded. Formats are recognised by content, never by name."""
 
 
+DICOM = "DICOM"
+
 BMP_HEADERS = tuple(struct.pack("<I", size) for size in (12, 16, 40, 52, 56, 64, 108, 124))
 
 
@@ -26,7 +29,6 @@ OTHER_FORMATS: dict[str, tuple[int, bytes]] = {
     "JPEG 2000": (4, b"jP  "),
     "JPEG 2000 codestream": (0, b"\xff\x4f\xff\x51"),
     "HEIF or AVIF": (4, b"ftyp"),
-    "DICOM": (128, b"DICM"),
     "PDF": (0, b"%PDF"),
     "icon": (0, b"\x00\x00\x01\x00"),
     "BigTIFF": (0, b"II+\x00"),
@@ -38,11 +40,13 @@ OTHER_FORMATS: dict[str, tuple[int, bytes]] = {
 
 
 def identify(data: bytes) -> str:
-    """Return the format by content, one of FORMATS. Raises ImageRejected for anything else."""
+    """Return the format by content, one of FORMATS or DICOM. Raises ImageRejected for anything else."""
     if not data:
         raise ImageRejected(Reason.EMPTY, "0 bytes")
     if len(data) > MAX_OBJECT_BYTES:
         raise ImageRejected(Reason.TOO_LARGE, f"more than {MAX_OBJECT_BYTES} bytes")
+    if data[128:132] == b"DICM":  # after 128 bytes of anything, often the header of a TIFF
+        return DICOM
     for name, beginnings in FORMATS.items():
         if data.startswith(beginnings) and (name != "WEBP" or data[8:12] == b"WEBP"):
             # Many files begin with these two letters; a bitmap then has a header of a known size.
@@ -51,7 +55,8 @@ def identify(data: bytes) -> str:
             return name
     for name, (offset, signature) in OTHER_FORMATS.items():
         if data[offset : offset + len(signature)] == signature:
-            raise ImageRejected(Reason.UNSUPPORTED_FORMAT, f"{name}: only {', '.join(FORMATS)} are decoded")
+            decoded = ", ".join((*FORMATS, DICOM) if dicom_installed() else FORMATS)
+            raise ImageRejected(Reason.UNSUPPORTED_FORMAT, f"{name}: only {decoded} are decoded")
     starts = [beginning for several in FORMATS.values() for beginning in several]
     cut_webp = data.startswith(b"RIFF") and b"WEBP".startswith(data[8:12])
     if cut_webp or any(start.startswith(data) for start in starts):

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt
 from skinml.labels import DIAGNOSES
 from skinml.models.calibrated import Calibration, OperatingPoint
 from skinml.models.names import BundleFile
+from skinml.words import several
 
 Precision = Literal["fp32", "int8"]
 
@@ -103,7 +104,7 @@ def explain(int8: Network) -> str:
     measured = (
         f"balanced accuracy {int8.difference or 0:+.4f} against fp32, 95 % interval {low:+.4f} to {high:+.4f}"
     )
-    of = f"{total:,} test lesions in {int8.images:,} images"
+    of = f"{several(total, 'test lesion')} in {several(int8.images, 'image')}"
     if may_score(int8):
         return f"it loses no more than {LARGEST_DROP} ({measured}, {of})"
     if high < -LARGEST_DROP and not _needed(int8):

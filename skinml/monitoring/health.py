@@ -17,6 +17,7 @@ from skinml.labels import DIAGNOSES
 from skinml.monitoring.chi_squared import holm, homogeneity, pool
 from skinml.monitoring.reference import MEASURES, Usual
 from skinml.monitoring.tally import Tally
+from skinml.words import several
 
 DRIFTED = "drifted"
 """The verdict that nobody should trust a run's scores."""
@@ -168,12 +169,11 @@ def stability_index(first: NDArray[np.integer], second: NDArray[np.integer]) -> 
 def _too_few(images: int, reference_images: int) -> str:
     """Return why there is no verdict on a run; "" if there is one."""
     if images < FEWEST_IMAGES:
-        return f"{images} images are too few to judge whether they are usual: {FEWEST_IMAGES} are needed"
+        few = f"{several(images, 'image')} {'is' if images == 1 else 'are'} too few to judge"
+        return f"{few} whether they are usual: {FEWEST_IMAGES} are needed"
     if reference_images < FEWEST_HELD_OUT:
-        return (
-            f"the drift reference has {reference_images} images, too few to judge whether this run's are usual:"
-            f" {FEWEST_HELD_OUT} are needed"
-        )
+        few = f"the drift reference has {several(reference_images, 'image')}, too few to judge whether"
+        return f"{few} this run's are usual: {FEWEST_HELD_OUT} are needed"
     return ""
 
 

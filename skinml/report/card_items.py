@@ -18,6 +18,7 @@ from skinml.report.card import NOT_REPORTED, Block, Card, Item, Section, Table
 from skinml.report.card_finished import finished_items
 from skinml.report.card_performance import judged_sections, percent
 from skinml.schemas import FLAGS
+from skinml.words import several
 
 EXCLUDED = (
     "Not for diagnosis, triage or any decision about a patient without a physician's own judgement: it is not a"
@@ -127,8 +128,8 @@ def _data(dataset: Mapping[str, Any]) -> list[Item]:
         Item(
             "Version",
             [
-                f"Version {dataset['version']} of the table samples, {dataset['samples']:,} images; pixels"
-                f" {dataset['key']}."
+                f"Version {dataset['version']} of the table samples, {several(dataset['samples'], 'image')};"
+                f" pixels {dataset['key']}."
             ],
         ),
     ]
@@ -136,7 +137,7 @@ def _data(dataset: Mapping[str, Any]) -> list[Item]:
         return [*items, Item("Composition", [NOT_REPORTED])]
     age = described["age"]
     ages = (
-        f"{age['images']:,} images with an age: median {age['median']:g} years, {age['lowest']:g} to"
+        f"{several(age['images'], 'image')} with an age: median {age['median']:g} years, {age['lowest']:g} to"
         f" {age['highest']:g}; unknown for {age['unknown']:,}."
         if age["images"]
         else f"Unknown for all {age['unknown']:,} images."
@@ -218,7 +219,7 @@ def _training(fields: Mapping[str, Any], measured: Mapping[str, Any]) -> list[It
         ),
         Item(
             "Recipe",
-            [f"Protocol {fields['protocol']}: {recipe}; {asked['epochs']} epochs, batches of"
+            [f"Protocol {fields['protocol']}: {recipe}; {several(asked['epochs'], 'epoch')}, batches of"
              f" {asked['batch_size']}, seed {asked['seed']}; {recipe_words.optimised(settings)};"
              f" {recipe_words.augmented(settings)}. Kept weights: {kept}.",
              *filter(None, [asked.get("stopped")])],

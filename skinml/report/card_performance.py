@@ -7,6 +7,7 @@ from typing import Any
 
 from skinml.labels import DIAGNOSES
 from skinml.report.card import NOT_REPORTED, Block, Item, Picture, Section, Table
+from skinml.words import several
 
 HEADLINE = {
     "accuracy": "accuracy",
@@ -187,5 +188,5 @@ AGREEMENT = {
 def _agreement(found: Mapping[str, Any] | None) -> list[Block]:
     if found is None:
         return [NOT_REPORTED]
-    said = f"{found['lesions']:,} test lesions with {found['images']:,} images."
+    said = f"{several(found['lesions'], 'test lesion')} with {several(found['images'], 'image')}."
     return [said, _named(AGREEMENT, found["metrics"], found["intervals"])]

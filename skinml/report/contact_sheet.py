@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from skinml import DISCLAIMER
+from skinml.words import several
 
 COLUMNS = 5
 
@@ -78,7 +79,7 @@ def draw_contact_sheet(title: str, tiles: Sequence[Tile]) -> bytes:
             sheet.paste(picture, corner)
         draw.text((left, bottom + 4), f"{number + 1}.  p = {tile.p_malignant:.2f}", INK, _font(15))
         draw.text((left, bottom + 23), tile.predicted_dx, GREY, _font(13))
-    draw.text((GAP, height - 24), f"n = {len(tiles)} images. {DISCLAIMER}", GREY, _font(13))
+    draw.text((GAP, height - 24), f"n = {several(len(tiles), 'image')}. {DISCLAIMER}", GREY, _font(13))
     buffer = io.BytesIO()
     sheet.save(buffer, "JPEG", quality=QUALITY, optimize=True)
     return buffer.getvalue()

@@ -15,7 +15,7 @@ from skinml import DISCLAIMER
 from skinml.gate.verdict import ChangedLesion, Verdict
 from skinml.labels import DIAGNOSES, MALIGNANT
 from skinml.models.floors import Criterion
-from skinml.records.export import as_text
+from skinml.records.export_files import as_text
 from skinml.report.canvas import DOTS_PER_INCH
 from skinml.report.gate_figure import draw_criteria, drawn
 from skinml.report.html import render

@@ -18,6 +18,9 @@ from skinml.report.contact_sheet import EDGE, Tile
 
 TOP = 10
 
+LOOKS_MALIGNANT = 0.5
+"""Malignant diagnoses together are as likely as the others. For a sentence only, not a threshold for care."""
+
 COLUMNS = ("uri", "etag", "size_bytes", "sha256", "predicted_dx", "p_malignant")
 
 BLANK = {
@@ -44,6 +47,13 @@ def most_suspicious(workspace: str, run_id: str, run_date: date, top: int = TOP)
         order = [("p_malignant", "descending"), ("uri", "ascending")]
         best = rows.take(pc.select_k_unstable(rows, min(top, len(rows)), order))
     return [] if best is None else best.to_pylist()
+
+
+def count_malignant(workspace: str, run_id: str, run_date: date) -> int:
+    """Return how many rows of a run have a p_malignant of at least LOOKS_MALIGNANT; arguments as above."""
+    where = pc.equal(pc.field("run_date"), run_date) & pc.equal(pc.field("run_id"), run_id)
+    where &= pc.field("p_malignant") >= LOOKS_MALIGNANT
+    return sum(len(piece) for piece in tables.scan(workspace, "scores", ["uri"], where=where))
 
 
 def tiles_of(rows: list[dict[str, Any]]) -> list[Tile]:

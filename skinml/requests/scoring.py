@@ -49,6 +49,8 @@ class ScoreRequest(ClusterRequest):
         description="show the most suspicious images in a Prefect UI that is not on this machine alone, too",
     )
 
+    report: bool = Field(True, description="write the night's page into the workspace at the end")
+
     @model_validator(mode="after")
     def _window_is_open(self) -> ScoreRequest:
         if self.since is not None and self.until is not None and self.since >= self.until:

@@ -46,6 +46,15 @@ class TrainRequest(FloorsRequest, RecipeRequest, CardRequest, ClusterRequest):
         description="grouped: holds out whole lesions; thesis: as in the thesis, and an honest refit",
     )
     model: str = Field("thesis-cnn", description="architecture to fit")
+    weights: str | None = Field(
+        None,
+        min_length=1,
+        max_length=4096,
+        description="weights to start from: imagenet, none or PATH (default: imagenet if the model has them)",
+    )
+    weights_sha256: str | None = Field(
+        None, pattern="^[0-9a-fA-F]{64}$", description="SHA-256 that the file of --weights PATH must have"
+    )
     epochs: int | None = Field(
         None, ge=1, le=10_000, description="number of epochs (default: 50 for thesis, otherwise 20)"
     )

@@ -22,7 +22,7 @@ PROTOCOL = "grouped"
 FINISHING = ("views", "calibration", "operating_sensitivity")
 """Parameters of what follows a fit."""
 
-TAKEN_OVER = ("epochs", "batch_size", "seed", "recipe", *FINISHING)
+TAKEN_OVER = ("epochs", "batch_size", "seed", "recipe", "weights", *FINISHING)
 """Parameters of the champion that a challenger takes over, if it has the same architecture and protocol. Its
 settings too; a champion of a version that did not record them was fitted by the recipe `plain`. Not its
 teachers: they may have seen lesions that are test lesions by now."""
@@ -40,7 +40,7 @@ def training_of(request: RetrainRequest, champion: Manifest | None, run_id: str)
         RequestError: there is no such architecture, or the champion's manifest has a parameter that `train`
             refuses.
     """
-    model = request.model or (champion.name if champion is not None else DEFAULT)
+    model = request.model or (model_of(champion) if champion is not None else DEFAULT)
     try:
         architecture(model)
     except RequestError as error:
@@ -49,7 +49,7 @@ def training_of(request: RetrainRequest, champion: Manifest | None, run_id: str)
         raise RequestError(f"champion {champion.version}: {error}; choose one with --model") from error
     shared = {name: value for name, value in request if name in TrainRequest.model_fields}
     asked: dict[str, Any] = {name: value for name, value in shared.items() if value is not None}
-    same = champion is not None and (champion.name, champion.protocol) == (model, PROTOCOL)
+    same = champion is not None and (model_of(champion), champion.protocol) == (model, PROTOCOL)
     taken = _recorded(champion) if champion is not None and same else {}
     if request.epochs is not None:  # parts of the champion's epochs may not fit into others
         taken = {name: value for name, value in taken.items() if name not in {"head_epochs", "warm_up"}}
@@ -60,6 +60,12 @@ def training_of(request: RetrainRequest, champion: Manifest | None, run_id: str)
             f"the champion's manifest cannot be trained by: {first_problem(error)}; give --epochs, --batch-size"
             " and --seed"
         ) from error
+
+
+def model_of(manifest: Manifest) -> str:
+    """What `--model` calls the architecture of a version: its name, and its structure if it has one."""
+    structure = manifest.architecture.get("structure")
+    return manifest.name if structure is None else f"{manifest.name}:{structure}"
 
 
 def _recorded(version: Manifest) -> dict[str, Any]:
@@ -76,7 +82,7 @@ def _recorded(version: Manifest) -> dict[str, Any]:
 
 def is_same_recipe(challenger: Manifest, training: TrainRequest) -> bool:
     """Whether a registered version is what this request would train, as far as its manifest says."""
-    if (challenger.name, challenger.protocol) != (training.model, training.protocol):
+    if (model_of(challenger), challenger.protocol) != (training.model, training.protocol):
         return False
     asked = {name: getattr(training, name) for name in (*TAKEN_OVER, *SWITCHES)}
     found = _recorded(challenger)

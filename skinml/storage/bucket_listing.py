@@ -14,7 +14,6 @@ from skinml.storage import s3fs_fallback
 from skinml.storage.connection import bucket_and_key, check_answers, split
 from skinml.storage.listed import (
     HIDDEN,
-    IMAGE_SUFFIXES,
     OF_A_WORKSPACE,
     OTHER,
     OTHER_WORKSPACE,
@@ -24,8 +23,12 @@ from skinml.storage.listed import (
     piece,
 )
 from skinml.storage.retry import DELAYS, is_transient, log_retry, waits
+from skinml.storage.suffixes import listed_suffixes
 
-IMAGE_NAME = "(?i)(" + "|".join(IMAGE_SUFFIXES).replace(".", r"\.") + ")$"
+
+def image_name() -> str:
+    """Return the pattern of a name that is listed."""
+    return "(?i)(" + "|".join(listed_suffixes()).replace(".", r"\.") + ")$"
 
 
 def list_bucket(url: str, left_out: Collection[str], piece_rows: int) -> Iterator[Listed]:
@@ -95,7 +98,7 @@ def _listed(objects: pa.Table, prefix: str, base: str, keys_left_out: Collection
     if not prefix:
         hidden = pc.or_(hidden, pc.starts_with(below, "."))
     passed = pc.or_(pc.or_(hidden, ours), others)
-    wanted = pc.and_not(pc.match_substring_regex(below, IMAGE_NAME), passed)
+    wanted = pc.and_not(pc.match_substring_regex(below, image_name()), passed)
     images = objects.filter(wanted)
     listing = pa.table(
         {

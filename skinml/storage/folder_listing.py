@@ -13,7 +13,6 @@ from skinml.errors import RequestError
 from skinml.storage.first_bytes import are_an_image, read_first
 from skinml.storage.listed import (
     HIDDEN,
-    IMAGE_SUFFIXES,
     LINK_OUT,
     LINK_TO_FOLDER,
     LINK_TO_HIDDEN_FOLDER,
@@ -32,6 +31,7 @@ from skinml.storage.listed import (
     piece,
 )
 from skinml.storage.retry import is_transient
+from skinml.storage.suffixes import listed_suffixes
 from skinml.storage.urls import file_uri, is_below
 
 LOOKS = 1_000
@@ -138,7 +138,7 @@ def _row_or_kind(
     """Return the row of an image, or the kind under which a file is counted as passed over."""
     if entry.name.startswith("."):
         return HIDDEN
-    is_image = entry.name.lower().endswith(IMAGE_SUFFIXES)
+    is_image = entry.name.lower().endswith(listed_suffixes())
     try:
         if entry.is_symlink():
             return _link(entry, is_image, root, left_out)
@@ -182,7 +182,7 @@ def _link(entry: os.DirEntry[str], is_image: bool, root: str, left_out: Collecti
     if stat.S_ISDIR(status.st_mode):
         return LINK_TO_HIDDEN_FOLDER if is_hidden else LINK_TO_FOLDER
     if is_image:
-        is_listed = not is_hidden and target.lower().endswith(IMAGE_SUFFIXES)
+        is_listed = not is_hidden and target.lower().endswith(listed_suffixes())
         return LINK_TO_LISTED if is_listed else _row(entry, status)
     kind = kind_of(entry.name)
     return OTHER if kind == NO_SUFFIX else kind

@@ -9,21 +9,7 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 
 from skinml.schemas import LISTING
-
-IMAGE_SUFFIXES = (
-    *(".jpg", ".jpeg", ".jpe", ".jfif", ".pjpeg"),
-    *(".png", ".webp", ".tif", ".tiff", ".bmp"),
-)
-"""Suffixes of images that are listed, in any case."""
-
-OTHER_IMAGE_SUFFIXES = (
-    *(".heic", ".heif", ".hif", ".avif", ".gif", ".jxl"),
-    *(".jp2", ".j2k", ".jpf", ".jpx"),
-    *(".dcm", ".dicom"),
-    *(".cr2", ".cr3", ".nef", ".arw", ".dng", ".orf", ".raf", ".rw2"),
-    ".psd",
-)
-"""Suffixes of image formats that skinml does not read: phones, medical devices, cameras' raw formats."""
+from skinml.storage.suffixes import DICOM, OTHER_IMAGE_SUFFIXES
 
 NO_SUFFIX = "no suffix"
 """In a folder: files without a suffix that start like an image. In a bucket: all objects without a suffix."""
@@ -40,8 +26,11 @@ OTHER_WORKSPACE = "in another workspace"
 """Figures and reports of another workspace. Counted in objects in a bucket, in whole trees in a folder."""
 
 _MADE_AT = r"\d{8}T\d{6}Z-[0-9a-f]{6}"
-OF_A_WORKSPACE = rf"(^|/)(models/[^/]+/{_MADE_AT}|reports/[a-z]+-{_MADE_AT})(/|$)"
-"""Paths below which a workspace keeps images: the folders of model versions and of reports."""
+FIGURES = "skinml-figures"
+"""The folder of the figures of `explore`, which stands anywhere with `--out`."""
+
+OF_A_WORKSPACE = rf"(^|/)(models/[^/]+/{_MADE_AT}|reports/[a-z]+-{_MADE_AT}|{FIGURES})(/|$)"
+"""Paths below which a workspace keeps images: the folders of model versions, of reports and of figures."""
 
 LINK_OUT = "link out of the archive"
 LINK_TO_LISTED = "link to a listed image"
@@ -117,12 +106,18 @@ def warnings(passed_over: Mapping[str, int], remote: bool) -> list[str]:
         LINK_TO_HIDDEN_FOLDER: ("link", "to hidden folders: score such a folder as an archive of its own"),
     }
     found = []
-    formats = {kind: passed_over[kind] for kind in OTHER_IMAGE_SUFFIXES if passed_over.get(kind)}
+    formats = {
+        kind: passed_over[kind] for kind in OTHER_IMAGE_SUFFIXES if kind != DICOM and passed_over.get(kind)
+    }
     if formats:
         found.append(
             f"passed over {_several(sum(formats.values()), 'file')} in image formats that are not supported "
             f"({in_words(formats)}): convert them to JPEG, PNG or TIFF to use them"
         )
+    if passed_over.get(DICOM):
+        files = _several(passed_over[DICOM], f"{DICOM} file")
+        install = "pip install 'skinml[dicom]' on this machine and its workers"
+        found.append(f"passed over {files}: to use them, {install}")
     for kind, (noun, said) in words.items():
         if passed_over.get(kind):
             found.append(f"passed over {_several(passed_over[kind], noun)} {said}")

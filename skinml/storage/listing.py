@@ -24,7 +24,7 @@ PIECE = 1_000
 def list_images(url: str, left_out: Collection[str] = (), at_once: int | None = None) -> Iterator[Listed]:
     """Yield every image object below a folder or prefix, at any depth, in pieces.
 
-    An image is an object whose name ends in one of IMAGE_SUFFIXES, in any case. Everything else is counted as
+    An image is an object whose name ends in one of `listed_suffixes`, in any case. Everything else counts as
     passed over: names that begin with a dot, everything in such folders, what is left out, and other files.
 
     Args:

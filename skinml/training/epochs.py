@@ -99,7 +99,7 @@ def run_epochs(
             break
         started, waited = time.perf_counter(), feed.waited
         learner.begin(epoch)
-        metrics = learner.fit(feed.epoch(epoch))
+        metrics = learner.fit(feed.epoch())
         seconds = time.perf_counter() - started
         weights: Weights = []
         if math.isfinite(metrics["loss"]):

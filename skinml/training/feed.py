@@ -1,17 +1,27 @@
-"""Feed batches to a trainer in their order, and measure how long it waits for them."""
+"""Feed batches to a trainer in their order, and measure how long it waits for them.
+
+Augmentation takes a processor about as long as a GPU takes for ten images, so worker processes make augmented
+batches ahead. Without augmentation the trainer gathers its pixels itself.
+"""
 
 from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
+from skinml.compute.cores import cores
 from skinml.training.batch import Batch, Source, make_batch
-from skinml.training.pixels import Pixels
-from skinml.training.resampling import Positions
+from skinml.training.feed_worker import Task
+from skinml.training.feed_workers import Workers
+from skinml.training.pixels import Pages, Pixels
 
-Numbered = tuple[int, Positions]
-"""A batch's number in its epoch's draw, and its positions."""
+MOST_WORKERS = 16
+
+
+def workers_for(source: Source) -> int:
+    """How many processes should make batches: none if making one takes no time, else all cores but one."""
+    return min(MOST_WORKERS, max(1, cores() - 1)) if source.settings.augments else 0
 
 
 class BatchOrder:
@@ -29,19 +39,19 @@ class BatchOrder:
         self._generator.setstate(random.getstate())
         self._drawn = 0
 
-    def epoch(self, epoch: int) -> list[Numbered]:
-        """The batches of an epoch, counted from 1. An epoch that was asked for before is not known any more."""
-        numbers: list[int] = []
-        while self._drawn < epoch:  # also for epochs that another process has fitted
+    def epochs(self, first: int, last: int) -> Iterator[list[Task]]:
+        """The batches of each of these epochs, counted from 1, as tasks without a slot."""
+        while self._drawn < last:
             numbers = list(range(self._source.count))
-            self._generator.shuffle(numbers)
+            self._generator.shuffle(numbers)  # also for epochs that another process has fitted
             self._drawn += 1
-        positions = self._source.order(epoch)
-        return [(number, positions[number]) for number in numbers]
+            if self._drawn >= first:
+                positions = self._source.order(self._drawn)
+                yield [Task(self._drawn, number, positions[number], -1) for number in numbers]
 
 
 class Feed:
-    """The batches of one epoch after another, made in this process. It has state: a class.
+    """The batches of one epoch after another. It has state: a class.
 
     Attributes:
         source: what they are made of.
@@ -49,19 +59,58 @@ class Feed:
 
     """
 
-    def __init__(self, source: Source, shards: Sequence[Pixels], order: BatchOrder) -> None:
+    def __init__(
+        self,
+        source: Source,
+        shards: Sequence[Pixels],
+        epochs: Iterator[list[Task]],
+        workers: int = 0,
+        say: Callable[[str], None] = lambda _: None,
+        is_busy: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Start the workers.
+
+        Args:
+            source: what batches are made of.
+            shards: all pixels; memory maps of files if there are workers.
+            epochs: the batches of each epoch (`BatchOrder.epochs`).
+            workers: processes that make batches ahead; 0: they are made when they are asked for.
+            say: called with what a person should know, such as a worker's death.
+            is_busy: whether the trainer's device has enough to do, so that it does not wait.
+
+        """
         self.source = source
         self.waited = 0.0
+        self._is_busy = is_busy
         self._shards = shards
-        self._order = order
+        self._pages = Pages(shards)
+        self._epochs = epochs
+        self._next = next(self._epochs, [])
+        self._workers = Workers(source, shards, workers, self._make, say) if workers and self._next else None
 
-    def epoch(self, epoch: int) -> Iterator[Batch]:
-        """The batches of an epoch, counted from 1."""
-        for number, positions in self._order.epoch(epoch):
+    def epoch(self) -> Iterator[Batch]:
+        """The batches of the next epoch."""
+        tasks, self._next = self._next, []
+        if self._workers is not None:
+            self._next = next(self._epochs, [])
+            made = self._workers.batches(tasks, self._next)
+        else:
+            made = map(self._make, tasks)
+        for _ in tasks:
             asked = time.perf_counter()
-            batch = make_batch(self.source, self._shards, positions, epoch, number)
-            self.waited += time.perf_counter() - asked
+            batch = next(made)
+            if not self._is_busy():
+                self.waited += time.perf_counter() - asked
             yield batch
+        if self._workers is None:
+            self._next = next(self._epochs, [])
 
     def close(self) -> None:
-        """Nothing is held."""
+        """End the workers."""
+        if self._workers is not None:
+            self._workers.close()
+
+    def _make(self, task: Task) -> Batch:
+        batch = make_batch(self.source, self._shards, task.positions, task.epoch, task.number)
+        self._pages.count(batch.pixels.nbytes)
+        return batch

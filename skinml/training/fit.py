@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-import os
 import platform
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -18,26 +18,25 @@ from numpy.typing import NDArray
 
 from skinml.dataset.shard_files import map_shards
 from skinml.errors import RunError
-from skinml.images.preprocessing import Normalisation, network_input
-from skinml.models.bundle import HEAD, KERAS, NETWORKS, leave
-from skinml.models.head import check_head, write_head
-from skinml.models.inference import BATCH, infer
-from skinml.models.keras_head import linear_head
-from skinml.models.onnx import check_parity, export_onnx
-from skinml.models.outputs import CELLS_NAME, OUTPUT_NAME
+from skinml.images.preprocessing import Normalisation
+from skinml.models.bundle import KERAS, leave
+from skinml.models.keras_import import import_keras
 from skinml.models.zoo import architecture
 from skinml.models.zoo.base import Architecture
+from skinml.training import checkpoints
 from skinml.training.batch import make_source
 from skinml.training.epochs import Course, OnEpoch, Say, run_epochs
-from skinml.training.feed import BatchOrder, Feed
-from skinml.training.inputs import read_inputs
+from skinml.training.export import write_networks
+from skinml.training.feed import BatchOrder, Feed, workers_for
+from skinml.training.inputs import Inputs, read_inputs
 from skinml.training.jobs import FitJob
 from skinml.training.learner import Learner
-from skinml.training.pixels import Pixels, batches, gather
-from skinml.training.process import run_in_process
+from skinml.training.pixels import Pixels, batches
+from skinml.training.probe import fit_probe
 from skinml.training.resampling import Positions, drawn_shares
 from skinml.training.results import PROBABILITIES, VALIDATION, FitResult
 from skinml.training.soft_labels import mix_targets
+from skinml.training.start import build_model
 
 if TYPE_CHECKING:
     import keras
@@ -45,7 +44,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger("skinml.train")
 
 _PREDICT_BATCH = 64  # on 2 cores 32 to 256 predict equally fast; small batches keep memory small
-_PARITY_IMAGES = 256
 
 
 def fit(job: FitJob, scratch: Path, on_epoch: OnEpoch, say: Say = logger.info) -> FitResult:
@@ -60,7 +58,8 @@ def fit(job: FitJob, scratch: Path, on_epoch: OnEpoch, say: Say = logger.info) -
     Raises:
         RequestError: no architecture has this name.
         RunError: the shards do not fit the architecture or the labels, the loss is not finite in the first
-            epoch, or the exported model differs from the fitted one.
+            epoch, or the exported model differs from the fitted one. On another backend than TensorFlow nothing
+            is exported here.
 
     """
     shape = architecture(job.architecture)
@@ -68,35 +67,26 @@ def fit(job: FitJob, scratch: Path, on_epoch: OnEpoch, say: Say = logger.info) -
     shards = map_shards(job.workspace, job.dataset_key, job.stored_as, inputs.shards, scratch)
     _check(shape, shards, inputs.labels)
     data = _Data(shards, inputs.labels, shape.normalisation)
-    source = make_source(inputs.labels, inputs.train, job.settings, job.batch_size, job.seed)
-    if job.soft_labels is not None:
-        source = replace(source, targets=mix_targets(source.targets, job.soft_labels, inputs.train))
-    shares = drawn_shares(inputs.labels[inputs.train], job.settings.sampling)
-    keras = _keras()
+    keras = import_keras()
     keras.utils.set_random_seed(job.seed)
-    learner = Learner(shape, job.settings, shares, source.count, job.epochs)
-    model = learner.scorer
+    backend = keras.backend.backend()
     started = time.perf_counter()
-    course = Course()
-    run_epochs(
-        learner,
-        Feed(source, shards, BatchOrder(source)),
-        inputs.labels[inputs.validation],
-        lambda: _predict(model, data, inputs.validation),
-        job.settings,
-        job.epochs,
-        course,
-        on_epoch,
-        say,
-        after=lambda _: None,
-    )
+    if shape.frozen:
+        model = build_model(shape, job.start)
+        course = Course(fit_probe(model, shards, inputs, shape.normalisation, job.seed, on_epoch), kept_epoch=1)
+    else:
+        model, course = _in_epochs(job, shape, inputs, data, backend, on_epoch, say)
     probabilities = _predict(model, data, inputs.test)
     alike = np.array_equal(inputs.validation, inputs.test)  # as in the thesis
     validation = probabilities if alike else _predict(model, data, inputs.validation)
     seconds = time.perf_counter() - started
     with tempfile.TemporaryDirectory(prefix="skinml-fit-") as folder:
         made = Path(folder)
-        parity = _export(model, shape, data, inputs.test, made) if job.export else None
+        parity = None
+        if job.export:
+            model.save(made / KERAS)
+            if backend == "tensorflow":  # otherwise whoever asked exports (`training.dispatch`)
+                parity = write_networks(model, shape, shards, shape.normalisation, inputs.test, made)
         for name, values in ((PROBABILITIES, probabilities), (VALIDATION, validation)):
             np.save(made / name, values, allow_pickle=False)
         files = leave(made, job.results)
@@ -110,9 +100,57 @@ def fit(job: FitJob, scratch: Path, on_epoch: OnEpoch, say: Say = logger.info) -
         pace=course.pace,
         parity=parity,
         parameters=int(model.count_params()),
-        libraries=_libraries(keras.backend.backend()),
+        libraries=_libraries(backend),
         files=files,
     )
+
+
+def _in_epochs(
+    job: FitJob, shape: Architecture, inputs: Inputs, data: _Data, backend: str, on_epoch: OnEpoch, say: Say
+) -> tuple[keras.Model, Course]:
+    """Fit all layers, epoch after epoch; the model with the kept weights, and what the epochs came to."""
+    source = make_source(inputs.labels, inputs.train, job.settings, job.batch_size, job.seed)
+    if job.soft_labels is not None:
+        source = replace(source, targets=mix_targets(source.targets, job.soft_labels, inputs.train))
+    shares = drawn_shares(inputs.labels[inputs.train], job.settings.sampling)
+    learner = Learner(shape, job.start, job.settings, shares, source.count, job.epochs)
+    order = BatchOrder(source)  # nothing may come between: it takes over a random state
+    model = learner.scorer
+    course = _continue(job, learner, backend, say)
+    tasks = order.epochs(course.epochs + 1, job.epochs)
+    with closing(Feed(source, data.shards, tasks, workers_for(source), say, learner.is_busy)) as feed:
+        run_epochs(
+            learner,
+            feed,
+            inputs.labels[inputs.validation],
+            lambda: _predict(model, data, inputs.validation),
+            job.settings,
+            job.epochs,
+            course,
+            on_epoch,
+            say,
+            after=lambda course: checkpoints.save(job, course, learner.state(), backend, say),
+        )
+    return model, course
+
+
+def _continue(job: FitJob, learner: Learner, backend: str, say: Say) -> Course:
+    """Put the learner where the last checkpoint was made; the course so far, empty if there is none."""
+    saved = checkpoints.load(job, say)
+    if saved is None:
+        return Course()
+    course = saved.course
+    learner.begin(course.epochs)
+    try:
+        learner.restore(saved.state)
+    except ValueError as error:
+        say(f"the checkpoint of epoch {course.epochs} cannot be used, the fit starts from its first: {error}")
+        return Course()
+    if course.kept is None:
+        course.kept = learner.settle()
+    elsewhere = "" if saved.backend == backend else f", which was fitted on {saved.backend}, on {backend}"
+    say(f"the fit continues after epoch {course.epochs} of {job.epochs}{elsewhere}")
+    return course
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,49 +167,21 @@ class _Data:
 
 def _predict(model: keras.Model, data: _Data, positions: Positions) -> NDArray[np.float64]:
     """Probabilities, shape (len(positions), 7), dropout off."""
-    found = model.predict(data.batches(positions, _PREDICT_BATCH), verbose=0)
+    with _exact():
+        found = model.predict(data.batches(positions, _PREDICT_BATCH), verbose=0)
     return np.asarray(found, dtype=np.float64)
 
 
-def _export(model: keras.Model, shape: Architecture, data: _Data, test: Positions, folder: Path) -> float:
-    """Write both forms of the model; how far they differ on up to 256 images spread over the test set."""
+def _exact() -> AbstractContextManager[Any]:
+    """Within it, float32 is float32: JAX on a GPU would round factors to 10 bits, and differ from ONNX."""
     import keras
 
-    saved, exported = folder / KERAS, folder / NETWORKS["fp32"]
-    model.save(saved)
-    if keras.backend.backend() == "tensorflow":
-        export_onnx(model, exported, shape.features, shape.cells)
-    else:
-        export_saved(saved, exported, shape.features, shape.cells)
-    test = np.unique(test)
-    spread = np.linspace(0, len(test) - 1, min(_PARITY_IMAGES, len(test))).astype(np.int64)
-    pixels = network_input(gather(data.shards, test[spread]), data.normalisation)
-    parity = check_parity(model, exported, pixels)
-    if shape.cells is not None:
-        head = linear_head(model, shape.cells)
-        found = infer(
-            exported, np.array_split(pixels, range(BATCH, len(pixels), BATCH)), [CELLS_NAME, OUTPUT_NAME]
-        )
-        check_head(head, found[CELLS_NAME], found[OUTPUT_NAME])
-        write_head(folder / HEAD, head)
-    return parity
+    if keras.backend.backend() != "jax":
+        return nullcontext()
+    import jax
 
-
-def export_saved(saved: Path, exported: Path, features: str | None = None, cells: str | None = None) -> None:
-    """Export a saved model by TensorFlow in another process, whatever Keras runs on in this one.
-
-    One exporter for every backend: on JAX, Keras would need jax2onnx, whose graphs nobody has compared.
-    """
-    run_in_process(_export_saved, (saved, exported, features, cells), _nothing, {"KERAS_BACKEND": "tensorflow"})
-
-
-def _export_saved(job: tuple[Path, Path, str | None, str | None], emit: Callable[[], None]) -> None:
-    saved, exported, features, cells = job
-    export_onnx(_keras().models.load_model(saved, compile=False), exported, features, cells)
-
-
-def _nothing() -> None:
-    """No messages are expected."""
+    exact: AbstractContextManager[Any] = jax.default_matmul_precision("highest")
+    return exact
 
 
 def _check(shape: Architecture, shards: Sequence[Pixels], labels: NDArray[np.int64]) -> None:
@@ -186,14 +196,6 @@ def _check(shape: Architecture, shards: Sequence[Pixels], labels: NDArray[np.int
     rows = sum(len(shard) for shard in shards)
     if rows != len(labels):
         raise RunError(f"the shards hold {rows} images for {len(labels)} labels; prepare again")
-
-
-def _keras() -> Any:
-    """Keras, with TensorFlow's start-up chatter turned down; only errors are worth a line."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    import keras
-
-    return keras
 
 
 def _libraries(backend: str) -> dict[str, str]:

@@ -18,7 +18,7 @@ from skinml.dataset.pixelstore import PixelStore
 from skinml.dataset.shard_files import Shard
 from skinml.errors import RunError
 from skinml.storage.objects import read_bytes, write_bytes
-from skinml.training.jobs import FitJob, SoftLabels
+from skinml.training.jobs import RANDOM, FitJob, SoftLabels, Start
 from skinml.training.protocols import Recipe
 from skinml.training.resampling import Positions
 
@@ -85,6 +85,7 @@ def write_fit_job(
     results: str,
     export: bool,
     soft_labels: SoftLabels | None = None,
+    start: Start = RANDOM,
 ) -> FitJob:
     """The job that fits a recipe on these samples. Its inputs are written beside `results`.
 
@@ -96,6 +97,7 @@ def write_fit_job(
         results: URL of the folder for what the fit makes.
         export: whether it leaves its network there.
         soft_labels: what teachers say of the training images.
+        start: what the weights are before the fit.
     """
     inputs = f"{results}.npz"
     return FitJob(
@@ -112,6 +114,7 @@ def write_fit_job(
         results=results,
         export=export,
         soft_labels=soft_labels,
+        start=start,
     )
 
 

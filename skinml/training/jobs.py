@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, TypeAdapter
 
@@ -47,6 +47,29 @@ class SoftLabels:
 
 
 @dataclass(frozen=True)
+class Start:
+    """What a fit starts from (`training.start`).
+
+    Attributes:
+        kind: random weights, those of an installed package, or those of a file.
+        source: what the manifest says: where they come from.
+        sha256: of their file.
+        licence: SPDX expression; None: not known.
+        url: of the file, where every machine can read it.
+
+    """
+
+    kind: Literal["random", "package", "file"] = "random"
+    source: str = "none"
+    sha256: Sha256 | None = None
+    licence: str | None = None
+    url: Url | None = None
+
+
+RANDOM = Start()
+
+
+@dataclass(frozen=True)
 class FitJob:
     """Fit an architecture on a dataset.
 
@@ -62,6 +85,7 @@ class FitJob:
         results: URL of the folder for model.keras, model.onnx and the two files of probabilities.
         export: False: leave no network (the honest refit needs only its probabilities).
         soft_labels: what teachers say of the training images; None: the labels alone count.
+        start: what the weights are before the fit.
 
     """
 
@@ -78,6 +102,7 @@ class FitJob:
     results: Url
     export: bool
     soft_labels: SoftLabels | None = None
+    start: Start = RANDOM
 
 
 @dataclass(frozen=True)

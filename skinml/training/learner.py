@@ -16,8 +16,11 @@ from numpy.typing import NDArray
 from skinml.images.preprocessing import network_input
 from skinml.models.zoo.base import Architecture
 from skinml.training.batch import Batch
+from skinml.training.jax_steps import JaxSteps
+from skinml.training.jobs import Start
 from skinml.training.losses import Shares, make_loss
 from skinml.training.settings import Settings
+from skinml.training.start import build_model
 
 if TYPE_CHECKING:
     import keras
@@ -39,19 +42,20 @@ class Learner:
     """
 
     def __init__(
-        self, shape: Architecture, settings: Settings, shares: Shares, steps: int, epochs: int
+        self, shape: Architecture, start: Start, settings: Settings, shares: Shares, steps: int, epochs: int
     ) -> None:
-        """Build the network, from Keras's random state.
+        """Build the network; what its start leaves open is of Keras's random state.
 
         Args:
             shape: its architecture.
+            start: the weights that it starts from.
             settings: how to fit.
             shares: of the classes in what is drawn.
             steps: a whole epoch's.
             epochs: in all, with those of the head.
 
         """
-        self.model = _build(shape, settings)
+        self.model = _build(shape, start, settings)
         apart = settings.average > 0 or settings.precision != "float32"
         self.scorer = shape.build() if apart else self.model
         self._normalisation = shape.normalisation
@@ -60,6 +64,7 @@ class Learner:
         self._steps, self._epochs = steps, epochs
         self._learning = [layer for layer in self.model.layers if layer.trainable]
         self._phase: str | None = None
+        self._jax: JaxSteps | None = None
 
     def begin(self, epoch: int) -> None:
         """Choose the layers that learn and their optimiser, as this epoch (counted from 1) needs them."""
@@ -81,12 +86,21 @@ class Learner:
             jit_compile=False if keras.backend.backend() == "tensorflow" else "auto",
         )
         self.model.optimizer.build(self.model.trainable_variables)
+        if keras.backend.backend() == "jax":
+            loss = keras.losses.categorical_crossentropy if isinstance(self._loss, str) else self._loss
+            self._jax = JaxSteps(self.model, loss, self._normalisation)
+
+    def is_busy(self) -> bool:
+        """Whether a device works on earlier batches, so that it does not wait for the next one."""
+        return self._jax is not None and self._jax.is_busy()
 
     def fit(self, batches: Iterable[Batch]) -> dict[str, float]:
         """Take a step on each batch; the means of loss and accuracy over their images.
 
-        Stops at a loss that is not finite, which it returns.
+        Stops at a loss that is not finite, which it returns (on JAX at the end of the epoch).
         """
+        if self._jax is not None:
+            return self._jax.fit(batches)
         images, loss, right = 0, 0.0, 0.0
         for batch in batches:
             found = self.model.train_on_batch(
@@ -191,16 +205,16 @@ def learning_rate(settings: Settings, steps_an_epoch: int, steps: int) -> Any:
     )
 
 
-def _build(shape: Architecture, settings: Settings) -> keras.Model:
+def _build(shape: Architecture, start: Start, settings: Settings) -> keras.Model:
     """The network; its layers compute in the precision of the settings, the last one in float32."""
     if settings.precision == "float32":
-        return shape.build()
+        return build_model(shape, start)
     import keras
 
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
-        model = shape.build()
+        model = build_model(shape, start)
     finally:
         keras.config.set_dtype_policy(before)
     return _last_in_float32(model)

@@ -7,7 +7,7 @@ lesion_id, dx, split, metadata_row (place in the metadata, in whose order the th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -123,6 +123,23 @@ def grouped(
         batch_size=batch_size or NAMED["plain"].batch_size,
         epochs=epochs or NAMED["plain"].epochs,
     )
+
+
+def in_one_step(recipe: Recipe, model: str, epochs: int | None) -> Recipe:
+    """The recipe for an architecture of which only the last layer is fitted (`training.probe`).
+
+    Args:
+        recipe: for networks that are fitted in epochs.
+        model: the architecture's name.
+        epochs: what was asked for.
+
+    Raises:
+        RequestError: more than one epoch was asked for.
+
+    """
+    if epochs not in (None, 1):
+        raise RequestError(f"--epochs {epochs}: {model} is fitted in one step; leave --epochs out")
+    return replace(recipe, epochs=1)
 
 
 def leakage(samples: pd.DataFrame, recipe: Recipe) -> dict[str, float]:

@@ -58,8 +58,7 @@ def check_student(shape: Architecture) -> None:
     """
     if getattr(shape, "frozen", False):  # of architectures whose head alone is fitted
         raise RequestError(
-            f"{FLAG}: {shape.name} has frozen features, and its head is fitted on labels alone; choose another"
-            " --model"
+            f"{FLAG}: {shape.name} fits its last layer alone, on labels; choose another --model"
         )
 
 

@@ -53,6 +53,7 @@ def other_pool(tmp_path: Path) -> Path:
         (["--notify", "hooks.clinic.test/a-secret-word"], "--notify is not an address to notify"),
         (["--notify", "smtp://mail.clinic.test"], "needs one sender and a receiver"),
         (["--min-new", "0"], "--min-new"),
+        (["--home", "/no/such/home"], "--home /no/such/home: there is no folder /no/such; create it first"),
         (["--home", "/dev/null/home"], "home /dev/null/home: Not a directory"),
     ],
     ids=lambda value: " ".join(value)[:40] if isinstance(value, list) else "",

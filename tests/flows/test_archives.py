@@ -80,13 +80,13 @@ def test_what_looks_like_an_image_and_is_none_of_ours_is_said(
     workspace: str, place: str, put: Put, jpeg: Jpeg, skinml: CommandLine
 ) -> None:
     archive = f"{place}/archive"
-    for name in ("a.jfif", "b.JPE", "c.pjpeg", "IMG_1.HEIC", "d.dcm", "nameless", "notes.txt"):
+    for name in ("a.jfif", "b.JPE", "c.pjpeg", "IMG_1.HEIC", "d.dicom", "nameless", "notes.txt"):
         put(f"{archive}/{name}", jpeg(1))
     answer = skinml("--workspace", workspace, "score", "--archive", archive)
     assert (answer.result["listed"], answer.result["scored"], answer.result["ignored"]) == (3, 3, 4)
-    assert answer.result["passed_over"] == {".dcm": 1, ".heic": 1, "no suffix": 1, "other": 1}
+    assert answer.result["passed_over"] == {".dicom": 1, ".heic": 1, "no suffix": 1, "other": 1}
     assert (
-        f"{archive}: passed over 2 files in image formats that are not supported (1 .dcm, 1 .heic)"
+        f"{archive}: passed over 2 files in image formats that are not supported (1 .dicom, 1 .heic)"
         in answer.stderr
     )
     assert "passed over 1 file without a suffix" in answer.stderr

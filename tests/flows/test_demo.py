@@ -12,8 +12,9 @@ import pytest
 from flows.demo import demo
 from skinml import tables
 from skinml.errors import RequestError
-from skinml.lab.synth import make_archive
 from skinml.requests.lab import DemoRequest
+from tests.conftest import MadeUp
+from tests.services.processes import wait_for
 
 STEP = """
 import sys
@@ -25,15 +26,14 @@ with interrupts.raised():
 
 
 @pytest.mark.slow
-def test_a_signal_to_the_demo_ends_its_step_in_order(tmp_path: Path) -> None:
-    archive = make_archive(tmp_path / "archive", 200, 0.0, 1)
+def test_a_signal_to_the_demo_ends_its_step_in_order(made_up: MadeUp, tmp_path: Path) -> None:
     workspace = tmp_path / "workspace"
-    roots = [part for root in archive.roots for part in ("--images", root)]
-    step = ["--workspace", workspace, "prepare", *roots, "--metadata", archive.metadata]
+    step = ["--workspace", workspace, "prepare", *made_up.flags()]
     command = [sys.executable, "-c", STEP, *map(str, step)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-        while not list(workspace.glob("under_way/*.json")):  # the suite's timeout ends this
-            assert process.poll() is None
+        begun = lambda: process.poll() is not None or any(workspace.glob("under_way/*.json"))  # noqa: E731
+        wait_for(begun, 120, "the record of a run under way")
+        assert process.poll() is None
         process.send_signal(signal.SIGTERM)
         process.communicate()
     [row] = tables.read(str(workspace), "runs").to_pylist()

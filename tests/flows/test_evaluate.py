@@ -64,6 +64,12 @@ def unseen(other_archive: Path, tmp_path: Path) -> Labelled:
     return Labelled(images, tmp_path / "unseen.csv")
 
 
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No figures, which take 4 s of CPU time, each time. `test_a_set_with_known_and_broken_images` has them."""
+    monkeypatch.setattr("skinml.external_validation.findings.as_pictures", lambda _: {})
+
+
 def everything(folder: Path) -> list[tuple[str, bytes]]:
     return sorted((str(path), path.read_bytes()) for path in folder.rglob("*") if path.is_file())
 
@@ -147,6 +153,7 @@ def test_a_set_with_known_and_broken_images(
     assert listed_ones["images"] == 2
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_probabilities_are_those_of_score_and_the_same_set_has_the_same_key(
     trained: Path, unseen: Labelled, tmp_path: Path, skinml: CommandLine
 ) -> None:
@@ -164,6 +171,7 @@ def test_probabilities_are_those_of_score_and_the_same_set_has_the_same_key(
         pd.testing.assert_frame_equal(rows[list(PROBABILITY_COLUMNS)], scores, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_table_without_lesions_and_without_some_classes_goes_on(
     trained: Path, unseen: Labelled, tmp_path: Path, skinml: CommandLine
 ) -> None:

@@ -16,7 +16,7 @@ from tasks.events import LESIONS_ARRIVED, RETRAINING_DUE, emit_lesions
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """What is emitted, as if this were a Prefect run."""
     found: list[dict[str, Any]] = []
-    monkeypatch.setattr(events, "emit_event", lambda **event: found.append(event))
+    monkeypatch.setattr("prefect.events.emit_event", lambda **event: found.append(event))
     monkeypatch.setattr(events, "under_prefect", lambda: True)
     return found
 
@@ -32,7 +32,7 @@ def test_lesions_that_arrive_are_an_event_and_enough_of_them_another(sent: list[
 
 
 def test_without_prefect_nothing_is_emitted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(events, "emit_event", lambda **_: pytest.fail("emitted"))
+    monkeypatch.setattr("prefect.events.emit_event", lambda **_: pytest.fail("emitted"))
     emit_lesions("s3://clinic/skinml", added=7, new=50, needed=50)
 
 
@@ -42,7 +42,7 @@ def test_an_event_that_cannot_be_sent_fails_nothing(
     def fail(**_: Any) -> None:
         raise RuntimeError("no\nserver")
 
-    monkeypatch.setattr(events, "emit_event", fail)
+    monkeypatch.setattr("prefect.events.emit_event", fail)
     emit_lesions("s3://clinic/skinml", added=7, new=50, needed=50)
     assert [line for line in caplog.messages if "could not be sent: no server" in line] == [
         f"the event {name} could not be sent: no server" for name in (LESIONS_ARRIVED, RETRAINING_DUE)

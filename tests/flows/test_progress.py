@@ -16,9 +16,10 @@ PLACE = "s3://archive/" + "a-long-way/" * 30 + "x.jpg"
 WORK = f"""
 import logging, sys
 import tasks.progress
+import tasks.progress_bar
 from rich.console import Console
 
-class Eager(tasks.progress.Progress):
+class Eager(tasks.progress_bar.Progress):
     def advance(self, *more):
         super().advance(*more)
         self.refresh()  # rich draws a few times a second
@@ -30,7 +31,7 @@ class Printer(logging.StreamHandler):  # prints by rich, as Prefect's does
     def emit(self, record):
         self.console.print("PREFECT", record.getMessage(), soft_wrap=True)
 
-tasks.progress.Progress = Eager
+tasks.progress_bar.Progress = Eager
 handler = logging.StreamHandler()
 handler.setFormatter(logging.Formatter("LOG %(message)s"))
 logger, other = logging.getLogger("skinml"), logging.getLogger("prefect.flow_runs")
@@ -107,7 +108,7 @@ def told(caplog: pytest.LogCaptureFixture, seconds: float, steps: int) -> list[s
         return now
 
     try:
-        advance = lines("score", steps, "images", clock)
+        advance = lines("score", steps, "images", clock=clock)
         for _ in range(steps):
             now += seconds / steps
             advance(1)
@@ -123,7 +124,7 @@ def test_short_work_says_nothing(caplog: pytest.LogCaptureFixture) -> None:
 def test_the_time_before_the_first_step_does_not_slow_the_rate() -> None:
     """30 s of loading libraries, then 3 s an epoch."""
     now = 0.0
-    pace = Pace(20, lambda: now)
+    pace = Pace(20, clock=lambda: now)
     assert str(pace) == ""
     for step in range(10):
         now = 30.0 + 3 * step
@@ -133,7 +134,7 @@ def test_the_time_before_the_first_step_does_not_slow_the_rate() -> None:
 
 def test_a_first_burst_is_no_rate() -> None:
     now = 0.0
-    pace = Pace(4000, lambda: now)
+    pace = Pace(4000, clock=lambda: now)
     for _ in range(2):
         now += 0.001
         pace.advance(19)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
@@ -15,7 +16,6 @@ from skinml.lab.drill.compare import State, compare, read_state
 from skinml.lab.drill.kills import Ended, Scene, one_run
 from skinml.lab.drill.places import folder_place
 from skinml.lab.drill.plan import ADOPTED, RECORDED, Kill, Victim
-from skinml.lab.synth import make_archive
 from skinml.records.unpublished import read_records, record_urls
 from tests.command import CommandLine
 
@@ -25,10 +25,13 @@ IMAGES = 300  # five shards
 
 
 @pytest.fixture(scope="module")
-def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def archive(tmp_path_factory: pytest.TempPathFactory, jpeg: Callable[..., bytes]) -> Path:
+    """Small images, which cost little to make and to score; every 25th is cut off."""
     folder = tmp_path_factory.mktemp("archive")
-    make_archive(folder / "images", IMAGES, corrupt=0.04, seed=5, processes=2)
-    return folder / "images"
+    for number in range(IMAGES):
+        data = jpeg(number)
+        (folder / f"{number}.jpg").write_bytes(data if number % 25 else data[: len(data) // 2])
+    return folder
 
 
 @pytest.fixture
@@ -50,7 +53,7 @@ def undisturbed(trained: Path, archive: Path, tmp_path_factory: pytest.TempPathF
     (folder / "logs").mkdir()
     rng = Random(1)  # noqa: S311 - nothing is drawn
     place = folder_place(folder, archive)
-    ended = one_run(Scene(place, str(workspace), COMMAND, 2, folder / "logs", 0.0, IMAGES, rng), "undisturbed")
+    ended = one_run(Scene(place, str(workspace), COMMAND, 1, folder / "logs", 0.0, IMAGES, rng), "undisturbed")
     assert ended.account.result is not None
     assert ended.account.result["resumed"] == 0
     assert ended.account.result["health"] in {"usual", "drifted"}

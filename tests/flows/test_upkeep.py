@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Callable
@@ -94,9 +95,16 @@ def test_a_night_worked_up(
     for run, rows in ((night, 4), (replayed, 1), (again, 0)):
         out = tmp_path / f"{run['run_id']}.parquet"
         exported = skinml(*ours, "export", "--run", run["run_id"], "--out", out)
-        assert exported.result == {"run_id": run["run_id"], "rows": rows, "file": str(out)}
+        assert [exported.result[key] for key in ("run_id", "rows", "file")] == [run["run_id"], rows, str(out)]
         assert pq.read_table(out).num_rows == rows
         assert "not a medical device" in exported.stderr
+    worklist = tmp_path / "worklist.csv"
+    chosen = ("--sort", "p_malignant", "--top", 2, "--columns", "image_id,p_malignant")
+    latest = skinml(*ours, "export", "--latest", "--out", worklist, *chosen)
+    assert latest.result["run_id"] == replayed["run_id"], "the newest run that has rows, which `again` has not"
+    assert f"--latest is run {replayed['run_id']}; 1 later run has scored nothing" in latest.stderr
+    assert worklist.read_text(encoding="utf-8").startswith('"image_id","p_malignant","model_version","health"')
+    assert json.loads(Path(latest.result["about"]).read_text(encoding="utf-8"))["rows"] == 1
     refused = skinml(*ours, "export", "--run", compacted["run_id"], "--out", tmp_path / "a.csv", expect=2)
     assert again["run_id"] in refused.stderr.splitlines()[-1], "names the latest that can be exported"
     assert not (tmp_path / "a.csv").exists()

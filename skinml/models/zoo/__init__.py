@@ -10,8 +10,10 @@ from importlib import import_module
 from pkgutil import iter_modules
 
 from skinml.errors import RequestError
-from skinml.images.decode import DecodeMode
+from skinml.images.choices import DecodeMode
 from skinml.images.preprocessing import Preprocessing, preprocessing_for
+from skinml.models.manifest import LARGEST_SIZE
+from skinml.models.searched_structure import is_searched
 from skinml.models.zoo.base import Architecture
 
 DEFAULT = "thesis-cnn"
@@ -21,12 +23,15 @@ DEFAULT = "thesis-cnn"
 def discover() -> dict[str, Architecture]:
     """Every architecture by name: the `ARCHITECTURE` of each file in this folder, but of `base`.
 
+    Folders such as `families` hold what several architectures share.
+
     Raises:
         ValueError: two files have an architecture of the same name.
 
     """
     found: dict[str, Architecture] = {}
-    for module in sorted(entry.name for entry in iter_modules(__path__) if entry.name != "base"):
+    files = (entry.name for entry in iter_modules(__path__) if entry.name != "base" and not entry.ispkg)
+    for module in sorted(files):
         entry: Architecture = import_module(f"{__name__}.{module}").ARCHITECTURE
         if entry.name in found:
             raise ValueError(
@@ -41,10 +46,28 @@ ARCHITECTURES = discover()
 
 
 def architecture(name: str) -> Architecture:
-    """The architecture of this name; any other name is a RequestError that lists the known ones."""
+    """The architecture of this name.
+
+    `searched-cnn:` and a structure name a network that `search` found.
+
+    Raises:
+        RequestError: there is none, and the known ones are listed; or its file gives it an image size that its
+            network cannot take.
+
+    """
+    if is_searched(name):
+        from skinml.models.searched_cnn import searched_architecture  # which imports this package
+
+        return searched_architecture(name)
     if name not in ARCHITECTURES:
         raise RequestError(f"no architecture is called {name!r}; known: {', '.join(sorted(ARCHITECTURES))}")
-    return ARCHITECTURES[name]
+    shape = ARCHITECTURES[name]
+    if not shape.smallest <= shape.size <= LARGEST_SIZE:
+        raise RequestError(
+            f"{name} reads images of {shape.size} px, but its network takes {shape.smallest} to {LARGEST_SIZE}"
+            " px: change `size` in its file in skinml/models/zoo"
+        )
+    return shape
 
 
 def input_size(name: str | None, size: int | None) -> int:

@@ -18,7 +18,8 @@ from PIL import Image
 
 from skinml.errors import ImageRejected, Reason
 from skinml.images.budget import MAX_PIXELS
-from skinml.images.decode import ORIENTATION_TAG, Decoded, DecodeMode, decode
+from skinml.images.choices import DecodeMode
+from skinml.images.decode import ORIENTATION_TAG, Decoded, decode
 from skinml.images.formats import FORMATS, identify
 from skinml.images.resize import resize
 from skinml.storage import objects
@@ -366,7 +367,7 @@ def test_the_first_of_several_frames_is_the_image() -> None:
         (save(smooth(), "PDF"), Reason.UNSUPPORTED_FORMAT),
         (save(smooth(), "ICO"), Reason.UNSUPPORTED_FORMAT),
         (b"\x00\x00\x00\x20ftypheic\x00\x00\x00\x00mif1heic", Reason.UNSUPPORTED_FORMAT),
-        (b"\x00" * 128 + b"DICM\x02\x00\x00\x00UL", Reason.UNSUPPORTED_FORMAT),
+        (b"\x00" * 128 + b"DICM\x02\x00\x00\x00UL", Reason.TRUNCATED),
         (save(smooth(), "TIFF", big_tiff=True), Reason.UNSUPPORTED_FORMAT),
         (b"<svg xmlns='http://www.w3.org/2000/svg'/>", Reason.UNSUPPORTED_FORMAT),
         (b"\xff\xd8\xff\xe0" + b"\x00" * 500, Reason.DECODE_ERROR),

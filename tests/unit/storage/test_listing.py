@@ -362,6 +362,7 @@ def test_a_link_into_what_is_left_out_is_no_image(linked: Path) -> None:
 # What looks like an image and is none of ours
 
 
+@pytest.mark.usefixtures("without_dicom")
 def test_images_of_other_formats_are_counted_by_suffix(place: str, put_all: PutAll) -> None:
     names = ("IMG_1.HEIC", "b.heic", "c.avif", "d.dcm", "e.gif", "f.jxl", "g.jp2", "h.CR2", "i.txt", "1.2.840")
     put_all(place, dict.fromkeys(names, b"no image"))
@@ -374,6 +375,13 @@ def test_images_of_other_formats_are_counted_by_suffix(place: str, put_all: PutA
     assert found.get("no suffix", 0) == (
         1 if is_remote(place) else 0
     )  # the bytes of the last say that it is none
+
+
+def test_dicom_is_listed_where_it_can_be_read(place: str, put_all: PutAll) -> None:
+    put_all(place, dict.fromkeys(("d.dcm", "e.DCM", "f.dicom"), b"no image"))
+    found = list(list_images(place))
+    assert sum(piece.images.num_rows for piece in found) == 2
+    assert passed_over(place) == {".dicom": 1}
 
 
 def test_a_file_without_a_suffix_is_judged_by_its_first_bytes(

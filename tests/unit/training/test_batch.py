@@ -1,8 +1,7 @@
-"""Tests of skinml/training/batch.py and feed.py: batches are functions of source, epoch and number."""
+"""Tests of skinml/training/batch.py: batches are functions of source, epoch and number."""
 
 from __future__ import annotations
 
-import random
 from typing import Any
 
 import numpy as np
@@ -10,7 +9,6 @@ import pytest
 
 from skinml.errors import RequestError
 from skinml.training.batch import Source, make_batch, make_source
-from skinml.training.feed import BatchOrder, Feed
 from skinml.training.resampling import drawn_shares, weighted_draw
 from skinml.training.settings import Settings
 
@@ -64,14 +62,3 @@ def test_batches_are_the_same_whoever_makes_them_and_in_whatever_order() -> None
         np.testing.assert_allclose(one.weights, one.targets @ source.class_weights)
     assert (forwards[0].pixels != PIXELS[order[0]]).any()
     assert (make_batch(source, shards, order[0], 3, 0).pixels != forwards[0].pixels).any()
-
-
-def test_an_interrupted_feed_goes_on_in_the_order_that_it_would_have_had() -> None:
-    source = _source()
-    random.seed(5)
-    feed = Feed(source, [PIXELS], BatchOrder(source))
-    whole = [[batch.pixels.tobytes() for batch in feed.epoch(epoch)] for epoch in (1, 2, 3)]
-    random.seed(5)
-    later = Feed(source, [PIXELS], BatchOrder(source))
-    assert [batch.pixels.tobytes() for batch in later.epoch(3)] == whole[2]
-    assert feed.waited > 0

@@ -1,0 +1,1 @@
+"""Puts prepared images into one folder per diagnosis, as links or copies, and overwrites nothing."""

@@ -1,0 +1,1 @@
+"""Shows the prepared samples to people: counts, figures, examples, duplicates, suspicious labels, one page."""

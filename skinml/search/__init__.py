@@ -1,0 +1,1 @@
+"""Search the structure of a network: the space, proposals, trials on Dask workers, and what came of them."""
