@@ -56,10 +56,8 @@ def check_student(shape: Architecture) -> None:
         RequestError: it is fitted in one go on labels, not in epochs on targets.
 
     """
-    if getattr(shape, "frozen", False):  # of architectures whose head alone is fitted
-        raise RequestError(
-            f"{FLAG}: {shape.name} fits its last layer alone, on labels; choose another --model"
-        )
+    if shape.frozen:
+        raise RequestError(f"{FLAG}: {shape.name} fits its last layer alone, on labels; choose another --model")
 
 
 def check_teachers(workspace: str, teachers: Sequence[Manifest], samples: pd.DataFrame) -> None:
