@@ -171,13 +171,14 @@ def backbone(scale: Scale, size: int) -> tuple[Any, Any]:
     return pixels, normalised(conv(HEAD, 1, name="top_conv")(values), "top")
 
 
-def convert(data: bytes, name: str, scale: Scale) -> NamedArrays:
-    """The weights of all layers but the last, in the order of `build`, from a file of PyTorch tensors.
+def convert(data: bytes, name: str, scale: Scale, last: str = "top_norm") -> NamedArrays:
+    """The weights of all layers up to `last`, in the order of `build`, from a file of PyTorch tensors.
 
     Args:
         data: the file, with the names of `efficientnet-lite-pytorch`.
         name: what messages call it.
         scale: which member it should be of.
+        last: the last layer with weights that is wanted.
 
     Raises:
         RequestError: it is no such file, or it lacks a tensor that this member has.
@@ -194,6 +195,8 @@ def convert(data: bytes, name: str, scale: Scale) -> NamedArrays:
                 f" layer {layer}"
             )
         found.append((part, [_turned(layer, tensors[key]) for key in wanted]))
+        if layer == last:
+            break
     return found
 
 

@@ -1,4 +1,4 @@
-"""Tests of skinml/models/pretrained/torch_file.py: tensors come out whole, and nothing else of the file is run."""
+"""Tests of skinml/models/pretrained/torch_file.py: tensors come out, and nothing else of the file is run."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_a_tensor_outside_its_numbers_is_refused(
     form: str, shape: Any, strides: Any, offset: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = write({"bad": view(np.zeros(12, np.float32), shape, strides, offset)}, form, monkeypatch)
-    with pytest.raises(RequestError, match="net.pth: cannot be read as a PyTorch file of weights: bad "):
+    with pytest.raises(RequestError, match=r"net.pth: cannot be read as a PyTorch file of weights: bad "):
         read_tensors(data, "net.pth")
 
 

@@ -10,13 +10,17 @@ import zipfile
 from collections import OrderedDict
 from typing import Any
 
-import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from skinml.models.pretrained.torch_file import MAGIC
 
-KINDS = {"float32": "FloatStorage", "float64": "DoubleStorage", "int64": "LongStorage", "float16": "HalfStorage"}
+KINDS = {
+    "float32": "FloatStorage",
+    "float64": "DoubleStorage",
+    "int64": "LongStorage",
+    "float16": "HalfStorage",
+}
 
 
 class _Storage:
@@ -25,7 +29,9 @@ class _Storage:
 
 
 class _Tensor:
-    def __init__(self, storage: _Storage, shape: tuple[int, ...], strides: tuple[int, ...], offset: int) -> None:
+    def __init__(
+        self, storage: _Storage, shape: tuple[int, ...], strides: tuple[int, ...], offset: int
+    ) -> None:
         self.parts = (storage, offset, shape, strides, False, OrderedDict())
 
     def __reduce__(self) -> Any:
