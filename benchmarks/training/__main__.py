@@ -28,6 +28,7 @@ BENCHMARK = Benchmark(
     render=render.section,
     marker="training",
     repetitions=1,
+    sources=lambda: "noise",
 )
 
 if __name__ == "__main__":
