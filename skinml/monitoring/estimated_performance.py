@@ -98,7 +98,8 @@ def calibrate(probabilities: NDArray[np.floating], labels: NDArray[np.integer]) 
             break
         parameters, loss = parameters - length * step, new
     offsets = parameters[1:] - parameters[1:].mean()
-    covariance: Floats = np.linalg.inv(_derivatives(parameters, start, logs, truth)[1])
+    curvature = _derivatives(parameters, start, logs, truth)[1]
+    covariance = np.linalg.inv(curvature).astype(np.float64)
     return Calibration(float(parameters[0]), offsets, len(labels), covariance)
 
 

@@ -112,12 +112,18 @@ def test_a_night_after_a_larger_one_and_outcomes_that_have_come(
     workspace = str(shutil.copytree(trained, tmp_path / "w"))
     version = next((trained / "models" / "thesis-cnn").iterdir()).name
     usual = add_night(workspace, tmp_path / "a", 80, version=version, health="usual", pictures=False)
-    dark = {"brightness": [0.0 if number == 33 else 0.6 for number in range(70)]}
+    dark = [0.0 if number == 33 else 0.6 for number in range(70)]
     detail = json.dumps({"sentence": "do not trust", "measures": [{"measure": "brightness", "drifted": True}]})
     drifted = add_night(
-        *(workspace, tmp_path / "b", 70),
-        **{"version": version, "health": DRIFTED, "health_detail": detail, "days": 1, "pictures": False},
-        **dark,
+        workspace,
+        tmp_path / "b",
+        70,
+        version=version,
+        health=DRIFTED,
+        health_detail=detail,
+        days=1,
+        pictures=False,
+        brightness=dark,
     )
     asked = Run("evaluate-1", "evaluate", STARTED, {"outcomes": True})
     tables.append(workspace, "runs", run_row(asked, "completed", Counts(9, 0, 9, 0)), asked.run_id)

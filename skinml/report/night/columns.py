@@ -119,4 +119,5 @@ def _positions(values: Sequence[str | None], names: Sequence[str]) -> NDArray[np
 
 def _numbers(rows: pa.Table, name: str) -> NDArray[np.float64]:
     values = rows[name].to_numpy(zero_copy_only=False).astype(np.float64)
-    return np.clip(np.nan_to_num(values), 0.0, 1.0)
+    shares: NDArray[np.float64] = np.clip(np.nan_to_num(values), 0.0, 1.0)
+    return shares

@@ -158,7 +158,7 @@ def add_night(
     row = run_row(run, "completed", counts, version, health=health, health_detail=health_detail)
     tables.append(workspace, "runs", row, run.run_id)
     p = probabilities(count)
-    order = np.lexsort([uris, -p[:, [0, 1, 4]].sum(axis=1)]) if count else []
+    order: list[int] = np.lexsort([uris, -p[:, [0, 1, 4]].sum(axis=1)]).tolist() if count else []
     return MadeUpNight(run.run_id, [names[place] for place in order])
 
 
