@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from statistics import median
 
 from benchmarks.harness.bench import Result
@@ -24,13 +25,13 @@ alone. Memory is the peak of the process that trains and of its worker, over one
 
 def ratio(row: Result) -> float:
     """How fast we are beside Keras alone: above 1 is faster."""
-    return median(bare / ours for ours, bare in zip(row["ours"], row["bare"], strict=True))
+    return float(median(bare / ours for ours, bare in zip(row["ours"], row["bare"], strict=True)))
 
 
 def section(found: Result) -> str:
     """What was promised, and a table for each section."""
     machines = dict.fromkeys(described(part["machine"]) for part in found.values())
-    parts = {
+    parts: dict[str, Callable[[Result], str]] = {
         "speed": lambda figures: _speed(figures["rows"]),
         "augmentation": _augmentation,
         "thesis": lambda figures: paragraph(_thesis(figures)),

@@ -21,10 +21,7 @@ from skinml.training.settings import NAMED, PLAIN, Settings
 from tests.conftest import REPOSITORY
 from tests.unit.training.datasets import fit_job, inputs_of, write_shards
 
-pytestmark = [
-    pytest.mark.skipif(find_spec("jax") is None, reason="jax is not installed"),
-    pytest.mark.slow,
-]
+pytestmark = pytest.mark.skipif(find_spec("jax") is None, reason="jax is not installed")
 
 LABELS = (np.arange(112) % 7).astype(np.int64)
 
@@ -63,6 +60,55 @@ if __name__ == "__main__":
 """
 
 
+STEPS = """
+import json, sys
+import keras, numpy as np
+from dataclasses import replace
+from skinml.models.zoo.base import Architecture
+from skinml.training.batch import Batch
+from skinml.training.learner import Learner
+from skinml.training.settings import NAMED
+
+def build():
+    layers = keras.layers
+    return keras.Sequential([
+        layers.Input((4, 4, 3)), layers.Rescaling(1 / 255), layers.Flatten(), layers.Dense(8, activation="relu"),
+        layers.BatchNormalization(), layers.Dropout(0.1), layers.Dense(7, activation="softmax")])
+
+settings = replace(NAMED["fine-tuning"].settings, learning_rate=0.01, precision=sys.argv[1])
+shares = np.full(7, 1 / 7)
+labels = np.arange(28) % 7
+pixels = (labels[:, None, None, None] * 36 * np.ones((1, 4, 4, 3))).astype(np.uint8)
+batch = Batch(pixels, np.eye(7, dtype=np.float32)[labels], None)
+
+def learner():
+    keras.utils.set_random_seed(1)
+    return Learner(Architecture("tiny", 4, build, ""), settings, shares, steps=10, epochs=4)
+
+one = learner()
+first = one.model.layers[2].get_weights()[0]
+losses = []
+for epoch in (1, 2, 3):
+    one.begin(epoch)
+    losses.append(one.fit([batch] * 10)["loss"])
+    kept = one.settle()
+    one.scorer.predict(pixels, verbose=0)
+    state = one.state()
+    if epoch == 1:
+        frozen = bool((first == one.model.layers[2].get_weights()[0]).all())
+lag = float(np.abs(kept[0] - one.model.get_weights()[0]).max())
+one.begin(4)
+continued = one.fit([batch] * 10)["loss"]
+two = learner()
+two.begin(3)
+two.restore(state)
+two.begin(4)
+again = two.fit([batch] * 10)["loss"]
+print(json.dumps({"losses": losses, "frozen": frozen, "lag": lag, "continued": continued, "again": again,
+                  "tensorflow": "tensorflow" in sys.modules}))
+"""
+
+
 def _job(workspace: Path, **changes: Any) -> FitJob:
     noise = np.random.default_rng(0).normal(0, 20, (112, 32, 32, 3))
     pixels = (noise + 20 + 35 * LABELS[:, None, None, None]).clip(0, 255).astype(np.uint8)
@@ -73,21 +119,39 @@ def _job(workspace: Path, **changes: Any) -> FitJob:
 
 def _without_tensorflow(job: FitJob, folder: Path) -> dict[str, Any]:
     """Fit in a process on JAX that cannot import TensorFlow; what it said."""
+    return _run(RUN, folder, FIT.dump_json(job).decode(), str(folder / "copies"))
+
+
+def _run(script: str, folder: Path, *arguments: str) -> dict[str, Any]:
+    """Run a script on JAX without TensorFlow; the object that it prints."""
     (folder / "site").mkdir(exist_ok=True)
     (folder / "site" / "sitecustomize.py").write_text(HIDE)
-    (folder / "run.py").write_text(RUN)
+    (folder / "run.py").write_text(script)
     environment = {
         **os.environ,
         "KERAS_BACKEND": "jax",
         "PYTHONPATH": os.pathsep.join([str(folder / "site"), str(REPOSITORY)]),
     }
-    command = [sys.executable, str(folder / "run.py"), FIT.dump_json(job).decode(), str(folder / "copies")]
+    command = [sys.executable, str(folder / "run.py"), *arguments]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return answer
 
 
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_steps_without_tensorflow(tmp_path: Path, precision: str) -> None:
+    """All parts of the recipe on a network of one layer and a head, and a state that is given back."""
+    answer = _run(STEPS, tmp_path, precision)
+    assert answer["tensorflow"] is False
+    assert np.isfinite(answer["losses"]).all()
+    assert answer["losses"][-1] < answer["losses"][0]
+    assert answer["frozen"] is True
+    assert answer["lag"] > 0, "the average is not the last weights"
+    assert answer["again"] == answer["continued"]
+
+
+@pytest.mark.drill
 def test_a_fit_without_tensorflow_is_kept_and_exported_where_it_is(tmp_path: Path) -> None:
     job = _job(tmp_path / "workspace", settings=replace(PLAIN, learning_rate=0.003), epochs=4, export=True)
     answer = _without_tensorflow(job, tmp_path)
