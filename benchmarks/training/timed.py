@@ -43,13 +43,14 @@ def speed(name: str, batch_size: int, images: int, rounds: int) -> dict[str, Any
     from skinml.models.zoo import architecture
     from skinml.training.batch import make_source
     from skinml.training.feed import BatchOrder, Feed
+    from skinml.training.jobs import RANDOM
     from skinml.training.learner import Learner
     from skinml.training.settings import THESIS
 
     shape = architecture(name)
     labels, pixels = made_up(images, shape.size)
     source = make_source(labels, np.arange(images), THESIS, batch_size, SEED)
-    learner = Learner(shape, THESIS, np.full(7, 1 / 7), source.count, rounds)
+    learner = Learner(shape, RANDOM, THESIS, np.full(7, 1 / 7), source.count, rounds)
     order = BatchOrder(source).epochs(1, rounds)
     bare = shape.build()
     bare.compile(
@@ -78,6 +79,7 @@ def memory(folder: str, batch_size: int) -> dict[str, Any]:
     from skinml.models.zoo.base import Architecture
     from skinml.training.batch import make_source
     from skinml.training.feed import BatchOrder, Feed
+    from skinml.training.jobs import RANDOM
     from skinml.training.learner import Learner
     from skinml.training.settings import Settings
 
@@ -102,7 +104,7 @@ def memory(folder: str, batch_size: int) -> dict[str, Any]:
     labels = np.arange(images) % 7
     settings = Settings(cutout=0.5)
     source = make_source(labels, np.arange(images), settings, batch_size, SEED)
-    learner = Learner(Architecture("small", size, build, ""), settings, np.full(7, 1 / 7), source.count, 1)
+    learner = Learner(Architecture("small", size, build, ""), RANDOM, settings, np.full(7, 1 / 7), source.count, 1)
     learner.begin(1)
     before, started = peak(resource.RUSAGE_SELF), time.perf_counter()
     with closing(Feed(source, shards, BatchOrder(source).epochs(1, 1), workers=1)) as feed:

@@ -19,7 +19,8 @@ from tests.command import CommandLine
 
 
 def _samples(workspace: str) -> pd.DataFrame:
-    return tables.read(workspace, "samples").to_pandas()
+    samples: pd.DataFrame = tables.read(workspace, "samples").to_pandas()
+    return samples
 
 
 def _rewrite(workspace: str, version: str, **changes: object) -> None:

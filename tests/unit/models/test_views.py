@@ -100,7 +100,7 @@ def test_a_batch_of_many_views_is_never_larger_than_a_batch_without(tmp_path: Pa
 
     for count, sizes in ((20, [2] * 10), (17, [2] * 8 + [1]), (3, [1, 1, 1])):
         watched = Watched()
-        [found] = call(watched, ["probabilities"], PIXELS[:count])  # type: ignore[arg-type]
+        [found] = call(watched, ["probabilities"], PIXELS[:count])
         assert watched.sizes == sizes
         [whole] = session.run(["probabilities"], {"pixels": PIXELS[:count]})
         np.testing.assert_allclose(found, whole, atol=1e-6)
