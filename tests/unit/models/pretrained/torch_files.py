@@ -32,7 +32,7 @@ class _Tensor:
     def __init__(
         self, storage: _Storage, shape: tuple[int, ...], strides: tuple[int, ...], offset: int
     ) -> None:
-        self.parts = (storage, offset, shape, strides, False, OrderedDict())
+        self.parts: tuple[Any, ...] = (storage, offset, shape, strides, False, OrderedDict())
 
     def __reduce__(self) -> Any:
         return sys.modules["torch._utils"]._rebuild_tensor_v2, self.parts
