@@ -72,7 +72,8 @@ from skinml.training.settings import NAMED
 def build():
     layers = keras.layers
     return keras.Sequential([
-        layers.Input((4, 4, 3)), layers.Rescaling(1 / 255), layers.Flatten(), layers.Dense(8, activation="relu"),
+        layers.Input((4, 4, 3)), layers.Rescaling(1 / 255), layers.Flatten(),
+        layers.Dense(8, activation="relu"),
         layers.BatchNormalization(), layers.Dropout(0.1), layers.Dense(7, activation="softmax")])
 
 settings = replace(NAMED["fine-tuning"].settings, learning_rate=0.01, precision=sys.argv[1])
@@ -139,7 +140,7 @@ def _run(script: str, folder: Path, *arguments: str) -> dict[str, Any]:
     return answer
 
 
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("precision", ["float32", pytest.param("bfloat16", marks=pytest.mark.drill)])
 def test_steps_without_tensorflow(tmp_path: Path, precision: str) -> None:
     """All parts of the recipe on a network of one layer and a head, and a state that is given back."""
     answer = _run(STEPS, tmp_path, precision)
