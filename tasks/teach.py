@@ -30,7 +30,7 @@ def check_teachers(workspace: str, samples: Samples, request: TrainRequest) -> l
     of_version.check_student(architecture(request.model))
     found = of_version.find_teachers(workspace, request.teachers)
     of_version.check_teachers(workspace, found, samples.rows)
-    logger.info("%d teachers: %s", len(found), ", ".join(one.version for one in found))
+    logger.info("teachers: %s", ", ".join(one.version for one in found))
     return found
 
 
