@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import dask
 import pytest
 from distributed import LocalCluster
 
@@ -121,7 +122,7 @@ def test_a_shard_that_kills_every_worker_fails_the_run() -> None:
 
 
 def test_a_shard_that_kills_every_worker_can_be_a_result() -> None:
-    with connect(workers=1) as client:
+    with dask.config.set({"distributed.scheduler.allowed-failures": 0}), connect(workers=1) as client:
         [said] = map_shards(client, work.die, [7], killed=lambda shard, reason: f"{shard}: {reason}")
     assert str(said).startswith("7: it killed every worker that ran it")
 
