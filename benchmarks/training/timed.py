@@ -104,7 +104,9 @@ def memory(folder: str, batch_size: int) -> dict[str, Any]:
     labels = np.arange(images) % 7
     settings = Settings(cutout=0.5)
     source = make_source(labels, np.arange(images), settings, batch_size, SEED)
-    learner = Learner(Architecture("small", size, build, ""), RANDOM, settings, np.full(7, 1 / 7), source.count, 1)
+    learner = Learner(
+        Architecture("small", size, build, ""), RANDOM, settings, np.full(7, 1 / 7), source.count, 1
+    )
     learner.begin(1)
     before, started = peak(resource.RUSAGE_SELF), time.perf_counter()
     with closing(Feed(source, shards, BatchOrder(source).epochs(1, 1), workers=1)) as feed:
