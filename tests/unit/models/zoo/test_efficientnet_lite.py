@@ -24,7 +24,7 @@ from skinml.models.zoo.base import read_weights
 from skinml.models.zoo.families.efficientnet_lite import build, convert
 from tests.conftest import REAL_DATA
 
-Values = NDArray[np.float32]
+Values = NDArray[np.floating]
 Convolve = Callable[[Values, Values, int, int], Values]
 
 MEMBERS = {"0": efficientnet_lite0, "1": efficientnet_lite1, "2": efficientnet_lite2}
@@ -50,8 +50,8 @@ def _numpy(values: Values, kernel: Values, stride: int, groups: int) -> Values:
     windows = np.lib.stride_tricks.sliding_window_view(values, (edge, edge), axis=(2, 3))
     windows = windows[:, :, ::stride, ::stride]
     if groups == 1:
-        return np.einsum("ncyxij,ocij->noyx", windows, kernel, optimize=True)
-    return np.einsum("ncyxij,cij->ncyx", windows, kernel[:, 0], optimize=True)
+        return np.asarray(np.einsum("ncyxij,ocij->noyx", windows, kernel, optimize=True))
+    return np.asarray(np.einsum("ncyxij,cij->ncyx", windows, kernel[:, 0], optimize=True))
 
 
 def _torch(values: Values, kernel: Values, stride: int, groups: int) -> Values:
@@ -76,12 +76,12 @@ def _features(tensors: Tensors, number: str, pixels: Values, convolve: Convolve)
             tensors[f"{name}.{part}"][None, :, None, None]
             for part in ("weight", "bias", "running_mean", "running_var")
         )
-        return (values - mean) / np.sqrt(variance + np.float32(1e-3)) * scale + shift
+        return np.asarray((values - mean) / np.sqrt(variance + np.float32(1e-3)) * scale + shift)
 
     def relu6(values: Values) -> Values:
-        return values.clip(0, 6)
+        return np.asarray(values.clip(0, 6))
 
-    values = ((pixels - 127) / 128).transpose(0, 3, 1, 2)
+    values: Values = ((pixels - 127) / 128).transpose(0, 3, 1, 2)
     values = relu6(norm(conv(values, "_conv_stem", 2), "_bn0"))
     block = 0
     for stage, repeats in enumerate(REPEATS[number]):
