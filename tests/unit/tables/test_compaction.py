@@ -209,7 +209,7 @@ def age(place: Path, days: float = 8) -> None:
 
 def delete_unneeded(workspace: str, hours: int = upkeep.SAFE_HOURS) -> int:
     unneeded = upkeep.find_unneeded(workspace, hours)
-    assert set(unneeded) == {*TABLES, upkeep.RECORDS}
+    assert set(unneeded) == {*TABLES, upkeep.RECORDS, upkeep.CHECKPOINTS}
     upkeep.delete_unneeded(unneeded, nothing)
     return sum(len(urls) for urls in unneeded.values())
 

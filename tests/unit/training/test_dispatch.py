@@ -16,6 +16,7 @@ import pytest
 from skinml.errors import RequestError, RunError
 from skinml.storage.objects import names, read_bytes, write_bytes
 from skinml.training import dispatch
+from skinml.training.checkpoints import forget
 from skinml.training.dispatch import run_job
 from skinml.training.jobs import FINISH, FIT, FitJob
 from skinml.training.results import REPORT, FitResult
@@ -30,6 +31,7 @@ LABELS = (np.arange(126) % 7).astype(np.int64)
 ELSEWHERE = """
 import pathlib, sys
 from skinml.training import dispatch
+from skinml.training.checkpoints import forget
 kind, job, scratch, hidden = sys.argv[1:]
 assert not pathlib.Path(hidden).exists(), "sees the folders of the machine that asks"
 print("answer " + getattr(dispatch, kind)((job, scratch), print))
@@ -137,6 +139,7 @@ def test_a_machine_that_shares_only_the_bucket_gives_the_same(
 def test_a_worker_with_a_gpu_fits_and_gives_the_same(here: Done, tmp_path: Path) -> None:
     epochs: list[int] = []
     there = replace(here.job, results=f"{here.job.results}-there", export=False)
+    forget(here.job)  # otherwise it would continue what is finished
     with clusters.scheduler(tmp_path) as scheduler:
         flags = ["--nanny", "--resources", "GPU=1"]
         with clusters.worker(

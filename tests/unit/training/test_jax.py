@@ -66,6 +66,7 @@ import keras, numpy as np
 from dataclasses import replace
 from skinml.models.zoo.base import Architecture
 from skinml.training.batch import Batch
+from skinml.training.jobs import RANDOM
 from skinml.training.learner import Learner
 from skinml.training.settings import NAMED
 
@@ -84,7 +85,7 @@ batch = Batch(pixels, np.eye(7, dtype=np.float32)[labels], None)
 
 def learner():
     keras.utils.set_random_seed(1)
-    return Learner(Architecture("tiny", 4, build, ""), settings, shares, steps=10, epochs=4)
+    return Learner(Architecture("tiny", 4, build, ""), RANDOM, settings, shares, steps=10, epochs=4)
 
 one = learner()
 first = one.model.layers[2].get_weights()[0]

@@ -76,7 +76,10 @@ def fitted() -> tuple[Any, list[Any], dict[str, list[float]], Any]:
     before = [layer.get_weights() for layer in model.layers]
     told: list[Any] = []
     history = fit_probe(model, [pixels[:50], pixels[50:]], _inputs(), "raw", 7, lambda *one: told.append(one))
-    assert told == [(1, {name: values[0] for name, values in history.items()})]
+    [(epoch, values)] = told
+    pace = {name: values.pop(name) for name in ("seconds", "images_per_second", "waited")}
+    assert (epoch, values) == (1, {name: found[0] for name, found in history.items()})
+    assert pace["seconds"] > 0
     return model, before, history, pixels
 
 
