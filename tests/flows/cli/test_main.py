@@ -65,7 +65,10 @@ def test_what_is_not_loaded(code: str, absent: set[str]) -> None:
         (["prepare", "--images", "IMAGES", "--metadata", "META", "--size", "big"], "--size 'big'"),
         (["prepare", "--images", "IMAGES", "--metadata", "META", "--decode", "slow"], "--decode 'slow'"),
         (["prepare", "--images", "IMAGES"], "--metadata is needed"),
-        (["prepare", "--images", "IMAGES", "--metadata", "META", "--for", "vgg16"], "known: thesis-cnn"),
+        (
+            ["prepare", "--images", "IMAGES", "--metadata", "META", "--for", "vgg16"],
+            "known: efficientnet-lite0",
+        ),
         (
             ["prepare", "--images", "IMAGES", "--metadata", "META", "--for", "thesis-cnn", "--size", "64"],
             "--size 64 contradicts --for thesis-cnn, which reads 32 px",

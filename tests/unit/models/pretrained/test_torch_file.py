@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from skinml.errors import RequestError
 from skinml.models.pretrained.torch_file import LEGACY_START, is_torch_file, read_tensors
 from tests.unit.models.pretrained.torch_files import state_of, view, write
 
-ARRAYS = {
+ARRAYS: dict[str, NDArray[Any]] = {
     "kernel": np.arange(24, dtype=np.float32).reshape(2, 3, 4),
     "half": np.array([1.5, -2.0], np.float16),
     "steps": np.array(7, np.int64),
