@@ -38,7 +38,7 @@ def places(trained: Path, tmp_path: Path, jpeg: Jpeg) -> dict[str, str]:
 PREPARE = {"images": ["IMAGES"], "metadata": ["META"]}
 EVALUATE = {"images": ["IMAGES"], "metadata": ["META"]}
 CASES: list[tuple[str, str, dict[str, Any], str]] = [
-    ("prepare", "EMPTY", {**PREPARE, "for": "vgg16"}, "known: thesis-cnn"),
+    ("prepare", "EMPTY", {**PREPARE, "for": "vgg16"}, "known: efficientnet-lite0"),
     ("prepare", "EMPTY", {**PREPARE, "for": "thesis-cnn", "size": 64}, "--size 64 contradicts"),
     ("prepare", "META", PREPARE, "is a file; give a folder"),
     ("prepare", "EMPTY", {**PREPARE, "metadata": ["NOWHERE"]}, "not found; give a CSV file"),
@@ -55,12 +55,16 @@ CASES: list[tuple[str, str, dict[str, Any], str]] = [
     ("organize", "TRAINED", {"out": "THERE"}, "is a file; give a folder"),
     ("fetch", "", {"dataset": "ham10000", "out": "NEW"}, "give --accept-licence"),
     ("train", "EMPTY", {}, "no samples yet"),
-    ("train", "EMPTY", {"model": "vgg16"}, "known: thesis-cnn"),
-    ("retrain", "TRAINED", {"model": "vgg16"}, "known: thesis-cnn"),
+    ("train", "EMPTY", {"model": "vgg16"}, "known: efficientnet-lite0"),
+    ("train", "TRAINED", {"weights": "NOWHERE"}, "is not there; give imagenet, none, or a file"),
+    ("train", "TRAINED", {"weights": "imagenet"}, "--weights imagenet: thesis-cnn has no such weights"),
+    ("train", "TRAINED", {"model": "linear-probe", "weights": "none"}, "fits its last layer alone"),
+    ("train", "TRAINED", {"weights": "THERE", "weights_sha256": "0" * 64}, "of --weights-sha256"),
+    ("retrain", "TRAINED", {"model": "vgg16"}, "known: efficientnet-lite0"),
     ("retrain", "EMPTY", {}, "no samples yet"),
     ("search", "EMPTY", {}, "no samples yet"),
     ("mislabelled", "EMPTY", {}, "no samples yet"),
-    ("mislabelled", "TRAINED", {"model": "vgg16"}, "known: thesis-cnn"),
+    ("mislabelled", "TRAINED", {"model": "vgg16"}, "known: efficientnet-lite0"),
     ("evaluate", "EMPTY", EVALUATE, "has no champion yet"),
     ("evaluate", "TRAINED", {**EVALUATE, "model": "1999"}, "no such version in"),
     ("evaluate", "TRAINED", {**EVALUATE, "precision": "int8"}, "--precision int8: model "),

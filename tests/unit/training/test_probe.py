@@ -28,7 +28,7 @@ def _features() -> Any:
 
 def test_it_is_scikit_learns_regression_on_standardised_features() -> None:
     features = _features()
-    kernel, bias = regress(features, LABELS, np.ones(140, np.int64))
+    kernel, bias = regress(features, LABELS, np.ones(140))
     pipeline = make_pipeline(
         StandardScaler(), LogisticRegression(C=STRENGTH, class_weight="balanced", max_iter=2000)
     )
@@ -38,10 +38,10 @@ def test_it_is_scikit_learns_regression_on_standardised_features() -> None:
 
 
 def test_an_image_that_counts_twice_is_as_good_as_two() -> None:
-    features = _features()
+    features = _features().astype(np.float64)
     rows = np.r_[np.arange(140), np.arange(0, 140, 7)]
-    once = regress(features[rows], LABELS[rows], np.ones(160, np.int64))
-    counted = regress(features, LABELS, np.where(LABELS == 0, 2, 1))
+    once = regress(features[rows], LABELS[rows], np.ones(160))
+    counted = regress(features, LABELS, np.where(LABELS == 0, 2.0, 1.0))
     np.testing.assert_allclose(features @ once[0] + once[1], features @ counted[0] + counted[1], atol=2e-3)
 
 
@@ -51,7 +51,7 @@ def test_features_that_are_not_finite_are_refused() -> None:
     with pytest.raises(
         RunError, match="features of the training images are not finite: start from other --weights"
     ):
-        regress(features, LABELS, np.ones(140, np.int64))
+        regress(features, LABELS, np.ones(140))
 
 
 @pytest.fixture(scope="module")
