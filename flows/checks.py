@@ -14,8 +14,10 @@ from skinml.errors import RequestError
 from skinml.requests.base import ClusterRequest
 from skinml.requests.dataset import PrepareRequest
 from skinml.requests.evaluation import EvaluateRequest
+from skinml.requests.fetching import FetchRequest
 from skinml.requests.labels import MislabelledRequest
 from skinml.requests.retraining import RetrainRequest
+from skinml.requests.samples import ExploreRequest, OrganizeRequest
 from skinml.requests.scoring import QuarantineRequest, ScoreRequest
 from skinml.requests.search import SearchRequest
 from skinml.requests.tables import CompactRequest, ExportRequest
@@ -36,6 +38,35 @@ def prepare(workspace: str, request: PrepareRequest) -> None:
     input_size(request.for_model, request.size)
     _check_labelled(check_workspace(workspace), request)
     _check_cluster(request)
+
+
+def fetch(request: FetchRequest) -> None:
+    """Refuse a licence that is not accepted, an address that is not encrypted, a folder with other files."""
+    from skinml.isic_archive.address import check_base
+    from skinml.isic_archive.download import check_folder
+    from skinml.isic_archive.licence import check_accepted
+
+    check_accepted(request.accept_licence)
+    check_base(request.url)
+    check_folder(request.out)
+
+
+def explore(workspace: str, request: ExploreRequest) -> None:
+    """Refuse a missing library, a workspace in which nothing has run, a wrong folder."""
+    from skinml.exploration.folder import check_can_draw, check_folder
+    from skinml.layout import find_workspace
+
+    check_can_draw()
+    workspace = find_workspace(workspace)
+    check_folder(workspace, request.out)
+
+
+def organize(workspace: str, request: OrganizeRequest) -> None:
+    """Refuse a workspace in which nothing has run, and a folder that cannot be used."""
+    from skinml.class_folders.folder import check_folder
+    from skinml.layout import find_workspace
+
+    check_folder(find_workspace(workspace), request.out)
 
 
 def train(workspace: str, request: TrainRequest) -> None:

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import logging
 import time
-from importlib.util import find_spec
 from typing import Any
 
-from skinml.errors import RequestError
 from skinml.explanation.write import write_files
-from skinml.exploration.explore import check_folder, explore_samples
+from skinml.exploration.explore import explore_samples
+from skinml.exploration.folder import check_can_draw, check_folder
 from skinml.exploration.page import files_of
 from skinml.layout import find_workspace
 from skinml.requests.samples import ExploreRequest
@@ -28,8 +27,7 @@ def explore(workspace: str, request: ExploreRequest) -> dict[str, Any]:
         request: where the files go, and the seed of the examples.
     """
     started = time.perf_counter()
-    if find_spec("matplotlib") is None:
-        raise RequestError("explore needs matplotlib, not installed here: pip install 'skinml[train]'")
+    check_can_draw()
     workspace = find_workspace(workspace)
     folder = check_folder(workspace, request.out)
     findings = explore_samples(workspace, request.seed)

@@ -8,17 +8,16 @@ from __future__ import annotations
 import logging
 import time
 from contextlib import ExitStack
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from skinml.errors import RunError
 from skinml.isic_archive.address import check_base
-from skinml.isic_archive.client import Client
-from skinml.isic_archive.download import Advance, check_folder, download
 from skinml.isic_archive.licence import LICENCE, TERMS, check_accepted
-from skinml.isic_archive.pages import find_ham10000
-from skinml.isic_archive.source import write_description
 from skinml.requests.fetching import FetchRequest
 from tasks.progress import progress_bar
+
+if TYPE_CHECKING:
+    from skinml.isic_archive.download import Advance
 
 logger = logging.getLogger("skinml.fetch")
 
@@ -35,6 +34,11 @@ def fetch(request: FetchRequest) -> dict[str, Any]:
     Raises:
         RunError: some images could not be fetched; the same command continues.
     """
+    from skinml.isic_archive.client import Client  # and with it httpx, which loads rich
+    from skinml.isic_archive.download import check_folder, download
+    from skinml.isic_archive.pages import find_ham10000
+    from skinml.isic_archive.source import write_description
+
     started = time.perf_counter()
     check_accepted(request.accept_licence)
     base, folder = check_base(request.url), check_folder(request.out)

@@ -48,7 +48,7 @@ class LazyFlow:
         made: Flow[..., Any] = prefect.flow(self.fn, **self._options)
         return made
 
-    @property  # type: ignore[misc]
+    @property
     def __class__(self) -> type:
         """What isinstance() goes by. Who asks for Prefect's class has loaded Prefect."""
         return type(self) if "prefect.flows" not in sys.modules else type(self._flow)

@@ -49,8 +49,8 @@ def organize(workspace: str, request: OrganizeRequest) -> dict[str, Any]:
         logger.warning("%d images are missing, such as %s", len(placed.missing), "; ".join(some))
     left_out = rows.loc[rows["state"] == LEFT_OUT, "image_id"].tolist()
     if left_out:
-        some = ", ".join(left_out[:NAMED])
-        logger.warning("%d DICOM files are left out, as they can name patients: %s", len(left_out), some)
+        named = ", ".join(left_out[:NAMED])
+        logger.warning("%d DICOM files are left out, as they can name patients: %s", len(left_out), named)
     unread = rows[(rows["state"] != LEFT_OUT) & ~rows["uri"].map(suffix_of).isin(READ_BY_KERAS)]
     if len(unread):
         logger.warning("Keras does not read %d of them: it reads %s", len(unread), ", ".join(READ_BY_KERAS))

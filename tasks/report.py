@@ -47,7 +47,7 @@ def page_of_tonight(workspace: str, run_id: str, cluster: ClusterRequest) -> str
             page = make_page(workspace, run_id, cluster)[0]
         except Exception as error:
             logger.warning(
-                "the night's page was not written: %s: %s; its rows are committed, and skinml report --run %s tries again",
+                "no page of the night: %s: %s; its rows are there; skinml report --run %s tries again",
                 *(type(error).__name__, error, run_id),
             )
             return None

@@ -10,6 +10,7 @@ import pandas as pd
 
 from skinml.dataset.pixelstore import PixelStore
 from skinml.models.manifest import Manifest
+from skinml.models.zoo import architecture
 from skinml.records.runs import Run
 from skinml.requests.training import TrainRequest
 from skinml.retraining.probabilities import predict_stored
@@ -26,9 +27,10 @@ logger = logging.getLogger("skinml.teach")
 @stage("check the teachers")
 def check_teachers(workspace: str, samples: Samples, request: TrainRequest) -> list[Manifest]:
     """Find the versions that shall teach, and refuse one that has seen a held-out lesion."""
+    of_version.check_student(architecture(request.model))
     found = of_version.find_teachers(workspace, request.teachers)
     of_version.check_teachers(workspace, found, samples.rows)
-    logger.info("%d teachers: %s", len(found), ", ".join(one.version for one in found))
+    logger.info("teachers: %s", ", ".join(one.version for one in found))
     return found
 
 

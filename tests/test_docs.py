@@ -30,6 +30,7 @@ USER_PAGES = (
             "monitoring",
             "operating",
             "preparing",
+            "reports",
             "retraining",
             "scoring",
             "tables",

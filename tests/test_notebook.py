@@ -49,6 +49,7 @@ def _no_window() -> Iterator[None]:
     plt.switch_backend(before)
 
 
+@pytest.mark.filterwarnings("ignore:The inplace keyword in DataFrame.drop")  # DuckDB's, with pandas 3.1
 @pytest.mark.usefixtures("_no_window")
 def test_its_cells_run_and_show_the_night_and_both_models(
     two_models: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -80,12 +81,12 @@ def test_it_is_committed_without_outputs() -> None:
 def test_jupyter_runs_it(two_models: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """With a kernel of its own, as a reader does: 10 s."""
     import nbclient
-    import nbformat
+    import nbformat.v4
 
     monkeypatch.setenv("SKINML_WORKSPACE", str(two_models))
     for variable in ("IPYTHONDIR", "JUPYTER_RUNTIME_DIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR"):
         monkeypatch.setenv(variable, str(tmp_path / variable.lower()))
-    notebook = nbformat.read(NOTEBOOK, as_version=4)
+    notebook = nbformat.v4.reads(NOTEBOOK.read_text(encoding="utf-8"))  # type: ignore[no-untyped-call]
     nbclient.NotebookClient(notebook, timeout=120, kernel_name="python3").execute(cwd=str(tmp_path))
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
     kinds = [kind for output in outputs for kind in output.get("data", {})]

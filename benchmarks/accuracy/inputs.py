@@ -10,7 +10,7 @@ from benchmarks.harness.inputs import METADATA, labelled_folders
 from benchmarks.harness.systems import skinml_prepare
 from skinml import tables
 from skinml.dataset.pixelstore import PixelStore, open_pixels
-from skinml.images.decode import DecodeMode
+from skinml.images.choices import DecodeMode
 from skinml.images.preprocessing import preprocessing_for
 
 SIZE = 32

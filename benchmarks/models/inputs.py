@@ -25,7 +25,8 @@ class Contestant:
         recipe: None: the model's default one.
         views: of each image when scoring.
         purpose: what it is for, for README's table.
-        images: of the small and the large run that its scoring speed is the slope of.
+        images: of the small and the large run that its scoring speed is the slope of: multiples of 128, so that
+            two cores get equally many shards of 64.
 
     """
 
@@ -48,14 +49,14 @@ CONTESTANTS = {
             seeds=(1, 2, 3),
             epochs=20,
             purpose="the thesis's network: for comparison, and to try skinml out in minutes",
-            images=(500, 4_000),
+            images=(512, 4_096),
         ),
         Contestant(
             name="linear-probe",
             model="linear-probe",
             seeds=(1,),
             purpose="frozen features and a linear head: minutes on a CPU, and what every other model must beat",
-            images=(200, 1_200),
+            images=(256, 1_280),
         ),
         Contestant(
             name="efficientnet-lite0",
@@ -64,7 +65,7 @@ CONTESTANTS = {
             recipe="fine-tuning",
             views=8,
             purpose="fine-tuned: the most accurate here; use it if nights have the time",
-            images=(50, 250),
+            images=(128, 640),
         ),
     )
 }

@@ -81,7 +81,9 @@ def _verbs(runs: list[Result]) -> str:
 def _night(imports: Mapping[str, Mapping[str, float]]) -> str:
     before, now = imports.get(EARLIER, {}), imports[NOW]
     libraries = sorted({*before, *now}, key=lambda name: -max(before.get(name, 0.0), now.get(name, 0.0)))
-    rows = [(name, number(before.get(name)), number(now.get(name))) for name in libraries[:SHOWN]]
+    rows: list[tuple[str, ...]] = [
+        (name, number(before.get(name)), number(now.get(name))) for name in libraries[:SHOWN]
+    ]
     rest = [sum(one.get(name, 0.0) for name in libraries[SHOWN:]) for one in (before, now)]
     rows.append(("all others", *map(number, rest)))
     rows.append(("together", *(number(sum(one.values())) for one in (before, now))))

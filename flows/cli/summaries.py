@@ -18,7 +18,7 @@ def summary(verb: str, action: str | None, result: Result) -> str:
         action: its action, such as `verify`; None if it has none.
         result: what the verb gave back.
     """
-    return SUMMARIES[(verb, action)](result)
+    return SUMMARIES.get((verb, action), _nothing)(result)
 
 
 def _nothing(_: Result) -> str:
@@ -59,6 +59,32 @@ def _synth(result: Result) -> str:
     return f"Made {several(result['images'], 'image')}; {broken} broken on purpose."
 
 
+def _fetch(result: Result) -> str:
+    there = result["there_already"]
+    known = f"; {there:,} {'was' if there == 1 else 'were'} there already" if there else ""
+    return f"Fetched {several(result['fetched'], 'image')} in {in_time(result['seconds'])}{known}."
+
+
+def _explore(result: Result) -> str:
+    of = f"{several(result['images'], 'image')} of {several(result['lesions'], 'lesion')}"
+    suspicious = result["suspicious_labels"]
+    labels = f"; {several(suspicious, 'label is', 'labels are')} suspicious" if suspicious else ""
+    return f"Drew {of} in {several(len(result['files']), 'file')}{labels}."
+
+
+def _organize(result: Result) -> str:
+    made = result["linked"] + result["copied"]
+    there, missing = result["there_already"], result["missing"]
+    known = f"; {there:,} {'was' if there == 1 else 'were'} there already" if there else ""
+    gone = f"; {missing:,} {'is' if missing == 1 else 'are'} gone" if missing else ""
+    return f"Put {several(made, 'image')} into one folder for each class{known}{gone}."
+
+
+def _report(result: Result) -> str:
+    files = several(len(result["files"]), "file")
+    return f"Wrote {files} in {in_time(result['seconds'])}: {result['files'][0]}"
+
+
 def _prepare(result: Result) -> str:
     due = result.get("until_retraining")
     listed, of = several(result["listed"], "image"), f"{result['listed']:,}"
@@ -87,10 +113,8 @@ def _figures(result: Result) -> str:
 
 def _train(result: Result) -> str:
     images = several(result["metrics"].get("images", 0), "test image")
-    honest = ""
-    if "honest" in result:
-        figure = _figure(result, "balanced_accuracy", "honest", "honest_intervals")
-        honest = f" With whole lesions held out: {figure}."
+    figure = _figure(result, "balanced_accuracy", "honest", "honest_intervals") if "honest" in result else ""
+    honest = f" With whole lesions held out: {figure}." if figure else ""
     became = {
         "first": "it is the champion",
         "kept": "it is registered, and is not champion",
@@ -163,9 +187,7 @@ def _replay(result: Result) -> str:
 
 def _quarantine(result: Result) -> str:
     images = result["images"]
-    if not images:
-        return "No image is in quarantine."
-    return f"{several(images, 'image')} {'is' if images == 1 else 'are'} in quarantine."
+    return f"{several(images, 'image is', 'images are') if images else 'No image is'} in quarantine."
 
 
 def _champion(result: Result) -> str:
@@ -196,7 +218,7 @@ def _verify(result: Result) -> str:
 def _export(result: Result) -> str:
     of = "" if result["rows"] == result["of"] else f" of {result['of']:,}"
     order = f", sorted by {result['sort']}" if result["sort"] else ""
-    health = {"drifted": " The run has drifted: do not trust its scores."}.get(result["health"] or "", "")
+    health = " The run has drifted: do not trust its scores." if result["health"] == "drifted" else ""
     rows = several(result["rows"], "row")
     return f"Wrote {rows}{of} of run {result['run_id']} to {result['file']}{order}.{health}"
 
@@ -210,8 +232,8 @@ def _status(result: Result) -> str:
 
 def _doctor(result: Result) -> str:
     checks = several(result["ok"] + result["warning"] + result["failed"], "check")
-    bad = [f"{several(result['warning'], 'warning')}"] * bool(result["warning"])
-    bad += [f"{result['failed']:,} failed"] * bool(result["failed"])
+    bad = [several(result["warning"], "warning")] if result["warning"] else []
+    bad += [f"{result['failed']:,} failed"] if result["failed"] else []
     return f"{checks}: {', '.join(bad) or 'all is well'}."
 
 
@@ -230,11 +252,9 @@ def _compact(result: Result) -> str:
 
 
 def _demo(result: Result) -> str:
-    unusable = several(result["quarantined"], "broken image")
-    done = (
-        f"The demo scored {several(result['scored'], 'image')} and put {unusable} in quarantine; "
-        f"its model has a balanced accuracy of {result['balanced_accuracy']:.3f}."
-    )
+    scored, unusable = several(result["scored"], "image"), several(result["quarantined"], "broken image")
+    done = f"The demo scored {scored} and put {unusable} in quarantine; its model has a balanced accuracy of"
+    done = f"{done} {result['balanced_accuracy']:.3f}."
     return _joined(done, f"Report: {result['report']}" if result.get("report") else "")
 
 
@@ -246,7 +266,10 @@ def _drill(result: Result) -> str:
 
 SUMMARIES: Mapping[tuple[str, str | None], Callable[[Result], str]] = {
     ("synth", None): _synth,
+    ("fetch", None): _fetch,
     ("prepare", None): _prepare,
+    ("explore", None): _explore,
+    ("organize", None): _organize,
     ("train", None): _train,
     ("retrain", None): _retrain,
     ("search", None): _search,
@@ -263,6 +286,7 @@ SUMMARIES: Mapping[tuple[str, str | None], Callable[[Result], str]] = {
     ("models", "history"): _history,
     ("models", "verify"): _verify,
     ("export", None): _export,
+    ("report", None): _report,
     ("status", None): _status,
     ("doctor", None): _doctor,
     ("explain", None): _explain,

@@ -49,6 +49,7 @@ VERBS = (
         "flows.fetch:fetch",
         prints=("images", "fetched", "there_already", "bytes", "licence", "files"),
         needs_workspace=False,
+        check="flows.checks:fetch",
         as_flow=False,
     ),
     Verb(
@@ -66,6 +67,7 @@ VERBS = (
         ExploreRequest,
         "flows.explore:explore",
         prints=("files", "images", "lesions", "dataset_version"),
+        check="flows.checks:explore",
         as_flow=False,
     ),
     Verb(
@@ -73,6 +75,7 @@ VERBS = (
         OrganizeRequest,
         "flows.organize:organize",
         prints=("files", "listed", "linked", "copied", "there_already", "missing", "left_out"),
+        check="flows.checks:organize",
         as_flow=False,
     ),
     Verb(
@@ -166,13 +169,7 @@ VERBS = (
         prints=("run_id", "rows", "file"),
         check="flows.checks:export",
     ),
-    Verb(
-        "report",
-        ReportRequest,
-        "flows.report:report",
-        prints=("files", "seconds"),
-        as_flow=False,
-    ),
+    Verb("report", ReportRequest, "flows.report:report", prints=("files", "seconds"), as_flow=False),
     Verb(
         "status",
         StatusRequest,

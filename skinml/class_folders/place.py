@@ -7,18 +7,21 @@ import hashlib
 import io
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.csv
 
-from skinml.class_folders.plan import LIST, THERE, TO_DO, Plan, counts_of
+from skinml.class_folders.folder import LIST
+from skinml.class_folders.plan import TO_DO, Plan
 from skinml.errors import RunError
 from skinml.labels import DIAGNOSES
-from skinml.records.export import as_text
+from skinml.records.export_files import as_text
 from skinml.storage.connection import explained
 from skinml.storage.folder_listing import file_etag
 from skinml.storage.objects import create_bytes, read_many, write_bytes
@@ -67,12 +70,12 @@ def place_images(plan: Plan, link: str, advance: Advance) -> Placed:
     for dx in DIAGNOSES:
         (plan.folder / dx).mkdir(parents=True, exist_ok=True)
         _remove_temporaries(plan.folder / dx, plan.rows["file"])
-    states = plan.rows["state"].astype(object)
+    states = dict(enumerate(plan.rows["state"]))
     missing: dict[str, str] = {}
     to_do = plan.rows[plan.rows["state"] == TO_DO]
     advance(len(plan.rows) - len(to_do))
     linkable = to_do["uri"].str.startswith("file://") & (link == "hard")
-    for number, row in to_do[linkable].iterrows():
+    for number, row in zip(to_do.index[linkable].tolist(), to_do[linkable].to_dict("records"), strict=True):
         why = _link(row, plan.folder / row["file"])
         states[number] = MISSING if why else LINKED
         missing |= {row["file"]: why} if why else {}
@@ -81,7 +84,7 @@ def place_images(plan: Plan, link: str, advance: Advance) -> Placed:
         states[number] = MISSING if why else COPIED
         missing |= {file: why} if why else {}
         advance(1)
-    counts = counts_of(states)
+    counts = dict(Counter(states.values()))
     if sum(counts.values()) != len(plan.rows) or TO_DO in counts:
         raise RunError(f"{plan.folder}: {counts} do not add up to {len(plan.rows)} samples; report this")
     _write_list(plan, states)
@@ -89,7 +92,7 @@ def place_images(plan: Plan, link: str, advance: Advance) -> Placed:
     return Placed([*folders, str(plan.folder / LIST)], counts, missing)
 
 
-def _link(row: pd.Series[str], target: Path) -> str:
+def _link(row: Mapping[Any, Any], target: Path) -> str:
     """Link one image; the reason if it is missing, "" if not."""
     source = os.path.realpath(file_path(row["uri"]))
     try:
@@ -120,16 +123,16 @@ def _digest(path: str) -> str:
 def _copy(rows: pd.DataFrame, folder: Path) -> Iterator[tuple[int, str, str]]:
     """Copy images, reading ahead; yield the row's number, its file, and why it is missing ("" if it is not)."""
     reads = read_many(rows["uri"].tolist(), rows["size_bytes"].tolist())
-    for (number, row), read in zip(rows.iterrows(), reads, strict=True):
+    for number, row, read in zip(rows.index.tolist(), rows.to_dict("records"), reads, strict=True):
         file = str(row["file"])
         if read.data is None:
-            yield int(str(number)), file, read.error or "unreadable"
+            yield number, file, read.error or "unreadable"
         elif isinstance(row["sha256"], str) and hashlib.sha256(read.data).hexdigest() != row["sha256"]:
-            yield int(str(number)), file, "has changed since it was prepared"
+            yield number, file, "has changed since it was prepared"
         elif not create_bytes(str(folder / file), read.data):
             raise RunError(f"{folder / file}: somebody else has just made it; run the same command again")
         else:
-            yield int(str(number)), file, ""
+            yield number, file, ""
 
 
 def _remove_temporaries(folder: Path, files: pd.Series[str]) -> None:
@@ -146,13 +149,10 @@ def _match(name: str) -> re.Match[str] | None:
     return _TEMPORARY.fullmatch(name)
 
 
-def _write_list(plan: Plan, states: pd.Series[str]) -> None:
-    columns = plan.rows[["image_id", "dx", "file", "uri", "sha256"]].assign(state=states.astype(str))
+def _write_list(plan: Plan, states: Mapping[int, str]) -> None:
+    columns = plan.rows[["image_id", "dx", "file", "uri", "sha256"]].assign(state=list(states.values()))
     schema = pa.schema([(name, pa.string()) for name in columns.columns])
     table = pa.Table.from_pandas(columns, schema, preserve_index=False)
     buffer = io.BytesIO()
     pyarrow.csv.write_csv(as_text(table), buffer)
     write_bytes(str(plan.folder / LIST), buffer.getvalue())
-
-
-__all__ = ["COPIED", "LINKED", "MISSING", "THERE", "Placed", "place_images"]

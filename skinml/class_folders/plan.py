@@ -11,21 +11,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from skinml import tables
+from skinml.class_folders.folder import check_folder, nearest
 from skinml.class_folders.names import file_names, may_name_a_patient
 from skinml.dataset.samples import samples_version
 from skinml.errors import RequestError
 from skinml.labels import DIAGNOSES
-from skinml.layout import within_archive
-from skinml.storage.urls import file_path, is_below, is_remote, normalise
+from skinml.storage.urls import file_path, is_below
 
 COLUMNS = ("image_id", "dx", "uri", "etag", "size_bytes", "sha256")
-
-LIST = "organized.csv"
-"""The file beside the folders that lists what is in them."""
 
 LEFT_OUT, THERE, TO_DO = "left out", "there already", "to do"
 
@@ -63,7 +59,7 @@ def make_plan(workspace: str, out: str, link: str) -> Plan:
             another diagnosis; hard links would have to lead to another disk.
     """
     version = samples_version(workspace)
-    folder = _checked_folder(workspace, out)
+    folder = check_folder(workspace, out)
     rows = tables.read(workspace, "samples", COLUMNS, at=version).to_pandas()
     if rows.empty:
         raise RequestError(f"{workspace}: its table samples is empty; run skinml prepare again")
@@ -118,30 +114,6 @@ def is_same_image(target: Path, uri: str, size_bytes: int, sha256: str | None) -
             return False
 
 
-def _checked_folder(workspace: str, out: str) -> Path:
-    folder = normalise(out)
-    if is_remote(folder):
-        raise RequestError(f"--out {out}: give a folder of this machine; links and Keras need one")
-    within_archive(workspace, folder)
-    place = Path(folder)
-    if place.exists() and not place.is_dir():
-        raise RequestError(f"--out {out}: is a file; give a folder")
-    nearest = _nearest(place)
-    if not os.access(nearest, os.W_OK):
-        raise RequestError(f"--out {out}: you may not write to {nearest}; change its permissions")
-    there = place / LIST
-    if there.exists() and not there.read_bytes()[:100].startswith(b'"image_id","dx","file"'):
-        raise RequestError(f"--out {out}: {LIST} is there already and is another file; give another folder")
-    return place
-
-
-def _nearest(place: Path) -> Path:
-    """The folder itself, or the nearest one above it that exists."""
-    while not place.is_dir():
-        place = place.parent
-    return place
-
-
 def _refuse_among_sources(folder: Path, uris: pd.Series[str], out: str) -> None:
     """Refuse a folder below one that images are prepared from: the next `prepare` would list each twice."""
     for parent in sorted({uri.rpartition("/")[0] for uri in uris if uri.startswith("file://")}):
@@ -176,7 +148,7 @@ def _files(folder: Path) -> Iterator[str]:
 
 def _refuse_other_disk(folder: Path, uris: pd.Series[str], out: str) -> None:
     """Refuse hard links between two disks, before anything is written."""
-    own = _nearest(folder).stat().st_dev
+    own = nearest(folder).stat().st_dev
     for uri in uris[uris.str.startswith("file://")]:
         try:
             device = os.stat(file_path(uri)).st_dev  # noqa: PTH116 - a name of any bytes
@@ -192,14 +164,3 @@ def _refuse_other_disk(folder: Path, uris: pd.Series[str], out: str) -> None:
 def _some(names: list[str]) -> str:
     shown = ", ".join(names[:NAMED])
     return f"{shown}, ..." if len(names) > NAMED else shown
-
-
-def counts_of(states: pd.Series[str]) -> dict[str, int]:
-    """Count the rows of each state.
-
-    Example:
-        >>> counts_of(pd.Series(["linked", "linked", "missing"]))
-        {'linked': 2, 'missing': 1}
-    """
-    names, counts = np.unique(states.astype(str).to_numpy(), return_counts=True)
-    return {str(name): int(count) for name, count in zip(names, counts, strict=True)}

@@ -38,7 +38,7 @@ def draw_panels(summary: Summary) -> Chart:
         (
             name,
             NAMES[name],
-            *(f"{summary.diagnoses.loc[name, column]:,}" for column in ("images", "lesions", *SPLITS)),
+            *(f"{int(summary.diagnoses[column][name]):,}" for column in ("images", "lesions", *SPLITS)),
         )
         for name in DIAGNOSES
     ]

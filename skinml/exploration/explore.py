@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pandas as pd
 
 from skinml import tables
 from skinml.dataset.samples import samples_version
 from skinml.errors import RequestError
 from skinml.exploration.choose import choose_examples, find_pairs, find_suspicious
-from skinml.exploration.page import PAGE, Findings
+from skinml.exploration.page import Findings
 from skinml.exploration.summary import COLUMNS, summarise
 from skinml.exploration.thumbnails import read_thumbnails
 from skinml.labels import DIAGNOSES
-from skinml.layout import check_workspace
-from skinml.storage.listed import FIGURES
-from skinml.storage.objects import names
-from skinml.storage.urls import is_remote, normalise
 
 
 def explore_samples(workspace: str, seed: int) -> Findings:
@@ -44,24 +38,3 @@ def explore_samples(workspace: str, seed: int) -> Findings:
     thumbnails = read_thumbnails(wanted)
     gone = len(wanted) - len(thumbnails)
     return Findings(samples, version, summary, examples, pairs, suspicious, thumbnails, gone)
-
-
-def check_folder(workspace: str, out: str | None) -> str:
-    """Return the folder that the files go to: `explore` in the workspace, or `out`.
-
-    Files of an earlier call are replaced.
-
-    Raises:
-        RequestError: `out` is a file, or has other files in it; the workspace may not be written to.
-    """
-    if out is None:
-        return f"{check_workspace(workspace)}/explore"
-    folder = normalise(out)
-    if not is_remote(folder) and Path(folder).exists() and not Path(folder).is_dir():
-        raise RequestError(f"--out {out}: is a file; give a new or empty folder")
-    others = [name for name in names(folder) if name not in (PAGE, FIGURES)]
-    if others:
-        raise RequestError(
-            f"--out {out}: has other files in it, such as {others[0]}; give a new or empty folder"
-        )
-    return folder

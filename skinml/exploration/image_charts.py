@@ -51,13 +51,17 @@ def draw_quality(summary: Summary) -> Chart:
     _boxes(bright, summary.brightness)
     bright.set_ylim(0, 1)
     bright.set_ylabel("Mean luminance (0: black, 1: white)")
-    medians = [
-        f"{name} {summary.sharpness.loc[name, 0.5]:,.0f} and {summary.brightness.loc[name, 0.5]:.2f}"
+    middles = {
+        name: (float(summary.sharpness["median"][name]), float(summary.brightness["median"][name]))
         for name in DIAGNOSES
-        if pd.notna(summary.sharpness.loc[name, 0.5])
+    }
+    medians = [
+        f"{name} {sharpness:,.0f} and {brightness:.2f}"
+        for name, (sharpness, brightness) in middles.items()
+        if not np.isnan(sharpness)
     ]
     rows = [
-        (name, *_cells(summary.sharpness.loc[name], "{:,.1f}"), *_cells(summary.brightness.loc[name], "{:.2f}"))
+        (name, *_cells(summary.sharpness, name, "{:,.1f}"), *_cells(summary.brightness, name, "{:.2f}"))
         for name in DIAGNOSES
     ]
     said = f"Medians of sharpness and brightness by diagnosis: {', '.join(medians) or 'none is measured'}."
@@ -69,8 +73,9 @@ def draw_quality(summary: Summary) -> Chart:
     return Chart("quality", "Sharpness and brightness", said, figure, head, rows, note)
 
 
-def _cells(quantiles: pd.Series[float], form: str) -> list[str]:
-    return [form.format(quantiles[one]) if pd.notna(quantiles[one]) else "-" for one in (0.05, 0.5, 0.95)]
+def _cells(quantiles: pd.DataFrame, diagnosis: str, form: str) -> list[str]:
+    found = [float(quantiles[name][diagnosis]) for name in ("low", "median", "high")]
+    return ["-" if np.isnan(one) else form.format(one) for one in found]
 
 
 def _boxes(axes: Axes, quantiles: pd.DataFrame) -> None:

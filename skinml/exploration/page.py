@@ -15,6 +15,7 @@ from skinml import DISCLAIMER
 from skinml.exploration.chart import Chart, as_png_and_svg
 from skinml.exploration.charts import draw_lesions, draw_missing, draw_panels, draw_sources
 from skinml.exploration.choose import EXAMPLES, Pairs, Suspicious
+from skinml.exploration.folder import PAGE
 from skinml.exploration.image_charts import draw_quality, draw_sizes
 from skinml.exploration.pictures import draw_examples, draw_pairs, draw_suspicious
 from skinml.exploration.summary import Summary
@@ -26,8 +27,6 @@ from skinml.storage.listed import FIGURES
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-PAGE = "index.html"
 
 TEMPLATE = Path(__file__).parent.parent / "report" / "templates" / "explore.html"
 

@@ -64,10 +64,10 @@ def draw_pairs(samples: pd.DataFrame, pairs: Pairs, thumbnails: Mapping[str, RGB
         thumbnails: pixels by uri.
     """
     tiles: list[Tile] = []
-    for pair in pairs.shown.itertuples():
-        ends = [samples.iloc[int(pair.first)], samples.iloc[int(pair.second)]]
+    for pair in pairs.shown.to_dict("records"):
+        ends = [samples.iloc[int(pair[end])] for end in ("first", "second")]
         differ = ends[0]["lesion_id"] != ends[1]["lesion_id"] or ends[0]["dx"] != ends[1]["dx"]
-        distance = "identical" if pair.kind == "identical" else f"{pair.distance} bits apart"
+        distance = "identical" if pair["kind"] == "identical" else f"{pair['distance']} bits apart"
         for end, words in zip(ends, (f"{ends[0]['dx']}, {distance}", str(ends[1]["dx"])), strict=True):
             said = f"{end['image_id']}\n{end['lesion_id']}, {words}"
             tiles.append(Tile(thumbnails.get(str(end["uri"])), said, bool(differ)))
@@ -85,10 +85,10 @@ def draw_suspicious(samples: pd.DataFrame, found: Suspicious, thumbnails: Mappin
         thumbnails: pixels by uri.
     """
     tiles: list[Tile] = []
-    for row in found.rows.itertuples():
-        sample = samples.iloc[int(row.position)]
-        said = f"{sample['image_id']}\n{row.dx}, or {row.suggested_dx} ({row.p_suggested:.2f})?"
-        malignant = (row.dx in MALIGNANT) != (row.suggested_dx in MALIGNANT)
+    for row in found.rows.to_dict("records"):
+        sample, dx, other = samples.iloc[int(row["position"])], row["dx"], row["suggested_dx"]
+        said = f"{sample['image_id']}\n{dx}, or {other} ({row['p_suggested']:.2f})?"
+        malignant = (dx in MALIGNANT) != (other in MALIGNANT)
         tiles.append(Tile(thumbnails.get(str(sample["uri"])), said, malignant))
     title = "The most suspicious labels (orange: malignant or not is in question)"
     return _grid(title, tiles, 5)

@@ -29,7 +29,8 @@ MOST_NAMES = 16
 AGE_BIN = 5
 """Years. HAM10000 and the ISIC archive round ages to multiples of it."""
 
-QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+QUANTILES = {"low": 0.05, "lower": 0.25, "median": 0.5, "upper": 0.75, "high": 0.95}
+"""The quantiles of a box with whiskers, by name."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,13 +101,13 @@ class Summary:
 
 
 def summarise(samples: pd.DataFrame) -> Summary:
-    """Count the samples: 10,000 take 50 ms, a million 3 s.
+    """Count the samples: a million take 5 s of CPU time.
 
     Args:
         samples: COLUMNS, at least one row.
     """
     dx = pd.Categorical(samples["dx"], DIAGNOSES)
-    lesions = samples.groupby(dx, observed=False)["lesion_id"].nunique()
+    lesions = samples.groupby("dx")["lesion_id"].nunique()
     splits = pd.crosstab(dx, samples["split"].to_numpy(), dropna=False)
     diagnoses = pd.DataFrame(
         {
@@ -132,7 +133,7 @@ def summarise(samples: pd.DataFrame) -> Summary:
         sources=cross(samples, "source"),
         confirmations=cross(samples, "dx_type"),
         sizes=count_values(shapes),
-        bytes=np.quantile(samples["size_bytes"].to_numpy(np.float64), QUANTILES),
+        bytes=np.quantile(samples["size_bytes"].to_numpy(np.float64), list(QUANTILES.values())),
         sharpness=_quantiles(samples, "sharpness"),
         brightness=_quantiles(samples, "brightness"),
     )
@@ -216,8 +217,9 @@ def cramers_v(counts: NDArray[np.integer]) -> float | None:
 
 
 def _quantiles(samples: pd.DataFrame, column: str) -> pd.DataFrame:
-    by_diagnosis = samples.groupby("dx")[column].quantile(list(QUANTILES)).unstack()
-    return by_diagnosis.reindex(list(DIAGNOSES))
+    values = samples.groupby("dx")[column]
+    found = pd.DataFrame({name: values.quantile(one) for name, one in QUANTILES.items()})
+    return found.reindex(list(DIAGNOSES))
 
 
 def share(count: int, total: int) -> str:

@@ -12,7 +12,7 @@ import io
 import struct
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,9 +20,6 @@ from PIL import Image
 
 if TYPE_CHECKING:
     from PIL.ImageCms import ImageCmsTransform
-
-Colour = Literal["as_stored", "srgb"]
-"""What to do with pixels that have a profile other than sRGB: keep them, or convert them."""
 
 MAX_PROFILE_BYTES = 4 * 2**20
 """Profiles of printing presses have 0.5 to 2.5 MB, those of cameras and screens 0.5 to 4 kB."""

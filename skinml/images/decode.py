@@ -16,7 +16,6 @@ from __future__ import annotations
 import io
 import warnings
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,17 +26,14 @@ from PIL.TiffImagePlugin import TiffImageFile
 from skinml.errors import ImageRejected, Reason
 from skinml.images import bmp, jpeg, png, tiff, webp
 from skinml.images.budget import MAX_PIXELS, MAX_SCALED_PIXELS, check_bytes, check_pixels, resizing_bytes
-from skinml.images.colour import Colour, conversion_for
+from skinml.images.choices import Aspect, Colour, DecodeMode
+from skinml.images.colour import conversion_for
 from skinml.images.dicom import open_dicom
 from skinml.images.formats import DICOM, identify
 from skinml.images.jpeg_header import Header, read_header, without_metadata
-from skinml.images.resize import UPRIGHT, WHOLE_PIXELS, Aspect, crop, resize, shrink, shrink_inks
+from skinml.images.resize import UPRIGHT, WHOLE_PIXELS, crop, resize, shrink, shrink_inks
 from skinml.images.tiff import silence_libtiff
 from skinml.images.whole import ends_early
-
-DecodeMode = Literal["fast", "exact"]
-RESIZE_FILTER = "bicubic"
-"""Catmull-Rom, anti-aliased, Pillow's default for RGB; part of the dataset key and of every model bundle."""
 
 ORIENTATION_TAG = 0x0112
 

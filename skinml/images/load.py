@@ -6,13 +6,16 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from skinml.errors import ImageRejected, Reason
-from skinml.images.decode import Decoded, decode
 from skinml.images.preprocessing import Preprocessing
 from skinml.storage.objects import MAX_OBJECT_BYTES, Read, read_many
+
+if TYPE_CHECKING:
+    from skinml.images.decode import Decoded
 
 
 @dataclass(frozen=True)
@@ -102,6 +105,8 @@ def _fetched(etag: str, size_bytes: int, read: Read) -> Fetched | Rejected:
 
 def decode_image(image: Fetched, how: Preprocessing) -> Loaded | Rejected:
     """Decode an image that was read, or reject it."""
+    from skinml.images.decode import decode  # and with it the decoders, which a driver does not need
+
     try:
         decoded = decode(image.data, how.size, how.decode, how.colour, how.aspect)
     except ImageRejected as rejection:

@@ -8,9 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from skinml.images.colour import Colour
-from skinml.images.decode import RESIZE_FILTER, DecodeMode
-from skinml.images.resize import Aspect
+from skinml.images.choices import RESIZE_FILTER, Aspect, Colour, DecodeMode
 
 ShardFormat = Literal["npy", "parquet"]
 

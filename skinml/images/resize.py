@@ -10,13 +10,13 @@ never in memory as RGB, rotated, or as an array: for 64 million pixels that woul
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Literal
 
 import numpy as np
 from cykooz_resizer import FilterType, ImageData, PixelType, ResizeAlg, ResizeOptions, Resizer
 from numpy.typing import NDArray
 from PIL import Image
 
+from skinml.images.choices import Aspect
 from skinml.images.rgb import number_scale, to_rgb
 
 BICUBIC = ResizeOptions(resize_alg=ResizeAlg.convolution(FilterType.catmull_rom))
@@ -51,9 +51,6 @@ UPRIGHT = {
 """The transposition for each EXIF orientation."""
 
 Box = tuple[int, int, int, int]
-
-Aspect = Literal["stretch", "crop"]
-"""What becomes of an image that is not square: `stretch` distorts it, `crop` keeps its central square."""
 
 
 def central_square(width: int, height: int) -> Box:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from threading import Lock
-from typing import IO
+from typing import IO, Any
 
 from skinml.errors import RequestError, RunError
 from skinml.storage.objects import write_bytes
@@ -101,10 +101,9 @@ def read_known(folder: Path) -> dict[str, Fetched]:
     return known
 
 
-def _fetched(row: dict[str, str]) -> Fetched:
-    return Fetched(
-        **{**{one.name: row[one.name] for one in fields(Fetched)}, "size_bytes": int(row["size_bytes"])}
-    )
+def _fetched(row: dict[str, Any]) -> Fetched:
+    values: dict[str, Any] = {one.name: row[one.name] for one in fields(Fetched)}
+    return Fetched(**values | {"size_bytes": int(values["size_bytes"])})
 
 
 def write_manifest(folder: Path, fetched: Iterable[Fetched]) -> bytes:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictInt, TypeAdapter, ValidationError
 
 from skinml.errors import RequestError
-from skinml.images.decode import RESIZE_FILTER
+from skinml.images.choices import RESIZE_FILTER
 from skinml.images.preprocessing import Preprocessing
 from skinml.labels import DIAGNOSES
 from skinml.models.names import BundleFile, Name

@@ -123,6 +123,8 @@ def _stacking(views: int, stacked: str) -> tuple[list[Any], list[Any]]:
 
     # A slice from the last place back to the first: ONNX has no other name for the place before the first.
     slices = {"last": -1, "first": np.iinfo(np.int64).min, "back": -1, "rows": 1, "columns": 2}
+    if views == 2:
+        del slices["rows"]  # onnxruntime warns of a constant that nobody reads
     constants = [
         numpy_helper.from_array(np.array([value], np.int64), f"views/{name}") for name, value in slices.items()
     ]

@@ -1,9 +1,9 @@
 """Estimate the balanced accuracy of a night without labels, from calibrated probabilities.
 
 It is confidence-based performance estimation for several classes: an image with calibrated probabilities p has
-diagnosis i with probability p[i], so the expected confusion matrix of a night is a sum of probabilities. Guillory
-et al., ICCV 2021, and Garg et al., ICLR 2022, compare such estimates. All of them fail if the probabilities mean
-something else than on the held-out images; so a drifted night gets none.
+diagnosis i with probability p[i], so the expected confusion matrix of a night is a sum of probabilities.
+Guillory et al., ICCV 2021, and Garg et al., ICLR 2022, compare such estimates. All of them fail if the
+probabilities mean something else than on the held-out images; so a drifted night gets none.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from skinml.labels import DIAGNOSES
 Floats = NDArray[np.float64]
 
 ASSUMPTION = (
-    "It assumes that a probability means the same on this night's images as on the images that the model was tested"
-    " on. Nothing in the scores can show that. The interval counts every image as a lesion of its own, so it is rather"
-    " too narrow."
+    "It assumes that a probability means the same on this night's images as on the images that the model was"
+    " tested on. Nothing in the scores can show that. The interval counts every image as a lesion of its own,"
+    " so it is rather too narrow."
 )
 
 FEWEST_IMAGES = 50
@@ -30,8 +30,8 @@ FEWEST_EXPECTED = 1.0
 """A diagnosis with fewer expected images is left out of the mean: the night may have none."""
 
 PRIOR = 4.0
-"""Variance of the prior of each offset (normal, mean 0) and of the slope (normal, mean 1). A diagnosis without a
-held-out image would otherwise get an offset without bound."""
+"""Variance of the prior of each offset (normal, mean 0) and of the slope (normal, mean 1). A diagnosis without
+a held-out image would otherwise get an offset without bound."""
 
 STEPS, SMALL = 50, 1e-9
 """Newton steps at most, and the decrease below which they end. 5 to 9 are needed."""
@@ -70,8 +70,8 @@ class Calibration:
 def calibrate(probabilities: NDArray[np.floating], labels: NDArray[np.integer]) -> Calibration:
     """Fit the calibration on held-out images: temperature with an offset a class.
 
-    This is bias-corrected temperature scaling (Alexandari et al., ICML 2020), fitted by Newton's method. The loss is
-    convex. A network that was calibrated in training gets a slope near 1 and offsets near 0.
+    This is bias-corrected temperature scaling (Alexandari et al., ICML 2020), fitted by Newton's method. The
+    loss is convex. A network that was calibrated in training gets a slope near 1 and offsets near 0.
 
     Args:
         probabilities: float (n, 7), n at least 1.
@@ -98,7 +98,8 @@ def calibrate(probabilities: NDArray[np.floating], labels: NDArray[np.integer]) 
             break
         parameters, loss = parameters - length * step, new
     offsets = parameters[1:] - parameters[1:].mean()
-    covariance = np.linalg.inv(_derivatives(parameters, start, logs, truth)[1])
+    curvature = _derivatives(parameters, start, logs, truth)[1]
+    covariance = np.linalg.inv(curvature).astype(np.float64)
     return Calibration(float(parameters[0]), offsets, len(labels), covariance)
 
 
@@ -126,10 +127,10 @@ def estimate(
 ) -> Estimate | None:
     """Estimate the balanced accuracy of the predicted diagnoses; None if there are too few images.
 
-    With y drawn from the calibrated probabilities, balanced accuracy is a mean of ratios A_i / B_i: of the images of
-    diagnosis i, those predicted as i. The estimate is the ratio of the expectations. Its variance has two parts: the
-    chance of the diagnoses, by the linearised sum over images (delta method), and what the held-out images leave open
-    about the calibration, by draws from its normal approximation.
+    With y drawn from the calibrated probabilities, balanced accuracy is a mean of ratios A_i / B_i: of the
+    images of diagnosis i, those predicted as i. The estimate is the ratio of the expectations. Its variance
+    has two parts: the chance of the diagnoses, by the linearised sum over images (delta method), and what the
+    held-out images leave open about the calibration, by draws from its normal approximation.
 
     Args:
         probabilities: of the network, float (n, 7).

@@ -62,8 +62,8 @@ class Furthest:
 def distances(usual: Usual, values: Mapping[str, NDArray[np.floating]]) -> dict[str, NDArray[np.float64]]:
     """How far n images are from the middle of the reference, by measure; float64 (n,) each, at least 0.
 
-    1 is the edge of the range that holds four of five held-out images, as far as the bins of the reference tell. An
-    image without a value is at 0.
+    1 is the edge of the range that holds four of five held-out images, as far as the bins of the reference
+    tell. An image without a value is at 0.
 
     Args:
         usual: the drift reference.

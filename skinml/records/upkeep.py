@@ -11,6 +11,7 @@ from skinml import tables
 from skinml.errors import RequestError
 from skinml.layout import table_url
 from skinml.models import registry
+from skinml.records.old_checkpoints import old_checkpoints
 from skinml.records.unpublished import record_urls, run_of
 from skinml.schemas import TABLES
 from skinml.storage.removal import delete
@@ -28,6 +29,9 @@ PART = re.compile(rf"part-({RUN_ID})")
 
 RECORDS = "unpublished"
 """The key under which `find_unneeded` returns the records of parts."""
+
+CHECKPOINTS = "checkpoints"
+"""The key under which it returns those files."""
 
 
 def plan_merges(workspace: str) -> dict[str, list[Group]]:
@@ -60,7 +64,8 @@ def table_sizes(workspace: str) -> dict[str, Size]:
 def find_unneeded(workspace: str, retention_hours: int) -> dict[str, list[str]]:
     """Return the URLs of files that no version younger than the retention and no run needs, by table.
 
-    RECORDS holds the records of parts that are no longer needed.
+    RECORDS holds the records of parts that are no longer needed, CHECKPOINTS the files of fits that were
+    begun and not finished, whose last epoch is older than the retention.
 
     A run's parts are in no version until it commits, and a run over a very large archive may take longer than
     the retention. So its parts count as needed until it has written no part anywhere for that time. Files of a
@@ -77,7 +82,8 @@ def find_unneeded(workspace: str, retention_hours: int) -> dict[str, list[str]]:
         for table, paths in old.items()
     }
     before = datetime.now(UTC) - timedelta(hours=retention_hours)
-    return {**found, RECORDS: [url for url in record_urls(workspace) if _is_old(url, alive, before)]}
+    records = [url for url in record_urls(workspace) if _is_old(url, alive, before)]
+    return {**found, RECORDS: records, CHECKPOINTS: old_checkpoints(workspace, before)}
 
 
 def delete_unneeded(unneeded: Mapping[str, Sequence[str]], on_files: Callable[[int], None]) -> None:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from skinml import DISCLAIMER
 from skinml.report.html import render
@@ -133,7 +134,7 @@ def to_html(card: Card) -> str:
 
     """
     check_card(card)
-    kinds = {
+    kinds: dict[str, Any] = {
         "is_text": lambda block: isinstance(block, str),
         "is_table": lambda block: isinstance(block, Table),
     }

@@ -14,8 +14,8 @@ def finished_items(fields: Mapping[str, Any]) -> list[Item]:
     """Items on views, teachers, calibration and operating threshold.
 
     Args:
-        fields: of the manifest: `views`, `teachers`, and `precisions` as networks or plain data. Older ones have
-            none of them.
+        fields: of the manifest: `views`, `teachers`, and `precisions` as networks or plain data. Older ones
+            have none of them.
 
     """
     networks = {

@@ -1,8 +1,8 @@
 """Render a page of HTML from a template. Only this module uses Jinja.
 
-Every page extends `templates/base.html` and has one stylesheet, `templates/style.css`. A page needs no other file
-to look right, and its Content-Security-Policy lets run only what has the hash of our own text: no style or script
-that came with a name from an archive.
+Every page extends `templates/base.html` and has one stylesheet, `templates/style.css`. A page needs no other
+file to look right, and its Content-Security-Policy lets run only what has the hash of our own text: no style or
+script that came with a name from an archive.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ TEMPLATES = Path(__file__).with_name("templates")
 STYLE = TEMPLATES / "style.css"
 
 
-def render(template: Path, script: str = "", **values: Any) -> str:
+def render(template: Path, /, *, program: str = "", **values: Any) -> str:
     """The page: every value is escaped, and a name that the template lacks a value for is an error.
 
     Args:
         template: extends base.html; it may include what lies beside it.
-        script: JavaScript of ours, put inline at the end of the page. "": the page may run none.
+        program: JavaScript of ours, put inline at the end of the page. "": the page may run none.
         values: of the template.
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -38,8 +38,8 @@ def render(template: Path, script: str = "", **values: Any) -> str:
     return environment.get_template(template.name).render(
         **values,
         style=style,  # this, script and policy base.html does not escape: they are files of ours
-        script=script,
-        policy=content_policy(style, script),
+        script=program,
+        policy=content_policy(style, program),
     )
 
 

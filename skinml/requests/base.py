@@ -47,7 +47,7 @@ MAX_QUARANTINED = 0.2
 class Request(BaseModel):
     """What every verb shares: frozen values, and no unknown names."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, defer_build=True)
 
 
 SHARED = "shared"

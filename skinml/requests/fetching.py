@@ -12,7 +12,7 @@ from skinml.requests.base import POSITIONAL, Request
 class FetchRequest(Request):
     """Download a public data set from the ISIC archive: images, metadata, hashes and licence."""
 
-    dataset: Annotated[Literal["ham10000"], POSITIONAL] = Field(description="ham10000")
+    dataset: Annotated[Literal["ham10000"], POSITIONAL] = Field(description="the data set")
     out: str = Field(description="folder for the files: new, empty, or of an earlier fetch, which is continued")
     accept_licence: bool = Field(
         False, description="you accept the licence of the images, which skinml fetch shows without this flag"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from skinml.requests.base import Request, Texts
 
@@ -28,6 +28,12 @@ class ExportRequest(Request):
     bom: bool = Field(
         False, description="begin a CSV with a byte order mark, so that Excel shows accents on a double click"
     )
+
+    @field_validator("columns")
+    @classmethod
+    def _by_commas(cls, columns: tuple[str, ...]) -> tuple[str, ...]:
+        """A flag that may be repeated gives `a,b` as one text."""
+        return tuple(name.strip() for text in columns for name in text.split(",") if name.strip())
 
     @model_validator(mode="after")
     def _one_run(self) -> Self:

@@ -9,6 +9,7 @@ import io
 import json
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, overload
@@ -18,8 +19,9 @@ from numpy.typing import NDArray
 
 from skinml.compute.gpu import offers_gpu, run_on_gpu
 from skinml.errors import RequestError, RunError, StorageError
-from skinml.models.bundle import read_made
+from skinml.models.bundle import NETWORKS, read_made
 from skinml.models.manifest import File
+from skinml.training.export import export_fitted
 from skinml.training.jobs import FINISH, FIT, FinishJob, FitJob
 from skinml.training.process import run_in_process
 from skinml.training.results import FINISHED, PROBABILITIES, REPORT, VALIDATION, Finished, FitResult
@@ -75,6 +77,9 @@ def run_job(
     else:
         said = run_in_process(fit, (text, str(scratch)), partial(_tell, on_epoch))
     report = REPORT.validate_json(said)
+    if job.export and NETWORKS["fp32"] not in report.files:
+        exported = export_fitted(job, report, scratch)
+        report = replace(report, parity=exported.parity, files={**report.files, **exported.files})
     test, validation = read_probabilities(job.results, report.files)
     return FitResult(**vars(report), probabilities=test, validation=validation)
 
@@ -101,7 +106,8 @@ def _fit_on_gpu(cluster: str, text: str, on_epoch: OnEpoch) -> str:
 
     def on_line(line: str) -> None:
         answer = json.loads(line)
-        if not _tell(on_epoch, answer):
+        _tell(on_epoch, answer)
+        if not answer.keys() & {"epoch", "note"}:
             last.update(answer)
 
     run_on_gpu(cluster, PROGRAM, text, on_line)
@@ -110,15 +116,12 @@ def _fit_on_gpu(cluster: str, text: str, on_epoch: OnEpoch) -> str:
     return str(last["report"])
 
 
-def _tell(on_epoch: OnEpoch, answer: dict[str, Any]) -> bool:
-    """Pass on what a fit tells while it runs; whether it was such a thing."""
+def _tell(on_epoch: OnEpoch, answer: dict[str, Any]) -> None:
+    """Pass on what a fit tells while it runs."""
     if "epoch" in answer:
         on_epoch(answer["epoch"], answer["values"])
     elif "note" in answer:
         logger.warning("%s", answer["note"])
-    else:
-        return False
-    return True
 
 
 def _ignore(answer: dict[str, Any]) -> None:

@@ -66,6 +66,7 @@ class Feed:
         epochs: Iterator[list[Task]],
         workers: int = 0,
         say: Callable[[str], None] = lambda _: None,
+        is_busy: Callable[[], bool] = lambda: False,
     ) -> None:
         """Start the workers.
 
@@ -75,10 +76,12 @@ class Feed:
             epochs: the batches of each epoch (`BatchOrder.epochs`).
             workers: processes that make batches ahead; 0: they are made when they are asked for.
             say: called with what a person should know, such as a worker's death.
+            is_busy: whether the trainer's device has enough to do, so that it does not wait.
 
         """
         self.source = source
         self.waited = 0.0
+        self._is_busy = is_busy
         self._shards = shards
         self._pages = Pages(shards)
         self._epochs = epochs
@@ -96,7 +99,8 @@ class Feed:
         for _ in tasks:
             asked = time.perf_counter()
             batch = next(made)
-            self.waited += time.perf_counter() - asked
+            if not self._is_busy():
+                self.waited += time.perf_counter() - asked
             yield batch
         if self._workers is None:
             self._next = next(self._epochs, [])

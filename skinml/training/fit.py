@@ -6,38 +6,33 @@ import logging
 import platform
 import tempfile
 import time
-from collections.abc import Callable, Sequence
-from contextlib import closing
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from skinml.dataset.shard_files import map_shards
 from skinml.errors import RunError
-from skinml.images.preprocessing import Normalisation, network_input
-from skinml.models.bundle import HEAD, KERAS, NETWORKS, leave
-from skinml.models.head import check_head, write_head
-from skinml.models.inference import BATCH, infer
-from skinml.models.keras_head import linear_head
+from skinml.images.preprocessing import Normalisation
+from skinml.models.bundle import KERAS, leave
 from skinml.models.keras_import import import_keras
-from skinml.models.onnx import check_parity, export_onnx
-from skinml.models.outputs import CELLS_NAME, OUTPUT_NAME
 from skinml.models.zoo import architecture
 from skinml.models.zoo.base import Architecture
 from skinml.training import checkpoints
 from skinml.training.batch import make_source
 from skinml.training.epochs import Course, OnEpoch, Say, run_epochs
+from skinml.training.export import write_networks
 from skinml.training.feed import BatchOrder, Feed, workers_for
 from skinml.training.inputs import Inputs, read_inputs
 from skinml.training.jobs import FitJob
 from skinml.training.learner import Learner
-from skinml.training.pixels import Pixels, batches, gather
+from skinml.training.pixels import Pixels, batches
 from skinml.training.probe import fit_probe
-from skinml.training.process import run_in_process
 from skinml.training.resampling import Positions, drawn_shares
 from skinml.training.results import PROBABILITIES, VALIDATION, FitResult
 from skinml.training.soft_labels import mix_targets
@@ -49,7 +44,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger("skinml.train")
 
 _PREDICT_BATCH = 64  # on 2 cores 32 to 256 predict equally fast; small batches keep memory small
-_PARITY_IMAGES = 256
 
 
 def fit(job: FitJob, scratch: Path, on_epoch: OnEpoch, say: Say = logger.info) -> FitResult:
@@ -64,7 +58,8 @@ def fit(job: FitJob, scratch: Path, on_epoch: OnEpoch, say: Say = logger.info) -
     Raises:
         RequestError: no architecture has this name.
         RunError: the shards do not fit the architecture or the labels, the loss is not finite in the first
-            epoch, or the exported model differs from the fitted one.
+            epoch, or the exported model differs from the fitted one. On another backend than TensorFlow nothing
+            is exported here.
 
     """
     shape = architecture(job.architecture)
@@ -87,7 +82,11 @@ def fit(job: FitJob, scratch: Path, on_epoch: OnEpoch, say: Say = logger.info) -
     seconds = time.perf_counter() - started
     with tempfile.TemporaryDirectory(prefix="skinml-fit-") as folder:
         made = Path(folder)
-        parity = _export(model, shape, data, inputs.test, made) if job.export else None
+        parity = None
+        if job.export:
+            model.save(made / KERAS)
+            if backend == "tensorflow":  # otherwise whoever asked exports (`training.dispatch`)
+                parity = write_networks(model, shape, shards, shape.normalisation, inputs.test, made)
         for name, values in ((PROBABILITIES, probabilities), (VALIDATION, validation)):
             np.save(made / name, values, allow_pickle=False)
         files = leave(made, job.results)
@@ -119,7 +118,7 @@ def _in_epochs(
     model = learner.scorer
     course = _continue(job, learner, backend, say)
     tasks = order.epochs(course.epochs + 1, job.epochs)
-    with closing(Feed(source, data.shards, tasks, workers_for(source), say)) as feed:
+    with closing(Feed(source, data.shards, tasks, workers_for(source), say, learner.is_busy)) as feed:
         run_epochs(
             learner,
             feed,
@@ -168,49 +167,21 @@ class _Data:
 
 def _predict(model: keras.Model, data: _Data, positions: Positions) -> NDArray[np.float64]:
     """Probabilities, shape (len(positions), 7), dropout off."""
-    found = model.predict(data.batches(positions, _PREDICT_BATCH), verbose=0)
+    with _exact():
+        found = model.predict(data.batches(positions, _PREDICT_BATCH), verbose=0)
     return np.asarray(found, dtype=np.float64)
 
 
-def _export(model: keras.Model, shape: Architecture, data: _Data, test: Positions, folder: Path) -> float:
-    """Write both forms of the model; how far they differ on up to 256 images spread over the test set."""
+def _exact() -> AbstractContextManager[Any]:
+    """Within it, float32 is float32: JAX on a GPU would round factors to 10 bits, and differ from ONNX."""
     import keras
 
-    saved, exported = folder / KERAS, folder / NETWORKS["fp32"]
-    model.save(saved)
-    if keras.backend.backend() == "tensorflow":
-        export_onnx(model, exported, shape.features, shape.cells)
-    else:
-        export_saved(saved, exported, shape.features, shape.cells)
-    test = np.unique(test)
-    spread = np.linspace(0, len(test) - 1, min(_PARITY_IMAGES, len(test))).astype(np.int64)
-    pixels = network_input(gather(data.shards, test[spread]), data.normalisation)
-    parity = check_parity(model, exported, pixels)
-    if shape.cells is not None:
-        head = linear_head(model, shape.cells)
-        found = infer(
-            exported, np.array_split(pixels, range(BATCH, len(pixels), BATCH)), [CELLS_NAME, OUTPUT_NAME]
-        )
-        check_head(head, found[CELLS_NAME], found[OUTPUT_NAME])
-        write_head(folder / HEAD, head)
-    return parity
+    if keras.backend.backend() != "jax":
+        return nullcontext()
+    import jax
 
-
-def export_saved(saved: Path, exported: Path, features: str | None = None, cells: str | None = None) -> None:
-    """Export a saved model by TensorFlow in another process, whatever Keras runs on in this one.
-
-    One exporter for every backend: on JAX, Keras would need jax2onnx, whose graphs nobody has compared.
-    """
-    run_in_process(_export_saved, (saved, exported, features, cells), _nothing, {"KERAS_BACKEND": "tensorflow"})
-
-
-def _export_saved(job: tuple[Path, Path, str | None, str | None], emit: Callable[[], None]) -> None:
-    saved, exported, features, cells = job
-    export_onnx(import_keras().models.load_model(saved, compile=False), exported, features, cells)
-
-
-def _nothing() -> None:
-    """No messages are expected."""
+    exact: AbstractContextManager[Any] = jax.default_matmul_precision("highest")
+    return exact
 
 
 def _check(shape: Architecture, shards: Sequence[Pixels], labels: NDArray[np.int64]) -> None:

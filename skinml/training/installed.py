@@ -7,8 +7,12 @@ from importlib.util import find_spec
 
 from skinml.errors import RequestError
 
-NEEDED = ("keras", "tensorflow", "onnx", "tf2onnx", "sklearn", "matplotlib")
-"""Modules of the extra `train`. TensorFlow exports the network to ONNX, whatever backend fits it."""
+NEEDED = ("keras", "sklearn", "matplotlib")
+"""Modules of the extra `train` that every fit needs."""
+
+NEEDED_TO_EXPORT = ("tensorflow", "onnx", "tf2onnx")
+"""Those that export the network to ONNX, whatever backend fits it. On another backend than TensorFlow a machine
+without them may fit; one that has them exports."""
 
 NEEDED_TO_JUDGE = ("sklearn", "scipy", "matplotlib")
 """Modules of the extra `train` that measure and draw."""
@@ -18,15 +22,16 @@ BACKENDS = ("tensorflow", "jax", "torch")
 
 
 def check_installed() -> None:
-    """Refuse to train where something is missing.
+    """Refuse to train if something is missing. What only the export needs may be missing on other backends.
 
     Raises:
         RequestError: a module of the extra `train` is not installed, or the one that KERAS_BACKEND names.
     """
-    missing = [name for name in NEEDED if find_spec(name) is None]
+    backend = os.environ.get("KERAS_BACKEND") or BACKENDS[0]
+    needed = (*NEEDED, *NEEDED_TO_EXPORT) if backend == BACKENDS[0] else NEEDED
+    missing = [name for name in needed if find_spec(name) is None]
     if missing:
         raise RequestError(f"train needs {', '.join(missing)}, not installed here: pip install 'skinml[train]'")
-    backend = os.environ.get("KERAS_BACKEND") or BACKENDS[0]
     if backend not in BACKENDS:
         raise RequestError(f"KERAS_BACKEND={backend} cannot train: set it to one of {', '.join(BACKENDS)}")
     if find_spec(backend) is None:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from skinml.images.preprocessing import network_input
 from skinml.models.zoo.base import Architecture
 from skinml.training.batch import Batch
+from skinml.training.jax_steps import JaxSteps
 from skinml.training.jobs import Start
 from skinml.training.losses import Shares, make_loss
 from skinml.training.settings import Settings
@@ -63,6 +64,7 @@ class Learner:
         self._steps, self._epochs = steps, epochs
         self._learning = [layer for layer in self.model.layers if layer.trainable]
         self._phase: str | None = None
+        self._jax: JaxSteps | None = None
 
     def begin(self, epoch: int) -> None:
         """Choose the layers that learn and their optimiser, as this epoch (counted from 1) needs them."""
@@ -84,12 +86,21 @@ class Learner:
             jit_compile=False if keras.backend.backend() == "tensorflow" else "auto",
         )
         self.model.optimizer.build(self.model.trainable_variables)
+        if keras.backend.backend() == "jax":
+            loss = keras.losses.categorical_crossentropy if isinstance(self._loss, str) else self._loss
+            self._jax = JaxSteps(self.model, loss, self._normalisation)
+
+    def is_busy(self) -> bool:
+        """Whether a device works on earlier batches, so that it does not wait for the next one."""
+        return self._jax is not None and self._jax.is_busy()
 
     def fit(self, batches: Iterable[Batch]) -> dict[str, float]:
         """Take a step on each batch; the means of loss and accuracy over their images.
 
-        Stops at a loss that is not finite, which it returns.
+        Stops at a loss that is not finite, which it returns (on JAX at the end of the epoch).
         """
+        if self._jax is not None:
+            return self._jax.fit(batches)
         images, loss, right = 0, 0.0, 0.0
         for batch in batches:
             found = self.model.train_on_batch(
@@ -117,6 +128,8 @@ class Learner:
                 }
                 learnt = [twins[id(variable)] for variable in self.model.trainable_variables]
                 self.model.optimizer.finalize_variable_values(learnt)
+                # On JAX both share their memory now, which predicting gives back. Copies do not.
+                self.scorer.set_weights(self.scorer.get_weights())
         weights: list[NDArray[Any]] = self.scorer.get_weights()
         return weights
 

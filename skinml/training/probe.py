@@ -29,8 +29,9 @@ logger = logging.getLogger("skinml.train")
 
 OnEpoch = Callable[[int, dict[str, float]], None]
 
-STRENGTH = 0.003
-"""scikit-learn's C: the inverse of the penalty on the squared weights."""
+STRENGTH = 0.001
+"""scikit-learn's C: the inverse of the penalty on the squared weights. Chosen by the validation lesions of
+HAM10000: balanced accuracy 0.604 at 0.0003, 0.606 at 0.001."""
 
 MOST_IMAGES = 50_000
 """Training images beyond which some are drawn: 8,967 weights need no more, and 50,000 images have 256 MB of

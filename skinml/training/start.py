@@ -35,7 +35,7 @@ def choose_start(model: str, asked: str | None, sha256: str | None = None) -> tu
 
     Raises:
         RequestError: the file is not there or has another hash, the architecture has no pre-trained weights or
-            their package is not installed, or `none` for an architecture of which only the last layer is fitted.
+            their package is not installed, or `none` for an architecture that fits its last layer alone.
 
     """
     shape = architecture(model)

@@ -16,6 +16,7 @@ from skinml.external_validation.seen import KnownImages, known_images, left_out
 from skinml.models import registry
 from skinml.models.allowed import network_file
 from skinml.models.manifest import Manifest
+from skinml.models.zoo.base import Architecture
 
 FLAG = "--teachers"
 
@@ -46,6 +47,17 @@ def find_teachers(workspace: str, versions: Sequence[str]) -> list[Manifest]:
         registry.read_verified(workspace, manifest, network_file(manifest, "fp32"))
         found.append(manifest)
     return found
+
+
+def check_student(shape: Architecture) -> None:
+    """Refuse an architecture that soft labels cannot reach.
+
+    Raises:
+        RequestError: it is fitted in one go on labels, not in epochs on targets.
+
+    """
+    if shape.frozen:
+        raise RequestError(f"{FLAG}: {shape.name} fits its last layer alone, on labels; choose another --model")
 
 
 def check_teachers(workspace: str, teachers: Sequence[Manifest], samples: pd.DataFrame) -> None:

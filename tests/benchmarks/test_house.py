@@ -24,13 +24,14 @@ BENCHMARKS = (
     "gate",
     "models",
     "recipe",
+    "training",
 )
 ALIKE = {
     *("__init__", "__main__", "inputs", "systems", "agreement", "figures", "render"),
     *("sections/__init__", "peers/__init__", "peers/common"),
 }
 """What a benchmark's modules are called; further ones are of one section or one peer, or OWN."""
-OWN = {"scoring": {"fill", "listing_server"}, "overhead": {"timed"}}
+OWN = {"scoring": {"fill", "listing_server"}, "overhead": {"timed"}, "training": {"timed"}}
 
 
 def benchmark(name: str) -> Benchmark:

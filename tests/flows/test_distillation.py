@@ -19,7 +19,8 @@ from tests.command import CommandLine
 
 
 def _samples(workspace: str) -> pd.DataFrame:
-    return tables.read(workspace, "samples").to_pandas()
+    samples: pd.DataFrame = tables.read(workspace, "samples").to_pandas()
+    return samples
 
 
 def _rewrite(workspace: str, version: str, **changes: object) -> None:
@@ -88,6 +89,7 @@ def test_who_is_not_known_or_fits_on_test_lesions_may_not_teach(
         assert said in skinml("--workspace", workspace, "train", *flags, expect=2).stderr, flags
     assert sorted(np.array([str(path) for path in Path(workspace).rglob("*")])) == before
 
+    Path(workspace, "models", "champion.json").unlink()  # which pins the manifest
     _rewrite(workspace, version, protocol="thesis")
     with pytest.raises(RequestError, match="the thesis protocol, which fits on test lesions"):
         find_teachers(workspace, [version])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +103,7 @@ def test_wrong_requests_are_refused_and_nothing_is_written(skinml: CommandLine, 
 
 
 @pytest.fixture(scope="module")
-def summary_rows(tmp_path_factory: pytest.TempPathFactory) -> Iterator[pd.DataFrame]:
+def summary_rows(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
     rows = pd.DataFrame(samples_of(tmp_path_factory.mktemp("images"), 60))
     rows["localization"] = [f"a very long name of a body site, number {number % 30}" for number in range(60)]
     rows["source"] = [f"clinic of a very long name {number % 25}" for number in range(60)]

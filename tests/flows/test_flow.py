@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import prefect
 import pytest
@@ -32,7 +32,7 @@ def test_a_run_without_a_server_loads_no_prefect(
     archive.mkdir()
     (archive / "new.jpg").write_bytes(jpeg(70))
     asked = ["--workspace", str(night), "--json", "score", "--archive", str(archive)]
-    first, second = process.run(asked), process.run(asked)
+    first, second = process.run(asked), process.run([*asked, "--cluster", "local"])  # which is not needed
     assert '"scored": 1,' in first.stdout, first.stderr
     assert '"skipped": 1,' in second.stdout, second.stderr
     assert "no Prefect server configured" in first.stderr
@@ -43,7 +43,7 @@ def test_a_run_without_a_server_loads_no_prefect(
 def test_prefect_finds_a_flow_by_the_name_of_its_function() -> None:
     """As its worker and `prefect deploy` do."""
     for entrypoint in ("flows.score.score", "flows/score.py:score"):
-        found = load_flow_from_entrypoint(entrypoint, use_placeholder_flow=False)
+        found: Any = load_flow_from_entrypoint(entrypoint, use_placeholder_flow=False)
         assert isinstance(found, prefect.Flow)
         assert (found.name, found.retries, found.should_validate_parameters) == ("score", 0, False)
     assert list(score.parameters.properties) == ["workspace", "request"]
@@ -58,7 +58,7 @@ def test_a_flow_is_its_function_until_prefect_is_asked_for(monkeypatch: pytest.M
 
     monkeypatch.setattr(prefect, "flow", lambda *_, **__: pytest.fail("Prefect's flow was made"))
     assert add.fn(1, right=2) == {"sum": 3}
-    assert (add.__name__, add.__doc__) == ("add", "Add.")
+    assert (cast(Any, add).__name__, add.__doc__) == ("add", "Add.")
     assert copy.copy(add).fn is add.fn
     monkeypatch.undo()
     assert isinstance(add, prefect.Flow)

@@ -19,7 +19,8 @@ from pathlib import Path
 import skinml.images.colour  # noqa: F401 - children are forked with all of it loaded
 from skinml.errors import ImageRejected
 from skinml.images.budget import MAX_BYTES
-from skinml.images.decode import DecodeMode, decode
+from skinml.images.choices import DecodeMode
+from skinml.images.decode import decode
 
 SIZE = 64
 MODES: tuple[DecodeMode, ...] = ("fast", "exact")

@@ -19,6 +19,7 @@ NEEDS_TRAIN = [
     "models/test_quantise.py",
     "models/zoo",
     "records/test_labelled.py",
+    "records/test_old_checkpoints.py",
     "report/test_card_items.py",
     "report/test_evaluation_figures.py",
     "report/test_figures.py",

@@ -13,7 +13,7 @@ from benchmarks.harness.bench import Bench, Result, say
 from skinml.dataset.pixelstore import PixelStore
 from skinml.dataset.shard_files import map_shards
 from skinml.evaluation.metrics import measure as metrics_of
-from skinml.images.decode import DecodeMode
+from skinml.images.choices import DecodeMode
 from skinml.models.session import load_session, predict
 from skinml.training import protocols
 from skinml.training.dispatch import run_job

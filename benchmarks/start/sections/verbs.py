@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.harness.bench import Bench, Result, say
@@ -49,7 +50,7 @@ def runs(bench: Bench, bundle: Bundle, api_url: str) -> list[Result]:
 
 
 def _run(
-    bench: Bench, tree: Tree, workspace: Path, arguments: list[object], api_url: str | None
+    bench: Bench, tree: Tree, workspace: Path, arguments: Sequence[object], api_url: str | None
 ) -> tuple[float, float]:
     """Wall seconds of one program, and CPU seconds with its workers'."""
     server = {} if api_url is None else {"PREFECT_API_URL": api_url}

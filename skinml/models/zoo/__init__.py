@@ -10,7 +10,7 @@ from importlib import import_module
 from pkgutil import iter_modules
 
 from skinml.errors import RequestError
-from skinml.images.decode import DecodeMode
+from skinml.images.choices import DecodeMode
 from skinml.images.preprocessing import Preprocessing, preprocessing_for
 from skinml.models.manifest import LARGEST_SIZE
 from skinml.models.searched_structure import is_searched

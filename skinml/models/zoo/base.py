@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skinml.errors import RequestError
+from skinml.images.choices import Aspect
 from skinml.images.preprocessing import Normalisation
-from skinml.images.resize import Aspect
 
 if TYPE_CHECKING:
     import keras

@@ -1,9 +1,9 @@
 """The rows of a worklist as compact JSON, for the program in the page.
 
-A row of 50,000 is about 40 bytes: probabilities are one byte each, folders and suffixes are written once. The text
-stands in the page in a `<script type="application/json">`, which a browser never executes. So the page runs nothing
-but our own program, whose hash is in its Content-Security-Policy, and needs no file beside it. (A data file in
-`<script src>` would need 'self', which lets every script in the folder run.)
+A row of 50,000 is about 40 bytes: probabilities are one byte each, folders and suffixes are written once. The
+text stands in the page in a `<script type="application/json">`, which a browser never executes. So the page
+runs nothing but our own program, whose hash is in its Content-Security-Policy, and needs no file beside it. (A
+data file in `<script src>` would need 'self', which lets every script in the folder run.)
 """
 
 from __future__ import annotations
@@ -119,4 +119,5 @@ def _positions(values: Sequence[str | None], names: Sequence[str]) -> NDArray[np
 
 def _numbers(rows: pa.Table, name: str) -> NDArray[np.float64]:
     values = rows[name].to_numpy(zero_copy_only=False).astype(np.float64)
-    return np.clip(np.nan_to_num(values), 0.0, 1.0)
+    shares: NDArray[np.float64] = np.clip(np.nan_to_num(values), 0.0, 1.0)
+    return shares

@@ -1,4 +1,4 @@
-"""Read what a page of a night says besides its scores: model, quarantine, outcomes of past nights, new lesions."""
+"""Read what a page of a night says besides its scores: model, quarantine, outcomes, new lesions."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ LARGEST_JSON = 16 * 2**20
 ADVICE: dict[str, str] = {
     Reason.EMPTY: "Copy the file again from where it came from.",
     Reason.TRUNCATED: "The transfer stopped early. Copy the file again.",
-    Reason.NOT_AN_IMAGE: "Something else was saved under this name, often an error page. Export the image again.",
+    Reason.NOT_AN_IMAGE: "Something else has this name, often an error page. Export the image again.",
     Reason.UNSUPPORTED_FORMAT: "Save the image as JPEG, PNG, WebP, TIFF or BMP.",
     Reason.TOO_LARGE: "Save the image smaller: fewer than 64 megapixels and 64 MiB.",
     Reason.DECODE_ERROR: "The file is damaged. Copy or export it again.",
-    Reason.READ_ERROR: "Storage did not give the file. The next night tries again; if it stays, check the rights.",
+    Reason.READ_ERROR: "Storage did not give the file. The next night tries again. Check the rights.",
     Reason.NO_METADATA: "Add a row for this image to the metadata, and run skinml prepare again.",
     Reason.DUPLICATE_ID: "Two different images have one name. Rename one of them.",
 }

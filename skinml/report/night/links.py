@@ -25,10 +25,10 @@ class Linker:
     page: str
 
     def folder(self, uri: str) -> str | None:
-        """The link to a folder of images, with a slash at its end; None if a browser cannot reach it from the page.
+        """The link to a folder of images, with a slash at its end; None if a browser cannot reach it.
 
-        A page in a folder reaches other folders, and a page in a bucket what lies in the same bucket, if somebody
-        serves it. There is no link from one kind of place to another: `s3://` opens in no browser.
+        A page in a folder reaches other folders, and a page in a bucket what lies in the same bucket, if
+        somebody serves it. There is no link from one kind of place to another: `s3://` opens in no browser.
 
         Args:
             uri: of the folder, as the beginning of the uri of an image.

@@ -108,8 +108,7 @@ def read_night(
     furthest = []
     if model.usual is not None and len(scored.drifted):
         furthest = most_drifted(model.usual, measures_of(scored.drifted), drifted)
-    is_drifted = run["health"] == DRIFTED and not parameters.get("backfill")
-    found, why = _estimated(scored, model, is_drifted)
+    found, why = _estimated(scored, model, run["health"] == DRIFTED)
     return Night(
         run={**run, "health_detail": health},
         scored=scored,
@@ -127,13 +126,13 @@ def read_night(
 def _estimated(scored: Scored, model: Model, drifted: bool) -> tuple[Estimate | None, str]:
     if drifted:
         return None, (
-            "No estimate: this night has drifted, so its probabilities may mean something else than on the images"
-            " that the model was tested on."
+            "No estimate: this night has drifted, so its probabilities may mean something else than on the"
+            " images that the model was tested on."
         )
     if model.calibration is None:
         return (
             None,
-            "No estimate: the model has too few held-out predictions to calibrate its probabilities on.",
+            "No estimate: the model has too few held-out predictions.",
         )
     found = estimate(scored.probabilities, scored.predicted, model.calibration)
     if found is None:

@@ -159,28 +159,20 @@ def _trend(
             lines.append([])
         else:
             lines[-1].append(f"{place[0]:.1f},{place[1]:.1f}")
-    dots = []
-    for night, place in zip(nights, places, strict=True):
-        drifted = night["health"] == DRIFTED
-        if place is None and not drifted:
-            continue
-        height = 100.0 if drifted else 4.0
-        wide = min(step * 0.6, 8.0)
-        x, y = (0.0, 0.0) if place is None else place
-        x = step * (nights.index(night) + 0.5) if place is None else x
-        top_edge = 0.0 if drifted else max(0.0, min(96.0, y - 2))
-        dots.append(
-            {"x": f"{x - wide / 2:.1f}", "y": f"{top_edge:.1f}", "width": f"{wide:.1f}", "height": f"{height:.0f}",
-             "drifted": drifted}
-        )  # fmt: skip
-    newest = next((value for value in reversed(values) if value is not None), known[-1])
-    said = (
-        f"{title}: newest {form.format(newest)}, lowest {form.format(min(known))}, highest {form.format(max(known))},"
-        f" {len(known)} nights."
-    )
-    return {
-        "title": title,
-        "said": said.replace("%", " %"),
-        "lines": [" ".join(line) for line in lines if line],
-        "dots": dots,
-    }
+    dots = [
+        _dot(step * (number + 0.5), place, min(step * 0.6, 8.0), night["health"] == DRIFTED)
+        for number, (night, place) in enumerate(zip(nights, places, strict=True))
+        if place is not None or night["health"] == DRIFTED
+    ]
+    newest = next(value for value in reversed(values) if value is not None)
+    low, high = form.format(min(known)), form.format(max(known))
+    said = f"{title}: newest {form.format(newest)}, lowest {low}, highest {high}, {len(known)} nights."
+    drawn = [" ".join(line) for line in lines if line]
+    return {"title": title, "said": said.replace("%", " %"), "lines": drawn, "dots": dots}
+
+
+def _dot(middle: float, place: tuple[float, float] | None, wide: float, drifted: bool) -> dict[str, Any]:
+    """The mark of a night: a small one on the line, or one as tall as the picture if the night has drifted."""
+    top = 0.0 if drifted or place is None else min(96.0, max(0.0, place[1] - 2))
+    sizes = {"x": middle - wide / 2, "y": top, "width": wide, "height": 100.0 if drifted else 4.0}
+    return {**{name: f"{size:.1f}" for name, size in sizes.items()}, "drifted": drifted}

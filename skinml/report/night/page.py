@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -51,7 +52,7 @@ def night_page(night: Night, thumbnails: Thumbnails, furthest: list[str | None],
     outcomes_run, months = night.outcomes or ("", [])
     page: str = render(
         TEMPLATE,
-        PROGRAM.read_text(encoding="utf-8") if shown else "",
+        program=PROGRAM.read_text(encoding="utf-8") if shown else "",
         title=f"Night of {run['started_at']:%Y-%m-%d}, {run['started_at']:%H:%M} UTC",
         disclaimer=DISCLAIMER,
         drifted=night.has_drifted,
@@ -174,7 +175,7 @@ def _confidence(night: Night) -> list[dict[str, Any]]:
     tonight = count_bins(bins.edges, night.scored.confidence.astype(np.float64)) / night.scored.images
     before = np.array(bins.counts) / sum(bins.counts)
     edges = [f"{edge:.2f}" for edge in bins.edges]
-    names = [f"up to {edges[0]}", *(f"{low} to {high}" for low, high in zip(edges, edges[1:], strict=False))]
+    names = [f"up to {edges[0]}", *(f"{low} to {high}" for low, high in pairwise(edges))]
     names.append(f"above {edges[-1]}")
     return [
         {"name": name, "share": share, "before": other}
@@ -195,12 +196,14 @@ def _tested(night: Night) -> float | None:
 
 
 def _measure(one: Mapping[str, Any]) -> dict[str, Any]:
-    shown = {name: _short(one.get(name)) for name in ("tonight", "reference")}
+    """A measure of `health_detail` as texts."""
     return {
-        **one,
-        **shown,
-        "psi": f"{one.get('psi') or 0.0:.2f}",
         "measure": str(one.get("measure")).replace("_", " "),
+        "drifted": bool(one.get("drifted")),
+        "change": one.get("change") or "",
+        "tonight": _short(one.get("tonight")),
+        "reference": _short(one.get("reference")),
+        "psi": f"{one.get('psi') or 0.0:.2f}",
     }
 
 

@@ -44,7 +44,8 @@ class Scored:
         probabilities: of all rows, float32 (n, 7).
         predicted: class numbers of all rows, int64 (n,).
         confidence: of all rows, float32 (n,).
-        drifted: rows that are furthest from the drift reference, the furthest first; COLUMNS. Empty without one.
+        drifted: rows that are furthest from the drift reference, the furthest first; COLUMNS. Empty without
+        one.
     """
 
     worklist: pa.Table
@@ -98,7 +99,7 @@ def read_scored(
 
 
 def measures_of(rows: pa.Table) -> dict[str, Floats]:
-    """The measures of `monitoring.reference.MEASURES`, float32 (n,) each; NaN if an older skinml has measured none."""
+    """The MEASURES of a drift reference, float32 (n,) each; NaN if an older skinml did not measure it."""
     found = {name: _floats(rows, name) for name in ("brightness", "sharpness", "confidence", "unlike_training")}
     return {**found, "megapixels": _floats(rows, "width") * _floats(rows, "height") / 1e6}
 

@@ -1,8 +1,8 @@
 """Thumbnails of scored images, read again: WebP files of one image, and sprites of a hundred.
 
-An image is decoded only if its bytes are those that were scored, so a worker has decoded them before. A large night
-is read on Dask workers, which isolate the decoder from this process; a small one in this process, because workers
-take two seconds to start.
+An image is decoded only if its bytes are those that were scored, so a worker has decoded them before. A large
+night is read on Dask workers, which isolate the decoder from this process; a small one in this process, because
+workers take two seconds to start.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ ACROSS, DOWN = 10, 10
 IN_SPRITE = ACROSS * DOWN
 
 IN_PAGE = 2_000
-"""Thumbnails in the page itself, 1.7 MB; later rows have theirs in sprites, loaded when somebody pages to them."""
+"""Thumbnails in the page itself, 1.7 MB; those of later rows are in sprites, loaded when they are shown."""
 
 GROUND = (128, 128, 128)
 """Around an image that has another shape than the box."""
@@ -65,7 +65,7 @@ class Job:
 
 @dataclass(frozen=True, eq=False)
 class Done:
-    """What became of a job: thumbnails (none if they are in a sprite), and the positions of those that failed."""
+    """What became of a job: thumbnails (none if they are in a sprite), and positions of those that failed."""
 
     first: int
     thumbnails: list[bytes | None]
@@ -153,7 +153,7 @@ def _read(images: pa.Table) -> Iterator[tuple[dict[str, Any], Any]]:
 
 
 def picture_of(row: dict[str, Any], read: Any) -> Image.Image | None:
-    """The thumbnail of a row; None if the image cannot be read, or has other bytes than those that were scored."""
+    """The thumbnail of a row; None if the image cannot be read, or has other bytes than when it was scored."""
     if read is None or read.data is None:
         return None
     if row["sha256"] is None:  # of an older skinml

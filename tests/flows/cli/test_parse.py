@@ -14,6 +14,7 @@ import pytest
 
 from flows.cli import main as command_line
 from flows.cli.main import main
+from flows.cli.parse import choices_of
 from flows.cli.verbs import REQUESTS
 from skinml.process import interrupts
 from tests.terminal import in_terminal
@@ -41,7 +42,7 @@ def said(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 2) -> 
     ("arguments", "words"),
     [
         ("scroe", "there is no verb 'scroe'; did you mean score? see skinml --help"),
-        ("dance", "there is no verb 'dance'; verbs are synth, prepare, "),
+        ("dance", "there is no verb 'dance'; verbs are synth, fetch, prepare, "),
         ("score --archve x", "score has no '--archve'; did you mean --archive? see skinml score --help"),
         ("score --archive x --jsn", "did you mean --json?"),
         ("--archive x score", "--archive is not a flag that stands before the verb; "),
@@ -107,7 +108,8 @@ def test_what_must_be_given_stands_first_in_the_help(verb: str) -> None:
         else ""
     )
     for name in required:
-        names = (name.replace("_", "-"), name.upper(), "|")  # of a flag, of a place, and a place's choices
+        choices = choices_of(REQUESTS[verb].model_fields[name])
+        names = (name.replace("_", "-"), name.upper(), *choices)  # of a flag, of a place, and its choices
         assert any(one in below for one in names), name
 
 

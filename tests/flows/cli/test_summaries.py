@@ -147,6 +147,19 @@ SENTENCES: list[tuple[str, str | None, dict[str, Any], str]] = [
         {"champion": "v1", "previous_version": "v2"},
         "v1 is the champion now, instead of v2.",
     ),
+    (
+        *("fetch", None, {"fetched": 1, "there_already": 2, "seconds": 3.0}),
+        "Fetched 1 image in 3.0 s; 2 were there already.",
+    ),
+    (
+        *("explore", None, {"images": 140, "lesions": 1, "files": ["a", "b"], "suspicious_labels": 1}),
+        "Drew 140 images of 1 lesion in 2 files; 1 label is suspicious.",
+    ),
+    (
+        *("organize", None, {"linked": 3, "copied": 1, "there_already": 1, "missing": 2}),
+        "Put 4 images into one folder for each class; 1 was there already; 2 are gone.",
+    ),
+    ("report", None, {"files": ["a/index.html"], "seconds": 0.5}, "Wrote 1 file in 0.5 s: a/index.html"),
     ("synth", None, {"images": 200, "corrupt": 1}, "Made 200 images; 1 is broken on purpose."),
     ("status", None, {"problems": [], "last_completed": None}, "Healthy; no night has completed yet."),
     ("doctor", None, {"ok": 7, "warning": 1, "failed": 2}, "10 checks: 1 warning, 2 failed."),
@@ -178,4 +191,4 @@ def test_no_number_and_noun_disagree() -> None:
         assert not re.search(
             r"\b(?:[2-9]|\d{2,}|0) (?:image|row|file|lesion|version|check|warning)\b(?!s)", sentence
         )
-        assert sentence.endswith((".", "/"))
+        assert sentence.endswith((".", "/", ".html"))

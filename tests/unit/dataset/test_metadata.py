@@ -304,7 +304,7 @@ def test_tables_that_differ_in_a_diagnosis_leave_the_image_out(tmp_path: Path) -
     metadata = read_metadata([first, second])
     assert metadata.conflicting == ("I1",)
     assert metadata.rows[["image_id", "age"]].to_numpy().tolist() == [["I2", 40.0]]
-    assert any(note.startswith("age differs for 1 images") for note in metadata.notes)
+    assert any(note.startswith("age differs for 1 image") for note in metadata.notes)
 
 
 def test_where_no_table_has_lesions_a_patients_images_stay_together_and_it_is_said(tmp_path: Path) -> None:

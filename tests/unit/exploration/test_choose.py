@@ -29,12 +29,11 @@ def test_examples_are_of_different_lesions_and_the_same_for_a_seed(tmp_path: Pat
 
 
 def test_pairs_of_two_diagnoses_and_two_lesions_come_first(tmp_path: Path) -> None:
-    rows = pd.DataFrame(samples_of(tmp_path, 30))
-    same = ["sha256", "phash", "lesion_id", "dx"]
-    rows.loc[21, same] = rows.loc[20, same].tolist()
-    rows.loc[11, ["phash", "dx"]] = rows.loc[10, ["phash", "dx"]].tolist()
-    rows.loc[11, "lesion_id"] = "HAM_other"
-    rows.loc[5, ["phash", "dx"]] = [rows.loc[4, "phash"], "nv"]
+    made = samples_of(tmp_path, 30)
+    made[21] |= {name: made[20][name] for name in ("sha256", "phash", "lesion_id", "dx")}
+    made[11] |= {"phash": made[10]["phash"], "dx": made[10]["dx"], "lesion_id": "HAM_other"}
+    made[5] |= {"phash": made[4]["phash"], "dx": "nv"}
+    rows = pd.DataFrame(made)
     found = find_pairs(rows)
     assert found.shown[["first", "second"]].to_numpy().tolist() == [[4, 5], [10, 11], [20, 21]]
     assert found.shown["kind"].tolist() == ["near", "near", "identical"]
@@ -42,8 +41,9 @@ def test_pairs_of_two_diagnoses_and_two_lesions_come_first(tmp_path: Path) -> No
 
 
 def test_of_very_many_images_some_are_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    rows = pd.DataFrame(samples_of(tmp_path, 30))
-    rows.loc[29, "phash"] = rows.loc[0, "phash"]
+    made = samples_of(tmp_path, 30)
+    made[29]["phash"] = made[0]["phash"]
+    rows = pd.DataFrame(made)
     monkeypatch.setattr(choose, "MOST_COMPARED", 10)
     found = find_pairs(rows)
     assert found.compared == 10

@@ -55,7 +55,7 @@ def test_counts_are_those_of_the_rows(samples: pd.DataFrame) -> None:
     assert found.missing.loc["age", BLANK] == int(samples["age"].isna().sum())
     for one in (found.sources, found.confirmations):
         assert one.counts.to_numpy().sum() == len(rows), "a blank source is counted too"
-    assert found.sharpness.loc["mel", 0.5] == np.median(
+    assert found.sharpness.loc["mel", "median"] == np.median(
         [row["sharpness"] for row in rows if row["dx"] == "mel"]
     )
     assert found.sharpness.loc["df"].isna().all()

@@ -18,7 +18,8 @@ from PIL import Image
 
 from skinml.errors import ImageRejected, Reason
 from skinml.images.budget import MAX_PIXELS
-from skinml.images.decode import ORIENTATION_TAG, Decoded, DecodeMode, decode
+from skinml.images.choices import DecodeMode
+from skinml.images.decode import ORIENTATION_TAG, Decoded, decode
 from skinml.images.formats import FORMATS, identify
 from skinml.images.resize import resize
 from skinml.storage import objects

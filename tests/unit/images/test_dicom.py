@@ -7,6 +7,7 @@ import logging
 import random
 import struct
 import zlib
+from typing import Any
 
 import hypothesis
 import numpy as np
@@ -138,7 +139,7 @@ def test_grey_of_more_bits_is_shown_through_its_window() -> None:
 @pytest.mark.parametrize("bits", [8, 16])
 def test_a_palette_is_looked_up(bits: int) -> None:
     palette = np.random.default_rng(3).integers(0, 256, (256, 3), dtype=np.uint8)
-    more: dict[str, object] = {}
+    more: dict[str, Any] = {}
     for number, colour in enumerate(("Red", "Green", "Blue")):
         values = palette[:, number].astype(np.uint16) << (8 if bits == 16 else 0)
         more[f"{colour}PaletteColorLookupTableDescriptor"] = [256, 0, bits]
@@ -178,7 +179,7 @@ def test_the_colour_profile_of_the_dicom_counts(name: str) -> None:
 )
 def test_files_of_other_programs_are_as_pydicom_reads_them(name: str) -> None:
     """JPEG, JPEG lossless (both kinds), JPEG-LS, JPEG 2000, RLE and plain, written by dcmtk and gdcm."""
-    from pydicom.pixels import pixel_array
+    from pydicom.pixels.utils import pixel_array
 
     path = get_testdata_file(name, download=False)
     assert isinstance(path, str)

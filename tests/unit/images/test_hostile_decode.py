@@ -16,7 +16,8 @@ from PIL import Image
 
 from skinml.errors import ImageRejected, Reason
 from skinml.images.budget import MAX_BYTES, MAX_PIXELS
-from skinml.images.decode import Decoded, DecodeMode, decode
+from skinml.images.choices import DecodeMode
+from skinml.images.decode import Decoded, decode
 from tests.effort import examples
 from tests.hostile import contents
 from tests.hostile.content import DECODED, Content

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from skinml.images import resize as module
-from skinml.images.resize import UPRIGHT, Aspect, central_square, crop, resize, shrink, shrink_inks
+from skinml.images.choices import Aspect
+from skinml.images.resize import UPRIGHT, central_square, crop, resize, shrink, shrink_inks
 from tests.effort import examples
 from tests.hostile.make import picture
 

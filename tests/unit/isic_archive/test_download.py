@@ -278,7 +278,7 @@ def test_a_killed_run_is_continued(archive: Archive, tmp_path: Path) -> None:
 
     archive.fails_once(f"/files/{NAMES[6]}", hold)
     folder = tmp_path / "ham"
-    command = [sys.executable, "-m", "skinml", "fetch", "ham10000", "--out", folder, "--accept-licence"]
+    command = [sys.executable, "-m", "skinml", "fetch", "ham10000", "--out", str(folder), "--accept-licence"]
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
     with subprocess.Popen([*command, "--url", archive.url, "--connections", "1"], env=environment) as process:
         try:

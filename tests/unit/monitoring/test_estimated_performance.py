@@ -1,4 +1,4 @@
-"""Tests of skinml/monitoring/estimated_performance.py: calibration, and the estimate against simulated nights."""
+"""Tests of skinml/monitoring/estimated_performance.py: calibration, and estimates of simulated nights."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ def _truth(generator: np.random.Generator, count: int, alpha: float = 0.25) -> F
 
 
 def _labels(generator: np.random.Generator, chances: Floats) -> NDArray[Any]:
-    return (generator.random((len(chances), 1)) > chances.cumsum(axis=1)[:, :-1]).sum(axis=1)
+    labels: NDArray[Any] = (generator.random((len(chances), 1)) > chances.cumsum(axis=1)[:, :-1]).sum(axis=1)
+    return labels
 
 
 def _distorted(chances: Floats, power: float, tilt: Floats) -> Floats:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -34,7 +35,8 @@ def test_the_seed_decides_and_the_originals_stay(photographs: NDArray[np.uint8])
     np.testing.assert_array_equal(one[0], two[0])
     np.testing.assert_array_equal(one[1], two[1])
     assert (one[0] != other[0]).any()
-    assert (one[0].dtype, one[0].shape) == (np.uint8, photographs.shape)
+    assert one[0].dtype == np.uint8
+    assert one[0].shape == photographs.shape
     assert one[1].dtype == np.float32
     np.testing.assert_array_equal(photographs, before)
 
@@ -43,7 +45,8 @@ def test_the_seed_decides_and_the_originals_stay(photographs: NDArray[np.uint8])
 def test_each_change_alone_changes_pixels_and_all_off_none(photographs: NDArray[np.uint8], name: str) -> None:
     off = Settings()
     assert not off.augments
-    only = replace(off, **{name: 1.0})
+    changes: dict[str, Any] = {name: 1.0}
+    only = replace(off, **changes)
     assert only.augments
     changed, targets = augment(photographs, TARGETS, only, _rng())
     assert (changed != photographs).any(axis=(1, 2, 3)).all()

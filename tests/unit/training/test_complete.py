@@ -7,13 +7,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
+from skinml.errors import RunError
 from skinml.evaluation.metrics import measure
 from skinml.evaluation.operating import rates
 from skinml.labels import malignant_probability
 from skinml.models import zoo
 from skinml.models.bundle import describe
+from skinml.models.head import Head, check_head
 from skinml.models.inference import infer
 from skinml.models.views import turn
 from skinml.models.zoo.base import Architecture
@@ -113,6 +116,20 @@ def test_the_reference_and_the_features_are_of_what_scoring_sees(done: Done) -> 
     with np.load(done.folder / "training-features.npz", allow_pickle=False) as arrays:
         expected = infer(done.plain, [PIXELS[TRAIN]], ["cells"])["cells"].mean(axis=(1, 2))
         np.testing.assert_allclose(arrays["features"], expected, rtol=2e-3)
+
+
+def test_the_head_gives_the_first_view_at_the_recorded_temperature(done: Done) -> None:
+    """So class activation maps stay sums over the cells, with several views and with a temperature."""
+    weights = {one.name: onnx.numpy_helper.to_array(one) for one in onnx.load(done.plain).graph.initializer}
+    head = Head(weights["dense"][None, None].astype(np.float64) / SIZE**2, weights["bias"].astype(np.float64))
+    calibration = done.finished.precisions["fp32"].calibration
+    assert calibration is not None
+    outputs = ["cells", "first_view", "probabilities"]
+    found = infer(done.folder / "model.onnx", [PIXELS[:20]], outputs)
+    check_head(head.tempered(calibration.temperature), found["cells"], found["first_view"])
+    with pytest.raises(RunError, match="cells and head give other probabilities"):
+        check_head(head, found["cells"], found["first_view"])
+    assert np.abs(found["first_view"] - found["probabilities"]).max() > 1e-4
 
 
 def test_images_that_were_drawn_twice_and_validated_on_test_are_not_calibrated_by(

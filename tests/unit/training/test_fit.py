@@ -13,7 +13,9 @@ from skinml.layout import shards_url
 from skinml.models.bundle import describe
 from skinml.models.zoo import ARCHITECTURES
 from skinml.models.zoo.base import Architecture
-from skinml.training.fit import export_saved, fit
+from skinml.storage.objects import write_bytes
+from skinml.training.export import export_fitted
+from skinml.training.fit import fit
 from skinml.training.inputs import Inputs, read_inputs
 from skinml.training.jobs import FitJob
 from skinml.training.pixels import batches
@@ -115,14 +117,21 @@ def test_the_exported_models_give_the_same_probabilities(job: FitJob, exported: 
     assert exported.parity <= 1e-4
 
 
-def test_a_saved_model_exports_in_another_process(out: Path, tmp_path: Path) -> None:
+def test_what_was_fitted_elsewhere_is_exported_in_another_process(
+    job: FitJob, exported: FitResult, out: Path, tmp_path: Path
+) -> None:
     """How a model fitted on JAX gets its ONNX form."""
     import onnx
 
-    export_saved(out / "model.keras", tmp_path / "model.onnx", "pool_1")
+    there = replace(job, export=True, results=str(tmp_path / "there"))
+    for name in ("model.keras", "probabilities.npy"):
+        write_bytes(f"{there.results}/{name}", (out / name).read_bytes())
+    found = export_fitted(there, exported, tmp_path)
+    assert set(found.files) == {"model.onnx", "head.npz"}
+    assert found.parity <= 1e-4
     weights, direct = (
         sorted(onnx.numpy_helper.to_array(constant).tobytes() for constant in onnx.load(path).graph.initializer)
-        for path in (tmp_path / "model.onnx", out / "model.onnx")
+        for path in (tmp_path / "there" / "model.onnx", out / "model.onnx")
     )
     assert weights == direct
 

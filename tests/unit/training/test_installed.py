@@ -28,7 +28,7 @@ WATCHED = (
         (
             ["keras", "tensorflow"],
             "jax",
-            "train needs keras, tensorflow, not installed here: pip install 'skinml[train]'",
+            "train needs keras, not installed here: pip install 'skinml[train]'",
         ),
         (["torch"], "torch", "KERAS_BACKEND=torch: not installed here: pip install torch, or unset it"),
         ([], "numpy", "KERAS_BACKEND=numpy cannot train: set it to one of tensorflow, jax, torch"),

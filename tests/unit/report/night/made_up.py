@@ -1,4 +1,4 @@
-"""Nights for tests of their page: rows of `scores` and `runs` as a run writes them, and images that match them."""
+"""Nights for tests of their page: rows of `scores` and `runs` as a run writes them, and their images."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ def add_night(
         tables.publish(workspace, "scores", [part], run.run_id)
     if quarantined:
         bad = [
-            {"run_id": run.run_id, "flow": "score", "uri": f"file:///gone/{HOSTILE[0]}-{number}.jpg", "reason": "empty",
+            {"run_id": run.run_id, "flow": "score", "uri": f"file:///{HOSTILE[0]}-{number}", "reason": "empty",
              "detail": "0 bytes", "quarantined_at": started}
             for number in range(quarantined)
         ]  # fmt: skip
@@ -158,7 +158,7 @@ def add_night(
     row = run_row(run, "completed", counts, version, health=health, health_detail=health_detail)
     tables.append(workspace, "runs", row, run.run_id)
     p = probabilities(count)
-    order = np.lexsort([uris, -p[:, [0, 1, 4]].sum(axis=1)]) if count else []
+    order: list[int] = np.lexsort([uris, -p[:, [0, 1, 4]].sum(axis=1)]).tolist() if count else []
     return MadeUpNight(run.run_id, [names[place] for place in order])
 
 

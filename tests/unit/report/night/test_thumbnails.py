@@ -9,7 +9,9 @@ from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from skinml.errors import RunError
@@ -28,7 +30,7 @@ from skinml.storage.urls import file_uri
 from tests.unit.report.night.made_up import jpeg, score_rows
 
 
-def _rows(folder: Path, count: int) -> tuple[list[bytes], object]:
+def _rows(folder: Path, count: int) -> tuple[list[bytes], pa.Table]:
     files = [jpeg(number) for number in range(count)]
     for number, data in enumerate(files):
         (folder / f"{number}.jpg").write_bytes(data)
@@ -42,8 +44,9 @@ def _shown(text: str | None) -> Image.Image:
     return Image.open(io.BytesIO(base64.b64decode(text or ""))).convert("RGB")
 
 
-def _colour(picture: Image.Image) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    return np.asarray(picture, dtype=np.float64).reshape(-1, 3).mean(axis=0)
+def _colour(picture: Image.Image) -> NDArray[np.float64]:
+    mean: NDArray[np.float64] = np.asarray(picture, dtype=np.float64).reshape(-1, 3).mean(axis=0)
+    return mean
 
 
 def test_a_thumbnail_is_the_image_in_its_own_proportions(tmp_path: Path) -> None:
@@ -63,9 +66,9 @@ def test_images_that_are_gone_changed_or_broken_have_no_picture(tmp_path: Path) 
     (tmp_path / "2.jpg").write_bytes(jpeg(99))
     broken = jpeg(3)[:200]
     (tmp_path / "3.jpg").write_bytes(broken)
-    digests = rows["sha256"].to_pylist()  # type: ignore[index]
+    digests = rows["sha256"].to_pylist()
     digests[3] = sha256(broken).hexdigest()
-    rows = score_rows("r", rows["uri"].to_pylist(), list("01234"), digests, "v")  # type: ignore[index]
+    rows = score_rows("r", rows["uri"].to_pylist(), list("01234"), digests, "v")
     made = make_thumbnails(rows, str(tmp_path), lambda jobs: map(run_job, jobs))
     assert made.gone == [1, 2, 3]
     assert [one is None for one in made.in_page] == [False, True, True, True, False]
@@ -79,7 +82,7 @@ def test_later_rows_go_into_sprites_ten_to_a_line(
     monkeypatch.setattr(thumbnails, "HERE", 0)
     files, rows = _rows(tmp_path, 115)
     (tmp_path / "103.jpg").unlink()
-    jobs = list(jobs_of(rows, f"{place}/report"))  # type: ignore[arg-type]
+    jobs = list(jobs_of(rows, f"{place}/report"))
     assert [job.first for job in jobs] == [0, 100]
     made = make_thumbnails(rows, f"{place}/report", lambda jobs: map(run_job, reversed(jobs)))
     assert len(made.in_page) == 100
