@@ -91,6 +91,10 @@ def _log_is_captured(caplog: pytest.LogCaptureFixture) -> None:
     logger.handlers[:] = [caplog.handler]
     logger.propagate = False
     logger.setLevel(logging.INFO)
+    if "absl.logging" in sys.modules:
+        # TensorFlow's log handler keeps the stderr of its import, which may be pytest's own, and closes it when
+        # Prefect sets up logging: "lost sys.stderr", and nothing is said of any test.
+        sys.modules["absl.logging"].get_absl_handler().python_handler.stream = sys.__stderr__
 
 
 @pytest.fixture(autouse=True)

@@ -66,7 +66,8 @@ def fit_trial(model: str, fitting: Fitting, images: Images, epochs: int, seed: i
     started = time.perf_counter()
     seen: list[tuple[float, float, float]] = []
     for epoch in range(1, epochs + 1):
-        fitted = learner.fit(pixels, targets, batch_size=BATCH_SIZE, epochs=1, shuffle=True, verbose=0)
+        order = np.random.default_rng([seed, epoch]).permutation(len(pixels))
+        fitted = learner.fit(pixels[order], targets[order], batch_size=BATCH_SIZE, shuffle=False, verbose=0)
         loss = float(fitted.history["loss"][0])
         probabilities = np.asarray(network.predict(watched, batch_size=_PREDICT_BATCH, verbose=0), np.float64)
         if not (np.isfinite(loss) and np.isfinite(probabilities).all()):
