@@ -16,6 +16,7 @@ from skinml.requests.dataset import PrepareRequest
 from skinml.requests.evaluation import EvaluateRequest
 from skinml.requests.fetching import FetchRequest
 from skinml.requests.labels import MislabelledRequest
+from skinml.requests.reporting import ReportRequest
 from skinml.requests.retraining import RetrainRequest
 from skinml.requests.samples import ExploreRequest, OrganizeRequest
 from skinml.requests.scoring import QuarantineRequest, ScoreRequest
@@ -206,6 +207,14 @@ def export(workspace: str, request: ExportRequest) -> None:
         latest_run(workspace, FLOWS)
     else:
         find_run(workspace, request.run, FLOWS)
+
+
+def report(workspace: str, request: ReportRequest) -> None:
+    """Refuse a workspace in which nothing has run, or which may not be written to."""
+    from skinml.layout import check_workspace, find_workspace
+
+    check_workspace(find_workspace(workspace))
+    _check_cluster(request)
 
 
 def compact(workspace: str, request: CompactRequest) -> None:

@@ -108,13 +108,13 @@ def _check(workspace: str, home: Home, request: UpRequest) -> _Chosen:
     plan = read_plan(shipped, values, request.nightly, None if own and request.timezone is None else timezone)
     values = named_variables(plan.file, os.environ) | values
     check_requests(plan, values)
-    if request.home is not None:
-        wrong.check_new_home(home.folder)
     if request.database is not None:
         check_database(request.database)
     gpu_worker = wrong.wants_gpu_worker(request.gpu_worker, "gpu_worker" not in request.model_fields_set)
     address = wrong.choose_address(request.host, request.port)
     notify = request.notify or ""
+    if request.home is not None:
+        wrong.check_new_home(home.folder)
     return _Chosen(workspace, home, timezone, address, plan, values, gpu_worker, request.database, notify)
 
 

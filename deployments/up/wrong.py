@@ -31,7 +31,8 @@ def check_new_home(folder: Path) -> None:
         return
     if not folder.parent.exists():
         raise RequestError(f"--home {folder}: there is no folder {folder.parent}; create it first")
-    logger.warning("--home %s is new: its server begins without the runs of other homes", folder)
+    if folder.parent.is_dir():  # otherwise making it will say what is wrong
+        logger.warning("--home %s is new: its server begins without the runs of other homes", folder)
 
 
 def choose_timezone(name: str | None) -> str:

@@ -169,7 +169,14 @@ VERBS = (
         prints=("run_id", "rows", "file"),
         check="flows.checks:export",
     ),
-    Verb("report", ReportRequest, "flows.report:report", prints=("files", "seconds"), as_flow=False),
+    Verb(
+        "report",
+        ReportRequest,
+        "flows.report:report",
+        check="flows.checks:report",
+        prints=("files", "seconds"),
+        as_flow=False,
+    ),
     Verb(
         "status",
         StatusRequest,

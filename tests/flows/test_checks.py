@@ -88,6 +88,7 @@ CASES: list[tuple[str, str, dict[str, Any], str]] = [
     ("models", "EMPTY", {"action": "rollback"}, "has no champion"),
     ("models", "TRAINED", {"action": "verify", "versions": ["1999"]}, "no such version in"),
     ("explain", "EMPTY", {"image_id": "ISIC_1"}, "nothing has run there yet"),
+    ("report", "EMPTY", {}, "nothing has run there yet"),
     ("export", "EMPTY", {"run": "x", "out": "NEW"}, "nothing has run there yet"),
     ("export", "TRAINED", {"run": "x", "out": "THERE"}, "exists already"),
     ("export", "TRAINED", {"run": "x", "out": "NEW.xlsx"}, "must end in .csv or .parquet"),
@@ -156,6 +157,7 @@ CLUSTERED: list[tuple[str, dict[str, Any]]] = [
     ("evaluate", EVALUATE),
     ("score", {"archive": "IMAGES"}),
     ("quarantine", {"action": "replay"}),
+    ("report", {}),
 ]
 
 
