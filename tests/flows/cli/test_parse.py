@@ -134,7 +134,7 @@ def test_the_help_shows_defaults_choices_and_what_switches_off() -> None:
 
 
 def test_help_takes_no_time() -> None:
-    """The best of five: another process may have the machine. 0.2 to 0.45 s of CPU time; Prefect alone takes 2."""
+    """The best of five: another process may have the machine. It takes 0.2 to 0.45 s; Prefect alone takes 2."""
     code = (
         "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL);"
         "used = resource.getrusage(resource.RUSAGE_CHILDREN); print(used.ru_utime + used.ru_stime)"
