@@ -88,7 +88,7 @@ constraints-lowest: $(INSTALLED)
 	{ echo "# The lowest versions of what pyproject.toml declares, on Python 3.11: names and versions, for pip --constraint."; \
 	echo "# \`make constraints-lowest\` writes it."; \
 	$(BIN)/uv pip compile --quiet --no-header --no-annotate --no-build --python-version 3.11 \
-		--resolution lowest-direct --extra test --extra train pyproject.toml; } > constraints-lowest.txt
+		--resolution lowest-direct --extra test --extra train --extra search pyproject.toml; } > constraints-lowest.txt
 
 LABELLED := .drill/labelled
 WORKSPACE := --workspace .drill/workspace
