@@ -30,7 +30,7 @@ def _rewrite(workspace: str, version: str, **changes: object) -> None:
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
 
 
-@pytest.mark.usefixtures("jobs_here", "shared_workers")
+@pytest.mark.usefixtures("jobs_here")
 def test_a_student_is_trained_with_views_on_what_its_teacher_says(
     trained: Path, tmp_path: Path, skinml: CommandLine
 ) -> None:
